@@ -1,0 +1,117 @@
+/*
+ * Machines: the state that owns everything.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_BOARDS_H
+#define HW_BOARDS_H
+
+#include <glib.h>
+
+#include "exec/memory.h"
+#include "hw/qdev.h"
+#include "sysemu/runstate.h"
+
+typedef struct AccelState AccelState;
+typedef struct CPUState CPUState;
+typedef struct HostMemoryBackend HostMemoryBackend;
+typedef struct MachineClass MachineClass;
+
+/* -smp. All counts are at least 1 once machine_parse_smp() is done. */
+typedef struct CpuTopology {
+    unsigned cpus;          /* present at start */
+    unsigned max_cpus;
+    unsigned sockets;
+    unsigned dies;          /* per socket */
+    unsigned cores;         /* per die */
+    unsigned threads;       /* per core */
+} CpuTopology;
+
+struct MachineClass {
+    ObjectClass oc;
+    bool is_default;
+    unsigned max_cpus;
+    uint64_t default_ram_size;      /* bytes; 0: the machine has no RAM */
+    const char *default_ram_id;     /* -object id that libvirt expects */
+    const char *default_cpu_type;   /* "host" */
+    /* Build address spaces, RAM, interrupt controllers, CPUs, buses. */
+    bool (*init)(MachineState *ms, Error **errp);
+    /* After every -device is realized and before the map is sealed. */
+    bool (*init_done)(MachineState *ms, Error **errp);
+    /*
+     * Load the kernel's pieces into the reset blobs and set CPU 0's first
+     * state; called before the first reset.
+     */
+    bool (*load_kernel)(MachineState *ms, Error **errp);
+    /* CPUs and board state, after the devices were reset and blobs restored. */
+    void (*reset)(MachineState *ms);
+    /*
+     * True when a serial port, debug console or other ISA device is asked for
+     * on the command line: boards with an automatic ISA bus listen. May be NULL.
+     */
+    void (*want_isa)(MachineState *ms);
+};
+
+struct MachineState {
+    Object obj;
+    /* What -machine says, by property rows. */
+    char *accel_names;      /* "kvm:tcg" */
+    char *memory_backend;   /* id of an -object memory-backend-* */
+    bool mem_merge;
+    bool dump_guest_core;
+    /* What other options say. */
+    char *kernel_filename;
+    char *initrd_filename;
+    char *kernel_cmdline;   /* never NULL once parsed */
+    uint64_t ram_size;
+    CpuTopology smp;
+    char *cpu_model;        /* "host,+x2apic": model and features; may be NULL */
+    char *name;             /* -name guest=; may be NULL */
+    char *uuid;             /* canonical text; NULL when not given */
+    bool mem_lock;          /* -overcommit mem-lock=on */
+    bool cpu_pm;            /* -overcommit cpu-pm=on */
+
+    AccelState *accel;
+    HostMemoryBackend *memdev;
+    AddressSpace memory;
+    AddressSpace io;
+    MemoryRegion system_memory;
+    MemoryRegion system_io;
+
+    CPUState **cpus;        /* smp.cpus of them, by index */
+    GPtrArray *devices;     /* of DeviceState, in order of realization; owned */
+    GPtrArray *buses;       /* of BusState */
+    GPtrArray *reset_handlers;  /* sysemu/reset.h */
+    GPtrArray *roms;        /* hw/loader.h */
+    GPtrArray *serials;     /* of Chardev or NULL: -serial, in order */
+    GPtrArray *globals;     /* of GlobalProperty: -global, in order */
+    RunStateMachine rsm;
+};
+
+/* -global driver.property=value */
+typedef struct GlobalProperty {
+    char *driver;
+    char *property;
+    char *value;
+    bool used;
+} GlobalProperty;
+
+/* First member of ObjectClass/Object instances: plain casts. */
+static inline const MachineClass *machine_get_class(const MachineState *ms)
+{
+    return (const MachineClass *)ms->obj.oc;
+}
+
+/* The rows that all machines share. */
+extern const ObjectClass machine_base_class;
+
+/*
+ * -smp: fill ms->smp from "cpus", "sockets", … as QEMU ≥ 6.2 computes what is
+ * left out (cores before sockets before threads). Errors name the mismatch.
+ */
+bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/* Apply -global rows for the class to obj; called by qdev and by backends. */
+bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * A virtual CPU as the accelerator-independent code sees it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_CORE_CPU_H
+#define HW_CORE_CPU_H
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "hw/boards.h"
+
+typedef struct AccelCPU AccelCPU;   /* what the accelerator keeps per CPU */
+
+/* A function to be run by the CPU's own thread: run_on_cpu(). */
+typedef void run_on_cpu_func(CPUState *cpu, void *opaque);
+
+struct CPUState {
+    MachineState *machine;
+    unsigned cpu_index;
+    AccelCPU *accel;            /* owned by the accelerator */
+
+    GThread *thread;            /* NULL where the accelerator runs no code */
+    pid_t thread_id;            /* Linux TID */
+    bool created;               /* machine lock */
+    bool stop;                  /* asked to pause; machine lock */
+    bool stopped;               /* pausing; machine lock */
+    bool unplug;                /* asked to end; machine lock */
+    GCond *halt_cond;           /* with the machine lock */
+    GQueue *work;               /* of queued functions; machine lock */
+    /*
+     * Set from any thread to make the CPU leave vcpu_exec() soon; cleared by its
+     * own thread.
+     */
+    atomic_bool exit_request;
+    /*
+     * The architectural registers here are newer than the accelerator's and
+     * go back before the CPU runs again. Own thread, or CPU stopped.
+     */
+    bool vcpu_dirty;
+};
+
+/* Run fn on the CPU's thread and wait. Call with the machine lock held. */
+void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque);
+/* Make the CPU leave guest code. Any thread. */
+void qemu_cpu_kick(CPUState *cpu);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * From a kernel file to the first instruction, without firmware.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_I386_X86_BOOT_H
+#define HW_I386_X86_BOOT_H
+
+#include "hw/boards.h"
+#include "target/i386/cpu.h"
+
+typedef enum X86BootProtocol {
+    X86_BOOT_NONE,
+    X86_BOOT_LINUX64,       /* 64-bit entry, boot_params in RSI */
+    X86_BOOT_PVH,           /* 32-bit entry, hvm_start_info in EBX */
+} X86BootProtocol;
+
+/* How CPU 0 starts. */
+typedef struct X86BootState {
+    X86BootProtocol protocol;
+    uint64_t entry;         /* guest-physical */
+    uint64_t rsi;           /* boot_params, or hvm_start_info for PVH (EBX) */
+    uint64_t rsp;
+    uint64_t cr3;
+} X86BootState;
+
+/*
+ * Read ms->kernel_filename (ELF vmlinux or bzImage) and ms->initrd_filename,
+ * check them and register every piece (kernel, initrd, command line, boot
+ * parameters, page tables) as roms. cmdline is the full command line. Errors
+ * name the file. On success boot tells how CPU 0 starts.
+ */
+bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
+                    Error **errp);
+/* After every reset: put CPU 0's registers where boot says. */
+void x86_boot_cpu(X86CPU *cpu, const X86BootState *boot);
+
+/* One row of the guest's memory map. */
+typedef struct E820Entry {
+    uint64_t addr;
+    uint64_t size;
+    uint32_t type;          /* 1 RAM, 2 reserved */
+} E820Entry;
+#define E820_RAM        1
+#define E820_RESERVED   2
+#define E820_MAX        8
+
+/*
+ * The memory map for ram_size bytes of RAM: low memory with the EBDA and the BIOS hole
+ * reserved, RAM up to MICROVM_LOWMEM_END, the rest from 4 GiB. Returns the number of
+ * rows. Pure.
+ */
+unsigned x86_build_e820(uint64_t ram_size, E820Entry map[E820_MAX]);
+
+#endif

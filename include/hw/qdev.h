@@ -1,0 +1,96 @@
+/*
+ * Devices and buses.
+ *
+ * A device is made (qdev_new), its properties are set, then it is realized on
+ * a bus. A machine's devices are reset in the order they were realized.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_QDEV_H
+#define HW_QDEV_H
+
+#include "qemu/object.h"
+
+typedef struct DeviceClass DeviceClass;
+typedef struct DeviceState DeviceState;
+typedef struct BusState BusState;
+typedef struct MachineState MachineState;
+
+struct DeviceClass {
+    ObjectClass oc;
+    const char *bus_type;       /* the bus it sits on; NULL: made by the board */
+    bool user_creatable;        /* may be named by -device */
+    bool hotpluggable;          /* may come and go while the machine runs */
+    /*
+     * Check the properties, take resources, map registers. On failure undo
+     * everything and return false with errp set.
+     */
+    bool (*realize)(DeviceState *dev, Error **errp);
+    void (*unrealize)(DeviceState *dev);    /* may be NULL */
+    void (*reset)(DeviceState *dev);        /* power-on state; may be NULL */
+};
+
+/* First member of every device. */
+struct DeviceState {
+    Object obj;
+    MachineState *machine;      /* set by qdev_realize() */
+    BusState *parent_bus;       /* NULL: on no bus */
+    bool realized;
+    GPtrArray *child_buses;     /* of BusState, the device's own; may be NULL */
+};
+
+struct BusState {
+    const char *type;           /* "virtio-bus", "isa-bus", … */
+    char *name;                 /* "virtio-mmio-bus.0"; owned */
+    DeviceState *parent;        /* NULL: the machine's own bus */
+    MachineState *machine;
+    unsigned max_dev;           /* 0: any number */
+    bool hotpluggable;
+    GPtrArray *children;        /* of DeviceState */
+};
+
+static inline const DeviceClass *device_get_class(const DeviceState *dev)
+{
+    return (const DeviceClass *)dev->obj.oc;
+}
+
+/* A device with default properties; id may be NULL. Not yet realized. */
+DeviceState *qdev_new(const DeviceClass *dc, const char *id);
+
+/*
+ * Realize dev on bus (NULL for board devices) and add it to the machine, which
+ * then owns it. On failure dev stays the caller's (object_free it).
+ */
+bool qdev_realize(DeviceState *dev, MachineState *ms, BusState *bus,
+                  Error **errp);
+/* Take dev off its bus and the machine, and free it. */
+void qdev_unrealize(DeviceState *dev);
+
+/* Register a bus with the machine; name is copied. */
+void qbus_init(BusState *bus, const char *type, const char *name,
+               DeviceState *parent, MachineState *ms);
+void qbus_cleanup(BusState *bus);
+/*
+ * A bus for a device that wants type: the one called name, or with a NULL name
+ * the first with a free slot. NULL with errp set if there is none.
+ */
+BusState *qbus_find(MachineState *ms, const char *type, const char *name,
+                    const char *driver, Error **errp);
+
+/* The device with this id, or NULL. */
+DeviceState *qdev_find(MachineState *ms, const char *id);
+
+/*
+ * -device: opts holds "driver" and the properties. Finds the class and the bus
+ * and realizes. NULL with errp set on failure. Works after start for hot-pluggable
+ * classes.
+ */
+DeviceState *qdev_device_add(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/* Reset every realized device, in order. */
+void qdev_reset_all(MachineState *ms);
+
+/* The last component of "what is this called", for messages: id or class. */
+const char *qdev_name(const DeviceState *dev);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Numbers and sizes as users write them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef QEMU_CUTILS_H
+#define QEMU_CUTILS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define KiB (1ULL << 10)
+#define MiB (1ULL << 20)
+#define GiB (1ULL << 30)
+
+#define QEMU_ALIGN_DOWN(n, m) ((n) / (m) * (m))
+#define QEMU_ALIGN_UP(n, m) QEMU_ALIGN_DOWN((n) + (m) - 1, (m))
+#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
+
+#define container_of(ptr, type, member) \
+    ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/*
+ * The whole of str as an unsigned number (decimal, 0x…, 0…). Returns 0,
+ * -EINVAL (not a number) or -ERANGE.
+ */
+int qemu_strtou64(const char *str, uint64_t *result);
+int qemu_strtoi64(const char *str, int64_t *result);
+
+/*
+ * A size with an optional suffix B/K/M/G/T/P/E in either case and an optional
+ * decimal fraction; default_suffix applies to a bare number ('B' or 'M').
+ * Returns 0, -EINVAL or -ERANGE.
+ */
+int qemu_strtosz(const char *str, char default_suffix, uint64_t *result);
+
+/* on/off, yes/no, true/false, y/n. False when str is none of them. */
+bool qemu_parse_bool(const char *str, bool *result);
+
+/* write() all of buf, through short writes and EINTR. 0 or negative errno. */
+int qemu_write_full(int fd, const void *buf, size_t len);
+/* pread() len bytes at off, through short reads and EINTR; bytes read (less at the end of the file) or negative errno. */
+ssize_t qemu_pread_full(int fd, void *buf, size_t len, off_t off);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Accelerators: what runs guest code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSEMU_ACCEL_H
+#define SYSEMU_ACCEL_H
+
+#include "hw/core/cpu.h"
+#include "hw/irq.h"
+#include "qemu/object.h"
+
+typedef struct AccelClass AccelClass;
+
+/* In-kernel (or in-accelerator) interrupt controllers a board asks for. */
+typedef struct AccelIrqchip {
+    bool pic;
+    bool pit;
+    unsigned nr_gsis;           /* lines to fill in */
+    qemu_irq *gsi;              /* out: nr_gsis lines into the controllers */
+} AccelIrqchip;
+
+typedef enum AccelIrqchipMode {
+    ACCEL_IRQCHIP_KERNEL,       /* create_irqchip() makes LAPIC, IOAPIC, PIC, PIT */
+    ACCEL_IRQCHIP_SPLIT,        /* LAPIC there, the rest are our devices */
+    ACCEL_IRQCHIP_USER,         /* all are our devices (the software CPU) */
+} AccelIrqchipMode;
+
+struct AccelClass {
+    ObjectClass oc;             /* "kvm", "tcg", "qtest" */
+    bool has_vcpu_threads;      /* false: no guest code is ever run */
+    /* Open the host's facility; called once, before the machine's init. */
+    bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
+    void (*exit_machine)(AccelState *as);       /* may be NULL */
+    /* Which controllers the board has to make itself. NULL: ACCEL_IRQCHIP_USER. */
+    AccelIrqchipMode (*irqchip_mode)(AccelState *as);
+    /*
+     * Make the in-kernel controllers before any CPU, fill in the lines. Only
+     * called in mode KERNEL.
+     */
+    bool (*create_irqchip)(AccelState *as, AccelIrqchip *chip, Error **errp);
+    /* On the CPU's own thread, machine lock held, before the first run. */
+    bool (*vcpu_init)(CPUState *cpu, Error **errp);
+    void (*vcpu_destroy)(CPUState *cpu);
+    /*
+     * Run guest code until exit_request is seen, or something happened that
+     * the machine must handle (it then has been requested through
+     * sysemu/runstate.h). Called and returns without the machine lock.
+     */
+    void (*vcpu_exec)(CPUState *cpu);
+    /* Make a running vcpu_exec() notice exit_request. Any thread. */
+    void (*vcpu_kick)(CPUState *cpu);
+    /*
+     * Copy all registers between the accelerator and the architectural state
+     * (target/i386/cpu.h). On the CPU's thread, or when it is stopped.
+     */
+    void (*get_registers)(CPUState *cpu);
+    void (*put_registers)(CPUState *cpu);
+    /* An NMI to the CPU; any thread; may be NULL. */
+    void (*inject_nmi)(CPUState *cpu);
+};
+
+struct AccelState {
+    Object obj;
+    MachineState *machine;
+};
+
+static inline const AccelClass *accel_get_class(const AccelState *as)
+{
+    return (const AccelClass *)as->obj.oc;
+}
+
+/*
+ * Try the accelerators of the colon-separated list in turn ("kvm:tcg"), with
+ * opts' properties for each; sets ms->accel. With no name in the list
+ * compiled in, or none that works, false with errp set.
+ */
+bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
+                Error **errp);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * vCPU threads: start, pause, resume, end.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSEMU_CPUS_H
+#define SYSEMU_CPUS_H
+
+#include "hw/core/cpu.h"
+
+/*
+ * Start the CPU's thread and wait until the accelerator's vcpu_init() is done
+ * (without threads, just call it). The CPU starts paused. Machine lock held.
+ */
+bool cpu_start_thread(CPUState *cpu, Error **errp);
+
+/* All of these: machine lock held, main thread. */
+void pause_all_vcpus(MachineState *ms);     /* returns when all are paused */
+void resume_all_vcpus(MachineState *ms);
+void cpu_stop_threads(MachineState *ms);    /* end and join them all */
+
+/* True on a vCPU thread. */
+bool qemu_in_vcpu_thread(void);
+
+/*
+ * Make the architectural registers of a paused CPU current (read) and have them
+ * written back before it runs again. Any thread; machine lock held.
+ */
+void cpu_synchronize_state(CPUState *cpu);
+/* After a reset of the architectural state: it is newer than the accelerator's. */
+void cpu_set_dirty(CPUState *cpu);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Memory backends: the host memory that becomes guest RAM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSEMU_HOSTMEM_H
+#define SYSEMU_HOSTMEM_H
+
+#include "exec/memory.h"
+#include "qemu/object.h"
+
+/* -object memory-backend-ram|memfd|file */
+typedef struct HostMemoryBackend {
+    Object obj;
+    uint64_t size;
+    bool share;
+    bool prealloc;
+    bool reserve;
+    bool merge;             /* MADV_MERGEABLE (KSM) */
+    bool dump;              /* part of a core dump of the VMM */
+    bool hugetlb;           /* memfd */
+    uint64_t hugetlbsize;
+    bool seal;              /* memfd: against shrinking and growing */
+    char *mem_path;         /* file */
+    bool discard_data;
+    uint64_t align;
+    uint32_t prealloc_threads;
+
+    int fd;                 /* -1: anonymous */
+    void *host;             /* NULL until complete */
+    bool in_use;            /* a machine maps it */
+} HostMemoryBackend;
+
+extern const ObjectClass memory_backend_base_class;
+bool object_is_memory_backend(const Object *obj);
+
+/* A private anonymous backend of size bytes; NULL with errp set on failure. */
+HostMemoryBackend *host_memory_backend_new_default(const char *id,
+                                                   uint64_t size,
+                                                   const char *mem_path,
+                                                   bool prealloc,
+                                                   Error **errp);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * Run states of the machine and requests to change them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSEMU_RUNSTATE_H
+#define SYSEMU_RUNSTATE_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct MachineState MachineState;
+
+/* The names are QMP's. */
+typedef enum RunState {
+    RUN_STATE_PRELAUNCH,
+    RUN_STATE_RUNNING,
+    RUN_STATE_PAUSED,
+    RUN_STATE_SHUTDOWN,
+    RUN_STATE_INTERNAL_ERROR,
+    RUN_STATE_IO_ERROR,
+    RUN_STATE_DEBUG,
+    RUN_STATE_GUEST_PANICKED,
+    RUN_STATE_INMIGRATE,
+    RUN_STATE__MAX
+} RunState;
+
+/* Why; the strings of QMP's SHUTDOWN and RESET events. */
+typedef enum ShutdownCause {
+    SHUTDOWN_CAUSE_NONE,
+    SHUTDOWN_CAUSE_HOST_ERROR,
+    SHUTDOWN_CAUSE_HOST_QMP_QUIT,
+    SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET,
+    SHUTDOWN_CAUSE_HOST_SIGNAL,
+    SHUTDOWN_CAUSE_HOST_UI,
+    SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
+    SHUTDOWN_CAUSE_GUEST_RESET,
+    SHUTDOWN_CAUSE_GUEST_PANIC,
+    SHUTDOWN_CAUSE__MAX
+} ShutdownCause;
+
+typedef enum RebootAction { REBOOT_ACTION_RESET, REBOOT_ACTION_SHUTDOWN } RebootAction;
+typedef enum ShutdownAction { SHUTDOWN_ACTION_POWEROFF, SHUTDOWN_ACTION_PAUSE } ShutdownAction;
+typedef enum PanicAction {
+    PANIC_ACTION_SHUTDOWN, PANIC_ACTION_PAUSE, PANIC_ACTION_NONE,
+    PANIC_ACTION_EXIT_FAILURE
+} PanicAction;
+
+/*
+ * What observers are told: the monitor turns these into events, backends into
+ * drains. Called on the main thread with the machine lock held.
+ */
+typedef enum RunStateEvent {
+    RUN_STATE_EVENT_STOP,           /* vCPUs are paused; state tells why */
+    RUN_STATE_EVENT_RESUME,         /* vCPUs are about to run */
+    RUN_STATE_EVENT_RESET,          /* the machine has been reset */
+    RUN_STATE_EVENT_SHUTDOWN,       /* the guest or the host ended it */
+    RUN_STATE_EVENT_POWERDOWN,      /* the power button */
+} RunStateEvent;
+typedef void RunStateNotify(MachineState *ms, RunStateEvent event,
+                            ShutdownCause cause, void *opaque);
+
+/* Part of MachineState; fields private to system/runstate.c. */
+typedef struct RunStateMachine {
+    RunState state;
+    RunState stop_state;            /* what a pending stop request asks for */
+    bool stop_requested;
+    ShutdownCause reset_requested;
+    ShutdownCause shutdown_requested;
+    bool powerdown_requested;
+    bool work_scheduled;
+    GMutex lock;                    /* the requests above; a leaf */
+    GArray *notifiers;
+    RebootAction reboot_action;     /* -action reboot=, -no-reboot */
+    ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
+    PanicAction panic_action;
+    int exit_status;
+    int signal;                     /* that asked us to end, or 0 */
+    int signal_pid;
+} RunStateMachine;
+
+void runstate_init(MachineState *ms);
+void runstate_cleanup(MachineState *ms);
+const char *runstate_name(RunState state);
+bool runstate_is_running(const MachineState *ms);
+/* The name of the cause as QMP says it ("guest-reset"). */
+const char *shutdown_cause_name(ShutdownCause cause);
+/* Did the guest ask? */
+bool shutdown_caused_by_guest(ShutdownCause cause);
+
+/* Main thread, machine lock held. */
+void vm_start(MachineState *ms);
+void vm_stop(MachineState *ms, RunState state);
+void qemu_system_reset(MachineState *ms, ShutdownCause cause);
+void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
+void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
+
+/*
+ * Requests: from any thread, with or without the machine lock; the main loop
+ * carries them out. The calling vCPU must leave vcpu_exec(); these set its
+ * exit_request.
+ */
+void qemu_system_reset_request(MachineState *ms, ShutdownCause cause);
+void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause);
+/* isa-debug-exit: shut down and have the process exit with status. */
+void qemu_system_shutdown_request_with_code(MachineState *ms,
+                                            ShutdownCause cause, int status);
+void qemu_system_vmstop_request(MachineState *ms, RunState state);
+void qemu_system_powerdown_request(MachineState *ms);
+void qemu_system_guest_panicked(MachineState *ms);
+
+#endif

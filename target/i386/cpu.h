@@ -1,0 +1,238 @@
+/*
+ * The architectural state of an x86-64 CPU.
+ *
+ * What the Intel SDM and AMD APM call visible state, independent of who runs
+ * it: target/i386/kvm.c translates it to ioctls, the software CPU works on it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_CPU_H
+#define TARGET_I386_CPU_H
+
+#include "hw/core/cpu.h"
+#include "qemu/object.h"
+
+enum {
+    R_EAX, R_ECX, R_EDX, R_EBX, R_ESP, R_EBP, R_ESI, R_EDI,
+    R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15,
+    CPU_NB_REGS
+};
+
+enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS, CPU_NB_SEGS };
+
+#define CC_C    0x0001u
+#define CC_P    0x0004u
+#define CC_A    0x0010u
+#define CC_Z    0x0040u
+#define CC_S    0x0080u
+#define TF_MASK 0x0100u
+#define IF_MASK 0x0200u
+#define DF_MASK 0x0400u
+#define CC_O    0x0800u
+#define IOPL_MASK 0x3000u
+#define NT_MASK 0x4000u
+#define RF_MASK 0x10000u
+#define VM_MASK 0x20000u
+#define AC_MASK 0x40000u
+#define VIF_MASK 0x80000u
+#define VIP_MASK 0x100000u
+#define ID_MASK 0x200000u
+
+#define CR0_PE  (1u << 0)
+#define CR0_MP  (1u << 1)
+#define CR0_EM  (1u << 2)
+#define CR0_TS  (1u << 3)
+#define CR0_ET  (1u << 4)
+#define CR0_NE  (1u << 5)
+#define CR0_WP  (1u << 16)
+#define CR0_AM  (1u << 18)
+#define CR0_NW  (1u << 29)
+#define CR0_CD  (1u << 30)
+#define CR0_PG  (1u << 31)
+
+#define CR4_VME (1u << 0)
+#define CR4_PVI (1u << 1)
+#define CR4_TSD (1u << 2)
+#define CR4_DE  (1u << 3)
+#define CR4_PSE (1u << 4)
+#define CR4_PAE (1u << 5)
+#define CR4_MCE (1u << 6)
+#define CR4_PGE (1u << 7)
+#define CR4_PCE (1u << 8)
+#define CR4_OSFXSR     (1u << 9)
+#define CR4_OSXMMEXCPT (1u << 10)
+#define CR4_UMIP       (1u << 11)
+#define CR4_LA57       (1u << 12)
+#define CR4_FSGSBASE   (1u << 16)
+#define CR4_PCIDE      (1u << 17)
+#define CR4_OSXSAVE    (1u << 18)
+#define CR4_SMEP       (1u << 20)
+#define CR4_SMAP       (1u << 21)
+
+#define EFER_SCE   (1u << 0)
+#define EFER_LME   (1u << 8)
+#define EFER_LMA   (1u << 10)
+#define EFER_NXE   (1u << 11)
+#define EFER_FFXSR (1u << 14)
+#define EFER_AUTOIBRS (1u << 21)
+
+#define APICBASE_BSP    (1u << 8)
+#define APICBASE_EXTD   (1u << 10)
+#define APICBASE_ENABLE (1u << 11)
+
+#define APIC_DEFAULT_ADDRESS 0xfee00000u
+
+/* Segment attributes as in bytes 5 and 6 of a descriptor (SDM 3A, 3.4.5). */
+#define DESC_TYPE_MASK  0x000fu     /* bits 3:0 of the type */
+#define DESC_S          0x0010u     /* code or data */
+#define DESC_DPL_SHIFT  5
+#define DESC_P          0x0080u
+#define DESC_AVL        0x1000u
+#define DESC_L          0x2000u
+#define DESC_DB         0x4000u
+#define DESC_G          0x8000u
+
+typedef struct SegmentCache {
+    uint16_t selector;
+    uint16_t attr;          /* DESC_*; 0: unusable */
+    uint32_t limit;         /* in bytes, after scaling by G */
+    uint64_t base;
+} SegmentCache;
+
+typedef struct DescriptorTable {
+    uint64_t base;
+    uint16_t limit;
+} DescriptorTable;
+
+typedef union XMMReg {
+    uint8_t b[16];
+    uint16_t w[8];
+    uint32_t l[4];
+    uint64_t q[2];
+    float s[4];
+    double d[2];
+} XMMReg;
+
+/* The 80-bit register as memory holds it. */
+typedef struct FPReg {
+    uint64_t mantissa;
+    uint16_t exponent;      /* with sign */
+} FPReg;
+
+/* KVM's mp_state values are the same in meaning; translated by name. */
+typedef enum X86MPState {
+    X86_MP_RUNNABLE,
+    X86_MP_UNINITIALIZED,   /* waits for INIT */
+    X86_MP_INIT_RECEIVED,   /* waits for SIPI */
+    X86_MP_SIPI_RECEIVED,
+    X86_MP_HALTED,
+} X86MPState;
+
+#define X86_NB_MTRR_VAR 8
+
+typedef struct CPUX86State {
+    uint64_t regs[CPU_NB_REGS];
+    uint64_t eip;
+    uint64_t eflags;
+    SegmentCache segs[CPU_NB_SEGS];
+    SegmentCache ldt;
+    SegmentCache tr;
+    DescriptorTable gdt;
+    DescriptorTable idt;
+    uint64_t cr[5];         /* cr[1] unused */
+    uint64_t cr8;
+    uint64_t dr[8];
+    uint64_t xcr0;
+    uint64_t efer;
+    uint64_t apic_base;
+
+    uint64_t star, lstar, cstar, fmask;
+    uint64_t kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t pat;
+    uint64_t tsc;           /* value when last synchronised */
+    uint64_t tsc_adjust;
+    uint64_t tsc_aux;
+    uint64_t tsc_deadline;
+    uint64_t misc_enable;
+    uint64_t spec_ctrl;
+    uint64_t mtrr_deftype;
+    uint64_t mtrr_fixed[11];
+    struct { uint64_t base, mask; } mtrr_var[X86_NB_MTRR_VAR];
+
+    /* KVM's paravirtual MSRs (Linux, Documentation/virt/kvm/x86/msr.rst). */
+    uint64_t wall_clock_msr;
+    uint64_t system_time_msr;
+    uint64_t async_pf_en_msr;
+    uint64_t async_pf_int_msr;
+    uint64_t steal_time_msr;
+    uint64_t pv_eoi_en_msr;
+    uint64_t poll_control_msr;
+
+    /* x87, MMX and SSE. */
+    FPReg fpregs[8];        /* physical registers R0-R7 */
+    uint16_t fpuc;          /* control word */
+    uint16_t fpus;          /* status word, with TOP in bits 13:11 */
+    uint8_t fptag;          /* abridged: bit n set = Rn not empty */
+    uint16_t fpop;
+    uint64_t fpip, fpdp;
+    uint32_t mxcsr;
+    XMMReg xmm[16];
+    /* The state beyond SSE as XSAVE lays it out, for KVM only; may be NULL. */
+    void *xsave_area;
+
+    X86MPState mp_state;
+    uint8_t sipi_vector;
+
+    /* Pending events, as KVM_GET_VCPU_EVENTS has them. */
+    uint8_t exception_pending;
+    uint8_t exception_injected;
+    uint8_t exception_nr;
+    bool has_error_code;
+    uint32_t error_code;
+    uint64_t exception_payload;
+    bool exception_has_payload;
+    uint8_t interrupt_injected;
+    uint8_t interrupt_nr;
+    bool interrupt_soft;
+    uint8_t interrupt_shadow;
+    bool nmi_pending, nmi_injected, nmi_masked;
+} CPUX86State;
+
+/* One CPUID leaf as the guest sees it. */
+typedef struct CPUIDEntry {
+    uint32_t leaf;
+    uint32_t subleaf;
+    bool has_subleaf;       /* subleaf matters */
+    uint32_t eax, ebx, ecx, edx;
+} CPUIDEntry;
+
+#define X86_MAX_CPUID 192
+
+/* All that the guest can find out by CPUID; same on every CPU but for ids. */
+typedef struct CPUIDTable {
+    unsigned n;
+    CPUIDEntry e[X86_MAX_CPUID];
+} CPUIDTable;
+
+typedef struct X86CPU {
+    CPUState cs;
+    uint32_t apic_id;
+    CPUX86State env;
+} X86CPU;
+
+static inline X86CPU *x86_cpu(CPUState *cs)
+{
+    return (X86CPU *)cs;
+}
+
+/*
+ * Power-on (or INIT) state of the registers: SDM 3A, table 9-1. The boot
+ * processor becomes runnable, the others wait for INIT.
+ */
+void x86_cpu_reset(X86CPU *cpu);
+
+/* Registers in a person's form, as "info registers" prints them. */
+char *x86_cpu_dump_state(X86CPU *cpu);
+
+#endif
