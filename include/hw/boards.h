@@ -43,7 +43,7 @@ struct MachineClass {
      * state; called before the first reset.
      */
     bool (*load_kernel)(MachineState *ms, Error **errp);
-    /* CPUs and board state, after the devices were reset and blobs restored. */
+    /* Roms, CPUs and board state, after the devices were reset. */
     void (*reset)(MachineState *ms);
     /*
      * True when a serial port, debug console or other ISA device is asked for

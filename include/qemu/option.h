@@ -35,10 +35,9 @@ QemuOpts *qemu_opts_clone(const QemuOpts *opts);
 
 /*
  * Parse params by QEMU's rules: ',' separates, ",," is a comma in a value,
- * a bare "key" means key=on and a bare "nokey" key=off (for keys in the
- * short list that QEMU's users write so: nowait, nodelay), a first bare word is
- * the value of implied_key when that is not NULL. Text that starts with '{' is
- * a JSON object. Trailing commas are accepted. Returns NULL with errp set when
+ * a bare "key" means key=on (and "nowait" wait=off, as users write it), a first
+ * bare word is the value of implied_key when that is not NULL. Text that starts
+ * with '{' is a JSON object. Trailing commas are accepted. Returns NULL with errp set when
  * the text cannot be parsed.
  */
 QemuOpts *qemu_opts_parse(const char *params, const char *implied_key,

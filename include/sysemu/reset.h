@@ -12,7 +12,10 @@ typedef void QEMUResetHandler(void *opaque);
 
 /* Handlers run in the order of registration, CPUs paused, lock held. */
 void qemu_register_reset(MachineState *ms, QEMUResetHandler *fn, void *opaque);
-/* Blobs and devices first, then the machine class's reset. */
+/*
+ * Devices, then the handlers, then the machine class's reset (which restores its
+ * roms and CPUs).
+ */
 void qemu_devices_reset(MachineState *ms);
 
 #endif

@@ -1,0 +1,190 @@
+/*
+ * What all machines share: options, -smp, -global.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hw/boards.h"
+#include "qemu/cutils.h"
+
+static const Property machine_props[] = {
+    DEFINE_PROP_STRING("accel", MachineState, accel_names, NULL,
+                       "Accelerator list"),
+    DEFINE_PROP_STRING("memory-backend", MachineState, memory_backend, NULL,
+                       "Set RAM backend; valid value is ID of hostmem based backend"),
+    DEFINE_PROP_BOOL("mem-merge", MachineState, mem_merge, "on",
+                     "Enable/disable memory merge support"),
+    DEFINE_PROP_BOOL("dump-guest-core", MachineState, dump_guest_core, "on",
+                     "Include guest memory in a core dump"),
+    DEFINE_PROP_IGNORED("graphics", "Set on/off to enable/disable graphics emulation"),
+    DEFINE_PROP_END
+};
+
+static void machine_init(Object *obj)
+{
+    MachineState *ms = (MachineState *)obj;
+    const MachineClass *mc = machine_get_class(ms);
+
+    ms->devices = g_ptr_array_new();
+    ms->buses = g_ptr_array_new();
+    ms->serials = g_ptr_array_new();
+    ms->globals = g_ptr_array_new();
+    ms->kernel_cmdline = g_strdup("");
+    ms->ram_size = mc->default_ram_size;
+    ms->smp = (CpuTopology) { 1, 1, 1, 1, 1, 1 };
+}
+
+static void free_global(gpointer data, gpointer opaque)
+{
+    GlobalProperty *g = data;
+
+    g_free(g->driver);
+    g_free(g->property);
+    g_free(g->value);
+    g_free(g);
+}
+
+static void machine_finalize(Object *obj)
+{
+    MachineState *ms = (MachineState *)obj;
+
+    g_ptr_array_unref(ms->devices);
+    g_ptr_array_unref(ms->buses);
+    g_ptr_array_unref(ms->serials);
+    g_ptr_array_foreach(ms->globals, free_global, NULL);
+    g_ptr_array_unref(ms->globals);
+    g_clear_pointer(&ms->reset_handlers, g_ptr_array_unref);
+    g_free(ms->kernel_filename);
+    g_free(ms->initrd_filename);
+    g_free(ms->kernel_cmdline);
+    g_free(ms->cpu_model);
+    g_free(ms->name);
+    g_free(ms->uuid);
+}
+
+const ObjectClass machine_base_class = {
+    .name = "machine",
+    .instance_size = sizeof(MachineState),
+    .props = machine_props,
+    .init = machine_init,
+    .finalize = machine_finalize,
+};
+
+/* One count of -smp: 0 when it is not given; false on a bad value. */
+static bool smp_count(QemuOpts *opts, const char *name, unsigned *count,
+                      Error **errp)
+{
+    const char *str = qemu_opt_get(opts, name);
+    uint64_t n;
+
+    *count = 0;
+    if (!str) {
+        return true;
+    }
+    if (qemu_strtou64(str, &n)) {
+        error_setg(errp, "Parameter '%s' expects a number", name);
+        return false;
+    }
+    if (n == 0) {
+        error_setg(errp, "Invalid CPU topology: CPU topology parameters must be greater than zero");
+        return false;
+    }
+    *count = MIN(n, UINT32_MAX);
+    return true;
+}
+
+/* Compute what was left out: cores grow first, then sockets, then threads. */
+static void smp_complete(CpuTopology *t)
+{
+    uint64_t given;
+
+    t->dies = t->dies ? t->dies : 1;
+    if (!t->cpus && !t->max_cpus) {
+        t->sockets = t->sockets ? t->sockets : 1;
+        t->cores = t->cores ? t->cores : 1;
+        t->threads = t->threads ? t->threads : 1;
+    } else {
+        unsigned max = t->max_cpus ? t->max_cpus : t->cpus;
+
+        if (!t->cores) {
+            t->sockets = t->sockets ? t->sockets : 1;
+            t->threads = t->threads ? t->threads : 1;
+            given = (uint64_t)t->sockets * t->dies * t->threads;
+            t->cores = max / given;
+        } else if (!t->sockets) {
+            t->threads = t->threads ? t->threads : 1;
+            given = (uint64_t)t->dies * t->cores * t->threads;
+            t->sockets = max / given;
+        }
+        if (!t->threads) {
+            given = (uint64_t)t->sockets * t->dies * t->cores;
+            t->threads = given ? max / given : 0;
+        }
+    }
+}
+
+bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    const MachineClass *mc = machine_get_class(ms);
+    CpuTopology t = { 0 };
+    uint64_t total;
+
+    if (!smp_count(opts, "cpus", &t.cpus, errp) ||
+        !smp_count(opts, "maxcpus", &t.max_cpus, errp) ||
+        !smp_count(opts, "sockets", &t.sockets, errp) ||
+        !smp_count(opts, "dies", &t.dies, errp) ||
+        !smp_count(opts, "cores", &t.cores, errp) ||
+        !smp_count(opts, "threads", &t.threads, errp)) {
+        return false;
+    }
+    smp_complete(&t);
+    /* Four 32-bit factors can overflow 64 bits; any above the limit is wrong. */
+    if (MAX(MAX(t.sockets, t.dies), MAX(t.cores, t.threads)) > 0xffff) {
+        error_setg(errp, "Invalid CPU topology: too many CPUs");
+        return false;
+    }
+    total = (uint64_t)t.sockets * t.dies * t.cores * t.threads;
+    t.max_cpus = t.max_cpus ? t.max_cpus : t.cpus ? t.cpus : total;
+    t.cpus = t.cpus ? t.cpus : t.max_cpus;
+    if (total != t.max_cpus) {
+        error_setg(errp, "Invalid CPU topology: product of the hierarchy must match maxcpus: "
+                   "sockets (%u) * dies (%u) * cores (%u) * threads (%u) != maxcpus (%u)",
+                   t.sockets, t.dies, t.cores, t.threads, t.max_cpus);
+        return false;
+    }
+    if (t.max_cpus < t.cpus) {
+        error_setg(errp, "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
+                   "maxcpus (%u) < smp_cpus (%u)", t.max_cpus, t.cpus);
+        return false;
+    }
+    if (mc->max_cpus && t.max_cpus > mc->max_cpus) {
+        error_setg(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %u",
+                   t.max_cpus, mc->oc.name, mc->max_cpus);
+        return false;
+    }
+    ms->smp = t;
+    return true;
+}
+
+bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp)
+{
+    for (guint i = 0; i < ms->globals->len; i++) {
+        GlobalProperty *g = g_ptr_array_index(ms->globals, i);
+
+        for (const ObjectClass *oc = obj->oc; oc; oc = oc->parent) {
+            if (strcmp(oc->name, g->driver)) {
+                continue;
+            }
+            g->used = true;
+            if (!property_set(obj, g->property, g->value, errp)) {
+                error_prepend(errp, "can't apply global %s.%s=%s: ", g->driver,
+                              g->property, g->value);
+                return false;
+            }
+            break;
+        }
+    }
+    return true;
+}

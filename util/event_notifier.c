@@ -1,0 +1,78 @@
+/*
+ * eventfds.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/event_notifier.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int event_notifier_init(EventNotifier *e)
+{
+    e->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return e->fd < 0 ? -errno : 0;
+}
+
+void event_notifier_cleanup(EventNotifier *e)
+{
+    if (e->fd >= 0) {
+        close(e->fd);
+        e->fd = -1;
+    }
+}
+
+void event_notifier_set(EventNotifier *e)
+{
+    uint64_t one = 1;
+
+    /* EAGAIN: the counter is full, so it is set already. */
+    while (write(e->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        continue;
+    }
+}
+
+bool event_notifier_test_and_clear(EventNotifier *e)
+{
+    uint64_t count;
+    ssize_t n;
+
+    do {
+        n = read(e->fd, &count, sizeof(count));
+    } while (n < 0 && errno == EINTR);
+    return n == sizeof(count);
+}
+
+typedef struct NotifierSource {
+    EventNotifier *e;
+    EventNotifierHandler *handler;
+    void *opaque;
+} NotifierSource;
+
+static gboolean notifier_ready(gint fd, GIOCondition cond, gpointer data)
+{
+    NotifierSource *ns = data;
+
+    if (event_notifier_test_and_clear(ns->e)) {
+        ns->handler(ns->opaque);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+GSource *event_notifier_add_handler(EventNotifier *e, GMainContext *ctx,
+                                    EventNotifierHandler *handler,
+                                    void *opaque)
+{
+    NotifierSource *ns = g_new0(NotifierSource, 1);
+    GSource *source = g_unix_fd_source_new(e->fd, G_IO_IN);
+
+    ns->e = e;
+    ns->handler = handler;
+    ns->opaque = opaque;
+    g_source_set_callback(source, G_SOURCE_FUNC(notifier_ready), ns, g_free);
+    g_source_attach(source, ctx);
+    return source;
+}

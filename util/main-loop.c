@@ -1,0 +1,98 @@
+/*
+ * GLib's main context with the machine lock around its callbacks.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/main-loop.h"
+
+/* One process has one main context; this is what belongs to it. */
+static struct {
+    GMutex lock;
+    GMainLoop *loop;
+} main_loop;
+
+static __thread bool lock_held;
+
+void bql_lock(void)
+{
+    g_assert(!lock_held);
+    g_mutex_lock(&main_loop.lock);
+    lock_held = true;
+}
+
+void bql_unlock(void)
+{
+    g_assert(lock_held);
+    lock_held = false;
+    g_mutex_unlock(&main_loop.lock);
+}
+
+bool bql_locked(void)
+{
+    return lock_held;
+}
+
+void bql_cond_wait(GCond *cond)
+{
+    g_assert(lock_held);
+    lock_held = false;
+    g_cond_wait(cond, &main_loop.lock);
+    lock_held = true;
+}
+
+/* The lock is free exactly while the loop sleeps. */
+static gint poll_unlocked(GPollFD *fds, guint nfds, gint timeout)
+{
+    gint ret;
+
+    if (timeout == 0 || !lock_held) {
+        return g_poll(fds, nfds, timeout);
+    }
+    bql_unlock();
+    ret = g_poll(fds, nfds, timeout);
+    bql_lock();
+    return ret;
+}
+
+void qemu_init_main_loop(void)
+{
+    g_main_context_set_poll_func(NULL, poll_unlocked);
+    main_loop.loop = g_main_loop_new(NULL, FALSE);
+    bql_lock();
+}
+
+void qemu_main_loop(void)
+{
+    g_main_loop_run(main_loop.loop);
+}
+
+void qemu_main_loop_quit(void)
+{
+    g_main_loop_quit(main_loop.loop);
+}
+
+typedef struct OneshotBH {
+    QEMUBHFunc *fn;
+    void *opaque;
+} OneshotBH;
+
+static gboolean run_oneshot(gpointer data)
+{
+    OneshotBH *bh = data;
+
+    bh->fn(bh->opaque);
+    return G_SOURCE_REMOVE;
+}
+
+void qemu_bh_schedule_oneshot(QEMUBHFunc *fn, void *opaque)
+{
+    OneshotBH *bh = g_new0(OneshotBH, 1);
+    GSource *source = g_idle_source_new();
+
+    bh->fn = fn;
+    bh->opaque = opaque;
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, run_oneshot, bh, g_free);
+    g_source_attach(source, NULL);
+    g_source_unref(source);
+}

@@ -1,0 +1,99 @@
+/*
+ * The JSON form of option strings, by jansson.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "option-json.h"
+
+#include <jansson.h>
+
+static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
+                    unsigned depth, Error **errp);
+
+static bool flatten_object(QemuOpts *opts, const char *prefix,
+                           const json_t *object, unsigned depth, Error **errp)
+{
+    const char *name;
+    json_t *member;
+
+    json_object_foreach((json_t *)object, name, member) {
+        g_autofree char *key = prefix ? g_strconcat(prefix, ".", name, NULL)
+                                      : g_strdup(name);
+
+        if (!flatten(opts, key, member, depth, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool flatten_array(QemuOpts *opts, const char *prefix,
+                          const json_t *array, unsigned depth, Error **errp)
+{
+    size_t i;
+    json_t *element;
+
+    json_array_foreach(array, i, element) {
+        g_autofree char *key = g_strdup_printf("%s.%zu", prefix, i);
+        json_t *str = json_object_get(element, "str");
+
+        /* Lists of strings stand for a repeated key on the command line. */
+        if (json_is_string(element) || json_is_string(str)) {
+            qemu_opt_append(opts, prefix,
+                            json_string_value(str ? str : element));
+        } else if (!flatten(opts, key, element, depth, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
+                    unsigned depth, Error **errp)
+{
+    g_autofree char *number = NULL;
+
+    if (depth > 16) {
+        error_setg(errp, "JSON nesting too deep");
+        return false;
+    }
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return flatten_object(opts, key, value, depth + 1, errp);
+    case JSON_ARRAY:
+        return flatten_array(opts, key, value, depth + 1, errp);
+    case JSON_STRING:
+        qemu_opt_append(opts, key, json_string_value(value));
+        return true;
+    case JSON_INTEGER:
+        number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        number = g_strdup_printf("%.17g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        qemu_opt_append(opts, key, json_is_true(value) ? "on" : "off");
+        return true;
+    case JSON_NULL:
+        return true;
+    }
+    qemu_opt_append(opts, key, number);
+    return true;
+}
+
+QemuOpts *qemu_opts_from_json(const char *text, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qemu_opts_new();
+    json_error_t jerr;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
+    bool ok;
+
+    if (!root) {
+        error_setg(errp, "JSON parse error, %s", jerr.text);
+        return NULL;
+    }
+    ok = flatten_object(opts, NULL, root, 0, errp);
+    json_decref(root);
+    return ok ? g_steal_pointer(&opts) : NULL;
+}
