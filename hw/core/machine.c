@@ -31,6 +31,7 @@ static void machine_init(Object *obj)
     ms->buses = g_ptr_array_new();
     ms->serials = g_ptr_array_new();
     ms->globals = g_ptr_array_new();
+    ms->objects = g_ptr_array_new();
     ms->kernel_cmdline = g_strdup("");
     ms->ram_size = mc->default_ram_size;
     ms->smp = (CpuTopology) { 1, 1, 1, 1, 1, 1 };
@@ -50,6 +51,10 @@ static void machine_finalize(Object *obj)
 {
     MachineState *ms = (MachineState *)obj;
 
+    for (guint i = ms->objects->len; i-- > 0;) {
+        object_free(g_ptr_array_index(ms->objects, i));
+    }
+    g_ptr_array_unref(ms->objects);
     g_ptr_array_unref(ms->devices);
     g_ptr_array_unref(ms->buses);
     g_ptr_array_unref(ms->serials);
@@ -71,6 +76,48 @@ const ObjectClass machine_base_class = {
     .init = machine_init,
     .finalize = machine_finalize,
 };
+
+Object *machine_find_object(const MachineState *ms, const char *id)
+{
+    for (guint i = 0; i < ms->objects->len; i++) {
+        Object *obj = g_ptr_array_index(ms->objects, i);
+
+        if (!strcmp(obj->id, id)) {
+            return obj;
+        }
+    }
+    return NULL;
+}
+
+Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    const char *type = qemu_opt_get(opts, "qom-type");
+    const char *id = qemu_opt_get(opts, "id");
+    const ObjectClass *oc = type ? object_class_by_name(object_classes, type) : NULL;
+    Object *obj;
+
+    if (!type || !id) {
+        error_setg(errp, "Parameter '%s' is missing", type ? "id" : "qom-type");
+        return NULL;
+    }
+    if (!oc) {
+        error_setg(errp, "Parameter 'qom-type' does not accept value '%s'", type);
+        return NULL;
+    }
+    if (machine_find_object(ms, id)) {
+        error_setg(errp, "attempt to add duplicate property '%s' to object (type 'container')",
+                   id);
+        return NULL;
+    }
+    obj = object_new(oc, id);
+    if (!machine_apply_globals(ms, obj, errp) || !object_set_opts(obj, opts, errp) ||
+        (oc->complete && !oc->complete(obj, errp))) {
+        object_free(obj);
+        return NULL;
+    }
+    g_ptr_array_add(ms->objects, obj);
+    return obj;
+}
 
 /* One count of -smp: 0 when it is not given; false on a bad value. */
 static bool smp_count(QemuOpts *opts, const char *name, unsigned *count,

@@ -85,6 +85,7 @@ struct MachineState {
     GPtrArray *roms;        /* hw/loader.h */
     GPtrArray *serials;     /* of Chardev or NULL: -serial, in order */
     GPtrArray *globals;     /* of GlobalProperty: -global, in order */
+    GPtrArray *objects;     /* of Object: -object, in order; owned */
     RunStateMachine rsm;
 };
 
@@ -110,6 +111,14 @@ extern const ObjectClass machine_base_class;
  * left out (cores before sockets before threads). Errors name the mismatch.
  */
 bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/* The -object with this id, or NULL. */
+Object *machine_find_object(const MachineState *ms, const char *id);
+/*
+ * -object: opts holds "qom-type", "id" and the properties. The machine owns
+ * the object. NULL with errp set on failure.
+ */
+Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp);
 
 /* Apply -global rows for the class to obj; called by qdev and by backends. */
 bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp);

@@ -19,6 +19,13 @@ void pause_all_vcpus(MachineState *ms);     /* returns when all are paused */
 void resume_all_vcpus(MachineState *ms);
 void cpu_stop_threads(MachineState *ms);    /* end and join them all */
 
+/*
+ * On a vCPU thread: do not run guest code again before the main loop has
+ * handled what was requested (a reset, a shutdown): the CPU counts as stopped
+ * and resume_all_vcpus() lets it go on. Takes no lock. Elsewhere: nothing.
+ */
+void cpu_stop_current(void);
+
 /* True on a vCPU thread. */
 bool qemu_in_vcpu_thread(void);
 

@@ -1,0 +1,349 @@
+/*
+ * Memory backends: anonymous, memfd and file.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sysemu/hostmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "qemu/cutils.h"
+
+#define HUGETLBFS_MAGIC 0x958458f6
+
+static const Property memory_backend_props[] = {
+    DEFINE_PROP_SIZE("size", HostMemoryBackend, size, NULL,
+                     "Size of the memory region (ex: 500M)"),
+    DEFINE_PROP_BOOL("share", HostMemoryBackend, share, "off",
+                     "Mark the memory as private to QEMU or shared"),
+    DEFINE_PROP_BOOL("prealloc", HostMemoryBackend, prealloc, "off",
+                     "Preallocate memory"),
+    DEFINE_PROP_BOOL("reserve", HostMemoryBackend, reserve, "on",
+                     "Reserve swap space (or huge pages) if applicable"),
+    DEFINE_PROP_BOOL("merge", HostMemoryBackend, merge, "on",
+                     "Mark memory as mergeable"),
+    DEFINE_PROP_BOOL("dump", HostMemoryBackend, dump, "on",
+                     "Set to 'off' to exclude from core dump"),
+    DEFINE_PROP_UINT32("prealloc-threads", HostMemoryBackend, prealloc_threads, "1",
+                       "Number of CPU threads to use for prealloc"),
+    DEFINE_PROP_IGNORED("x-use-canonical-path-for-ramblock-id", NULL),
+    DEFINE_PROP_END
+};
+
+/* Name the host's refusal as the user knows it. */
+static bool refuse(const HostMemoryBackend *b, int err, Error **errp)
+{
+    error_setg_errno(errp, err, "cannot set up guest memory '%s'",
+                     b->obj.id ? b->obj.id : b->obj.oc->name);
+    return false;
+}
+
+/*
+ * Map size bytes aligned to 2 MiB (so that huge pages fit) or to align: take
+ * more address space than needed, give the ends back.
+ */
+static void *map_aligned(uint64_t size, uint64_t align, int flags, int fd)
+{
+    uint64_t total = size + align;
+    char *area, *start;
+    void *host;
+
+    if (total < size) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    area = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (area == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+    start = (char *)QEMU_ALIGN_UP((uintptr_t)area, align);
+    host = mmap(start, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+    if (host == MAP_FAILED) {
+        int err = errno;
+
+        munmap(area, total);
+        errno = err;
+        return MAP_FAILED;
+    }
+    if (start > area) {
+        munmap(area, start - area);
+    }
+    size = QEMU_ALIGN_UP(size, (uint64_t)sysconf(_SC_PAGESIZE));
+    if (start + size < area + total) {
+        munmap(start + size, area + total - (start + size));
+    }
+    return host;
+}
+
+/* The page size behind fd: huge for hugetlbfs and hugetlb memfds. */
+static uint64_t fd_page_size(int fd)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC) {
+        return fs.f_bsize;
+    }
+    return sysconf(_SC_PAGESIZE);
+}
+
+static bool backend_prealloc(HostMemoryBackend *b, Error **errp)
+{
+    if (madvise(b->host, b->size, MADV_POPULATE_WRITE) == 0) {
+        return true;
+    }
+    if (errno != EINVAL) {
+        return refuse(b, errno, errp);
+    }
+    /* Before Linux 5.14: touch each page. */
+    for (uint64_t off = 0; off < b->size; off += sysconf(_SC_PAGESIZE)) {
+        volatile char *p = (char *)b->host + off;
+
+        *p = *p;
+    }
+    return true;
+}
+
+static bool backend_map(HostMemoryBackend *b, Error **errp)
+{
+    int flags = b->share ? MAP_SHARED : MAP_PRIVATE;
+    uint64_t align = 2 * MiB;
+
+    if (b->fd < 0) {
+        flags |= MAP_ANONYMOUS;
+    } else {
+        align = MAX(align, fd_page_size(b->fd));
+    }
+    if (b->align) {
+        if (b->align & (b->align - 1)) {
+            error_setg(errp, "'align' must be a power of two");
+            return false;
+        }
+        align = MAX(align, b->align);
+    }
+    if (!b->reserve) {
+        flags |= MAP_NORESERVE;
+    }
+    b->host = map_aligned(b->size, align, flags, b->fd);
+    if (b->host == MAP_FAILED) {
+        b->host = NULL;
+        return refuse(b, errno, errp);
+    }
+    /* Hints: a kernel without the feature loses nothing. */
+    if (b->merge) {
+        madvise(b->host, b->size, MADV_MERGEABLE);
+    }
+    if (!b->dump) {
+        madvise(b->host, b->size, MADV_DONTDUMP);
+    }
+    return !b->prealloc || backend_prealloc(b, errp);
+}
+
+static bool check_size(HostMemoryBackend *b, Error **errp)
+{
+    if (!b->size) {
+        error_setg(errp, "property 'size' of %s doesn't take value '0'", b->obj.oc->name);
+        return false;
+    }
+    if (b->size > INT64_MAX) {
+        return refuse(b, ENOMEM, errp);
+    }
+    return true;
+}
+
+static bool ram_complete(Object *obj, Error **errp)
+{
+    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+
+    return check_size(b, errp) && backend_map(b, errp);
+}
+
+static bool memfd_complete(Object *obj, Error **errp)
+{
+    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    unsigned flags = MFD_CLOEXEC;
+
+    if (!check_size(b, errp)) {
+        return false;
+    }
+    if (b->seal) {
+        flags |= MFD_ALLOW_SEALING;
+    }
+    if (b->hugetlb) {
+        flags |= MFD_HUGETLB;
+        if (b->hugetlbsize) {
+            if (b->hugetlbsize & (b->hugetlbsize - 1)) {
+                error_setg(errp, "'hugetlbsize' must be a power of two");
+                return false;
+            }
+            flags |= __builtin_ctzll(b->hugetlbsize) << MAP_HUGE_SHIFT;
+        }
+    }
+    b->fd = memfd_create("memory-backend-memfd", flags);
+    if (b->fd < 0 || ftruncate(b->fd, b->size) < 0) {
+        return refuse(b, errno, errp);
+    }
+    if (b->seal && fcntl(b->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        return refuse(b, errno, errp);
+    }
+    return backend_map(b, errp);
+}
+
+/* A file to map: mem-path itself, or an unlinked one in the directory it names. */
+static int open_mem_path(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        g_autofree char *name = g_strconcat(path, "/qemu_back_mem.XXXXXX", NULL);
+        int fd = mkostemp(name, O_CLOEXEC);
+
+        if (fd >= 0) {
+            unlink(name);
+        }
+        return fd;
+    }
+    return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+}
+
+static bool file_complete(Object *obj, Error **errp)
+{
+    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    struct stat st;
+
+    if (!b->mem_path) {
+        error_setg(errp, "mem-path property not set");
+        return false;
+    }
+    if (!check_size(b, errp)) {
+        return false;
+    }
+    b->fd = open_mem_path(b->mem_path);
+    if (b->fd < 0) {
+        error_setg_errno(errp, errno, "can't open backing store %s for guest RAM", b->mem_path);
+        return false;
+    }
+    if (b->size % fd_page_size(b->fd)) {
+        error_setg(errp, "memory size 0x%" PRIx64 " must be a multiple of page size 0x%" PRIx64,
+                   b->size, fd_page_size(b->fd));
+        return false;
+    }
+    if (fstat(b->fd, &st) < 0) {
+        return refuse(b, errno, errp);
+    }
+    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->size &&
+        ftruncate(b->fd, b->size) < 0) {
+        return refuse(b, errno, errp);
+    }
+    return backend_map(b, errp);
+}
+
+static void backend_init(Object *obj)
+{
+    ((HostMemoryBackend *)obj)->fd = -1;
+}
+
+static void backend_finalize(Object *obj)
+{
+    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+
+    if (b->host) {
+        if (b->discard_data && b->fd >= 0) {
+            madvise(b->host, b->size, MADV_REMOVE);
+        }
+        munmap(b->host, b->size);
+    }
+    if (b->fd >= 0) {
+        close(b->fd);
+    }
+}
+
+const ObjectClass memory_backend_base_class = {
+    .name = "memory-backend",
+    .instance_size = sizeof(HostMemoryBackend),
+    .props = memory_backend_props,
+    .init = backend_init,
+    .finalize = backend_finalize,
+};
+
+bool object_is_memory_backend(const Object *obj)
+{
+    return obj->oc->parent == &memory_backend_base_class;
+}
+
+static const ObjectClass memory_backend_ram_class = {
+    .name = "memory-backend-ram",
+    .parent = &memory_backend_base_class,
+    .instance_size = sizeof(HostMemoryBackend),
+    .complete = ram_complete,
+};
+
+static const Property memfd_props[] = {
+    DEFINE_PROP_BOOL("hugetlb", HostMemoryBackend, hugetlb, "off", "Use huge pages"),
+    DEFINE_PROP_SIZE("hugetlbsize", HostMemoryBackend, hugetlbsize, "0",
+                     "Huge pages size (ex: 2M, 1G)"),
+    DEFINE_PROP_BOOL("seal", HostMemoryBackend, seal, "on", "Seal growing & shrinking"),
+    DEFINE_PROP_END
+};
+
+static void memfd_init(Object *obj)
+{
+    ((HostMemoryBackend *)obj)->share = true;
+}
+
+static const ObjectClass memory_backend_memfd_class = {
+    .name = "memory-backend-memfd",
+    .parent = &memory_backend_base_class,
+    .instance_size = sizeof(HostMemoryBackend),
+    .props = memfd_props,
+    .init = memfd_init,
+    .complete = memfd_complete,
+};
+
+static const Property file_props[] = {
+    DEFINE_PROP_STRING("mem-path", HostMemoryBackend, mem_path, NULL,
+                       "Path of the file or directory to use"),
+    DEFINE_PROP_SIZE("align", HostMemoryBackend, align, "0",
+                     "Alignment of the mapping"),
+    DEFINE_PROP_BOOL("discard-data", HostMemoryBackend, discard_data, "off",
+                     "Drop the file's contents at exit"),
+    DEFINE_PROP_END
+};
+
+static const ObjectClass memory_backend_file_class = {
+    .name = "memory-backend-file",
+    .parent = &memory_backend_base_class,
+    .instance_size = sizeof(HostMemoryBackend),
+    .props = file_props,
+    .complete = file_complete,
+};
+
+HostMemoryBackend *host_memory_backend_new_default(const char *id,
+                                                   uint64_t size,
+                                                   const char *mem_path,
+                                                   bool prealloc,
+                                                   Error **errp)
+{
+    const ObjectClass *oc = mem_path ? &memory_backend_file_class : &memory_backend_ram_class;
+    HostMemoryBackend *b = (HostMemoryBackend *)object_new(oc, id);
+
+    b->size = size;
+    b->prealloc = prealloc;
+    b->mem_path = g_strdup(mem_path);
+    if (!oc->complete(&b->obj, errp)) {
+        object_free(&b->obj);
+        return NULL;
+    }
+    return b;
+}
+
+DEFINE_CLASS(memory_backend_ram, &memory_backend_ram_class);
+DEFINE_CLASS(memory_backend_memfd, &memory_backend_memfd_class);
+DEFINE_CLASS(memory_backend_file, &memory_backend_file_class);

@@ -1,0 +1,266 @@
+/*
+ * Run states: requests come from any thread, the main loop carries them out.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sysemu/runstate.h"
+
+#include "hw/boards.h"
+#include "qemu/error.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "sysemu/cpus.h"
+#include "sysemu/reset.h"
+
+typedef struct RunStateNotifier {
+    RunStateNotify *fn;
+    void *opaque;
+} RunStateNotifier;
+
+const char *runstate_name(RunState state)
+{
+    static const char *const names[] = {
+        [RUN_STATE_PRELAUNCH] = "prelaunch",
+        [RUN_STATE_RUNNING] = "running",
+        [RUN_STATE_PAUSED] = "paused",
+        [RUN_STATE_SHUTDOWN] = "shutdown",
+        [RUN_STATE_INTERNAL_ERROR] = "internal-error",
+        [RUN_STATE_IO_ERROR] = "io-error",
+        [RUN_STATE_DEBUG] = "debug",
+        [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
+        [RUN_STATE_INMIGRATE] = "inmigrate",
+    };
+
+    return names[state];
+}
+
+const char *shutdown_cause_name(ShutdownCause cause)
+{
+    static const char *const names[] = {
+        [SHUTDOWN_CAUSE_NONE] = "none",
+        [SHUTDOWN_CAUSE_HOST_ERROR] = "host-error",
+        [SHUTDOWN_CAUSE_HOST_QMP_QUIT] = "host-qmp-quit",
+        [SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET] = "host-qmp-system-reset",
+        [SHUTDOWN_CAUSE_HOST_SIGNAL] = "host-signal",
+        [SHUTDOWN_CAUSE_HOST_UI] = "host-ui",
+        [SHUTDOWN_CAUSE_GUEST_SHUTDOWN] = "guest-shutdown",
+        [SHUTDOWN_CAUSE_GUEST_RESET] = "guest-reset",
+        [SHUTDOWN_CAUSE_GUEST_PANIC] = "guest-panic",
+    };
+
+    return names[cause];
+}
+
+bool shutdown_caused_by_guest(ShutdownCause cause)
+{
+    return cause >= SHUTDOWN_CAUSE_GUEST_SHUTDOWN;
+}
+
+bool runstate_is_running(const MachineState *ms)
+{
+    return ms->rsm.state == RUN_STATE_RUNNING;
+}
+
+void runstate_init(MachineState *ms)
+{
+    ms->rsm.state = RUN_STATE_PRELAUNCH;
+    g_mutex_init(&ms->rsm.lock);
+    ms->rsm.notifiers = g_array_new(FALSE, FALSE, sizeof(RunStateNotifier));
+}
+
+void runstate_cleanup(MachineState *ms)
+{
+    g_array_unref(ms->rsm.notifiers);
+    g_mutex_clear(&ms->rsm.lock);
+}
+
+void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque)
+{
+    RunStateNotifier n = { fn, opaque };
+
+    g_array_append_val(ms->rsm.notifiers, n);
+}
+
+void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque)
+{
+    for (guint i = 0; i < ms->rsm.notifiers->len; i++) {
+        RunStateNotifier *n = &g_array_index(ms->rsm.notifiers, RunStateNotifier, i);
+
+        if (n->fn == fn && n->opaque == opaque) {
+            g_array_remove_index(ms->rsm.notifiers, i);
+            return;
+        }
+    }
+}
+
+static void notify(MachineState *ms, RunStateEvent event, ShutdownCause cause)
+{
+    for (guint i = 0; i < ms->rsm.notifiers->len; i++) {
+        RunStateNotifier n = g_array_index(ms->rsm.notifiers, RunStateNotifier, i);
+
+        n.fn(ms, event, cause, n.opaque);
+    }
+}
+
+void vm_start(MachineState *ms)
+{
+    if (runstate_is_running(ms)) {
+        return;
+    }
+    ms->rsm.state = RUN_STATE_RUNNING;
+    qemu_clock_enable_virtual(true);
+    notify(ms, RUN_STATE_EVENT_RESUME, SHUTDOWN_CAUSE_NONE);
+    resume_all_vcpus(ms);
+}
+
+void vm_stop(MachineState *ms, RunState state)
+{
+    if (!runstate_is_running(ms)) {
+        /* A paused machine can still be found to have ended or failed. */
+        ms->rsm.state = state;
+        return;
+    }
+    pause_all_vcpus(ms);
+    qemu_clock_enable_virtual(false);
+    ms->rsm.state = state;
+    notify(ms, RUN_STATE_EVENT_STOP, SHUTDOWN_CAUSE_NONE);
+}
+
+void qemu_system_reset(MachineState *ms, ShutdownCause cause)
+{
+    qemu_devices_reset(ms);
+    if (cause != SHUTDOWN_CAUSE_NONE) {
+        notify(ms, RUN_STATE_EVENT_RESET, cause);
+    }
+}
+
+/* The machine ends: leave the main loop, or with -no-shutdown stay and wait. */
+static void do_shutdown(MachineState *ms, ShutdownCause cause)
+{
+    notify(ms, RUN_STATE_EVENT_SHUTDOWN, cause);
+    if (ms->rsm.shutdown_action == SHUTDOWN_ACTION_PAUSE &&
+        cause != SHUTDOWN_CAUSE_HOST_SIGNAL && cause != SHUTDOWN_CAUSE_HOST_QMP_QUIT &&
+        cause != SHUTDOWN_CAUSE_HOST_UI) {
+        vm_stop(ms, RUN_STATE_SHUTDOWN);
+        return;
+    }
+    qemu_main_loop_quit();
+}
+
+static void do_reset(MachineState *ms, ShutdownCause cause)
+{
+    bool was_running = runstate_is_running(ms);
+
+    pause_all_vcpus(ms);
+    qemu_system_reset(ms, cause);
+    if (was_running) {
+        resume_all_vcpus(ms);
+    } else if (ms->rsm.state != RUN_STATE_PRELAUNCH) {
+        /* What had ended or failed starts anew with "cont". */
+        ms->rsm.state = RUN_STATE_PAUSED;
+    }
+}
+
+/* Main loop: carry out what was requested, the most final last. */
+static void run_requests(void *opaque)
+{
+    MachineState *ms = opaque;
+    RunStateMachine *r = &ms->rsm;
+    ShutdownCause reset, shutdown;
+    bool stop, powerdown;
+    RunState stop_state;
+
+    g_mutex_lock(&r->lock);
+    r->work_scheduled = false;
+    stop = r->stop_requested;
+    stop_state = r->stop_state;
+    reset = r->reset_requested;
+    shutdown = r->shutdown_requested;
+    powerdown = r->powerdown_requested;
+    r->stop_requested = r->powerdown_requested = false;
+    r->reset_requested = r->shutdown_requested = SHUTDOWN_CAUSE_NONE;
+    g_mutex_unlock(&r->lock);
+
+    if (powerdown) {
+        notify(ms, RUN_STATE_EVENT_POWERDOWN, SHUTDOWN_CAUSE_NONE);
+    }
+    if (reset && r->reboot_action == REBOOT_ACTION_SHUTDOWN && !shutdown) {
+        shutdown = reset;
+    }
+    if (shutdown) {
+        do_shutdown(ms, shutdown);
+    } else if (reset) {
+        do_reset(ms, reset);
+    }
+    if (stop) {
+        vm_stop(ms, stop_state);
+    }
+}
+
+/* Call with the request lock held; gives it up. */
+static void schedule_and_unlock(MachineState *ms)
+{
+    bool schedule = !ms->rsm.work_scheduled;
+
+    ms->rsm.work_scheduled = true;
+    g_mutex_unlock(&ms->rsm.lock);
+    if (schedule) {
+        qemu_bh_schedule_oneshot(run_requests, ms);
+    }
+    cpu_stop_current();
+}
+
+void qemu_system_reset_request(MachineState *ms, ShutdownCause cause)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.reset_requested = cause;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.shutdown_requested = cause;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_shutdown_request_with_code(MachineState *ms,
+                                            ShutdownCause cause, int status)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.exit_status = status;
+    ms->rsm.shutdown_requested = cause;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_vmstop_request(MachineState *ms, RunState state)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.stop_requested = true;
+    ms->rsm.stop_state = state;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_powerdown_request(MachineState *ms)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.powerdown_requested = true;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_guest_panicked(MachineState *ms)
+{
+    switch (ms->rsm.panic_action) {
+    case PANIC_ACTION_PAUSE:
+        qemu_system_vmstop_request(ms, RUN_STATE_GUEST_PANICKED);
+        break;
+    case PANIC_ACTION_SHUTDOWN:
+        qemu_system_shutdown_request(ms, SHUTDOWN_CAUSE_GUEST_PANIC);
+        break;
+    case PANIC_ACTION_EXIT_FAILURE:
+        qemu_system_shutdown_request_with_code(ms, SHUTDOWN_CAUSE_GUEST_PANIC, 1);
+        break;
+    case PANIC_ACTION_NONE:
+        break;
+    }
+}
