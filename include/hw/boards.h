@@ -16,6 +16,8 @@ typedef struct AccelState AccelState;
 typedef struct CPUState CPUState;
 typedef struct HostMemoryBackend HostMemoryBackend;
 typedef struct MachineClass MachineClass;
+typedef struct MonitorHub MonitorHub;
+struct EventField;
 
 /* -smp. All counts are at least 1 once machine_parse_smp() is done. */
 typedef struct CpuTopology {
@@ -87,6 +89,11 @@ struct MachineState {
     GPtrArray *globals;     /* of GlobalProperty: -global, in order */
     GPtrArray *objects;     /* of Object: -object, in order; owned */
     RunStateMachine rsm;
+
+    MonitorHub *monitors;       /* monitor/monitor.h; NULL: none */
+    /* Who is told of events: hw/core/event.h. Set before the machine runs. */
+    void (*event_fn)(MachineState *ms, const char *event,
+                     const struct EventField *fields, unsigned n);
 };
 
 /* -global driver.property=value */
