@@ -113,7 +113,8 @@ static const Property *find_or_error(const Object *obj, const char *name,
     const Property *prop = property_find(obj->oc, name);
 
     if (!prop) {
-        error_setg(errp, "Property '%s.%s' not found", obj->oc->name, name);
+        error_setg(errp, "Property '%s.%s' not found",
+                   object_class_type_name(obj->oc), name);
     }
     return prop;
 }
@@ -166,7 +167,7 @@ void object_class_print_help(const ObjectClass *oc)
 
     property_foreach(oc, collect, rows);
     g_ptr_array_sort(rows, compare_names);
-    printf("%s options:\n", oc->name);
+    printf("%s options:\n", object_class_type_name(oc));
     for (guint i = 0; i < rows->len; i++) {
         const Property *prop = g_ptr_array_index(rows, i);
         g_autofree char *left = g_strdup_printf("%s=<%s>", prop->name, prop->info->name);

@@ -210,3 +210,13 @@ const QemuOpt *qemu_opts_first_unused(const QemuOpts *opts)
     }
     return NULL;
 }
+
+bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp)
+{
+    const QemuOpt *opt = qemu_opts_first_unused(opts);
+
+    if (opt) {
+        error_setg(errp, "Invalid parameter '%s'", opt->name);
+    }
+    return !opt;
+}

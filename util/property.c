@@ -105,7 +105,7 @@ static bool set_unsigned(Object *obj, const Property *prop, const char *value,
     }
     if (ret || n > max) {
         error_setg(errp, "Property %s.%s doesn't take value '%s' (minimum: 0, maximum: %"
-                   PRIu64 ")", obj->oc->name, prop->name, value, max);
+                   PRIu64 ")", object_class_type_name(obj->oc), prop->name, value, max);
         return false;
     }
     /* x86 hosts only: the low bytes come first. */

@@ -47,6 +47,7 @@ struct ObjectClass {
     const char *name;               /* as -device, -object, … say it */
     const char *desc;               /* one line for help; may be NULL */
     const char *alias;              /* second name, or NULL */
+    const char *type_name;          /* QOM's name ("microvm-machine"); NULL: name */
     const ObjectClass *parent;      /* its properties are inherited */
     size_t instance_size;
     const Property *props;          /* NULL: none of its own */
@@ -78,6 +79,12 @@ extern ClassTable accel_classes, machine_classes, device_classes,
 /* The class called name (or aliased so) in table, or NULL. */
 const ObjectClass *object_class_by_name(const ObjectClass *const *const *table,
                                         const char *name);
+
+/* The name that messages and the monitor use for the class. */
+static inline const char *object_class_type_name(const ObjectClass *oc)
+{
+    return oc->type_name ? oc->type_name : oc->name;
+}
 
 /* A zeroed instance with default property values; id is copied, may be NULL. */
 Object *object_new(const ObjectClass *oc, const char *id);

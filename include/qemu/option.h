@@ -58,5 +58,7 @@ char *qemu_opt_take(QemuOpts *opts, const char *name);
 bool qemu_opts_has_help(QemuOpts *opts);
 /* The first option nobody has looked at, or NULL. */
 const QemuOpt *qemu_opts_first_unused(const QemuOpts *opts);
+/* False with errp set when there is one: "Invalid parameter 'X'". */
+bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp);
 
 #endif

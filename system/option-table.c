@@ -1,0 +1,100 @@
+/*
+ * Every option of the command line: one row each.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "options.h"
+
+#define KEYVAL(implied) .keyval = true, .implied_key = (implied)
+
+const OptionRow option_table[] = {
+    /* Help */
+    { "h", NULL, "show this help and exit", PHASE_NONE, .print_help = help_usage },
+    { "help", NULL, NULL, PHASE_NONE, .print_help = help_usage },
+    { "version", NULL, "show the version and exit", PHASE_NONE, .print_help = help_version },
+
+    /* The machine */
+    { "machine", "[type=]NAME[,prop=value…]", "the machine and its properties; \"help\" lists",
+      PHASE_SELECT, opt_machine, KEYVAL("type"), help_machine },
+    { "M", "NAME[,prop=value…]", "the same as -machine", PHASE_SELECT, opt_machine,
+      KEYVAL("type"), help_machine },
+    { "accel", "[accel=]NAME[,prop=value…]", "the accelerator: kvm, tcg, qtest; may be repeated",
+      PHASE_SELECT, opt_accel, KEYVAL("accel"), help_accel },
+    { "enable-kvm", NULL, "the same as -accel kvm", PHASE_SELECT, opt_enable_kvm },
+    { "cpu", "MODEL[,+feature][,-feature]", "CPU model; \"help\" lists", PHASE_MACHINE, opt_cpu,
+      .print_help = help_cpu },
+    { "smp", "[cpus=]N[,maxcpus=][,sockets=][,dies=][,cores=][,threads=]",
+      "number of CPUs and their topology", PHASE_MACHINE, opt_smp, KEYVAL("cpus") },
+    { "m", "[size=]MEGS", "size of RAM; suffixes M and G (default: 128 MiB)", PHASE_MACHINE,
+      opt_m, KEYVAL("size") },
+    { "mem-path", "PATH", "back RAM by a file, or by files in this directory", PHASE_MACHINE,
+      opt_mem_path },
+    { "mem-prealloc", NULL, "allocate all of RAM at start", PHASE_MACHINE, opt_mem_prealloc },
+    { "overcommit", "[mem-lock=on|off][,cpu-pm=on|off]",
+      "lock memory; let the guest idle without exits", PHASE_MACHINE, opt_overcommit,
+      KEYVAL(NULL) },
+    { "numa", "node[,memdev=ID]", "one node: the RAM backend to use", PHASE_MACHINE, opt_numa,
+      KEYVAL("type") },
+    { "global", "DRIVER.PROP=VALUE", "set a property of all devices of a kind", PHASE_MACHINE,
+      opt_global },
+    { "object", "TYPE[,prop=value…]", "create a backend object; \"help\" lists", PHASE_OBJECT,
+      opt_object, KEYVAL("qom-type"), help_object },
+    { "device", "DRIVER[,prop=value…]", "add a device; \"help\" lists", PHASE_DEVICE, opt_device,
+      KEYVAL("driver"), help_device },
+
+    /* The kernel */
+    { "kernel", "FILE", "kernel to boot: ELF vmlinux or bzImage", PHASE_MACHINE, opt_kernel },
+    { "initrd", "FILE", "initial RAM disk for the kernel", PHASE_MACHINE, opt_initrd },
+    { "append", "CMDLINE", "kernel command line", PHASE_MACHINE, opt_append },
+
+    /* Character devices and monitors */
+    { "chardev", "BACKEND,id=ID[,prop=value…]", "add a character device; \"help\" lists",
+      PHASE_CHARDEV, opt_chardev, KEYVAL("backend"), help_chardev },
+    { "serial", "DEV", "connect the next serial port (up to four)", PHASE_SERIAL, opt_serial },
+    { "monitor", "DEV", "a monitor for people on DEV", PHASE_MONITOR, opt_monitor },
+    { "qmp", "DEV", "a monitor for programs (QMP) on DEV", PHASE_MONITOR, opt_qmp },
+    { "qmp-pretty", "DEV", "the same with JSON over several lines", PHASE_MONITOR,
+      opt_qmp_pretty },
+    { "mon", "[chardev=]ID[,mode=readline|control]", "a monitor on a chardev", PHASE_MONITOR,
+      opt_mon, KEYVAL("chardev") },
+    { "echr", "N", "ASCII code of the multiplexer's escape key (default: 1, Ctrl-A)",
+      PHASE_EARLY, opt_echr },
+    { "nodefaults", NULL, "no default devices", PHASE_EARLY, opt_nodefaults },
+    { "no-user-config", NULL, "read no configuration files (none are ever read)", PHASE_NONE },
+    { "nographic", NULL, "console and monitor on stdio, Ctrl-A switches", PHASE_EARLY,
+      opt_nographic },
+    { "display", "none", "there is no graphical display", PHASE_EARLY, opt_display,
+      .print_help = help_display },
+    { "vga", "none", NULL, PHASE_EARLY, opt_must_be_none },
+    { "parallel", "none", NULL, PHASE_EARLY, opt_must_be_none },
+
+    /* The process */
+    { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "names of guest and process",
+      PHASE_EARLY, opt_name, KEYVAL("guest") },
+    { "uuid", "UUID", "the guest's UUID", PHASE_EARLY, opt_uuid },
+    { "S", NULL, "do not start the CPUs", PHASE_EARLY, opt_stopped },
+    { "no-reboot", NULL, "exit instead of rebooting", PHASE_EARLY, opt_no_reboot },
+    { "no-shutdown", NULL, "stop instead of exiting when the guest shuts down", PHASE_EARLY,
+      opt_no_shutdown },
+    { "action", "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=shutdown|pause|none]",
+      "what to do on these events", PHASE_EARLY, opt_action, KEYVAL(NULL) },
+    { "daemonize", NULL, "run in the background once everything is set up", PHASE_EARLY,
+      opt_daemonize },
+    { "pidfile", "FILE", "write the process id to FILE", PHASE_EARLY, opt_pidfile },
+    { "msg", "timestamp=on|off", "time stamps on messages", PHASE_EARLY, opt_msg, KEYVAL(NULL) },
+    { "d", "ITEMS", "log these items; \"help\" lists", PHASE_EARLY, opt_d, .print_help = help_d },
+    { "D", "FILE", "log to FILE instead of stderr", PHASE_EARLY, opt_logfile },
+    { "sandbox", "on|off[,…]", "off is the only choice so far", PHASE_EARLY, opt_sandbox,
+      KEYVAL("enable") },
+
+    /* What clients pass by habit; checked, but the machine has no such thing */
+    { "rtc", "[base=…][,clock=…][,driftfix=…]", NULL, PHASE_EARLY, opt_rtc, KEYVAL("base") },
+    { "boot", "[strict=on|off][,…]", NULL, PHASE_EARLY, opt_boot, KEYVAL("order") },
+    { "audiodev", "none,id=ID", NULL, PHASE_EARLY, opt_audiodev, KEYVAL("driver") },
+    { "smbios", "…", NULL, PHASE_NONE, .keyval = true },
+    { "id", "ID", NULL, PHASE_NONE },
+    { "no-acpi", NULL, NULL, PHASE_NONE },
+    { "no-hpet", NULL, NULL, PHASE_NONE },
+    { "net", "none", NULL, PHASE_EARLY, opt_must_be_none },
+    { NULL }
+};

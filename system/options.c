@@ -1,0 +1,160 @@
+/*
+ * Matching the command line with the option table.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "version.h"
+
+static void stored_clear(void *data)
+{
+    StoredOption *so = data;
+
+    qemu_opts_free(so->opts);
+    g_free(so->where);
+}
+
+static const OptionRow *find_row(const char *name)
+{
+    for (const OptionRow *row = option_table; row->name; row++) {
+        if (!strcmp(row->name, name)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* "-name" or "--name"; NULL when word is no option at all. */
+static const char *option_name(const char *word)
+{
+    if (word[0] != '-' || !word[1]) {
+        return NULL;
+    }
+    return word + (word[1] == '-' ? 2 : 1);
+}
+
+/* Parse what can be parsed now and keep it; or print the help it asks for. */
+static bool store(VLState *vl, const OptionRow *row, const char *word,
+                  const char *arg, Error **errp)
+{
+    StoredOption so = { .row = row, .arg = arg };
+
+    so.where = arg ? g_strdup_printf("%s %s", word, arg) : g_strdup(word);
+    if (row->keyval) {
+        loc_set(so.where);
+        so.opts = qemu_opts_parse(arg, row->implied_key, errp);
+        if (!so.opts) {
+            return false;   /* so.where stays: the message names it */
+        }
+        loc_set(NULL);
+        so.opts->where = g_strdup(so.where);
+    }
+    g_array_append_val(vl->stored, so);
+    if (row->print_help && row->print_help(arg, so.opts)) {
+        vl->done = true;
+    }
+    return true;
+}
+
+bool options_parse(VLState *vl, int argc, char **argv, Error **errp)
+{
+    vl->stored = g_array_new(FALSE, FALSE, sizeof(StoredOption));
+    g_array_set_clear_func(vl->stored, stored_clear);
+    for (int i = 1; i < argc && !vl->done; i++) {
+        const char *word = argv[i];
+        const char *name = option_name(word);
+        const OptionRow *row = name ? find_row(name) : NULL;
+        const char *arg = NULL;
+
+        if (!name) {
+            error_setg(errp, "%s: drives must be given by -drive or -blockdev", word);
+            return false;
+        }
+        if (!row) {
+            error_setg(errp, "%s: invalid option", word);
+            return false;
+        }
+        if (row->arg) {
+            if (++i == argc) {
+                error_setg(errp, "%s: requires an argument", word);
+                return false;
+            }
+            arg = argv[i];
+        }
+        if (!store(vl, row, word, arg, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool options_run_phase(VLState *vl, OptionPhase phase, Error **errp)
+{
+    for (guint i = 0; i < vl->stored->len; i++) {
+        StoredOption *so = &g_array_index(vl->stored, StoredOption, i);
+
+        if (so->row->phase != phase || !so->row->fn) {
+            continue;
+        }
+        loc_set(so->where);
+        if (!so->row->fn(vl, so->arg, so->opts, errp)) {
+            return false;
+        }
+        loc_set(NULL);
+    }
+    return true;
+}
+
+void options_foreach(VLState *vl, OptionPhase phase, StoredOptionFn *fn)
+{
+    for (guint i = 0; i < vl->stored->len; i++) {
+        StoredOption *so = &g_array_index(vl->stored, StoredOption, i);
+
+        if (so->row->phase == phase) {
+            fn(vl, so);
+        }
+    }
+}
+
+void options_free(VLState *vl)
+{
+    g_array_unref(vl->stored);
+    qemu_opts_free(vl->machine_opts);
+    if (vl->accels) {
+        g_ptr_array_unref(vl->accels);
+    }
+    g_free(vl->pidfile);
+    g_free(vl->mem_path);
+    g_free(vl->process_name);
+}
+
+void options_print_version(void)
+{
+    printf("QEMU emulator version " QEMU_INTERFACE_VERSION " (microvm " MICROVM_VERSION ")\n"
+           "An independent implementation of the microvm machine; free software, GPL-2.0-or-later\n");
+}
+
+void options_print_help(void)
+{
+    options_print_version();
+    printf("usage: qemu-system-x86_64 [options]\n\n"
+           "Every option may be written with one dash or two.\n\n");
+    for (const OptionRow *row = option_table; row->name; row++) {
+        g_autofree char *left = g_strdup_printf("-%s%s%s", row->name, row->arg ? " " : "",
+                                                row->arg ? row->arg : "");
+
+        if (!row->help) {
+            continue;
+        }
+        if (strlen(left) < 28) {
+            printf("%-28s %s\n", left, row->help);
+        } else {
+            printf("%s\n%28s %s\n", left, "", row->help);
+        }
+    }
+    printf("\nWhere an option takes a list, \"help\" as its argument shows the choice.\n");
+}

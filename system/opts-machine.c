@@ -1,0 +1,366 @@
+/*
+ * Options about the machine.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "qemu/cutils.h"
+#include "sysemu/hostmem.h"
+#include "target/i386/cpuid.h"
+
+/* Runs before there is a machine: only collects. */
+bool opt_machine(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!vl->machine_opts) {
+        vl->machine_opts = qemu_opts_new();
+    }
+    for (guint i = 0; i < opts->opts->len; i++) {
+        const QemuOpt *opt = &g_array_index(opts->opts, QemuOpt, i);
+
+        qemu_opt_append(vl->machine_opts, opt->name, opt->str);
+    }
+    g_free(vl->machine_opts->where);
+    vl->machine_opts->where = g_strdup(opts->where);
+    return true;
+}
+
+bool opt_accel(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!qemu_opt_get(opts, "accel")) {
+        error_setg(errp, "no accelerator selected");
+        return false;
+    }
+    if (!vl->accels) {
+        vl->accels = g_ptr_array_new_with_free_func((GDestroyNotify)qemu_opts_free);
+    }
+    g_ptr_array_add(vl->accels, qemu_opts_clone(opts));
+    return true;
+}
+
+bool opt_enable_kvm(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_autoptr(QemuOpts) kvm = qemu_opts_parse("kvm", "accel", NULL);
+
+    return opt_accel(vl, "kvm", kvm, errp);
+}
+
+const MachineClass *select_machine(VLState *vl, Error **errp)
+{
+    const char *type = vl->machine_opts ? qemu_opt_get(vl->machine_opts, "type") : NULL;
+    const ObjectClass *oc;
+
+    if (type) {
+        oc = object_class_by_name(machine_classes, type);
+        if (!oc) {
+            error_setg(errp, "unsupported machine type");
+            error_append_hint(errp, "Use -machine help to list supported machines\n");
+        }
+        return (const MachineClass *)oc;
+    }
+    for (const ObjectClass *const *const *p = machine_classes; *p; p++) {
+        if (((const MachineClass *)**p)->is_default) {
+            return (const MachineClass *)**p;
+        }
+    }
+    error_setg(errp, "No machine specified, and there is no default");
+    return NULL;
+}
+
+bool opt_cpu(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!*arg) {
+        error_setg(errp, "-cpu option cannot be empty");
+        return false;
+    }
+    g_free(vl->ms->cpu_model);
+    vl->ms->cpu_model = g_strdup(arg);
+    return true;
+}
+
+bool opt_smp(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!machine_parse_smp(vl->ms, opts, errp)) {
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_m(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    const char *size = qemu_opt_get(opts, "size");
+    uint64_t bytes;
+
+    qemu_opt_get(opts, "slots");    /* no memory hot-plug: room for it is not kept */
+    qemu_opt_get(opts, "maxmem");
+    if (!size) {
+        return qemu_opts_check_unused(opts, errp);
+    }
+    switch (qemu_strtosz(size, 'M', &bytes)) {
+    case 0:
+        break;
+    case -ERANGE:
+        error_setg(errp, "Value '%s' is too large for parameter 'size'", size);
+        return false;
+    default:
+        error_setg(errp, "Parameter 'size' expects a non-negative number below 2^64");
+        error_append_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-,"
+                          " tera-, peta-\nand exabytes, respectively.\n");
+        return false;
+    }
+    /* 0 means the default, as with QEMU. */
+    if (bytes) {
+        vl->ms->ram_size = QEMU_ALIGN_UP(bytes, 8192);
+        vl->ram_size_given = true;
+        if (vl->ms->ram_size < bytes) {
+            error_setg(errp, "ram size too large");
+            return false;
+        }
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_mem_path(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(vl->mem_path);
+    vl->mem_path = g_strdup(arg);
+    return true;
+}
+
+bool opt_mem_prealloc(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->mem_prealloc = true;
+    return true;
+}
+
+bool opt_overcommit(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Error *err = NULL;
+
+    vl->ms->mem_lock = qemu_opt_get_bool(opts, "mem-lock", vl->ms->mem_lock, &err);
+    vl->ms->cpu_pm = qemu_opt_get_bool(opts, "cpu-pm", vl->ms->cpu_pm, err ? NULL : &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_numa(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    const char *type = qemu_opt_get(opts, "type");
+    const char *memdev = qemu_opt_get(opts, "memdev");
+
+    qemu_opt_get(opts, "nodeid");
+    qemu_opt_get(opts, "cpus");
+    if (g_strcmp0(type, "node")) {
+        error_setg(errp, "Parameter 'type' does not accept value '%s'", type ? type : "");
+        return false;
+    }
+    if (memdev && vl->ms->memory_backend && strcmp(memdev, vl->ms->memory_backend)) {
+        error_setg(errp, "the machine has one NUMA node and its memory is '%s'",
+                   vl->ms->memory_backend);
+        return false;
+    }
+    if (memdev && !property_set(&vl->ms->obj, "memory-backend", memdev, errp)) {
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_kernel(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(vl->ms->kernel_filename);
+    vl->ms->kernel_filename = g_strdup(arg);
+    return true;
+}
+
+bool opt_initrd(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(vl->ms->initrd_filename);
+    vl->ms->initrd_filename = g_strdup(arg);
+    return true;
+}
+
+bool opt_append(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(vl->ms->kernel_cmdline);
+    vl->ms->kernel_cmdline = g_strdup(arg);
+    return true;
+}
+
+bool opt_global(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_autoptr(QemuOpts) parsed = NULL;
+    const char *eq = strchr(arg, '=');
+    const char *dot = strchr(arg, '.');
+    GlobalProperty *g;
+
+    if (eq && dot && dot < eq) {
+        g = g_new0(GlobalProperty, 1);
+        g->driver = g_strndup(arg, dot - arg);
+        g->property = g_strndup(dot + 1, eq - dot - 1);
+        g->value = g_strdup(eq + 1);
+        g_ptr_array_add(vl->ms->globals, g);
+        return true;
+    }
+    parsed = qemu_opts_parse(arg, NULL, errp);
+    if (!parsed) {
+        return false;
+    }
+    if (!qemu_opt_get(parsed, "driver") || !qemu_opt_get(parsed, "property") ||
+        !qemu_opt_get(parsed, "value")) {
+        error_setg(errp, "Invalid 'global' value: expected driver.property=value");
+        return false;
+    }
+    g = g_new0(GlobalProperty, 1);
+    g->driver = g_strdup(qemu_opt_get(parsed, "driver"));
+    g->property = g_strdup(qemu_opt_get(parsed, "property"));
+    g->value = g_strdup(qemu_opt_get(parsed, "value"));
+    g_ptr_array_add(vl->ms->globals, g);
+    return true;
+}
+
+/* Classes of QEMU's microvm that clients set and that live in the kernel here. */
+static bool is_known_elsewhere(const char *driver)
+{
+    static const char *const names[] = { "kvm-pit", "mc146818rtc", "fw_cfg", NULL };
+
+    return g_strv_contains(names, driver);
+}
+
+void warn_unused_globals(MachineState *ms)
+{
+    for (guint i = 0; i < ms->globals->len; i++) {
+        GlobalProperty *g = g_ptr_array_index(ms->globals, i);
+
+        if (!g->used && !is_known_elsewhere(g->driver) &&
+            !object_class_by_name(device_classes, g->driver) &&
+            !object_class_by_name(object_classes, g->driver)) {
+            warn_report("global %s.%s has invalid class name", g->driver, g->property);
+        }
+    }
+}
+
+bool opt_object(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return machine_add_object(vl->ms, opts, errp) != NULL;
+}
+
+bool opt_device(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return qdev_device_add(vl->ms, opts, errp) != NULL;
+}
+
+static bool asks_help(const char *arg)
+{
+    return !strcmp(arg, "help") || !strcmp(arg, "?");
+}
+
+bool help_machine(const char *arg, QemuOpts *opts)
+{
+    const char *type;
+
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    type = qemu_opt_get(opts, "type");
+    if (type && !asks_help(type) && object_class_by_name(machine_classes, type)) {
+        const ObjectClass *oc = object_class_by_name(machine_classes, type);
+
+        object_class_print_help(oc);
+        return true;
+    }
+    printf("Supported machines are:\n");
+    for (const ObjectClass *const *const *p = machine_classes; *p; p++) {
+        const ObjectClass *oc = **p;
+        bool def = ((const MachineClass *)oc)->is_default;
+
+        if (oc->alias) {
+            printf("%-20s %s (alias of %s)\n", oc->alias, oc->desc, oc->name);
+        }
+        printf("%-20s %s%s\n", oc->name, oc->desc, def ? " (default)" : "");
+    }
+    return true;
+}
+
+bool help_accel(const char *arg, QemuOpts *opts)
+{
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    printf("Accelerators supported in QEMU binary:\n");
+    for (const ObjectClass *const *const *p = accel_classes; *p; p++) {
+        printf("%s\n", (**p)->name);
+    }
+    return true;
+}
+
+bool help_cpu(const char *arg, QemuOpts *opts)
+{
+    if (!asks_help(arg)) {
+        return false;
+    }
+    x86_cpu_list();
+    return true;
+}
+
+/* The rows of the class that type names, or false. */
+static bool print_class(const ObjectClass *const *const *table,
+                        const char *type)
+{
+    const ObjectClass *oc = type ? object_class_by_name(table, type) : NULL;
+
+    if (!oc) {
+        return false;
+    }
+    object_class_print_help(oc);
+    return true;
+}
+
+bool help_object(const char *arg, QemuOpts *opts)
+{
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    if (print_class(object_classes, qemu_opt_get(opts, "qom-type"))) {
+        return true;
+    }
+    printf("List of user creatable objects:\n");
+    for (const ObjectClass *const *const *p = object_classes; *p; p++) {
+        printf("  %s\n", (**p)->name);
+    }
+    return true;
+}
+
+bool help_device(const char *arg, QemuOpts *opts)
+{
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    if (print_class(device_classes, qemu_opt_get(opts, "driver"))) {
+        return true;
+    }
+    for (const ObjectClass *const *const *p = device_classes; *p; p++) {
+        const DeviceClass *dc = (const DeviceClass *)**p;
+
+        if (!dc->user_creatable) {
+            continue;
+        }
+        printf("name \"%s\"", dc->oc.name);
+        if (dc->bus_type) {
+            printf(", bus %s", dc->bus_type);
+        }
+        if (dc->oc.alias) {
+            printf(", alias \"%s\"", dc->oc.alias);
+        }
+        if (dc->oc.desc) {
+            printf(", desc \"%s\"", dc->oc.desc);
+        }
+        printf("\n");
+    }
+    return true;
+}

@@ -1,0 +1,241 @@
+/*
+ * Options about the process and about what the machine does not have.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "qemu/log.h"
+
+/* A parameter that must be one of names (if given); *index is its place. */
+static bool get_choice(QemuOpts *opts, const char *param,
+                       const char *const *names, int *index, Error **errp)
+{
+    const char *value = qemu_opt_get(opts, param);
+
+    for (int i = 0; value && names[i]; i++) {
+        if (!strcmp(value, names[i])) {
+            *index = i;
+            return true;
+        }
+    }
+    if (value) {
+        error_setg(errp, "Parameter '%s' does not accept value '%s'", param, value);
+    }
+    return !value;
+}
+
+bool opt_name(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Error *err = NULL;
+
+    g_free(vl->ms->name);
+    vl->ms->name = g_strdup(qemu_opt_get(opts, "guest"));
+    g_free(vl->process_name);
+    vl->process_name = g_strdup(qemu_opt_get(opts, "process"));
+    /* Threads are named in any case: it costs nothing. */
+    qemu_opt_get_bool(opts, "debug-threads", false, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_uuid(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!g_uuid_string_is_valid(arg)) {
+        error_setg(errp, "failed to parse UUID string: wrong format");
+        return false;
+    }
+    g_free(vl->ms->uuid);
+    vl->ms->uuid = g_ascii_strdown(arg, -1);
+    return true;
+}
+
+bool opt_msg(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Error *err = NULL;
+
+    error_set_timestamp(qemu_opt_get_bool(opts, "timestamp", false, &err));
+    qemu_opt_get_bool(opts, "guest-name", false, err ? NULL : &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_d(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return qemu_set_log(arg, errp);
+}
+
+bool opt_logfile(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return qemu_set_log_filename(arg, errp);
+}
+
+bool opt_daemonize(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->daemonize = true;
+    return true;
+}
+
+bool opt_pidfile(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(vl->pidfile);
+    vl->pidfile = g_strdup(arg);
+    return true;
+}
+
+bool opt_stopped(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->paused = true;
+    return true;
+}
+
+bool opt_no_reboot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->ms->rsm.reboot_action = REBOOT_ACTION_SHUTDOWN;
+    return true;
+}
+
+bool opt_no_shutdown(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->ms->rsm.shutdown_action = SHUTDOWN_ACTION_PAUSE;
+    return true;
+}
+
+bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    static const char *const reboot[] = { "reset", "shutdown", NULL };
+    static const char *const shutdown[] = { "poweroff", "pause", NULL };
+    static const char *const panic[] = { "shutdown", "pause", "none", "exit-failure", NULL };
+    static const char *const watchdog[] = { "reset", "shutdown", "poweroff", "pause", "debug",
+                                            "none", "inject-nmi", NULL };
+    RunStateMachine *rsm = &vl->ms->rsm;
+    int r = rsm->reboot_action, s = rsm->shutdown_action, p = rsm->panic_action, w;
+
+    if (!get_choice(opts, "reboot", reboot, &r, errp) ||
+        !get_choice(opts, "shutdown", shutdown, &s, errp) ||
+        !get_choice(opts, "panic", panic, &p, errp) ||
+        !get_choice(opts, "watchdog", watchdog, &w, errp)) {
+        return false;
+    }
+    rsm->reboot_action = r;
+    rsm->shutdown_action = s;
+    rsm->panic_action = p;
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_nodefaults(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->nodefaults = true;
+    return true;
+}
+
+bool opt_nographic(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->nographic = true;
+    return true;
+}
+
+bool opt_display(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (strcmp(arg, "none")) {
+        error_setg(errp, "there is no graphical display: only 'none' is supported");
+        return false;
+    }
+    return true;
+}
+
+bool opt_must_be_none(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (strcmp(arg, "none")) {
+        error_setg(errp, "the machine has no such device: only 'none' is supported");
+        return false;
+    }
+    return true;
+}
+
+bool opt_rtc(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    static const char *const clock[] = { "host", "rt", "vm", NULL };
+    static const char *const driftfix[] = { "none", "slew", NULL };
+    int unused;
+
+    qemu_opt_get(opts, "base");
+    return get_choice(opts, "clock", clock, &unused, errp) &&
+           get_choice(opts, "driftfix", driftfix, &unused, errp) && qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_boot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    static const char *const names[] = { "order", "once", "menu", "splash", "splash-time",
+                                         "reboot-timeout", "strict" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        qemu_opt_get(opts, names[i]);
+    }
+    return qemu_opts_check_unused(opts, errp);
+}
+
+bool opt_audiodev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    const char *driver = qemu_opt_get(opts, "driver");
+
+    if (g_strcmp0(driver, "none")) {
+        error_setg(errp, "Parameter 'driver' does not accept value '%s'", driver ? driver : "");
+        return false;
+    }
+    return true;
+}
+
+bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Error *err = NULL;
+    bool on = qemu_opt_get_bool(opts, "enable", false, &err);
+
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    if (on) {
+        error_setg(errp, "-sandbox support is not enabled in this QEMU binary");
+        return false;
+    }
+    return true;
+}
+
+bool help_version(const char *arg, QemuOpts *opts)
+{
+    options_print_version();
+    return true;
+}
+
+bool help_usage(const char *arg, QemuOpts *opts)
+{
+    options_print_help();
+    return true;
+}
+
+bool help_d(const char *arg, QemuOpts *opts)
+{
+    if (strcmp(arg, "help") && strcmp(arg, "?")) {
+        return false;
+    }
+    qemu_print_log_usage();
+    return true;
+}
+
+bool help_display(const char *arg, QemuOpts *opts)
+{
+    if (strcmp(arg, "help") && strcmp(arg, "?")) {
+        return false;
+    }
+    printf("Available display backend types:\nnone\n");
+    return true;
+}

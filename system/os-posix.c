@@ -1,0 +1,200 @@
+/*
+ * The process: background, pid file, signals.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "qemu/cutils.h"
+
+/* What belongs to the process as such. */
+static struct {
+    int daemon_pipe;    /* to the waiting parent; 0: none */
+    char *pidfile;      /* to be removed at exit */
+} os;
+
+/* The parent of a daemon: report the child's success or end. */
+static int wait_for_child(int fd)
+{
+    char status;
+    ssize_t n;
+
+    do {
+        n = read(fd, &status, 1);
+    } while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : 1;
+}
+
+bool os_daemonize(Error **errp)
+{
+    int fds[2];
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        error_setg_errno(errp, errno, "cannot daemonize");
+        return false;
+    }
+    pid = fork();
+    if (pid < 0) {
+        error_setg_errno(errp, errno, "cannot daemonize");
+        return false;
+    }
+    if (pid > 0) {
+        close(fds[1]);
+        _exit(wait_for_child(fds[0]));
+    }
+    close(fds[0]);
+    os.daemon_pipe = fds[1];
+    setsid();
+    pid = fork();
+    if (pid != 0) {
+        _exit(pid < 0);     /* the grandchild holds the pipe */
+    }
+    umask(027);
+    signal(SIGTSTP, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);
+    signal(SIGTTIN, SIG_IGN);
+    return true;
+}
+
+void os_daemonize_done(void)
+{
+    int fd;
+
+    if (!os.daemon_pipe) {
+        return;
+    }
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (chdir("/") < 0 || fd < 0) {
+        perror("daemonize");
+        return;         /* the parent sees the pipe close: failure */
+    }
+    dup2(fd, STDIN_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    if (qemu_write_full(os.daemon_pipe, "", 1) == 0) {
+        close(os.daemon_pipe);
+        os.daemon_pipe = 0;
+    }
+}
+
+bool os_create_pidfile(const char *path, Error **errp)
+{
+    g_autofree char *text = g_strdup_printf("%d\n", getpid());
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    int ret;
+
+    /* fd stays open: the lock tells a second instance that we live. */
+    if (fd < 0) {
+        error_setg(errp, "cannot create PID file: Could not create '%s': %s", path,
+                   strerror(errno));
+        return false;
+    }
+    if (fcntl(fd, F_SETLK, &lock) < 0) {
+        error_setg(errp, "cannot create PID file: Cannot lock pid file '%s': %s", path,
+                   strerror(errno));
+        close(fd);
+        return false;
+    }
+    ret = ftruncate(fd, 0) < 0 ? -errno : qemu_write_full(fd, text, strlen(text));
+    if (ret < 0) {
+        error_setg(errp, "cannot create PID file: Could not write '%s': %s", path,
+                   strerror(-ret));
+        close(fd);
+        return false;
+    }
+    /* -daemonize changes the directory. */
+    os.pidfile = g_canonicalize_filename(path, NULL);
+    return true;
+}
+
+void os_remove_pidfile(void)
+{
+    if (os.pidfile) {
+        unlink(os.pidfile);
+        g_clear_pointer(&os.pidfile, g_free);
+    }
+}
+
+/* The name of a process, for the message about its signal. */
+static char *process_name(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", pid);
+    char *name = NULL;
+
+    if (!g_file_get_contents(path, &name, NULL, NULL)) {
+        return g_strdup("<unknown process>");
+    }
+    return name;
+}
+
+static gboolean signal_ready(gint fd, GIOCondition cond, gpointer opaque)
+{
+    MachineState *ms = opaque;
+    struct signalfd_siginfo info;
+    g_autofree char *name = NULL;
+
+    if (read(fd, &info, sizeof(info)) != sizeof(info)) {
+        return G_SOURCE_CONTINUE;
+    }
+    if (info.ssi_code <= 0) {
+        name = process_name(info.ssi_pid);
+        error_report("terminating on signal %u from pid %u (%s)", info.ssi_signo,
+                     info.ssi_pid, name);
+    } else {
+        error_report("terminating on signal %u", info.ssi_signo);
+    }
+    ms->rsm.signal = info.ssi_signo;
+    qemu_system_shutdown_request(ms, SHUTDOWN_CAUSE_HOST_SIGNAL);
+    return G_SOURCE_CONTINUE;
+}
+
+bool os_setup_signals(MachineState *ms, Error **errp)
+{
+    sigset_t set;
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    /* Blocked before any thread starts, so in all of them. */
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "signalfd");
+        return false;
+    }
+    g_unix_fd_add(fd, G_IO_IN, signal_ready, ms);
+    return true;
+}
+
+bool os_mlock(Error **errp)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+        error_setg_errno(errp, errno, "mlockall");
+        error_append_hint(errp, "locking memory failed\n");
+        return false;
+    }
+    return true;
+}
+
+void os_set_process_name(const char *name)
+{
+    prctl(PR_SET_NAME, name);
+}

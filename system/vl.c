@@ -1,0 +1,239 @@
+/*
+ * From the command line to a running machine, and its end: the phases.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/vl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chardev/char.h"
+#include "hw/loader.h"
+#include "monitor/monitor.h"
+#include "options.h"
+#include "qemu/main-loop.h"
+#include "sysemu/accel.h"
+#include "sysemu/cpus.h"
+#include "sysemu/hostmem.h"
+
+/* The machine with its -machine properties; still without parts. */
+static bool create_machine(VLState *vl, Error **errp)
+{
+    const MachineClass *mc = select_machine(vl, errp);
+
+    if (!mc) {
+        return false;
+    }
+    vl->ms = (MachineState *)object_new(&mc->oc, NULL);
+    runstate_init(vl->ms);
+    return !vl->machine_opts || object_set_opts(&vl->ms->obj, vl->machine_opts, errp);
+}
+
+/* Each -accel in turn, then "-machine accel=", then what there is. */
+static bool init_accelerator(VLState *vl, Error **errp)
+{
+    const char *names = vl->ms->accel_names;
+    const char *last = loc_set(NULL);
+
+    for (guint i = 0; vl->accels && i < vl->accels->len; i++) {
+        g_autoptr(QemuOpts) opts = qemu_opts_clone(g_ptr_array_index(vl->accels, i));
+        g_autofree char *name = qemu_opt_take(opts, "accel");
+        bool is_last = i + 1 == vl->accels->len;
+        Error *err = NULL;
+
+        if (accel_init(vl->ms, name, opts, &err)) {
+            return true;
+        }
+        if (is_last) {
+            error_propagate(errp, err);
+            return false;
+        }
+        error_report_err(err);
+        error_report("falling back to %s",
+                     qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
+    }
+    loc_set(last);
+    return accel_init(vl->ms, names, NULL, errp);
+}
+
+/* The backend that -machine memory-backend= names, or a new one. */
+static bool init_ram(VLState *vl, Error **errp)
+{
+    MachineState *ms = vl->ms;
+    const MachineClass *mc = machine_get_class(ms);
+    Object *obj;
+
+    if (!mc->default_ram_size) {
+        return true;
+    }
+    if (!ms->memory_backend) {
+        ms->memdev = host_memory_backend_new_default(mc->default_ram_id, ms->ram_size,
+                                                     vl->mem_path, vl->mem_prealloc, errp);
+        if (ms->memdev) {
+            g_ptr_array_add(ms->objects, ms->memdev);
+        }
+        return ms->memdev != NULL;
+    }
+    obj = machine_find_object(ms, ms->memory_backend);
+    if (!obj || !object_is_memory_backend(obj)) {
+        error_setg(errp, "Memory backend '%s' not found", ms->memory_backend);
+        return false;
+    }
+    ms->memdev = (HostMemoryBackend *)obj;
+    if (ms->memdev->size != ms->ram_size) {
+        if (vl->ram_size_given) {
+            error_setg(errp, "Size specified by -m option must match size of explicitly "
+                       "specified 'memory-backend' property");
+            return false;
+        }
+        ms->ram_size = ms->memdev->size;
+    }
+    ms->memdev->in_use = true;
+    return true;
+}
+
+/* A device on the ISA bus is asked for: boards make the bus only then. */
+static void look_for_isa(VLState *vl, const StoredOption *so)
+{
+    const MachineClass *mc = machine_get_class(vl->ms);
+    const char *driver;
+    const DeviceClass *dc;
+
+    if (so->row->fn != opt_device || !mc->want_isa) {
+        return;
+    }
+    driver = qemu_opt_get(so->opts, "driver");
+    dc = driver ? (const DeviceClass *)object_class_by_name(device_classes, driver) : NULL;
+    if (dc && dc->bus_type && !strcmp(dc->bus_type, "ISA")) {
+        mc->want_isa(vl->ms);
+    }
+}
+
+/* What exists outside the machine: objects, backends, monitors. */
+static bool create_backends(VLState *vl, Error **errp)
+{
+    return options_run_phase(vl, PHASE_OBJECT, errp) &&
+           options_run_phase(vl, PHASE_CHARDEV, errp) &&
+           options_run_phase(vl, PHASE_BLOCKDEV, errp) &&
+           options_run_phase(vl, PHASE_DRIVE, errp) &&
+           options_run_phase(vl, PHASE_NETDEV, errp) &&
+           options_run_phase(vl, PHASE_MONITOR, errp) &&
+           options_run_phase(vl, PHASE_SERIAL, errp) &&
+           add_default_serial(vl, errp);
+}
+
+/* The machine itself, up to its state before the first instruction. */
+static bool build_machine(VLState *vl, Error **errp)
+{
+    MachineState *ms = vl->ms;
+    const MachineClass *mc = machine_get_class(ms);
+
+    options_foreach(vl, PHASE_DEVICE, look_for_isa);
+    if (!init_ram(vl, errp) || (mc->init && !mc->init(ms, errp)) ||
+        !options_run_phase(vl, PHASE_DEVICE, errp)) {
+        return false;
+    }
+    if (mc->init_done && !mc->init_done(ms, errp)) {
+        return false;
+    }
+    warn_unused_globals(ms);
+    if (ms->memory.root && (!address_space_seal(&ms->memory, errp) ||
+                            !address_space_seal(&ms->io, errp))) {
+        return false;
+    }
+    if (mc->load_kernel && !mc->load_kernel(ms, errp)) {
+        return false;
+    }
+    qemu_system_reset(ms, SHUTDOWN_CAUSE_NONE);
+    return true;
+}
+
+static bool check_combinations(VLState *vl, Error **errp)
+{
+    const MachineState *ms = vl->ms;
+
+    if (vl->daemonize && vl->nographic && !vl->nodefaults) {
+        error_setg(errp, "-nographic cannot be used with -daemonize");
+        return false;
+    }
+    if (!ms->kernel_filename && *ms->kernel_cmdline) {
+        error_setg(errp, "-append only allowed with -kernel option");
+        return false;
+    }
+    if (!ms->kernel_filename && ms->initrd_filename) {
+        error_setg(errp, "-initrd only allowed with -kernel option");
+        return false;
+    }
+    return true;
+}
+
+/* All phases; the machine lock is held from the main loop's set-up on. */
+static bool start(VLState *vl, int argc, char **argv, Error **errp)
+{
+    if (!options_parse(vl, argc, argv, errp) || vl->done) {
+        return vl->done;
+    }
+    if (!options_run_phase(vl, PHASE_SELECT, errp) || !create_machine(vl, errp) ||
+        !options_run_phase(vl, PHASE_EARLY, errp) ||
+        !options_run_phase(vl, PHASE_MACHINE, errp) || !check_combinations(vl, errp)) {
+        return false;
+    }
+    if (vl->daemonize && !os_daemonize(errp)) {
+        return false;
+    }
+    if (vl->process_name) {
+        os_set_process_name(vl->process_name);
+    }
+    qemu_init_main_loop();
+    if (!os_setup_signals(vl->ms, errp) ||
+        (vl->pidfile && !os_create_pidfile(vl->pidfile, errp)) ||
+        (vl->ms->mem_lock && !os_mlock(errp)) || !init_accelerator(vl, errp) ||
+        !create_backends(vl, errp) || !build_machine(vl, errp) ||
+        !options_run_phase(vl, PHASE_LATE, errp)) {
+        return false;
+    }
+    os_daemonize_done();
+    return true;
+}
+
+/* Everything that must not outlive us on the host; works after a failed start. */
+static void cleanup(VLState *vl)
+{
+    MachineState *ms = vl->ms;
+
+    if (ms) {
+        if (runstate_is_running(ms)) {
+            vm_stop(ms, RUN_STATE_SHUTDOWN);
+        }
+        if (ms->cpus) {
+            cpu_stop_threads(ms);
+        }
+        monitor_cleanup(ms);
+    }
+    qemu_chr_cleanup();
+    os_remove_pidfile();
+}
+
+int qemu_main(int argc, char **argv)
+{
+    VLState vl = { 0 };
+    Error *err = NULL;
+    int status = 0;
+
+    error_init(argv[0]);
+    if (!start(&vl, argc, argv, &err)) {
+        error_report_err(err);
+        status = 1;
+    } else if (!vl.done) {
+        if (!vl.paused) {
+            vm_start(vl.ms);
+        }
+        qemu_main_loop();
+        status = vl.ms->rsm.exit_status;
+    }
+    cleanup(&vl);
+    /* The rest of the memory goes with the process. */
+    exit(status);
+}
