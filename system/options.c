@@ -135,7 +135,8 @@ void options_free(VLState *vl)
 void options_print_version(void)
 {
     printf("QEMU emulator version " QEMU_INTERFACE_VERSION " (microvm " MICROVM_VERSION ")\n"
-           "An independent implementation of the microvm machine; free software, GPL-2.0-or-later\n");
+           "An independent implementation of the microvm machine; free software,"
+           " GPL-2.0-or-later\n");
 }
 
 void options_print_help(void)

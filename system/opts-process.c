@@ -188,7 +188,8 @@ bool opt_audiodev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     const char *driver = qemu_opt_get(opts, "driver");
 
     if (g_strcmp0(driver, "none")) {
-        error_setg(errp, "Parameter 'driver' does not accept value '%s'", driver ? driver : "");
+        error_setg(errp, "Parameter 'driver' does not accept value '%s'",
+                   driver ? driver : "");
         return false;
     }
     return true;
