@@ -169,7 +169,8 @@ bool opt_rtc(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 
     qemu_opt_get(opts, "base");
     return get_choice(opts, "clock", clock, &unused, errp) &&
-           get_choice(opts, "driftfix", driftfix, &unused, errp) && qemu_opts_check_unused(opts, errp);
+           get_choice(opts, "driftfix", driftfix, &unused, errp) &&
+           qemu_opts_check_unused(opts, errp);
 }
 
 bool opt_boot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
