@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""The command line, row by row: good values start a machine, bad ones end with one line.
+
+    test-options.py QEMU        prints TAP
+
+A good row runs under -accel qtest with a monitor on stdio that is told to quit: exit
+status 0 and nothing on stderr but what the row expects. A bad row must print its message
+as the only line on stderr (hints may follow) and exit with status 1.
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+QEMU = sys.argv[1]
+TMP = tempfile.mkdtemp(prefix="options-")
+BASE = ["-M", "microvm", "-accel", "qtest", "-display", "none", "-monitor", "stdio"]
+
+
+def path(name, data=None):
+    full = os.path.join(TMP, name)
+    if data is not None:
+        with open(full, "wb") as f:
+            f.write(data)
+    return full
+
+
+# Options, and what may stand on stderr (a regular expression; "" is nothing).
+GOOD = [
+    ("", ""),
+    ("--nodefaults --no-user-config", ""),
+    ("-nodefaults -no-user-config", ""),
+    # -machine: merged, last one wins, bare keys, trailing comma
+    ("-machine microvm", ""), ("-M microvm-1.0", ""), ("-M microvm,", ""),
+    ("-machine type=microvm", ""), ("-M microvm,legacy", ""), ("-M microvm,legacy=on", ""),
+    ("-M microvm,legacy=off", ""), ("-M microvm,isa-serial=off", ""),
+    ("-M microvm,isa-serial=on", ""), ("-M legacy=off -M legacy=on", ""),
+    ("-M microvm,pic=on,pit=on", ""), ("-M microvm,auto-kernel-cmdline=off", ""),
+    ("-M microvm,mem-merge=off,dump-guest-core=off", ""),
+    ("-M microvm,x-option-roms=off,acpi=off,rtc=off,pcie=off,usb=off,ioapic2=off", ""),
+    ("-M microvm,acpi=auto", ""), ("-M accel=qtest", ""),
+    # -cpu, -smp, -m
+    ("-smp 4", ""), ("-smp cpus=2,maxcpus=4", ""), ("-smp 8,sockets=2,dies=1,cores=2,threads=2", ""),
+    ("-smp 254", ""), ("-smp 1,cores=1,threads=1,sockets=1,maxcpus=1", ""),
+    ("-m 64", ""), ("-m 64M", ""), ("-m 512m", ""), ("-m 1G", ""), ("-m size=256M", ""),
+    ("-m 5G", ""), ("-m 256M,slots=4,maxmem=8G", ""), ("-m 0.5G", ""), ("-m 0", ""),
+    ("-overcommit mem-lock=off", ""), ("-overcommit cpu-pm=off", ""),
+    ("-mem-prealloc -m 16M", ""), ("-mem-path {tmp} -m 16M", ""),
+    ("-object memory-backend-ram,id=r,size=64M -machine memory-backend=r -m 64M", ""),
+    ("-object memory-backend-ram,id=r,size=64M -machine memory-backend=r", ""),
+    ("-object memory-backend-memfd,id=r,size=64M,share=on -numa node,memdev=r -m 64M", ""),
+    ("-object memory-backend-file,id=r,size=16M,mem-path={tmp}/ram,share=on "
+     "-machine memory-backend=r -m 16M", ""),
+    ("-object {{\"qom-type\":\"memory-backend-ram\",\"id\":\"r\",\"size\":67108864}} "
+     "-M memory-backend=r -m 64M", ""),
+    ("-m 2G -m 128M", ""),
+    # the process
+    ("-name vm1", ""), ("-name guest=vm1,process=p,debug-threads=on", ""),
+    ("-uuid 01234567-89ab-cdef-0123-456789ABCDEF", ""), ("-S", ""), ("-no-reboot", ""),
+    ("--no-reboot -no-shutdown", ""), ("-action reboot=shutdown,shutdown=pause,panic=none", ""),
+    ("-action panic=exit-failure", ""), ("-pidfile {tmp}/pid", ""), ("-msg timestamp=on", ""),
+    ("-d guest_errors,unimp", ""), ("-d cpu_reset -D {tmp}/log", ""), ("-D {tmp}/log", ""),
+    # serial ports and chardevs
+    ("-serial null", ""), ("-serial none", ""), ("-serial null -serial null -serial null "
+     "-serial null", ""), ("-serial file:{tmp}/out", ""), ("-serial unix:{tmp}/s,server,nowait", ""),
+    ("-serial unix:{tmp}/s,server=on,wait=off", ""),
+    ("-serial tcp:127.0.0.1:0,server=on,wait=off", ""),
+    ("-chardev null,id=c -serial chardev:c", ""), ("-serial chardev:c -chardev null,id=c", ""),
+    ("-chardev pty,id=c,server", ""), ("-chardev ringbuf,id=c,size=4K", ""),
+    ("-chardev file,id=c,path={tmp}/f,append=on", ""), ("-chardev null,id=c,logfile={tmp}/l", ""),
+    ("-chardev socket,id=c,path={tmp}/s2,server=on,wait=off", ""),
+    ("-chardev socket,id=c,host=127.0.0.1,port=0,server=on,wait=off,nodelay", ""),
+    ("-chardev null,id=c,mux=on -serial chardev:c", ""),
+    ("-chardev null,id=c -device isa-serial,chardev=c", ""),
+    ("-device isa-serial,chardev=c,index=1 -chardev null,id=c", ""),
+    ("-device isa-debug-exit", ""), ("-device isa-debug-exit,iobase=0xf4,iosize=0x04", ""),
+    ("-device isa-debugcon,chardev=c -chardev null,id=c", ""),
+    # what clients pass by habit
+    ("-vga none", ""), ("-parallel none", ""), ("-net none", ""), ("-no-hpet", ""), ("-no-acpi", ""),
+    ("-boot strict=on", ""), ("-rtc base=utc,driftfix=slew,clock=host", ""), ("-rtc base=localtime", ""),
+    ("-audiodev none,id=audio1", ""), ("-audiodev {{\"id\":\"audio1\",\"driver\":\"none\"}}", ""),
+    ("-smbios type=1,uuid=00000000-0000-0000-0000-000000000000", ""), ("-sandbox off", ""),
+    ("-global kvm-pit.lost_tick_policy=discard", ""),
+    ("-global foo.bar=1", r"warning: global foo\.bar has invalid class name\n"),
+    ("-global driver=foo,property=bar,value=1",
+     r"warning: global foo\.bar has invalid class name\n"),
+    ("-nodefaults -nographic", ""), ("-nographic", ""),
+    # the empty machine that management tools probe with
+    ("-machine none", ""), ("-M none -m 2", ""), ("-M none -S", ""),
+]
+
+# Options, and the message: the line after "PROGRAM: " (a regular expression).
+BAD = [
+    ("-foo", "-foo: invalid option"), ("--foo", "--foo: invalid option"),
+    ("-kernel", "-kernel: requires an argument"), ("-m", "-m: requires an argument"),
+    ("-M nosuch", "unsupported machine type"), ("-machine type=pc", "unsupported machine type"),
+    ("-M microvm,bogus=1", "Property 'microvm-machine.bogus' not found"),
+    ("-M microvm,pit=maybe", "Parameter 'pit' does not accept value 'maybe'"),
+    ("-M microvm,legacy=3", "Parameter 'legacy' does not accept value '3'"),
+    ("-M microvm,mem-merge=x", "Parameter 'mem-merge' expects 'on' or 'off'"),
+    ("-M microvm,=1", "-M microvm,=1: Invalid parameter '=1'"),
+    ("-M microvm,acpi=on", ".*acpi=on.*"), ("-M microvm,pcie=on", ".*pcie=on.*"),
+    ("-M microvm,usb=on", ".*usb=on.*"), ("-M microvm,ioapic2=on", ".*ioapic2=on.*"),
+    ("-M microvm,x-option-roms=on", ".*x-option-roms=on.*"), ("-M microvm,rtc=on", ".*rtc=on.*"),
+    ("-accel nosuch", ".*invalid accelerator nosuch"), ("-M microvm,accel=nosuch -accel nosuch",
+     ".*invalid accelerator nosuch"),
+    ("-smp 0", "-smp 0: Invalid CPU topology: .*"), ("-smp abc", ".*expects a number"),
+    ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 254"),
+    ("-smp 3,cores=2", ".*product of the hierarchy must match maxcpus.*"),
+    ("-smp 4,maxcpus=2", ".*"), ("-smp 2,foo=1", "-smp 2,foo=1: Invalid parameter 'foo'"),
+    ("-m abc", "-m abc: Parameter 'size' expects a non-negative number below 2\\^64"),
+    ("-m -1", ".*expects a non-negative number.*"), ("-m 1X", ".*expects a non-negative number.*"),
+    ("-m 16E", ".*too large.*"), ("-m 64,foo=1", ".*Invalid parameter 'foo'"),
+    ("-m 1000000T", ".*"),
+    ("-overcommit mem-lock=7", ".*Parameter 'mem-lock' expects 'on' or 'off'"),
+    ("-overcommit foo=on", ".*Invalid parameter 'foo'"),
+    ("-machine memory-backend=nosuch", "Memory backend 'nosuch' not found"),
+    ("-object memory-backend-ram,id=r,size=64M -machine memory-backend=r -m 128M",
+     "Size specified by -m option must match size of explicitly specified .*"),
+    ("-object memory-backend-ram,id=r", ".*"), ("-object memory-backend-ram,size=1M",
+     ".*Parameter 'id' is missing"),
+    ("-object bogus,id=a", "-object bogus,id=a: Parameter 'qom-type' does not accept value 'bogus'"),
+    ("-object memory-backend-file,id=r,size=16M", ".*mem-path property not set"),
+    ("-object memory-backend-file,id=r,size=16M,mem-path=/nonexist/x", ".*No such file or directory"),
+    ("-object memory-backend-ram,id=r,size=1M -object memory-backend-ram,id=r,size=1M",
+     ".*duplicate.*"),
+    ("-object memory-backend-ram,id=r,size=1M,foo=1", ".*Property 'memory-backend-ram.foo' not found"),
+    ("-mem-path /nonexist/dir/x", ".*No such file or directory"),
+    ("-uuid nope", "-uuid nope: failed to parse UUID string: wrong format"),
+    ("-name guest=a,foo=b", ".*Invalid parameter 'foo'"),
+    ("-action reboot=never", ".*Parameter 'reboot' does not accept value 'never'"),
+    ("-action foo=bar", ".*Invalid parameter 'foo'"),
+    ("-pidfile /nonexist/pid", "cannot create PID file: Could not create '/nonexist/pid': "
+     "No such file or directory"),
+    ("-msg timestamp=x", ".*"), ("-msg foo=on", ".*Invalid parameter 'foo'"),
+    ("-d nosuch", "-d nosuch: unknown log item 'nosuch'"), ("-D /nonexist/log", ".*No such file.*"),
+    ("-display gtk", "-display gtk: .*'none'.*"), ("-vga std", "-vga std: .*'none'.*"),
+    ("-rtc clock=x", ".*Parameter 'clock' does not accept value 'x'"), ("-rtc foo=1", ".*"),
+    ("-boot foo=1", ".*Invalid parameter 'foo'"),
+    ("-audiodev pa,id=a", ".*Parameter 'driver' does not accept value 'pa'"),
+    ("-sandbox on", ".*not enabled.*"), ("-sandbox maybe", ".*"),
+    ("-append foo", "-append only allowed with -kernel option"),
+    ("-initrd {tmp}", "-initrd only allowed with -kernel option"),
+    ("-kernel /nonexist", ".*could not open kernel file '/nonexist': No such file or directory"),
+    ("-kernel {tmp}", ".*{tmp}.*"), ("-kernel {tmp}/empty", ".*{tmp}/empty.*"),
+    ("-kernel /dev/zero", ".*/dev/zero.*"),
+    ("-device nope", "-device nope: 'nope' is not a valid device model name"),
+    ("-device", "-device: requires an argument"), ("-device id=x", ".*Parameter 'driver' is missing"),
+    ("-device isa-debug-exit,foo=1", ".*Property 'isa-debug-exit.foo' not found"),
+    ("-device isa-debug-exit,iobase=0x10000", ".*"),
+    ("-device isa-debug-exit,id=a -device isa-debug-exit,id=a,iobase=0x600", ".*Duplicate.*'a'.*"),
+    ("-device isa-debug-exit -device isa-debug-exit", ".*"),
+    ("-device isa-serial,chardev=nosuch", ".*Property 'isa-serial.chardev' can't find value 'nosuch'"),
+    ("-chardev null", "-chardev null: chardev: no id specified"),
+    ("-chardev bogus,id=a", "-chardev bogus,id=a: 'bogus' is not a valid char driver name"),
+    ("-chardev null,id=a -chardev null,id=a", ".*Duplicate ID 'a' for chardev"),
+    ("-chardev file,id=a", ".*path.*"), ("-chardev file,id=a,path=/nonexist/f", ".*No such file.*"),
+    ("-chardev socket,id=a", ".*"), ("-chardev socket,id=a,path=/nonexist/s,server=on,wait=off", ".*"),
+    ("-chardev socket,id=a,path={tmp}/nobody", "-chardev .*Failed to connect to '.*nobody': .*"),
+    ("-serial unix:" + "x" * 120 + ",server=on,wait=off", ".*"),
+    ("-serial bogus", "-serial bogus: .*"), ("-serial chardev:nosuch", ".*nosuch.*"),
+    ("-serial null -serial null -serial null -serial null -serial null", ".*at most 4 serial ports"),
+    ("-M legacy=off -serial file:{tmp}/x", ".*"), ("-M legacy=off -device isa-debug-exit",
+     ".*No 'ISA' bus found for device 'isa-debug-exit'"),
+    ("-daemonize -serial stdio", ".*cannot use stdio with -daemonize"),
+    ("-daemonize -nographic", "-nographic cannot be used with -daemonize"),
+    ("image.raw", "image.raw: drives must be given by -drive or -blockdev"),
+]
+
+# Options that print and leave, and a pattern in what they print.
+PRINTS = [
+    ("-version", r"\AQEMU emulator version 7\.2\.0 \(microvm \d+\.\d+\.\d+\)\n"),
+    ("--version", r"\AQEMU emulator version 7\.2\.0 "),
+    ("-h", r"\AQEMU emulator version 7\.2\.0 .*\n(.*\n)*usage: "), ("--help", r"-kernel FILE"),
+    ("-M help", r"\ASupported machines are:\n"), ("-machine help", r"\nmicrovm +microvm \(i386\)"),
+    ("-M help", r"\nnone +empty machine"), ("-M '?'", r"microvm"),
+    ("-M microvm,help", r"microvm-machine options:\n(.*\n)*  legacy=<OnOffAuto> +- "),
+    ("-accel help", r"\AAccelerators supported in QEMU binary:\n(.*\n)*kvm\n"),
+    ("-cpu help", r"(?i)\bhost\b"), ("-device help", r'name "isa-serial", bus ISA'),
+    ("-device isa-serial,help", r"isa-serial options:\n(.*\n)*  chardev=<str>"),
+    ("-chardev help", r"\AAvailable chardev backend types: \n(.*\n)*  socket\n"),
+    ("-object help", r"\AList of user creatable objects:\n(.*\n)*  memory-backend-memfd\n"),
+    ("-object memory-backend-ram,help", r"size=<size>"), ("-d help", r"guest_errors"),
+    ("-display help", r"none"),
+]
+
+
+def run(options, stdin):
+    words = ["-serial" if w == "-serial" else w for w in options.replace("'", "").split()]
+    return subprocess.run([QEMU] + words, input=stdin, capture_output=True, text=True,
+                          errors="replace", timeout=60, check=False)
+
+
+def expand(options):
+    return options.format(tmp=TMP)
+
+
+def check_good(options, expect):
+    result = run(" ".join(BASE) + " " + expand(options), "quit\n")
+    stderr = re.sub(r"^.*?: ", "", result.stderr, count=1) if expect else result.stderr
+    if result.returncode != 0 or not re.fullmatch(expect, stderr):
+        return f"status {result.returncode}, stderr {result.stderr!r}"
+    return None
+
+
+def check_bad(options, expect):
+    pattern = expect.replace("{tmp}", re.escape(TMP))
+    result = run(" ".join(BASE[:-2]) + " " + expand(options), "")
+    first, _, _ = result.stderr.partition("\n")
+    if result.returncode != 1:
+        return f"status {result.returncode}, stderr {result.stderr!r}"
+    if not re.fullmatch(os.path.basename(QEMU) + ": " + pattern, first):
+        return f"stderr {result.stderr!r}"
+    if result.stderr.count(os.path.basename(QEMU) + ": ") != 1:
+        return f"more than one line: {result.stderr!r}"
+    return None
+
+
+def check_prints(options, expect):
+    result = run(options, "")
+    if result.returncode != 0 or result.stderr or not re.search(expect, result.stdout):
+        return f"status {result.returncode}, stdout {result.stdout[:500]!r}, {result.stderr!r}"
+    return None
+
+
+def main():
+    path("empty", b"")
+    cases = [(check_prints, o, e) for o, e in PRINTS] + \
+            [(check_good, o, e) for o, e in GOOD] + [(check_bad, o, e) for o, e in BAD]
+    print(f"1..{len(cases)}")
+    failed = 0
+    for n, (check, options, expect) in enumerate(cases, 1):
+        try:
+            problem = check(options, expect)
+        except subprocess.TimeoutExpired:
+            problem = "timed out"
+        name = f"{check.__name__[6:]}: {options[:90]}".replace("#", " ")
+        print(f"{'not ok' if problem else 'ok'} {n} - {name}", flush=True)
+        if problem:
+            failed += 1
+            print(f"#   {problem}")
+    subprocess.run(["rm", "-rf", TMP], check=False)
+    return 1 if failed else 0
+
+
+sys.exit(main())
