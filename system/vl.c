@@ -18,6 +18,21 @@
 #include "sysemu/cpus.h"
 #include "sysemu/hostmem.h"
 
+/* Options of the accelerator that may stand in -machine. */
+static void take_accel_options(VLState *vl)
+{
+    static const char *const names[] = { "kernel-irqchip", "kernel_irqchip", "kvm-shadow-mem" };
+
+    vl->accel_opts = qemu_opts_new();
+    for (size_t i = 0; vl->machine_opts && i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *value = qemu_opt_take(vl->machine_opts, names[i]);
+
+        if (value) {
+            qemu_opt_append(vl->accel_opts, names[i], value);
+        }
+    }
+}
+
 /* The machine with its -machine properties; still without parts. */
 static bool create_machine(VLState *vl, Error **errp)
 {
@@ -28,6 +43,7 @@ static bool create_machine(VLState *vl, Error **errp)
     }
     vl->ms = (MachineState *)object_new(&mc->oc, NULL);
     runstate_init(vl->ms);
+    take_accel_options(vl);
     return !vl->machine_opts || object_set_opts(&vl->ms->obj, vl->machine_opts, errp);
 }
 
@@ -35,7 +51,6 @@ static bool create_machine(VLState *vl, Error **errp)
 static bool init_accelerator(VLState *vl, Error **errp)
 {
     const char *names = vl->ms->accel_names;
-    const char *last = loc_set(NULL);
 
     for (guint i = 0; vl->accels && i < vl->accels->len; i++) {
         g_autoptr(QemuOpts) opts = qemu_opts_clone(g_ptr_array_index(vl->accels, i));
@@ -54,8 +69,7 @@ static bool init_accelerator(VLState *vl, Error **errp)
         error_report("falling back to %s",
                      qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
     }
-    loc_set(last);
-    return accel_init(vl->ms, names, NULL, errp);
+    return accel_init(vl->ms, names ? names : "kvm", vl->accel_opts, errp);
 }
 
 /* The backend that -machine memory-backend= names, or a new one. */
@@ -139,8 +153,7 @@ static bool build_machine(VLState *vl, Error **errp)
         return false;
     }
     warn_unused_globals(ms);
-    if (ms->memory.root && (!address_space_seal(&ms->memory, errp) ||
-                            !address_space_seal(&ms->io, errp))) {
+    if (!address_space_seal(&ms->memory, errp) || !address_space_seal(&ms->io, errp)) {
         return false;
     }
     if (mc->load_kernel && !mc->load_kernel(ms, errp)) {

@@ -27,6 +27,10 @@ static void machine_init(Object *obj)
     MachineState *ms = (MachineState *)obj;
     const MachineClass *mc = machine_get_class(ms);
 
+    memory_region_init(&ms->system_memory, "system", UINT64_MAX);
+    address_space_init(&ms->memory, &ms->system_memory, "memory", false);
+    memory_region_init(&ms->system_io, "io", 0x10000);
+    address_space_init(&ms->io, &ms->system_io, "I/O", true);
     ms->devices = g_ptr_array_new();
     ms->buses = g_ptr_array_new();
     ms->serials = g_ptr_array_new();
@@ -55,6 +59,8 @@ static void machine_finalize(Object *obj)
         object_free(g_ptr_array_index(ms->objects, i));
     }
     g_ptr_array_unref(ms->objects);
+    address_space_destroy(&ms->memory);
+    address_space_destroy(&ms->io);
     g_ptr_array_unref(ms->devices);
     g_ptr_array_unref(ms->buses);
     g_ptr_array_unref(ms->serials);
