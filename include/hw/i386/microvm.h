@@ -31,8 +31,18 @@
 #define BOOT_GDT_START          0xc000
 #define KERNEL_CMDLINE_START    0x20000
 #define KERNEL_CMDLINE_MAX_SIZE 0x10000
+/*
+ * The MP floating pointer is at the start of the EBDA, where every system looks
+ * for it; the table of 254 CPUs is larger than the EBDA's KiB and lies below it.
+ * All from MPTABLE_START up to HIMEM_START is reserved in the memory map.
+ */
+#define MPTABLE_START           0x9e000
+#define MPTABLE_MAX_SIZE        (EBDA_START - MPTABLE_START)
 #define EBDA_START              0x9fc00
 #define EBDA_END                0xa0000
+/* BIOS data area: two words, base memory in KiB and the EBDA's segment. */
+#define BDA_EBDA_SEGMENT        0x40e
+#define BDA_BASE_MEMORY         0x413
 #define HIMEM_START             0x100000
 
 #define MICROVM_NUM_GSIS        24

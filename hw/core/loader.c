@@ -1,0 +1,199 @@
+/*
+ * Loading files and blobs into guest memory, and back at every reset.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qemu/cutils.h"
+
+int load_file_open(const char *filename, uint64_t *size)
+{
+    /* Non-blocking: to open a FIFO without a writer must not wait for one. */
+    int fd = open(filename, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fstat(fd, &st) < 0) {
+        int err = errno;
+
+        close(fd);
+        return -err;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(fd);
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    }
+    *size = st.st_size;
+    return fd;
+}
+
+static void rom_free(Rom *rom)
+{
+    if (rom->fd >= 0) {
+        close(rom->fd);
+    }
+    g_free(rom->data);
+    g_free(rom->name);
+    g_free(rom);
+}
+
+/*
+ * Where rom goes in the array that is sorted by address. False with errp set
+ * when it overlaps a neighbour.
+ */
+static bool rom_find_place(const GPtrArray *roms, const Rom *rom, guint *index,
+                           Error **errp)
+{
+    guint i;
+
+    for (i = 0; i < roms->len; i++) {
+        const Rom *other = g_ptr_array_index(roms, i);
+
+        if (other->addr + other->mem_size <= rom->addr) {
+            continue;
+        }
+        if (rom->addr + rom->mem_size <= other->addr) {
+            break;
+        }
+        error_setg(errp, "%s at 0x%" HWADDR_PRIx " overlaps %s at 0x%"
+                   HWADDR_PRIx, rom->name, rom->addr, other->name,
+                   other->addr);
+        return false;
+    }
+    *index = i;
+    return true;
+}
+
+/* Takes ownership of rom. */
+static bool rom_add(MachineState *ms, Rom *rom, Error **errp)
+{
+    guint index;
+
+    /* Also refuses ranges that wrap: no piece of RAM holds them. */
+    if (rom->size > rom->mem_size ||
+        !address_space_map(&ms->memory, rom->addr, rom->mem_size)) {
+        error_setg(errp, "%s: no RAM for 0x%" PRIx64 " bytes at 0x%"
+                   HWADDR_PRIx, rom->name, rom->mem_size, rom->addr);
+        rom_free(rom);
+        return false;
+    }
+    if (!ms->roms) {
+        ms->roms = g_ptr_array_new();
+    }
+    if (!rom_find_place(ms->roms, rom, &index, errp)) {
+        rom_free(rom);
+        return false;
+    }
+    g_ptr_array_insert(ms->roms, index, rom);
+    return true;
+}
+
+static Rom *rom_new(const char *name, hwaddr addr, uint64_t size,
+                    uint64_t mem_size)
+{
+    Rom *rom = g_new0(Rom, 1);
+
+    rom->name = g_strdup(name);
+    rom->addr = addr;
+    rom->size = size;
+    rom->mem_size = mem_size;
+    rom->fd = -1;
+    return rom;
+}
+
+bool rom_add_blob(MachineState *ms, const char *name, uint8_t *data,
+                  uint64_t size, uint64_t mem_size, hwaddr addr,
+                  Error **errp)
+{
+    Rom *rom = rom_new(name, addr, size, mem_size);
+
+    rom->data = data;
+    return rom_add(ms, rom, errp);
+}
+
+bool rom_add_file(MachineState *ms, const char *name, int fd,
+                  uint64_t fd_offset, uint64_t size, uint64_t mem_size,
+                  hwaddr addr, Error **errp)
+{
+    Rom *rom = rom_new(name, addr, size, mem_size);
+
+    rom->fd_offset = fd_offset;
+    rom->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (rom->fd < 0) {
+        error_setg_errno(errp, errno, "%s: could not keep the file open",
+                         name);
+        rom_free(rom);
+        return false;
+    }
+    return rom_add(ms, rom, errp);
+}
+
+/* From the file straight to guest memory. */
+static bool rom_read_file(const Rom *rom, void *host)
+{
+    ssize_t n = qemu_pread_full(rom->fd, host, rom->size, rom->fd_offset);
+
+    if (n < 0) {
+        error_report("could not read %s: %s", rom->name, strerror(-n));
+        return false;
+    }
+    if ((uint64_t)n < rom->size) {
+        error_report("could not read %s: the file has become shorter",
+                     rom->name);
+        return false;
+    }
+    return true;
+}
+
+static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
+{
+    uint8_t *host = address_space_map(&ms->memory, rom->addr, rom->mem_size);
+
+    if (rom->fd >= 0) {
+        if (!rom_read_file(rom, host)) {
+            return false;
+        }
+    } else if (rom->data) {
+        memcpy(host, rom->data, rom->size);
+    }
+    if (!fresh) {
+        uint64_t written = rom->fd >= 0 || rom->data ? rom->size : 0;
+
+        memset(host + written, 0, rom->mem_size - written);
+    }
+    return true;
+}
+
+bool rom_reset_all(MachineState *ms, bool fresh)
+{
+    for (guint i = 0; ms->roms && i < ms->roms->len; i++) {
+        if (!rom_reset(ms, g_ptr_array_index(ms->roms, i), fresh)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void rom_free_all(MachineState *ms)
+{
+    for (guint i = 0; ms->roms && i < ms->roms->len; i++) {
+        rom_free(g_ptr_array_index(ms->roms, i));
+    }
+    g_clear_pointer(&ms->roms, g_ptr_array_unref);
+}
+
+void rom_foreach(MachineState *ms, RomFn *fn, void *opaque)
+{
+    for (guint i = 0; ms->roms && i < ms->roms->len; i++) {
+        fn(g_ptr_array_index(ms->roms, i), opaque);
+    }
+}

@@ -1,0 +1,137 @@
+/*
+ * Between the files that boot a kernel: what a kernel file says, and the
+ * tables built for it. Formats: Linux, Documentation/arch/x86/boot.rst and
+ * zero-page.rst; Xen, docs/misc/pvh.pandoc; ELF gABI 4.1.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_I386_X86_BOOT_INTERNAL_H
+#define HW_I386_X86_BOOT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hw/i386/x86-boot.h"
+#include "qemu/error.h"
+
+#define X86_KERNEL_MAX_SEGMENTS 64
+#define X86_PAGE_SIZE           4096
+#define X86_PAGE_TABLES_SIZE    (3 * X86_PAGE_SIZE)
+#define X86_PAGE_TABLES_SPAN    0x40000000ULL   /* what they map: 1 GiB */
+#define X86_BOOT_GDT_ENTRIES    4
+#define X86_BOOT_CS             0x10
+#define X86_BOOT_DS             0x18
+
+/* The setup header inside a bzImage and inside boot_params. */
+#define SETUP_HEADER_START      0x1f1
+#define SETUP_HEADER_END        0x290   /* where boot_params goes on */
+
+/* A piece of the file and where it goes; zeros follow up to mem_size. */
+typedef struct X86KernelSegment {
+    uint64_t offset;            /* in the file */
+    uint64_t size;
+    uint64_t mem_size;
+    uint64_t addr;              /* guest-physical */
+} X86KernelSegment;
+
+/* What the headers of a kernel file say, checked against the file's size. */
+typedef struct X86Kernel {
+    X86BootProtocol protocol;
+    uint64_t entry;             /* inside a segment */
+    unsigned nr_segments;
+    X86KernelSegment segments[X86_KERNEL_MAX_SEGMENTS];
+    uint64_t start, end;        /* memory the kernel needs before it manages its own */
+    uint64_t initrd_limit;      /* one more than an initrd's highest address */
+    uint64_t cmdline_max;       /* characters, without the final NUL */
+    uint8_t setup_header[SETUP_HEADER_END - SETUP_HEADER_START];
+} X86Kernel;
+
+/* A kernel file while its headers are read. */
+typedef struct X86KernelFile {
+    int fd;
+    uint64_t size;
+} X86KernelFile;
+
+/*
+ * Read len bytes of headers at offset. False with errp set when the file ends
+ * before that ("what" is cut off) or cannot be read.
+ */
+bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
+                     size_t len, const char *what, Error **errp);
+
+/*
+ * Both work in bounded time and memory on any file; kernel is zeroed before.
+ * False with errp set when the file is not one that can be booted.
+ */
+bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
+bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
+                       Error **errp);
+/* Which of the two formats do the first bytes of the file promise? */
+bool x86_elf_probe(const uint8_t *head, size_t len);
+bool x86_bzimage_probe(const uint8_t *head, size_t len);
+/* Enough of a file's start for the probes. */
+#define X86_KERNEL_PROBE_SIZE 0x210
+
+/*
+ * The highest page-aligned place for size bytes below limit that leaves
+ * [HIMEM_START, …) alone where the kernel is. 0 when there is none.
+ */
+uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
+                          uint64_t size);
+
+/* What a kernel is told at its start; addresses are guest-physical. */
+typedef struct X86BootInfo {
+    const uint8_t *setup_header;    /* as in X86Kernel; boot_params only */
+    uint64_t cmdline_addr;
+    uint64_t initrd_addr;
+    uint64_t initrd_size;           /* 0: none */
+    const E820Entry *e820;
+    unsigned nr_e820;
+} X86BootInfo;
+
+/* The Linux zero page. */
+void x86_build_boot_params(const X86BootInfo *info,
+                           uint8_t page[X86_PAGE_SIZE]);
+/*
+ * The setup header a loader makes up for a kernel that is not a bzImage and
+ * hence has none.
+ */
+void x86_default_setup_header(uint8_t header[SETUP_HEADER_END -
+                                             SETUP_HEADER_START]);
+
+/* hvm_start_info, module list and memory map, to lie at base. */
+#define X86_START_INFO_SIZE 0x200
+void x86_build_start_info(const X86BootInfo *info, uint64_t base,
+                          uint8_t buf[X86_START_INFO_SIZE]);
+
+/* PML4, page directory pointers and page directory, to lie at base in a row. */
+void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE]);
+/* Descriptors for X86_BOOT_CS and X86_BOOT_DS. */
+void x86_build_gdt(uint64_t gdt[X86_BOOT_GDT_ENTRIES]);
+
+/* Little-endian stores and loads at any alignment. */
+static inline void x86_st(uint8_t *p, uint64_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++) {
+        p[i] = value >> (8 * i);
+    }
+}
+
+static inline uint64_t x86_ld(const uint8_t *p, unsigned size)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size; i++) {
+        value |= (uint64_t)p[i] << (8 * i);
+    }
+    return value;
+}
+
+/* Is [offset, offset + len) inside size bytes? No sum overflows. */
+static inline bool x86_range_fits(uint64_t offset, uint64_t len, uint64_t size)
+{
+    return offset <= size && len <= size - offset;
+}
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * From a kernel file to roms in guest memory: finds the format, places the
+ * initrd, builds what the boot protocol wants.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hw/i386/microvm.h"
+#include "hw/i386/x86-boot-internal.h"
+#include "hw/loader.h"
+#include "qemu/cutils.h"
+
+/* An initrd while it is placed; fd is -1 when there is none. */
+typedef struct Initrd {
+    int fd;
+    uint64_t size;
+    uint64_t addr;
+} Initrd;
+
+bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
+                     size_t len, const char *what, Error **errp)
+{
+    ssize_t n;
+
+    if (!x86_range_fits(offset, len, file->size)) {
+        error_setg(errp, "the file ends before the end of its %s", what);
+        return false;
+    }
+    n = qemu_pread_full(file->fd, buf, len, offset);
+    if (n < 0) {
+        error_setg_errno(errp, -n, "could not read the %s", what);
+        return false;
+    }
+    if ((size_t)n < len) {
+        error_setg(errp, "the file ends before the end of its %s", what);
+        return false;
+    }
+    return true;
+}
+
+static const char *open_error(int err)
+{
+    return err == -EINVAL ? "not a regular file" : strerror(-err);
+}
+
+static bool parse_kernel(const X86KernelFile *file, X86Kernel *kernel,
+                         Error **errp)
+{
+    uint8_t head[X86_KERNEL_PROBE_SIZE];
+    size_t len = MIN(sizeof(head), file->size);
+
+    if (!x86_kernel_read(file, 0, head, len, "kernel header", errp)) {
+        return false;
+    }
+    if (x86_elf_probe(head, len)) {
+        return x86_elf_parse(file, kernel, errp);
+    }
+    if (x86_bzimage_probe(head, len)) {
+        return x86_bzimage_parse(file, kernel, errp);
+    }
+    error_setg(errp, "invalid kernel header: neither ELF nor bzImage");
+    return false;
+}
+
+/* The 64-bit entry runs on page tables that end; decompression needs room. */
+static bool check_room(const MachineState *ms, const X86Kernel *kernel,
+                       Error **errp)
+{
+    uint64_t low_end = MIN(ms->ram_size, MICROVM_LOWMEM_END);
+
+    if (kernel->protocol != X86_BOOT_LINUX64) {
+        return true;
+    }
+    if (kernel->end > low_end) {
+        error_setg(errp, "it needs memory from 0x%" PRIx64 " to 0x%" PRIx64
+                   ", RAM ends at 0x%" PRIx64, kernel->start, kernel->end,
+                   low_end);
+        return false;
+    }
+    if (kernel->end > X86_PAGE_TABLES_SPAN) {
+        error_setg(errp, "it needs memory up to 0x%" PRIx64 ", the 64-bit "
+                   "boot protocol has up to 0x%llx here", kernel->end,
+                   X86_PAGE_TABLES_SPAN);
+        return false;
+    }
+    return true;
+}
+
+static bool add_segments(MachineState *ms, const X86KernelFile *file,
+                         const X86Kernel *kernel, Error **errp)
+{
+    for (unsigned i = 0; i < kernel->nr_segments; i++) {
+        const X86KernelSegment *s = &kernel->segments[i];
+        g_autofree char *name = g_strdup_printf("kernel segment %u", i);
+
+        if (!rom_add_file(ms, name, file->fd, s->offset, s->size, s->mem_size,
+                          s->addr, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load_kernel(MachineState *ms, X86Kernel *kernel, Error **errp)
+{
+    X86KernelFile file;
+    bool ok;
+
+    file.fd = load_file_open(ms->kernel_filename, &file.size);
+    if (file.fd < 0) {
+        error_setg(errp, "could not open kernel file '%s': %s",
+                   ms->kernel_filename, open_error(file.fd));
+        return false;
+    }
+    ok = parse_kernel(&file, kernel, errp) && check_room(ms, kernel, errp) &&
+         add_segments(ms, &file, kernel, errp);
+    if (!ok) {
+        error_prepend(errp, "could not load kernel '%s': ",
+                      ms->kernel_filename);
+    }
+    close(file.fd);
+    return ok;
+}
+
+static bool load_cmdline(MachineState *ms, const X86Kernel *kernel,
+                         const char *cmdline, Error **errp)
+{
+    size_t len = strlen(cmdline);
+    uint64_t max = MIN(kernel->cmdline_max, KERNEL_CMDLINE_MAX_SIZE - 1);
+
+    if (len > max) {
+        error_setg(errp, "kernel command line of %zu characters is too long "
+                   "(at most %" PRIu64 " for '%s')", len, max,
+                   ms->kernel_filename);
+        return false;
+    }
+    return rom_add_blob(ms, "kernel command line",
+                        (uint8_t *)g_strdup(cmdline), len + 1, len + 1,
+                        KERNEL_CMDLINE_START, errp);
+}
+
+uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
+                          uint64_t size)
+{
+    uint64_t top = MIN(limit, kernel->initrd_limit);
+    uint64_t addr;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (top < HIMEM_START || size > top - HIMEM_START) {
+            return 0;
+        }
+        addr = QEMU_ALIGN_DOWN(top - size, X86_PAGE_SIZE);
+        if (addr >= kernel->end || addr + size <= kernel->start) {
+            return addr;
+        }
+        top = MIN(top, kernel->start);
+    }
+    return 0;
+}
+
+static bool place_and_add_initrd(MachineState *ms, const X86Kernel *kernel,
+                                 Initrd *initrd, Error **errp)
+{
+    uint64_t limit = MIN(ms->ram_size, MICROVM_LOWMEM_END);
+
+    if (initrd->size == 0) {
+        error_setg(errp, "the file is empty");
+        return false;
+    }
+    initrd->addr = x86_place_initrd(kernel, limit, initrd->size);
+    if (!initrd->addr) {
+        error_setg(errp, "no room for %" PRIu64 " bytes beside the kernel "
+                   "(RAM below 0x%" PRIx64 ")", initrd->size, limit);
+        return false;
+    }
+    return rom_add_file(ms, "initrd", initrd->fd, 0, initrd->size,
+                        initrd->size, initrd->addr, errp);
+}
+
+/* Nothing to do without -initrd; initrd->size then stays 0. */
+static bool load_initrd(MachineState *ms, const X86Kernel *kernel,
+                        Initrd *initrd, Error **errp)
+{
+    bool ok;
+
+    if (!ms->initrd_filename) {
+        return true;
+    }
+    initrd->fd = load_file_open(ms->initrd_filename, &initrd->size);
+    if (initrd->fd < 0) {
+        error_setg(errp, "error reading initrd %s: %s", ms->initrd_filename,
+                   open_error(initrd->fd));
+        return false;
+    }
+    ok = place_and_add_initrd(ms, kernel, initrd, errp);
+    if (!ok) {
+        error_prepend(errp, "error reading initrd %s: ", ms->initrd_filename);
+    }
+    close(initrd->fd);
+    return ok;
+}
+
+static bool load_pvh_tables(MachineState *ms, const X86BootInfo *info,
+                            X86BootState *boot, Error **errp)
+{
+    uint8_t *start_info = g_malloc(X86_START_INFO_SIZE);
+
+    x86_build_start_info(info, START_INFO_START, start_info);
+    boot->rsi = START_INFO_START;
+    return rom_add_blob(ms, "hvm_start_info", start_info, X86_START_INFO_SIZE,
+                        X86_START_INFO_SIZE, START_INFO_START, errp);
+}
+
+static bool load_linux64_tables(MachineState *ms, const X86BootInfo *info,
+                                X86BootState *boot, Error **errp)
+{
+    uint8_t *params = g_malloc(X86_PAGE_SIZE);
+    uint8_t *tables = g_malloc(X86_PAGE_TABLES_SIZE);
+    uint64_t *gdt = g_new(uint64_t, X86_BOOT_GDT_ENTRIES);
+    size_t gdt_size = X86_BOOT_GDT_ENTRIES * sizeof(gdt[0]);
+    bool ok;
+
+    x86_build_boot_params(info, params);
+    x86_build_page_tables(PML4_START, tables);
+    x86_build_gdt(gdt);
+    boot->rsi = BOOT_PARAMS_START;
+    boot->rsp = BOOT_STACK_POINTER;
+    boot->cr3 = PML4_START;
+
+    /* Each call takes its buffer, so all of them are made. */
+    ok = rom_add_blob(ms, "boot_params", params, X86_PAGE_SIZE, X86_PAGE_SIZE,
+                      BOOT_PARAMS_START, errp);
+    ok = rom_add_blob(ms, "page tables", tables, X86_PAGE_TABLES_SIZE,
+                      X86_PAGE_TABLES_SIZE, PML4_START,
+                      ok ? errp : NULL) && ok;
+    ok = rom_add_blob(ms, "boot GDT", (uint8_t *)gdt, gdt_size, gdt_size,
+                      BOOT_GDT_START, ok ? errp : NULL) && ok;
+    return ok;
+}
+
+bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
+                    Error **errp)
+{
+    g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
+    Initrd initrd = { .fd = -1 };
+    E820Entry e820[E820_MAX];
+    X86BootInfo info = {
+        .setup_header = kernel->setup_header,
+        .cmdline_addr = KERNEL_CMDLINE_START,
+        .e820 = e820,
+        .nr_e820 = x86_build_e820(ms->ram_size, e820),
+    };
+
+    if (!load_kernel(ms, kernel, errp) ||
+        !load_cmdline(ms, kernel, cmdline, errp) ||
+        !load_initrd(ms, kernel, &initrd, errp)) {
+        return false;
+    }
+    info.initrd_addr = initrd.addr;
+    info.initrd_size = initrd.size;
+    *boot = (X86BootState) {
+        .protocol = kernel->protocol,
+        .entry = kernel->entry,
+    };
+    return kernel->protocol == X86_BOOT_PVH
+           ? load_pvh_tables(ms, &info, boot, errp)
+           : load_linux64_tables(ms, &info, boot, errp);
+}

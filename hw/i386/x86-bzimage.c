@@ -1,0 +1,157 @@
+/*
+ * bzImage kernels: the setup header and the 64-bit entry point.
+ *
+ * Offsets are those of Linux's Documentation/arch/x86/boot.rst; they hold for
+ * the file and for boot_params alike.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "hw/i386/microvm.h"
+#include "hw/i386/x86-boot-internal.h"
+#include "hw/i386/x86-setup-header.h"
+
+/* The first protocol that tells about a 64-bit entry point (xloadflags). */
+#define MIN_PROTOCOL        0x20c
+#define ENTRY64_OFFSET      0x200
+#define SECTOR_SIZE         512
+#define DEFAULT_SETUP_SECTS 4
+
+/* The fields of a setup header that decide how the kernel is loaded. */
+typedef struct SetupFields {
+    uint64_t setup_size;        /* real-mode part with the boot sector, bytes */
+    uint64_t image_size;        /* protected-mode part, bytes */
+    uint16_t protocol;
+    uint8_t loadflags;
+    uint16_t xloadflags;
+    bool relocatable;
+    uint32_t alignment;
+    uint64_t pref_address;
+    uint32_t init_size;
+    uint32_t initrd_addr_max;
+    uint32_t cmdline_size;
+} SetupFields;
+
+bool x86_bzimage_probe(const uint8_t *head, size_t len)
+{
+    return len >= SETUP_VERSION + 2 &&
+           x86_ld(head + SETUP_BOOT_FLAG, 2) == SETUP_BOOT_FLAG_VALUE &&
+           memcmp(head + SETUP_MAGIC, SETUP_MAGIC_TEXT, 4) == 0;
+}
+
+static void decode_fields(const uint8_t *head, SetupFields *f)
+{
+    unsigned sects = head[SETUP_SECTS];
+
+    f->setup_size = ((sects ? sects : DEFAULT_SETUP_SECTS) + 1) * SECTOR_SIZE;
+    f->image_size = x86_ld(head + SETUP_SYSSIZE, 4) * 16;
+    f->protocol = x86_ld(head + SETUP_VERSION, 2);
+    f->loadflags = head[SETUP_LOADFLAGS];
+    f->xloadflags = x86_ld(head + SETUP_XLOADFLAGS, 2);
+    f->relocatable = head[SETUP_RELOCATABLE];
+    f->alignment = x86_ld(head + SETUP_ALIGNMENT, 4);
+    f->pref_address = x86_ld(head + SETUP_PREF_ADDRESS, 8);
+    f->init_size = x86_ld(head + SETUP_INIT_SIZE, 4);
+    f->initrd_addr_max = x86_ld(head + SETUP_INITRD_ADDR_MAX, 4);
+    f->cmdline_size = x86_ld(head + SETUP_CMDLINE_SIZE, 4);
+}
+
+static bool check_fields(const X86KernelFile *file, const SetupFields *f,
+                         Error **errp)
+{
+    if (f->protocol < MIN_PROTOCOL || !(f->xloadflags & XLF_KERNEL_64)) {
+        error_setg(errp, "no 64-bit entry point (boot protocol %u.%02u)",
+                   f->protocol >> 8, f->protocol & 0xff);
+        return false;
+    }
+    if (!(f->loadflags & LOADFLAGS_LOADED_HIGH)) {
+        error_setg(errp, "invalid kernel header: a zImage, not a bzImage");
+        return false;
+    }
+    if (!x86_range_fits(f->setup_size, f->image_size, file->size)) {
+        error_setg(errp, "invalid kernel header: the file has %" PRIu64
+                   " bytes, the header says %" PRIu64, file->size,
+                   f->setup_size + f->image_size);
+        return false;
+    }
+    if (f->image_size <= ENTRY64_OFFSET) {
+        error_setg(errp, "invalid kernel header: %" PRIu64 " bytes of code",
+                   f->image_size);
+        return false;
+    }
+    if (f->init_size < f->image_size) {
+        error_setg(errp, "invalid kernel header: init_size 0x%x is less than "
+                   "the image's 0x%" PRIx64, f->init_size, f->image_size);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * The preferred address, which a kernel moves to anyway when it is loaded
+ * lower; a relocatable one may have to be aligned. False when it makes no sense.
+ */
+static bool choose_address(const SetupFields *f, uint64_t *addr, Error **errp)
+{
+    uint64_t align = f->alignment;
+
+    if (f->pref_address < HIMEM_START || f->pref_address > UINT32_MAX) {
+        error_setg(errp, "invalid kernel header: preferred address 0x%" PRIx64,
+                   f->pref_address);
+        return false;
+    }
+    *addr = f->pref_address;
+    if (!f->relocatable) {
+        return true;
+    }
+    if (align == 0 || (align & (align - 1))) {
+        error_setg(errp, "invalid kernel header: alignment 0x%" PRIx64
+                   " is not a power of two", align);
+        return false;
+    }
+    *addr = (*addr + align - 1) & ~(align - 1);
+    return true;
+}
+
+bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
+                       Error **errp)
+{
+    uint8_t head[SETUP_HEADER_END];
+    SetupFields f;
+    size_t header_end;
+    uint64_t addr;
+
+    if (!x86_kernel_read(file, 0, head, sizeof(head), "kernel header", errp)) {
+        return false;
+    }
+    decode_fields(head, &f);
+    if (!check_fields(file, &f, errp) || !choose_address(&f, &addr, errp)) {
+        return false;
+    }
+
+    /* The byte behind the jump's opcode tells where the header ends. */
+    header_end = SETUP_MAGIC + head[SETUP_JUMP + 1];
+    header_end = MIN(header_end, sizeof(head));
+    if (header_end < SETUP_INIT_SIZE + 4) {
+        error_setg(errp, "invalid kernel header: it ends at 0x%zx",
+                   header_end);
+        return false;
+    }
+    memcpy(kernel->setup_header, head + SETUP_HEADER_START,
+           header_end - SETUP_HEADER_START);
+
+    kernel->protocol = X86_BOOT_LINUX64;
+    kernel->entry = addr + ENTRY64_OFFSET;
+    kernel->start = addr;
+    kernel->end = addr + f.init_size;
+    kernel->initrd_limit = f.initrd_addr_max + 1ULL;
+    kernel->cmdline_max = f.cmdline_size;
+    kernel->nr_segments = 1;
+    kernel->segments[0] = (X86KernelSegment) {
+        .offset = f.setup_size, .size = f.image_size,
+        .mem_size = f.image_size, .addr = addr,
+    };
+    return true;
+}
