@@ -41,7 +41,8 @@ typedef struct X86Kernel {
     uint64_t entry;             /* inside a segment */
     unsigned nr_segments;
     X86KernelSegment segments[X86_KERNEL_MAX_SEGMENTS];
-    uint64_t start, end;        /* memory the kernel needs before it manages its own */
+    /* Memory below 4 GiB that the kernel needs until it manages its own. */
+    uint64_t start, end;
     uint64_t initrd_limit;      /* one more than an initrd's highest address */
     uint64_t cmdline_max;       /* characters, without the final NUL */
     uint8_t setup_header[SETUP_HEADER_END - SETUP_HEADER_START];
@@ -74,8 +75,8 @@ bool x86_bzimage_probe(const uint8_t *head, size_t len);
 #define X86_KERNEL_PROBE_SIZE 0x210
 
 /*
- * The highest page-aligned place for size bytes below limit that leaves
- * [HIMEM_START, …) alone where the kernel is. 0 when there is none.
+ * The highest page-aligned place for size bytes from HIMEM_START up to limit
+ * that is not the kernel's. 0 when there is none.
  */
 uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
                           uint64_t size);

@@ -17,6 +17,8 @@
 /* Xen's public/elfnote.h: the 32-bit physical entry point of PVH. */
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 #define XEN_NOTE_NAME       "Xen"
+/* An initrd goes below 4 GiB: segments beyond are not in its way. */
+#define ADDRESS_SPAN        (1ULL << 32)
 
 /* One program header, of either class. */
 typedef struct ProgramHeader {
@@ -187,9 +189,11 @@ static bool add_segment(X86Kernel *kernel, const ProgramHeader *ph,
         error_setg(errp, "more than %u segments", X86_KERNEL_MAX_SEGMENTS);
         return false;
     }
-    kernel->start = kernel->nr_segments ? MIN(kernel->start, ph->paddr)
-                                        : ph->paddr;
-    kernel->end = MAX(kernel->end, end);
+    if (ph->paddr < ADDRESS_SPAN) {
+        kernel->start = kernel->end ? MIN(kernel->start, ph->paddr)
+                                    : ph->paddr;
+        kernel->end = MAX(kernel->end, end);
+    }
     kernel->segments[kernel->nr_segments++] = (X86KernelSegment) {
         .offset = ph->offset, .size = ph->filesz, .mem_size = ph->memsz,
         .addr = ph->paddr,
@@ -316,7 +320,7 @@ bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
                    "segment", kernel->entry);
         return false;
     }
-    kernel->initrd_limit = 1ULL << 32;
+    kernel->initrd_limit = ADDRESS_SPAN;
     kernel->cmdline_max = UINT64_MAX;
     x86_default_setup_header(kernel->setup_header);
     return true;

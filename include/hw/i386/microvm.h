@@ -1,5 +1,5 @@
 /*
- * The microvm machine: every address and interrupt number it has.
+ * The microvm machine: every address and interrupt number it has, and its state.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,6 +8,8 @@
 
 #include "exec/memory.h"
 #include "hw/boards.h"
+#include "hw/i386/x86-boot.h"
+#include "hw/irq.h"
 #include "hw/isa/isa.h"
 
 /* Guest-physical memory map. */
@@ -45,13 +47,62 @@
 #define BDA_BASE_MEMORY         0x413
 #define HIMEM_START             0x100000
 
+/* GSI n is input n of the I/O APIC; below 16 it is also IRQ n of the PICs. */
 #define MICROVM_NUM_GSIS        24
 #define MICROVM_MAX_CPUS        254
+#define MICROVM_MAX_APIC_ID     254             /* 8 bits, 255 is all of them */
+#define MICROVM_MIN_RAM         0x100000ULL
 
 /* I/O ports. */
 #define PIC_MASTER_PORT         0x20
 #define PIC_SLAVE_PORT          0xa0
 #define PIT_PORT                0x40
+#define PIT_SPEAKER_PORT        0x61
 #define ELCR_PORT               0x4d0
+
+/* Shown in the map where the host kernel has the controllers. */
+#define MICROVM_NUM_KERNEL_REGIONS 8
+
+typedef struct MicrovmMachineState {
+    MachineState parent;
+
+    /* Properties. */
+    OnOffAuto legacy;           /* the ISA bus */
+    OnOffAuto pic;
+    OnOffAuto pit;
+    bool auto_kernel_cmdline;
+    /* Known, and refused when on: what other versions of this machine have. */
+    OnOffAuto acpi, rtc, pcie, ioapic2, usb, smm, x_option_roms;
+
+    MemoryRegion ram;           /* all of it, as the backend has it */
+    MemoryRegion ram_below_4g;
+    MemoryRegion ram_above_4g;
+    MemoryRegion kernel_regions[MICROVM_NUM_KERNEL_REGIONS];
+    unsigned nr_kernel_regions;
+
+    qemu_irq gsi[MICROVM_NUM_GSIS];
+    bool has_pic;               /* an 8259A drives the boot processor's LINT0 */
+    bool isa_wanted;            /* by -device isa-… */
+    bool has_isa;
+    ISABus isa;
+    X86BootState boot;
+    bool was_reset;
+} MicrovmMachineState;
+
+static inline MicrovmMachineState *microvm_machine(MachineState *ms)
+{
+    return (MicrovmMachineState *)ms;
+}
+
+/*
+ * The parts of the machine's init(), in this order; each returns false with
+ * errp set. gsi[] is connected by the second.
+ */
+bool microvm_init_memory(MicrovmMachineState *mms, Error **errp);
+bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp);
+bool microvm_init_isa(MicrovmMachineState *mms, Error **errp);
+
+/* Register the MP tables as roms. */
+bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp);
 
 #endif

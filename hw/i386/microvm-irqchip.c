@@ -1,0 +1,162 @@
+/*
+ * Interrupt controllers of the microvm machine, wherever they are, and the MP
+ * tables that describe them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "hw/i386/cpu-internal.h"
+#include "hw/i386/microvm.h"
+#include "hw/i386/mptable.h"
+#include "hw/loader.h"
+#include "sysemu/accel.h"
+
+/* MSI writes must reach the APICs even where something else is mapped. */
+#define LAPIC_PRIORITY 4096
+
+/* I/O interrupt entries: the lines of virtio transports and ISA devices. */
+#define MPTABLE_GSIS 16
+
+static void show_kernel_region(MicrovmMachineState *mms, MemoryRegion *parent,
+                               const char *name, hwaddr addr, uint64_t size)
+{
+    MemoryRegion *mr = &mms->kernel_regions[mms->nr_kernel_regions++];
+
+    g_assert(mms->nr_kernel_regions <= MICROVM_NUM_KERNEL_REGIONS);
+    memory_region_init_kernel(mr, name, size);
+    memory_region_add_subregion_overlap(parent, addr, mr,
+                                        addr == APIC_DEFAULT_ADDRESS
+                                        ? LAPIC_PRIORITY : 0);
+}
+
+/* The host kernel answers at these places; the map shows them. */
+static void show_kernel_irqchip(MicrovmMachineState *mms, bool pic, bool pit)
+{
+    MemoryRegion *memory = &mms->parent.system_memory;
+    MemoryRegion *io = &mms->parent.system_io;
+
+    show_kernel_region(mms, memory, "kvm-ioapic", IO_APIC_DEFAULT_ADDRESS,
+                       IO_APIC_SIZE);
+    show_kernel_region(mms, memory, "kvm-apic-msi", APIC_DEFAULT_ADDRESS,
+                       LAPIC_SIZE);
+    if (pic) {
+        show_kernel_region(mms, io, "kvm-pic", PIC_MASTER_PORT, 2);
+        show_kernel_region(mms, io, "kvm-pic", PIC_SLAVE_PORT, 2);
+        show_kernel_region(mms, io, "kvm-elcr", ELCR_PORT, 1);
+        show_kernel_region(mms, io, "kvm-elcr", ELCR_PORT + 1, 1);
+    }
+    if (pit) {
+        show_kernel_region(mms, io, "kvm-pit", PIT_PORT, 4);
+        show_kernel_region(mms, io, "kvm-pit", PIT_SPEAKER_PORT, 1);
+    }
+}
+
+static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
+{
+    AccelState *accel = mms->parent.accel;
+    AccelIrqchip chip = {
+        .pic = mms->pic != ON_OFF_AUTO_OFF,
+        .pit = mms->pit != ON_OFF_AUTO_OFF,
+        .nr_gsis = MICROVM_NUM_GSIS,
+        .gsi = mms->gsi,
+    };
+
+    if (!accel_get_class(accel)->create_irqchip(accel, &chip, errp)) {
+        return false;
+    }
+    mms->has_pic = chip.pic;
+    show_kernel_irqchip(mms, chip.pic, chip.pit);
+    return true;
+}
+
+bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
+{
+    AccelState *accel = mms->parent.accel;
+    const AccelClass *ac = accel_get_class(accel);
+    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel)
+                                             : ACCEL_IRQCHIP_USER;
+
+    if (mode == ACCEL_IRQCHIP_KERNEL) {
+        return init_kernel_irqchip(mms, errp);
+    }
+    if (ac->has_vcpu_threads) {
+        error_setg(errp, "-accel %s: this machine has no interrupt controllers "
+                   "of its own yet", ac->oc.name);
+        return false;
+    }
+    /* Nobody takes interrupts: the lines stay unconnected. */
+    return true;
+}
+
+/* The APIC id that no CPU has: there are fewer CPUs than ids. */
+static uint8_t free_apic_id(const uint8_t *ids, unsigned n)
+{
+    unsigned id = 0;
+
+    while (memchr(ids, id, n)) {
+        id++;
+    }
+    g_assert(id <= MICROVM_MAX_APIC_ID);
+    return id;
+}
+
+static void describe(const MicrovmMachineState *mms,
+                     uint8_t apic_ids[MICROVM_MAX_CPUS], MPTableInfo *info)
+{
+    const MachineState *ms = &mms->parent;
+
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
+    }
+    *info = (MPTableInfo) {
+        .nr_cpus = ms->smp.cpus,
+        .apic_ids = apic_ids,
+        .ioapic_id = free_apic_id(apic_ids, ms->smp.cpus),
+        .ioapic_addr = IO_APIC_DEFAULT_ADDRESS,
+        .lapic_addr = APIC_DEFAULT_ADDRESS,
+        .pic = mms->has_pic,
+        .nr_gsis = MPTABLE_GSIS,
+        .gsi_mask = (1u << MPTABLE_GSIS) - 1,
+    };
+}
+
+static bool add_bios_data_area(MachineState *ms, Error **errp)
+{
+    uint8_t *ebda = g_malloc(2);
+    uint8_t *base_memory = g_malloc(2);
+    bool ok;
+
+    ebda[0] = (EBDA_START >> 4) & 0xff;
+    ebda[1] = EBDA_START >> 12;
+    base_memory[0] = (MPTABLE_START / 1024) & 0xff;
+    base_memory[1] = (MPTABLE_START / 1024) >> 8;
+    ok = rom_add_blob(ms, "EBDA segment", ebda, 2, 2, BDA_EBDA_SEGMENT, errp);
+    return rom_add_blob(ms, "base memory size", base_memory, 2, 2,
+                        BDA_BASE_MEMORY, ok ? errp : NULL) && ok;
+}
+
+bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp)
+{
+    MachineState *ms = &mms->parent;
+    uint8_t apic_ids[MICROVM_MAX_CPUS];
+    MPTableInfo info;
+    uint8_t *floating = g_malloc(MPTABLE_FLOATING_SIZE);
+    uint8_t *table;
+    size_t size;
+    bool ok;
+
+    describe(mms, apic_ids, &info);
+    size = mptable_size(&info);
+    g_assert(size <= MPTABLE_MAX_SIZE);
+    table = g_malloc(size);
+    mptable_generate(&info, table, size);
+    mptable_generate_floating(MPTABLE_START, floating);
+
+    /* Each call takes its buffer, so all of them are made. */
+    ok = rom_add_blob(ms, "MP table", table, size, size, MPTABLE_START, errp);
+    ok = rom_add_blob(ms, "MP floating pointer", floating,
+                      MPTABLE_FLOATING_SIZE, MPTABLE_FLOATING_SIZE, EBDA_START,
+                      ok ? errp : NULL) && ok;
+    return ok && add_bios_data_area(ms, errp);
+}

@@ -1,0 +1,70 @@
+/*
+ * Legacy mode of the microvm machine: the ISA bus and its serial ports.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "chardev/char.h"
+#include "hw/i386/microvm.h"
+
+static bool has_serials(const MachineState *ms)
+{
+    for (guint i = 0; i < ms->serials->len; i++) {
+        if (g_ptr_array_index(ms->serials, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_serial(MicrovmMachineState *mms, const DeviceClass *dc,
+                       unsigned index, Error **errp)
+{
+    MachineState *ms = &mms->parent;
+    Chardev *chr = g_ptr_array_index(ms->serials, index);
+    g_autofree char *number = g_strdup_printf("%u", index);
+    DeviceState *dev = qdev_new(dc, NULL);
+
+    if (!machine_apply_globals(ms, &dev->obj, errp) ||
+        !property_set(&dev->obj, "index", number, errp) ||
+        !property_set(&dev->obj, "chardev", chr->obj.id, errp) ||
+        !qdev_realize(dev, ms, &mms->isa.bus, errp)) {
+        object_free(&dev->obj);
+        return false;
+    }
+    return true;
+}
+
+static bool add_serials(MicrovmMachineState *mms, Error **errp)
+{
+    const GPtrArray *serials = mms->parent.serials;
+    const ObjectClass *oc = object_class_by_name(device_classes, "isa-serial");
+
+    for (guint i = 0; i < serials->len; i++) {
+        if (!g_ptr_array_index(serials, i)) {
+            continue;
+        }
+        if (!oc) {
+            error_setg(errp, "serial ports are not compiled into this binary");
+            return false;
+        }
+        if (!add_serial(mms, (const DeviceClass *)oc, i, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool microvm_init_isa(MicrovmMachineState *mms, Error **errp)
+{
+    MachineState *ms = &mms->parent;
+
+    mms->has_isa = mms->legacy == ON_OFF_AUTO_ON ||
+                   (mms->legacy == ON_OFF_AUTO_AUTO &&
+                    (mms->isa_wanted || has_serials(ms)));
+    /* With legacy=off -serial opens its backend, and nothing uses it. */
+    if (!mms->has_isa) {
+        return true;
+    }
+    isa_bus_init(&mms->isa, ms, &ms->system_io, mms->gsi);
+    return add_serials(mms, errp);
+}

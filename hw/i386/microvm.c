@@ -1,0 +1,199 @@
+/*
+ * The microvm machine: virtio-mmio transports, interrupt controllers, and an ISA
+ * bus if asked for. Boots a kernel without firmware.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/i386/microvm.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+#include "hw/i386/cpu-internal.h"
+#include "hw/loader.h"
+#include "qemu/cutils.h"
+#include "sysemu/accel.h"
+#include "sysemu/hostmem.h"
+#include "sysemu/reset.h"
+#include "sysemu/runstate.h"
+
+/* What today's QEMU has in its microvm and this one has not. */
+static const struct {
+    const char *name;
+    size_t offset;
+    const char *what;
+} microvm_refused[] = {
+    { "acpi", offsetof(MicrovmMachineState, acpi), "ACPI" },
+    { "rtc", offsetof(MicrovmMachineState, rtc), "a real-time clock" },
+    { "pcie", offsetof(MicrovmMachineState, pcie), "PCI Express" },
+    { "ioapic2", offsetof(MicrovmMachineState, ioapic2), "a second I/O APIC" },
+    { "usb", offsetof(MicrovmMachineState, usb), "USB" },
+    { "smm", offsetof(MicrovmMachineState, smm), "system management mode" },
+    { "x-option-roms", offsetof(MicrovmMachineState, x_option_roms),
+      "option ROMs" },
+};
+
+static bool check_properties(const MicrovmMachineState *mms, Error **errp)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(microvm_refused); i++) {
+        const void *field = (const char *)mms + microvm_refused[i].offset;
+
+        if (*(const OnOffAuto *)field == ON_OFF_AUTO_ON) {
+            error_setg(errp, "-machine microvm,%s=on: this machine does not "
+                       "have %s", microvm_refused[i].name,
+                       microvm_refused[i].what);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool microvm_init_memory(MicrovmMachineState *mms, Error **errp)
+{
+    MachineState *ms = &mms->parent;
+    const MachineClass *mc = machine_get_class(ms);
+    uint64_t below = MIN(ms->ram_size, MICROVM_LOWMEM_END);
+    uint64_t above = ms->ram_size - below;
+
+    memory_region_init(&ms->system_memory, "system", UINT64_MAX);
+    memory_region_init(&ms->system_io, "io", 0x10000);
+    address_space_init(&ms->memory, &ms->system_memory, "memory", false);
+    address_space_init(&ms->io, &ms->system_io, "I/O", true);
+
+    if (ms->ram_size < MICROVM_MIN_RAM) {
+        error_setg(errp, "RAM of %" PRIu64 " bytes is too small: the machine "
+                   "needs at least %llu MiB", ms->ram_size,
+                   MICROVM_MIN_RAM / MiB);
+        return false;
+    }
+    memory_region_init_ram_ptr(&mms->ram, mc->default_ram_id, ms->ram_size,
+                               ms->memdev->host);
+    memory_region_init_alias(&mms->ram_below_4g, "ram-below-4g", &mms->ram, 0,
+                             below);
+    memory_region_add_subregion(&ms->system_memory, 0, &mms->ram_below_4g);
+    if (above) {
+        memory_region_init_alias(&mms->ram_above_4g, "ram-above-4g",
+                                 &mms->ram, below, above);
+        memory_region_add_subregion(&ms->system_memory, MICROVM_HIGHMEM_START,
+                                    &mms->ram_above_4g);
+    }
+    return true;
+}
+
+/*
+ * The APIC ids of this -smp must fit into the tables that tell them, and into
+ * the 8-bit destinations of interrupts.
+ */
+static bool check_apic_ids(const MachineState *ms, Error **errp)
+{
+    uint32_t limit = x86_apic_id_limit(&ms->smp);
+
+    if (limit > MICROVM_MAX_APIC_ID + 1) {
+        error_setg(errp, "-smp: this topology needs APIC ids up to %u, the "
+                   "highest possible is %u", limit - 1, MICROVM_MAX_APIC_ID);
+        return false;
+    }
+    return true;
+}
+
+static bool microvm_init(MachineState *ms, Error **errp)
+{
+    MicrovmMachineState *mms = microvm_machine(ms);
+
+    return check_properties(mms, errp) &&
+           check_apic_ids(ms, errp) &&
+           microvm_init_memory(mms, errp) &&
+           microvm_init_irqchip(mms, errp) &&
+           x86_cpus_init(ms, errp) &&
+           microvm_init_isa(mms, errp);
+}
+
+static bool microvm_load_kernel(MachineState *ms, Error **errp)
+{
+    MicrovmMachineState *mms = microvm_machine(ms);
+    g_autoptr(GString) cmdline = g_string_new(ms->kernel_cmdline);
+
+    if (!ms->kernel_filename) {
+        /* Without CPUs that run there is nothing to be run. */
+        if (!accel_get_class(ms->accel)->has_vcpu_threads) {
+            return true;
+        }
+        error_setg(errp, "missing kernel image file name, required by microvm");
+        return false;
+    }
+    return microvm_add_mptable(mms, errp) &&
+           x86_load_linux(ms, cmdline->str, &mms->boot, errp);
+}
+
+/* Memory of a file may hold anything, all other kinds start as zeros. */
+static bool ram_is_fresh(const MicrovmMachineState *mms)
+{
+    return !mms->was_reset && !mms->parent.memdev->mem_path;
+}
+
+static void microvm_reset(MachineState *ms)
+{
+    MicrovmMachineState *mms = microvm_machine(ms);
+
+    if (!rom_reset_all(ms, ram_is_fresh(mms))) {
+        qemu_system_shutdown_request_with_code(ms, SHUTDOWN_CAUSE_HOST_ERROR,
+                                               1);
+    }
+    mms->was_reset = true;
+    x86_cpus_reset(ms);
+    x86_boot_cpu(x86_cpu(ms->cpus[0]), &mms->boot);
+}
+
+static void microvm_want_isa(MachineState *ms)
+{
+    microvm_machine(ms)->isa_wanted = true;
+}
+
+#define PROP_REFUSED(name, field, help) \
+    DEFINE_PROP_ON_OFF_AUTO(name, MicrovmMachineState, field, "auto", help)
+
+static const Property microvm_props[] = {
+    DEFINE_PROP_ON_OFF_AUTO("legacy", MicrovmMachineState, legacy, "auto",
+                            "ISA bus with serial ports (auto: if asked for)"),
+    DEFINE_PROP_ON_OFF_AUTO("isa-serial", MicrovmMachineState, legacy, "auto",
+                            "Same as legacy"),
+    DEFINE_PROP_ON_OFF_AUTO("pic", MicrovmMachineState, pic, "auto",
+                            "Enable i8259 PIC"),
+    DEFINE_PROP_ON_OFF_AUTO("pit", MicrovmMachineState, pit, "auto",
+                            "Enable i8254 PIT"),
+    DEFINE_PROP_BOOL("auto-kernel-cmdline", MicrovmMachineState,
+                     auto_kernel_cmdline, "on",
+                     "Set off to disable adding virtio-mmio devices to the "
+                     "kernel cmdline"),
+    PROP_REFUSED("acpi", acpi, "Not available: off or auto"),
+    PROP_REFUSED("rtc", rtc, "Not available: off or auto"),
+    PROP_REFUSED("pcie", pcie, "Not available: off or auto"),
+    PROP_REFUSED("ioapic2", ioapic2, "Not available: off or auto"),
+    PROP_REFUSED("usb", usb, "Not available: off or auto"),
+    PROP_REFUSED("smm", smm, "Not available: off or auto"),
+    PROP_REFUSED("x-option-roms", x_option_roms, "Not available: off or auto"),
+    DEFINE_PROP_END
+};
+
+static const MachineClass microvm_class = {
+    .oc = {
+        .name = "microvm",
+        .alias = "microvm-1.0",
+        .desc = "microvm (i386)",
+        .type_name = "microvm-machine",
+        .parent = &machine_base_class,
+        .instance_size = sizeof(MicrovmMachineState),
+        .props = microvm_props,
+    },
+    .is_default = true,
+    .max_cpus = MICROVM_MAX_CPUS,
+    .default_ram_size = 128 * MiB,
+    .default_ram_id = "microvm.ram",
+    .default_cpu_type = "host",
+    .init = microvm_init,
+    .load_kernel = microvm_load_kernel,
+    .reset = microvm_reset,
+    .want_isa = microvm_want_isa,
+};
+
+DEFINE_CLASS(microvm_machine, &microvm_class.oc);
