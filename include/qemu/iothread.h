@@ -1,0 +1,40 @@
+/*
+ * Threads that run an event loop for devices: -object iothread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef QEMU_IOTHREAD_H
+#define QEMU_IOTHREAD_H
+
+#include <glib.h>
+
+#include "qemu/object.h"
+
+/* Fields private to util/iothread.c. */
+typedef struct IOThread {
+    Object obj;
+    GMainContext *ctx;
+    GMainLoop *loop;
+    GThread *thread;
+    int64_t poll_max_ns;        /* how long to look before sleeping */
+    int64_t poll_grow;
+    int64_t poll_shrink;
+    int64_t aio_max_batch;
+    int thread_id;
+} IOThread;
+
+typedef void IOThreadFunc(void *opaque);
+
+/* Its context for GSources; NULL (main loop) for a NULL iothread. */
+GMainContext *iothread_get_context(IOThread *iothread);
+/*
+ * Run fn(opaque) on the thread between two callbacks and wait until it is
+ * done. With a NULL iothread, call it here: the caller holds the machine lock,
+ * so no main loop callback is running. fn must not take the machine lock
+ * otherwise: the caller may hold it while it waits.
+ */
+void iothread_run(IOThread *iothread, IOThreadFunc *fn, void *opaque);
+/* True on the iothread's own thread (on any thread for NULL). */
+bool iothread_is_self(IOThread *iothread);
+
+#endif
