@@ -16,11 +16,8 @@ typedef struct IOThread {
     GMainContext *ctx;
     GMainLoop *loop;
     GThread *thread;
-    int64_t poll_max_ns;        /* how long to look before sleeping */
-    int64_t poll_grow;
-    int64_t poll_shrink;
-    int64_t aio_max_batch;
-    int thread_id;
+    uint64_t poll_max_ns;       /* how long to look before sleeping */
+    int thread_id;              /* Linux TID */
 } IOThread;
 
 typedef void IOThreadFunc(void *opaque);

@@ -1,0 +1,162 @@
+/*
+ * -object iothread: a thread with an event loop of its own.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/iothread.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "qemu/timer.h"
+
+/* A call that another thread waits for. */
+typedef struct SyncCall {
+    IOThreadFunc *fn;
+    void *opaque;
+    GMutex lock;
+    GCond cond;
+    bool done;
+} SyncCall;
+
+/* The iothread whose loop the calling thread runs, for the poll function. */
+static __thread IOThread *current_iothread;
+
+GMainContext *iothread_get_context(IOThread *iothread)
+{
+    return iothread ? iothread->ctx : NULL;
+}
+
+bool iothread_is_self(IOThread *iothread)
+{
+    return !iothread || current_iothread == iothread;
+}
+
+static gboolean sync_call(gpointer opaque)
+{
+    SyncCall *call = opaque;
+
+    call->fn(call->opaque);
+    g_mutex_lock(&call->lock);
+    call->done = true;
+    g_cond_signal(&call->cond);
+    g_mutex_unlock(&call->lock);
+    return G_SOURCE_REMOVE;
+}
+
+void iothread_run(IOThread *iothread, IOThreadFunc *fn, void *opaque)
+{
+    SyncCall call = { .fn = fn, .opaque = opaque };
+    GSource *source;
+
+    if (iothread_is_self(iothread)) {
+        fn(opaque);
+        return;
+    }
+    g_mutex_init(&call.lock);
+    g_cond_init(&call.cond);
+    source = g_idle_source_new();
+    g_source_set_priority(source, G_PRIORITY_HIGH);
+    g_source_set_callback(source, sync_call, &call, NULL);
+    g_source_attach(source, iothread->ctx);
+    g_source_unref(source);
+    g_mutex_lock(&call.lock);
+    while (!call.done) {
+        g_cond_wait(&call.cond, &call.lock);
+    }
+    g_mutex_unlock(&call.lock);
+    g_cond_clear(&call.cond);
+    g_mutex_clear(&call.lock);
+}
+
+/* Look for a while before sleeping: poll-max-ns. */
+static gint poll_busily(GPollFD *fds, guint nfds, gint timeout)
+{
+    IOThread *iothread = current_iothread;
+    int64_t end;
+    gint ret;
+
+    if (!timeout || !iothread->poll_max_ns) {
+        return g_poll(fds, nfds, timeout);
+    }
+    end = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + iothread->poll_max_ns;
+    do {
+        ret = g_poll(fds, nfds, 0);
+    } while (!ret && qemu_clock_get_ns(QEMU_CLOCK_REALTIME) < end);
+    return ret ? ret : g_poll(fds, nfds, timeout);
+}
+
+static void *iothread_main(void *opaque)
+{
+    IOThread *iothread = opaque;
+
+    current_iothread = iothread;
+    iothread->thread_id = gettid();
+    g_main_context_push_thread_default(iothread->ctx);
+    g_main_loop_run(iothread->loop);
+    g_main_context_pop_thread_default(iothread->ctx);
+    return NULL;
+}
+
+static bool iothread_complete(Object *obj, Error **errp)
+{
+    IOThread *iothread = (IOThread *)obj;
+    g_autoptr(GError) gerr = NULL;
+    sigset_t all, old;
+
+    iothread->ctx = g_main_context_new();
+    g_main_context_set_poll_func(iothread->ctx, poll_busily);
+    iothread->loop = g_main_loop_new(iothread->ctx, FALSE);
+    /* Signals are the main thread's business. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    iothread->thread = g_thread_try_new("iothread", iothread_main, iothread,
+                                        &gerr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!iothread->thread) {
+        error_setg(errp, "cannot create a thread for '%s': %s", obj->id,
+                   gerr->message);
+        return false;
+    }
+    return true;
+}
+
+static void iothread_quit(void *opaque)
+{
+    IOThread *iothread = opaque;
+
+    g_main_loop_quit(iothread->loop);
+}
+
+static void iothread_finalize(Object *obj)
+{
+    IOThread *iothread = (IOThread *)obj;
+
+    if (iothread->thread) {
+        iothread_run(iothread, iothread_quit, iothread);
+        g_thread_join(iothread->thread);
+    }
+    g_clear_pointer(&iothread->loop, g_main_loop_unref);
+    g_clear_pointer(&iothread->ctx, g_main_context_unref);
+}
+
+static const Property iothread_props[] = {
+    DEFINE_PROP_UINT64("poll-max-ns", IOThread, poll_max_ns, "0",
+                       "how long to look for work before sleeping"),
+    DEFINE_PROP_IGNORED("poll-grow", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("poll-shrink", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("aio-max-batch", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("thread-pool-min", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("thread-pool-max", "accepted, without effect"),
+    DEFINE_PROP_END
+};
+
+static const ObjectClass iothread_class = {
+    .name = "iothread",
+    .desc = "An event loop for devices in a thread of its own",
+    .instance_size = sizeof(IOThread),
+    .props = iothread_props,
+    .complete = iothread_complete,
+    .finalize = iothread_finalize,
+};
+DEFINE_CLASS(iothread, &iothread_class);
