@@ -107,10 +107,16 @@ static void io_write(MemoryRegion *mr, hwaddr addr, uint64_t data,
     }
 }
 
-/* True if an eventfd took the write. Eventfds change under the machine lock. */
+/*
+ * True if an eventfd took the write. Eventfds change under the machine lock: a
+ * lockless device's own write handler has to do the same.
+ */
 static bool write_to_eventfd(const MemoryRegion *mr, hwaddr addr,
                              uint64_t data, unsigned size)
 {
+    if (mr->ops->lockless) {
+        return false;
+    }
     for (guint i = 0; mr->ioeventfds && i < mr->ioeventfds->len; i++) {
         const MemoryRegionIoeventfd *f =
             &g_array_index(mr->ioeventfds, MemoryRegionIoeventfd, i);
