@@ -106,12 +106,12 @@ struct VirtIODevice {
     bool prop_indirect_desc;
     bool prop_event_idx;
     bool prop_queue_reset;
-    bool use_started;           /* accepted for QEMU's sake; no effect */
 
     /* Private to hw/virtio/. */
     AddressSpace *as;
     VirtioBusState *vbus;       /* the transport's end */
     GPtrArray *vqs;             /* of VirtQueue, by index */
+    uint64_t driver_features;   /* as written, before FEATURES_OK */
     unsigned status;            /* VIRTIO_CONFIG_S_*; atomic */
     unsigned config_generation; /* atomic */
     bool legacy;                /* the transport's registers are version 1 */

@@ -1,0 +1,114 @@
+/*
+ * What the device core, the queues and the transports share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VIRTIO_VIRTIO_INTERNAL_H
+#define HW_VIRTIO_VIRTIO_INTERNAL_H
+
+#include <linux/virtio_ring.h>
+
+#include "hw/virtio/virtio.h"
+#include "qemu/event_notifier.h"
+
+/*
+ * The registers (num, addresses, ready) change under the machine lock and only
+ * while the queue is inactive; the rest belongs to the device's loop while the
+ * queue is active.
+ */
+struct VirtQueue {
+    VirtIODevice *vdev;
+    unsigned index;
+    unsigned max_size;
+    VirtIOHandleOutput *handler;
+
+    /* Registers. */
+    unsigned num;               /* a power of two, <= max_size */
+    hwaddr desc_addr, avail_addr, used_addr;
+    bool ready;
+    uint32_t legacy_align;
+    uint32_t legacy_pfn;
+
+    /* The rings, mapped from activation on. */
+    const struct vring_desc *desc;
+    struct vring_avail *avail;
+    struct vring_used *used;
+    bool active;                /* mapped, source attached */
+    bool event_idx, indirect;   /* agreed */
+    bool notification;          /* kicks are wanted */
+    bool signalled_valid;
+    uint16_t last_avail;        /* next entry to pop */
+    uint16_t avail_seen;        /* avail->idx when last read */
+    uint16_t used_idx;          /* next entry to publish */
+    uint16_t signalled_used;    /* used_idx when last notified */
+    unsigned in_flight;
+    unsigned long heads[VIRTQUEUE_MAX_SIZE / (8 * sizeof(long))];
+
+    /* Requests: slots up to nr_slots were used before; freed ones are listed. */
+    uint8_t *pool;
+    size_t elem_size;           /* where a slot's iovecs start */
+    size_t slot_size;
+    unsigned nr_slots;
+    VirtQueueElement *free_list;
+
+    EventNotifier host_notifier;    /* kicks */
+    GSource *source;
+    bool has_ioeventfd;         /* transport: registered with the memory map */
+};
+
+/* Where the transport's bus and its operations meet the device. */
+typedef struct VirtioBusOps {
+    /* Set bits of the interrupt status and interrupt the guest. Any thread. */
+    void (*notify)(VirtioBusState *vbus, unsigned isr_bits);
+    /* Machine lock. The queue is about to be active for the first time. */
+    void (*queue_attach)(VirtioBusState *vbus, VirtQueue *vq);
+    void (*queue_detach)(VirtioBusState *vbus, VirtQueue *vq);
+    /* A device came; it is complete. / It goes. Machine lock. */
+    bool (*plugged)(VirtioBusState *vbus, Error **errp);
+    void (*unplugged)(VirtioBusState *vbus);
+} VirtioBusOps;
+
+struct VirtioBusState {
+    BusState bus;
+    const VirtioBusOps *ops;
+    VirtIODevice *vdev;         /* NULL: nobody is plugged in */
+    AddressSpace *as;
+    bool legacy;
+};
+
+/* Virtio 1.2 section 6; not in the headers of older kernels. */
+#define VIRTIO_FEATURE_RING_RESET 40
+
+#define VIRTIO_ISR_VRING  1u
+#define VIRTIO_ISR_CONFIG 2u
+
+/* virtqueue.c ------------------------------------------------------------- */
+
+VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
+                         size_t elem_size);
+void virtqueue_free(VirtQueue *vq);
+/* Registers and ring positions as after a reset; all elements are forgotten. */
+void virtqueue_reset(VirtQueue *vq);
+/* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
+bool virtqueue_map(VirtQueue *vq);
+
+/* virtio.c, for transports; all with the machine lock held ------------------ */
+
+/* The Status register. Writing 0 resets. */
+unsigned virtio_get_status(const VirtIODevice *vdev);
+void virtio_set_status(VirtIODevice *vdev, unsigned val);
+/* Replace the driver's features; ignored once they are settled. */
+void virtio_set_driver_features(VirtIODevice *vdev, unsigned sel, uint32_t val);
+void virtio_reset(VirtIODevice *vdev);
+/* QueueReady (or legacy: a PFN was written). Stops and starts as needed. */
+void virtio_queue_set_ready(VirtQueue *vq, bool ready);
+/* QueueReset. */
+void virtio_queue_do_reset(VirtQueue *vq);
+/* offset + len may exceed the space: reads give all ones, writes are dropped. */
+uint64_t virtio_config_read(VirtIODevice *vdev, unsigned offset, unsigned len);
+void virtio_config_write(VirtIODevice *vdev, unsigned offset, uint64_t val,
+                         unsigned len);
+/* What the guest is offered through the registers it drives. */
+uint64_t virtio_offered_features(const VirtIODevice *vdev);
+
+#endif

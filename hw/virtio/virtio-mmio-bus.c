@@ -1,0 +1,130 @@
+/*
+ * The virtio-mmio transport's end of a device: kicks in, interrupts out.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/cutils.h"
+#include "virtio-mmio-internal.h"
+
+/* The interrupt ------------------------------------------------------------ */
+
+/*
+ * A fresh edge although the line may be high: interrupt controllers see the
+ * transports as edge-triggered inputs.
+ */
+static void mmio_pulse(VirtIOMMIOProxy *p)
+{
+    if (p->irqfd) {
+        event_notifier_set(&p->irq_notifier);
+    } else {
+        qemu_irq_lower(p->slot.irq);
+        qemu_irq_raise(p->slot.irq);
+    }
+}
+
+static void mmio_notify(VirtioBusState *vbus, unsigned isr_bits)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+    unsigned old;
+
+    g_mutex_lock(&p->irq_lock);
+    old = p->isr;
+    __atomic_store_n(&p->isr, old | isr_bits, __ATOMIC_SEQ_CST);
+    if (!old) {
+        mmio_pulse(p);
+    }
+    g_mutex_unlock(&p->irq_lock);
+}
+
+void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
+{
+    unsigned old;
+
+    g_mutex_lock(&p->irq_lock);
+    old = p->isr;
+    __atomic_store_n(&p->isr, old & ~bits, __ATOMIC_SEQ_CST);
+    if (p->isr && p->isr != old) {
+        mmio_pulse(p);
+    } else if (old && !p->isr && !p->irqfd) {
+        qemu_irq_lower(p->slot.irq);
+    }
+    g_mutex_unlock(&p->irq_lock);
+}
+
+static void mmio_irq_attach(VirtIOMMIOProxy *p)
+{
+    const IRQOps *ops = p->slot.irq.ops;
+
+    if (p->irqfd || !ops || !ops->attach ||
+        event_notifier_init(&p->irq_notifier) < 0) {
+        return;
+    }
+    if (ops->attach(p->slot.irq.opaque, p->slot.irq.n, &p->irq_notifier) < 0) {
+        event_notifier_cleanup(&p->irq_notifier);
+        return;
+    }
+    p->irqfd = true;
+}
+
+static void mmio_irq_detach(VirtIOMMIOProxy *p)
+{
+    if (p->irqfd) {
+        p->slot.irq.ops->detach(p->slot.irq.opaque, p->slot.irq.n,
+                                &p->irq_notifier);
+        event_notifier_cleanup(&p->irq_notifier);
+        p->irqfd = false;
+    }
+}
+
+/* The device's end --------------------------------------------------------- */
+
+static MemoryRegionIoeventfd mmio_ioeventfd(VirtQueue *vq)
+{
+    return (MemoryRegionIoeventfd) {
+        .addr = VIRTIO_MMIO_NOTIFY_OFFSET,
+        .size = 4,
+        .match_data = true,
+        .data = vq->index,
+        .e = &vq->host_notifier,
+    };
+}
+
+/* Where this fails, the register's write does the same more slowly. */
+static void mmio_queue_attach(VirtioBusState *vbus, VirtQueue *vq)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+    MemoryRegionIoeventfd fd = mmio_ioeventfd(vq);
+
+    vq->has_ioeventfd = memory_region_add_eventfd(vbus->as, &p->iomem,
+                                                  &fd) == 0;
+}
+
+static void mmio_queue_detach(VirtioBusState *vbus, VirtQueue *vq)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+    MemoryRegionIoeventfd fd = mmio_ioeventfd(vq);
+
+    if (vq->has_ioeventfd) {
+        memory_region_del_eventfd(vbus->as, &p->iomem, &fd);
+        vq->has_ioeventfd = false;
+    }
+}
+
+static bool mmio_plugged(VirtioBusState *vbus, Error **errp)
+{
+    mmio_irq_attach(container_of(vbus, VirtIOMMIOProxy, vbus));
+    return true;
+}
+
+static void mmio_unplugged(VirtioBusState *vbus)
+{
+    mmio_irq_detach(container_of(vbus, VirtIOMMIOProxy, vbus));
+}
+
+const VirtioBusOps virtio_mmio_bus_ops = {
+    .notify = mmio_notify,
+    .queue_attach = mmio_queue_attach,
+    .queue_detach = mmio_queue_detach,
+    .plugged = mmio_plugged,
+    .unplugged = mmio_unplugged,
+};

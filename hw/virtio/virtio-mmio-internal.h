@@ -1,0 +1,45 @@
+/*
+ * The state of a virtio-mmio transport, for its two files.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VIRTIO_VIRTIO_MMIO_INTERNAL_H
+#define HW_VIRTIO_VIRTIO_MMIO_INTERNAL_H
+
+#include "hw/virtio/virtio-mmio.h"
+#include "virtio-internal.h"
+
+#define VIRTIO_MMIO_NOTIFY_OFFSET 0x050
+
+typedef struct VirtIOMMIOProxy {
+    DeviceState dev;
+    bool force_legacy;
+    VirtioMMIOSlot slot;
+    MemoryRegion iomem;
+    VirtioBusState vbus;
+
+    /* Registers of the transport itself; machine lock. */
+    uint32_t device_features_sel;
+    uint32_t driver_features_sel;
+    uint32_t queue_sel;
+    uint32_t shm_sel;
+    uint32_t guest_page_size;   /* legacy; 0: not set */
+
+    /*
+     * Status bits and line change together under a leaf lock, so that an
+     * acknowledgement and a new event on another thread cannot leave one
+     * without the other.
+     */
+    GMutex irq_lock;
+    unsigned isr;
+    bool irqfd;                 /* the accelerator listens to irq_notifier */
+    EventNotifier irq_notifier;
+} VirtIOMMIOProxy;
+
+/* What the transport does for the device core. */
+extern const VirtioBusOps virtio_mmio_bus_ops;
+
+/* InterruptACK: clear bits; what remains interrupts again. Any thread. */
+void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits);
+
+#endif

@@ -1,0 +1,487 @@
+/*
+ * Split virtqueues: taking descriptor chains apart and returning them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "virtio-internal.h"
+#include "qemu/cutils.h"
+#include "qemu/log.h"
+
+#define BITS_PER_LONG (8 * sizeof(long))
+
+/* The chain being built by virtqueue_pop(). */
+typedef struct ChainWalk {
+    VirtQueue *vq;
+    VirtQueueElement *elem;
+    struct iovec *iov;          /* vq->num entries */
+    unsigned num;               /* of them in use */
+} ChainWalk;
+
+/*
+ * The guest may write to what we read: each field is loaded once, and the
+ * compiler must not load it again.
+ */
+static inline uint16_t guest_load16(const void *p)
+{
+    return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
+}
+
+static inline void guest_store16(void *p, uint16_t val)
+{
+    __atomic_store_n((uint16_t *)p, val, __ATOMIC_RELAXED);
+}
+
+/* Indirect tables need no alignment, hence no plain loads. */
+static inline struct vring_desc guest_load_desc(const void *p)
+{
+    struct vring_desc desc;
+
+    memcpy(&desc, p, sizeof(desc));
+    __asm__ volatile("" ::: "memory");
+    return desc;
+}
+
+/* The driver asks for an interrupt at this used index (EVENT_IDX). */
+static inline uint16_t *vq_used_event(VirtQueue *vq)
+{
+    return &vq->avail->ring[vq->num];
+}
+
+/* We ask for a kick at this available index (EVENT_IDX). */
+static inline uint16_t *vq_avail_event(VirtQueue *vq)
+{
+    return (uint16_t *)&vq->used->ring[vq->num];
+}
+
+static inline bool head_test(const VirtQueue *vq, unsigned head)
+{
+    return vq->heads[head / BITS_PER_LONG] >> (head % BITS_PER_LONG) & 1;
+}
+
+static inline void head_flip(VirtQueue *vq, unsigned head)
+{
+    vq->heads[head / BITS_PER_LONG] ^= 1ul << (head % BITS_PER_LONG);
+}
+
+/* Life --------------------------------------------------------------------- */
+
+VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
+                         size_t elem_size)
+{
+    VirtQueue *vq = g_new0(VirtQueue, 1);
+
+    assert(size >= 2 && size <= VIRTQUEUE_MAX_SIZE && !(size & (size - 1)));
+    assert(elem_size >= sizeof(VirtQueueElement));
+    vq->vdev = vdev;
+    vq->index = index;
+    vq->max_size = size;
+    vq->elem_size = QEMU_ALIGN_UP(elem_size, 16);
+    vq->slot_size = QEMU_ALIGN_UP(vq->elem_size + size * sizeof(struct iovec),
+                                  64);
+    /* Pages cost nothing before a request first uses them. */
+    vq->pool = mmap(NULL, vq->slot_size * size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (vq->pool == MAP_FAILED) {
+        g_error("cannot allocate %zu bytes for a virtqueue",
+                vq->slot_size * size);
+    }
+    vq->host_notifier.fd = -1;
+    virtqueue_reset(vq);
+    return vq;
+}
+
+void virtqueue_free(VirtQueue *vq)
+{
+    assert(!vq->active && !vq->source);
+    munmap(vq->pool, vq->slot_size * vq->max_size);
+    if (vq->host_notifier.fd >= 0) {
+        event_notifier_cleanup(&vq->host_notifier);
+    }
+    g_free(vq);
+}
+
+void virtqueue_reset(VirtQueue *vq)
+{
+    assert(!vq->active);
+    vq->num = vq->max_size;
+    vq->desc_addr = vq->avail_addr = vq->used_addr = 0;
+    vq->ready = false;
+    vq->legacy_align = 0;
+    vq->legacy_pfn = 0;
+    vq->desc = NULL;
+    vq->avail = NULL;
+    vq->used = NULL;
+    vq->notification = true;
+    vq->signalled_valid = false;
+    vq->last_avail = vq->avail_seen = vq->used_idx = vq->signalled_used = 0;
+    vq->in_flight = 0;
+    memset(vq->heads, 0, sizeof(vq->heads));
+    for (unsigned i = 0; i < vq->nr_slots; i++) {
+        VirtQueueElement *elem = (void *)(vq->pool + i * vq->slot_size);
+        elem->in_flight = false;    /* a late push of it does nothing */
+    }
+    vq->nr_slots = 0;
+    vq->free_list = NULL;
+}
+
+bool virtqueue_map(VirtQueue *vq)
+{
+    const AddressSpace *as = vq->vdev->as;
+    uint64_t num = vq->num;
+
+    /* Section 2.7: alignments 16, 2 and 4; the last word is for EVENT_IDX. */
+    if (vq->desc_addr % 16 || vq->avail_addr % 2 || vq->used_addr % 4) {
+        virtio_error(vq->vdev, "queue %u: rings are not aligned", vq->index);
+        return false;
+    }
+    vq->desc = address_space_map(as, vq->desc_addr, 16 * num);
+    vq->avail = address_space_map(as, vq->avail_addr, 6 + 2 * num);
+    vq->used = address_space_map(as, vq->used_addr, 6 + 8 * num);
+    if (!vq->desc || !vq->avail || !vq->used) {
+        virtio_error(vq->vdev, "queue %u: rings are not in RAM", vq->index);
+        return false;
+    }
+    vq->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
+    vq->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
+    return true;
+}
+
+unsigned virtio_queue_index(const VirtQueue *vq)
+{
+    return vq->index;
+}
+
+unsigned virtio_queue_max_size(const VirtQueue *vq)
+{
+    return vq->max_size;
+}
+
+unsigned virtio_queue_size(const VirtQueue *vq)
+{
+    return vq->num;
+}
+
+bool virtio_queue_live(const VirtQueue *vq)
+{
+    return vq->active && !virtio_is_broken(vq->vdev);
+}
+
+unsigned virtqueue_in_flight(const VirtQueue *vq)
+{
+    return vq->in_flight;
+}
+
+/* Elements ----------------------------------------------------------------- */
+
+static VirtQueueElement *element_get(VirtQueue *vq)
+{
+    VirtQueueElement *elem = vq->free_list;
+
+    if (elem) {
+        vq->free_list = elem->next_free;
+    } else {
+        assert(vq->nr_slots < vq->max_size);
+        elem = (void *)(vq->pool + vq->nr_slots++ * vq->slot_size);
+        elem->vq = vq;
+    }
+    elem->out_num = elem->in_num = 0;
+    elem->out_len = elem->in_len = 0;
+    return elem;
+}
+
+static void element_put(VirtQueue *vq, VirtQueueElement *elem)
+{
+    elem->next_free = vq->free_list;
+    vq->free_list = elem;
+}
+
+/* The element is no longer in flight. False if it was not. */
+static bool element_release(VirtQueue *vq, VirtQueueElement *elem)
+{
+    if (!elem->in_flight) {
+        return false;
+    }
+    elem->in_flight = false;
+    head_flip(vq, elem->head);
+    vq->in_flight--;
+    element_put(vq, elem);
+    return true;
+}
+
+/* Popping ------------------------------------------------------------------ */
+
+/* Read avail->idx if we have served all that we knew of. */
+static bool vq_has_avail(VirtQueue *vq)
+{
+    uint16_t count;
+
+    if (vq->avail_seen != vq->last_avail) {
+        return true;
+    }
+    /* Acquire: entries before the index; pairs with the driver's release. */
+    vq->avail_seen = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
+    count = vq->avail_seen - vq->last_avail;
+    if (count + vq->in_flight > vq->num) {
+        virtio_error(vq->vdev, "queue %u: available index moved from %u to %u "
+                     "with %u requests in flight", vq->index, vq->last_avail,
+                     vq->avail_seen, vq->in_flight);
+        vq->avail_seen = vq->last_avail;
+        return false;
+    }
+    return count != 0;
+}
+
+/* Append the buffer of desc to the chain. */
+static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
+{
+    VirtQueue *vq = walk->vq;
+    VirtQueueElement *elem = walk->elem;
+    bool write = desc->flags & VRING_DESC_F_WRITE;
+    void *host;
+
+    if (walk->num == vq->num) {
+        virtio_error(vq->vdev, "queue %u: descriptor chain is longer than the "
+                     "queue", vq->index);
+        return false;
+    }
+    if (!write && elem->in_num) {
+        virtio_error(vq->vdev, "queue %u: readable descriptor after a writable "
+                     "one", vq->index);
+        return false;
+    }
+    host = address_space_map(vq->vdev->as, desc->addr, desc->len);
+    if (!host) {
+        virtio_error(vq->vdev, "queue %u: buffer 0x%llx+0x%x is empty or not in "
+                     "RAM", vq->index, (unsigned long long)desc->addr,
+                     desc->len);
+        return false;
+    }
+    walk->iov[walk->num].iov_base = host;
+    walk->iov[walk->num].iov_len = desc->len;
+    walk->num++;
+    if (write) {
+        elem->in_num++;
+        elem->in_len += desc->len;
+    } else {
+        elem->out_num++;
+        elem->out_len += desc->len;
+    }
+    return true;
+}
+
+/* Section 2.7.5.3: a table of descriptors elsewhere ends the chain. */
+static bool chain_add_indirect(ChainWalk *walk, const struct vring_desc *outer)
+{
+    VirtQueue *vq = walk->vq;
+    unsigned max = outer->len / sizeof(struct vring_desc);
+    const struct vring_desc *table;
+    struct vring_desc desc;
+    unsigned i = 0;
+
+    if (!vq->indirect || (outer->flags & VRING_DESC_F_NEXT)) {
+        virtio_error(vq->vdev, "queue %u: misplaced indirect descriptor",
+                     vq->index);
+        return false;
+    }
+    if (!max || outer->len % sizeof(struct vring_desc) || max > vq->num) {
+        virtio_error(vq->vdev, "queue %u: bad size %u of an indirect table",
+                     vq->index, outer->len);
+        return false;
+    }
+    table = address_space_map(vq->vdev->as, outer->addr, outer->len);
+    if (!table) {
+        virtio_error(vq->vdev, "queue %u: indirect table is not in RAM",
+                     vq->index);
+        return false;
+    }
+    for (;;) {
+        desc = guest_load_desc(&table[i]);
+        if (desc.flags & VRING_DESC_F_INDIRECT) {
+            virtio_error(vq->vdev, "queue %u: nested indirect descriptor",
+                         vq->index);
+            return false;
+        }
+        if (!chain_add(walk, &desc)) {
+            return false;
+        }
+        if (!(desc.flags & VRING_DESC_F_NEXT)) {
+            return true;
+        }
+        i = desc.next;
+        if (i >= max) {
+            virtio_error(vq->vdev, "queue %u: next descriptor %u of %u in an "
+                         "indirect table", vq->index, i, max);
+            return false;
+        }
+    }
+}
+
+/* Follow the chain that starts at head. chain_add() bounds its length. */
+static bool chain_walk(ChainWalk *walk, unsigned head)
+{
+    VirtQueue *vq = walk->vq;
+    unsigned i = head;
+
+    for (;;) {
+        struct vring_desc desc;
+
+        if (i >= vq->num) {
+            virtio_error(vq->vdev, "queue %u: descriptor %u does not exist",
+                         vq->index, i);
+            return false;
+        }
+        desc = guest_load_desc(&vq->desc[i]);
+        if (desc.flags & VRING_DESC_F_INDIRECT) {
+            return chain_add_indirect(walk, &desc);
+        }
+        if (!chain_add(walk, &desc)) {
+            return false;
+        }
+        if (!(desc.flags & VRING_DESC_F_NEXT)) {
+            return true;
+        }
+        i = desc.next;
+    }
+}
+
+void *virtqueue_pop(VirtQueue *vq)
+{
+    ChainWalk walk = { .vq = vq };
+    VirtQueueElement *elem;
+    unsigned head;
+
+    if (!virtio_queue_live(vq) || !vq_has_avail(vq)) {
+        return NULL;
+    }
+    head = guest_load16(&vq->avail->ring[vq->last_avail & (vq->num - 1)]);
+    if (head >= vq->num || head_test(vq, head)) {
+        virtio_error(vq->vdev, "queue %u: available entry %u %s", vq->index,
+                     head, head >= vq->num ? "does not exist" : "is in use");
+        return NULL;
+    }
+    elem = element_get(vq);
+    walk.elem = elem;
+    walk.iov = (struct iovec *)((uint8_t *)elem + vq->elem_size);
+    if (!chain_walk(&walk, head)) {
+        element_put(vq, elem);
+        return NULL;
+    }
+    elem->out_sg = walk.iov;
+    elem->in_sg = walk.iov + elem->out_num;
+    elem->head = head;
+    elem->in_flight = true;
+    head_flip(vq, head);
+    vq->in_flight++;
+    vq->last_avail++;
+    if (vq->event_idx && vq->notification) {
+        guest_store16(vq_avail_event(vq), vq->last_avail);
+    }
+    return elem;
+}
+
+void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem)
+{
+    if (element_release(vq, elem)) {
+        vq->last_avail--;
+    }
+}
+
+void virtqueue_detach(VirtQueue *vq, VirtQueueElement *elem)
+{
+    element_release(vq, elem);
+}
+
+bool virtio_queue_empty(VirtQueue *vq)
+{
+    return !virtio_queue_live(vq) || !vq_has_avail(vq);
+}
+
+/* Pushing ------------------------------------------------------------------ */
+
+void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
+                    unsigned ahead)
+{
+    struct vring_used_elem *entry;
+    unsigned head = elem->head;
+
+    if (!element_release(vq, elem) || !virtio_queue_live(vq)) {
+        return;
+    }
+    entry = &vq->used->ring[(vq->used_idx + ahead) & (vq->num - 1)];
+    entry->id = head;
+    entry->len = len;
+}
+
+void virtqueue_flush(VirtQueue *vq, unsigned count)
+{
+    uint16_t old = vq->used_idx;
+    uint16_t new = old + count;
+
+    if (!virtio_queue_live(vq) || !count) {
+        return;
+    }
+    vq->used_idx = new;
+    /* Release: entries and data before the index; pairs with the driver's load. */
+    __atomic_store_n(&vq->used->idx, new, __ATOMIC_RELEASE);
+    /* The index went round past the last notification: its event is stale. */
+    if ((uint16_t)(new - vq->signalled_used) < (uint16_t)(new - old)) {
+        vq->signalled_valid = false;
+    }
+}
+
+void virtqueue_push(VirtQueue *vq, VirtQueueElement *elem, uint32_t len)
+{
+    if (elem->in_flight) {
+        virtqueue_fill(vq, elem, len, 0);
+        virtqueue_flush(vq, 1);
+    }
+}
+
+/* Notifications ------------------------------------------------------------ */
+
+/* Section 2.7.7.2. */
+static bool vq_wants_interrupt(VirtQueue *vq)
+{
+    uint16_t old = vq->signalled_used;
+    bool valid = vq->signalled_valid;
+
+    /* Used index before event or flags; pairs with the driver's full barrier. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!vq->event_idx) {
+        return !(guest_load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+    }
+    vq->signalled_used = vq->used_idx;
+    vq->signalled_valid = true;
+    return !valid || vring_need_event(guest_load16(vq_used_event(vq)),
+                                      vq->used_idx, old);
+}
+
+void virtio_notify(VirtQueue *vq)
+{
+    if (virtio_queue_live(vq) && vq_wants_interrupt(vq)) {
+        VirtioBusState *vbus = vq->vdev->vbus;
+        vbus->ops->notify(vbus, VIRTIO_ISR_VRING);
+    }
+}
+
+void virtio_queue_set_notification(VirtQueue *vq, bool enable)
+{
+    vq->notification = enable;
+    if (!virtio_queue_live(vq)) {
+        return;
+    }
+    if (!vq->event_idx) {
+        guest_store16(&vq->used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY);
+    } else if (enable) {
+        guest_store16(vq_avail_event(vq), vq->last_avail);
+    }
+    if (enable) {
+        /* Wish before the caller's look; pairs with the driver's full barrier. */
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+}
