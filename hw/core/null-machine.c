@@ -5,15 +5,6 @@
  */
 #include "hw/boards.h"
 
-static bool null_machine_init(MachineState *ms, Error **errp)
-{
-    memory_region_init(&ms->system_memory, "system", UINT64_MAX);
-    memory_region_init(&ms->system_io, "io", 0x10000);
-    address_space_init(&ms->memory, &ms->system_memory, "memory", false);
-    address_space_init(&ms->io, &ms->system_io, "I/O", true);
-    return true;
-}
-
 static const MachineClass null_machine_class = {
     .oc = {
         .name = "none",
@@ -23,7 +14,6 @@ static const MachineClass null_machine_class = {
         .instance_size = sizeof(MachineState),
     },
     .max_cpus = 1,
-    .init = null_machine_init,
 };
 
 DEFINE_CLASS(none_machine, &null_machine_class.oc);

@@ -55,11 +55,6 @@ bool microvm_init_memory(MicrovmMachineState *mms, Error **errp)
     uint64_t below = MIN(ms->ram_size, MICROVM_LOWMEM_END);
     uint64_t above = ms->ram_size - below;
 
-    memory_region_init(&ms->system_memory, "system", UINT64_MAX);
-    memory_region_init(&ms->system_io, "io", 0x10000);
-    address_space_init(&ms->memory, &ms->system_memory, "memory", false);
-    address_space_init(&ms->io, &ms->system_io, "I/O", true);
-
     if (ms->ram_size < MICROVM_MIN_RAM) {
         error_setg(errp, "RAM of %" PRIu64 " bytes is too small: the machine "
                    "needs at least %llu MiB", ms->ram_size,

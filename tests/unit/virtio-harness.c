@@ -56,8 +56,6 @@ VT *vt_new(bool legacy)
     t->legacy = legacy;
     t->ms = (MachineState *)object_new(&fake_machine_class.oc, NULL);
     runstate_init(t->ms);
-    memory_region_init(&t->ms->system_memory, "memory", 1ull << 40);
-    address_space_init(&t->ms->memory, &t->ms->system_memory, "memory", false);
     /* Exact allocations, so that an address sanitizer sees every overrun. */
     t->ram = g_malloc0(VT_RAM_SIZE);
     t->high = g_malloc0(VT_HIGH_SIZE);
