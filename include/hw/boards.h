@@ -80,6 +80,7 @@ struct MachineState {
     MemoryRegion system_memory;
     MemoryRegion system_io;
 
+    struct APICBus *apic_bus;   /* hw/i386/apic.h; NULL: the accelerator has APICs */
     CPUState **cpus;        /* smp.cpus of them, by index */
     GPtrArray *devices;     /* of DeviceState, in order of realization; owned */
     GPtrArray *buses;       /* of BusState */

@@ -218,6 +218,8 @@ typedef struct CPUIDTable {
 typedef struct X86CPU {
     CPUState cs;
     uint32_t apic_id;
+    /* Ours, when the accelerator has none (hw/i386/apic.h); else NULL. */
+    struct APICState *apic;
     CPUX86State env;
 } X86CPU;
 
