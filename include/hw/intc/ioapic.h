@@ -1,0 +1,50 @@
+/*
+ * I/O APIC with 24 inputs (82093AA, with the EOI register of version 0x20).
+ *
+ * It knows nobody at its other end: interrupts leave as messages, in the form
+ * of the SDM's "Message Signalled Interrupts", through IOAPICOps.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_INTC_IOAPIC_H
+#define HW_INTC_IOAPIC_H
+
+#include "exec/memory.h"
+#include "hw/irq.h"
+
+#define IOAPIC_NUM_PINS 24
+
+typedef struct IOAPICState IOAPICState;
+
+/*
+ * All are called with the IOAPIC's own lock held, on any thread: they must not
+ * call back into it.
+ */
+typedef struct IOAPICOps {
+    /* Deliver. Returns how many CPUs took it; 0: none, asked again later. */
+    int (*send_msi)(void *opaque, uint64_t addr, uint32_t data);
+    /*
+     * The redirection entry of pin was written; for who must know in advance
+     * which messages come and which vectors need ioapic_eoi(). May be NULL.
+     */
+    void (*route_changed)(void *opaque, unsigned pin, uint64_t addr,
+                          uint32_t data, bool masked);
+} IOAPICOps;
+
+/* ops and opaque stay the caller's. id: the first value of the ID register. */
+IOAPICState *ioapic_new(uint8_t id, const IOAPICOps *ops, void *opaque);
+void ioapic_free(IOAPICState *s);
+/* Power-on state: all masked. Levels of the inputs stay. */
+void ioapic_reset(IOAPICState *s);
+
+/* The 4 KiB of registers; accesses need no machine lock. */
+MemoryRegion *ioapic_region(IOAPICState *s);
+/* Input pin, below IOAPIC_NUM_PINS. Any thread. */
+qemu_irq ioapic_irq(IOAPICState *s, unsigned pin);
+/* A CPU ended level-triggered vector. Any thread. */
+void ioapic_eoi(IOAPICState *s, uint8_t vector);
+
+/* "info pic": the redirection table in a person's form; caller frees. */
+char *ioapic_dump(IOAPICState *s);
+
+#endif
