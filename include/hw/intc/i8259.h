@@ -1,0 +1,38 @@
+/*
+ * The PC's pair of 8259A interrupt controllers.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_INTC_I8259_H
+#define HW_INTC_I8259_H
+
+#include "exec/memory.h"
+#include "hw/irq.h"
+
+#define PIC_NUM_IRQS 16
+
+typedef struct PICState PICState;
+
+/* Master and slave, cascaded at input 2. intr: INTR to the CPU or LINT0. */
+PICState *pic_new(qemu_irq intr);
+void pic_free(PICState *s);
+/* Uninitialised, as before ICW1; the ELCR is cleared. Input levels stay. */
+void pic_reset(PICState *s);
+
+/* Two ports each; accesses need no machine lock. */
+MemoryRegion *pic_region(PICState *s, unsigned chip);
+/* The two edge/level control registers. */
+MemoryRegion *pic_elcr_region(PICState *s);
+/* Input n of 16; 2 is the cascade and not connected. Any thread. */
+qemu_irq pic_irq(PICState *s, unsigned n);
+
+/*
+ * The CPU's acknowledge cycle. Any thread. Returns the vector, a spurious
+ * one (input 7 or 15) when the request has gone.
+ */
+int pic_acknowledge(PICState *s);
+
+/* "info pic", caller frees. */
+char *pic_dump(PICState *s);
+
+#endif
