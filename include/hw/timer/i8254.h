@@ -1,0 +1,30 @@
+/*
+ * The PC's 8254 interval timer and the part of port 0x61 that goes with it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_TIMER_I8254_H
+#define HW_TIMER_I8254_H
+
+#include "exec/memory.h"
+#include "hw/irq.h"
+
+#define PIT_FREQ 1193182    /* Hz */
+
+typedef struct PITState PITState;
+
+/* out: the output of channel 0. Counts on QEMU_CLOCK_VIRTUAL. */
+PITState *pit_new(qemu_irq out);
+void pit_free(PITState *s);
+/* No channel counts until it is programmed. */
+void pit_reset(PITState *s);
+
+/* Four ports; accesses need no machine lock. */
+MemoryRegion *pit_region(PITState *s);
+/*
+ * System control port B (0x61): gate 2 (bit 0), speaker data (bit 1), refresh
+ * toggle (bit 4), output 2 (bit 5).
+ */
+MemoryRegion *pit_port_b_region(PITState *s);
+
+#endif
