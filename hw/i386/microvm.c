@@ -11,6 +11,7 @@
 
 #include "hw/i386/cpu-internal.h"
 #include "hw/loader.h"
+#include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
@@ -91,6 +92,23 @@ static bool check_apic_ids(const MachineState *ms, Error **errp)
     return true;
 }
 
+static bool microvm_init_virtio(MicrovmMachineState *mms, Error **errp)
+{
+    for (unsigned i = 0; i < VIRTIO_NUM_TRANSPORTS; i++) {
+        VirtioMMIOSlot slot = {
+            .index = i,
+            .base = VIRTIO_MMIO_BASE + i * VIRTIO_MMIO_SIZE,
+            .irq_num = VIRTIO_IRQ_BASE + i,
+            .irq = mms->gsi[VIRTIO_IRQ_BASE + i],
+        };
+
+        if (!virtio_mmio_create(&mms->parent, &slot, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool microvm_init(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
@@ -100,6 +118,7 @@ static bool microvm_init(MachineState *ms, Error **errp)
            microvm_init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
            x86_cpus_init(ms, errp) &&
+           microvm_init_virtio(mms, errp) &&
            microvm_init_isa(mms, errp);
 }
 
@@ -115,6 +134,9 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
         }
         error_setg(errp, "missing kernel image file name, required by microvm");
         return false;
+    }
+    if (mms->auto_kernel_cmdline) {
+        virtio_mmio_append_cmdline(ms, cmdline);
     }
     return microvm_add_mptable(mms, errp) &&
            x86_load_linux(ms, cmdline->str, &mms->boot, errp);
