@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "qemu/cutils.h"
+
+#define POPULATE_MIN_SIZE (64 * KiB)
 
 int load_file_open(const char *filename, uint64_t *size)
 {
@@ -137,11 +140,28 @@ bool rom_add_file(MachineState *ms, const char *name, int fd,
     return rom_add(ms, rom, errp);
 }
 
+/*
+ * Have the kernel make the whole pages of a large piece at once: that costs a
+ * third of a page fault for each. A hint; hosts before Linux 5.14 lack it.
+ */
+static void populate(uint8_t *host, uint64_t size)
+{
+    uintptr_t page = getpagesize();
+    uintptr_t start = QEMU_ALIGN_UP((uintptr_t)host, page);
+    uintptr_t end = QEMU_ALIGN_DOWN((uintptr_t)host + size, page);
+
+    if (size >= POPULATE_MIN_SIZE) {
+        madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+    }
+}
+
 /* From the file straight to guest memory. */
 static bool rom_read_file(const Rom *rom, void *host)
 {
-    ssize_t n = qemu_pread_full(rom->fd, host, rom->size, rom->fd_offset);
+    ssize_t n;
 
+    populate(host, rom->size);
+    n = qemu_pread_full(rom->fd, host, rom->size, rom->fd_offset);
     if (n < 0) {
         error_report("could not read %s: %s", rom->name, strerror(-n));
         return false;
