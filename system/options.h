@@ -47,6 +47,8 @@ typedef struct VLState {
     bool mem_prealloc;
     bool ram_size_given;        /* -m */
     char *process_name;
+    int escape;                 /* -echr; 0: the default */
+    bool running;               /* the main loop has been entered */
     bool done;                  /* help was printed: leave with status 0 */
 } VLState;
 
@@ -168,8 +170,12 @@ void os_daemonize_done(void);
 /* Write and lock the pid file; it is removed by os_remove_pidfile(). */
 bool os_create_pidfile(const char *path, Error **errp);
 void os_remove_pidfile(void);
-/* SIGTERM, SIGINT and SIGHUP end the machine; SIGPIPE is ignored. */
-bool os_setup_signals(MachineState *ms, Error **errp);
+/*
+ * SIGTERM, SIGINT and SIGHUP are reported and call fn from the main loop; SIGPIPE
+ * is ignored. Before any thread is started.
+ */
+typedef void SignalFn(void *opaque);
+bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp);
 /* -overcommit mem-lock=on */
 bool os_mlock(Error **errp);
 /* The name in ps; thread names follow it. */

@@ -9,6 +9,7 @@
 #include "chardev/char.h"
 #include "monitor/monitor.h"
 #include "options.h"
+#include "qemu/cutils.h"
 
 #define MAX_SERIAL_PORTS 4
 
@@ -86,6 +87,18 @@ bool opt_qmp_pretty(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 bool opt_mon(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     return monitor_init_opts(vl->ms, opts, errp);
+}
+
+bool opt_echr(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    uint64_t code;
+
+    if (qemu_strtou64(arg, &code) || code > 255) {
+        error_setg(errp, "expects the code of a character, 0 to 255");
+        return false;
+    }
+    vl->escape = code;
+    return true;
 }
 
 bool help_chardev(const char *arg, QemuOpts *opts)

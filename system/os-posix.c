@@ -23,6 +23,7 @@
 static struct {
     int daemon_pipe;    /* to the waiting parent; 0: none */
     char *pidfile;      /* to be removed at exit */
+    SignalFn *signal_fn;
 } os;
 
 /* The parent of a daemon: report the child's success or end. */
@@ -144,7 +145,6 @@ static char *process_name(pid_t pid)
 
 static gboolean signal_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
-    MachineState *ms = opaque;
     struct signalfd_siginfo info;
     g_autofree char *name = NULL;
 
@@ -158,12 +158,11 @@ static gboolean signal_ready(gint fd, GIOCondition cond, gpointer opaque)
     } else {
         error_report("terminating on signal %u", info.ssi_signo);
     }
-    ms->rsm.signal = info.ssi_signo;
-    qemu_system_shutdown_request(ms, SHUTDOWN_CAUSE_HOST_SIGNAL);
+    os.signal_fn(opaque);
     return G_SOURCE_CONTINUE;
 }
 
-bool os_setup_signals(MachineState *ms, Error **errp)
+bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp)
 {
     sigset_t set;
     int fd;
@@ -180,7 +179,8 @@ bool os_setup_signals(MachineState *ms, Error **errp)
         error_setg_errno(errp, errno, "signalfd");
         return false;
     }
-    g_unix_fd_add(fd, G_IO_IN, signal_ready, ms);
+    os.signal_fn = fn;
+    g_unix_fd_add(fd, G_IO_IN, signal_ready, opaque);
     return true;
 }
 

@@ -125,9 +125,28 @@ static void look_for_isa(VLState *vl, const StoredOption *so)
     }
 }
 
+/* C-a x on a console that is shared with a monitor. */
+static void quit_from_console(void *opaque)
+{
+    VLState *vl = opaque;
+
+    qemu_system_shutdown_request(vl->ms, SHUTDOWN_CAUSE_HOST_UI);
+}
+
+static void setup_chardevs(VLState *vl)
+{
+    ChardevSetup setup = {
+        .quit = quit_from_console, .opaque = vl, .escape = vl->escape,
+        .no_stdio = vl->daemonize,
+    };
+
+    qemu_chr_setup(&setup);
+}
+
 /* What exists outside the machine: objects, backends, monitors. */
 static bool create_backends(VLState *vl, Error **errp)
 {
+    setup_chardevs(vl);
     return options_run_phase(vl, PHASE_OBJECT, errp) &&
            options_run_phase(vl, PHASE_CHARDEV, errp) &&
            options_run_phase(vl, PHASE_BLOCKDEV, errp) &&
@@ -182,35 +201,6 @@ static bool check_combinations(VLState *vl, Error **errp)
     return true;
 }
 
-/* All phases; the machine lock is held from the main loop's set-up on. */
-static bool start(VLState *vl, int argc, char **argv, Error **errp)
-{
-    if (!options_parse(vl, argc, argv, errp) || vl->done) {
-        return vl->done;
-    }
-    if (!options_run_phase(vl, PHASE_SELECT, errp) || !create_machine(vl, errp) ||
-        !options_run_phase(vl, PHASE_EARLY, errp) ||
-        !options_run_phase(vl, PHASE_MACHINE, errp) || !check_combinations(vl, errp)) {
-        return false;
-    }
-    if (vl->daemonize && !os_daemonize(errp)) {
-        return false;
-    }
-    if (vl->process_name) {
-        os_set_process_name(vl->process_name);
-    }
-    qemu_init_main_loop();
-    if (!os_setup_signals(vl->ms, errp) ||
-        (vl->pidfile && !os_create_pidfile(vl->pidfile, errp)) ||
-        (vl->ms->mem_lock && !os_mlock(errp)) || !init_accelerator(vl, errp) ||
-        !create_backends(vl, errp) || !build_machine(vl, errp) ||
-        !options_run_phase(vl, PHASE_LATE, errp)) {
-        return false;
-    }
-    os_daemonize_done();
-    return true;
-}
-
 /* Everything that must not outlive us on the host; works after a failed start. */
 static void cleanup(VLState *vl)
 {
@@ -229,6 +219,47 @@ static void cleanup(VLState *vl)
     os_remove_pidfile();
 }
 
+/* While things are still being set up, nobody else would look at a request. */
+static void end_by_signal(void *opaque)
+{
+    VLState *vl = opaque;
+
+    if (!vl->running) {
+        cleanup(vl);
+        exit(0);
+    }
+    qemu_system_shutdown_request(vl->ms, SHUTDOWN_CAUSE_HOST_SIGNAL);
+}
+
+/* All phases; the machine lock is held from the main loop's set-up on. */
+static bool start(VLState *vl, int argc, char **argv, Error **errp)
+{
+    if (!options_parse(vl, argc, argv, errp) || vl->done) {
+        return vl->done;
+    }
+    if (!options_run_phase(vl, PHASE_SELECT, errp) || !create_machine(vl, errp) ||
+        !options_run_phase(vl, PHASE_EARLY, errp) ||
+        !options_run_phase(vl, PHASE_MACHINE, errp) || !check_combinations(vl, errp)) {
+        return false;
+    }
+    if (vl->daemonize && !os_daemonize(errp)) {
+        return false;
+    }
+    if (vl->process_name) {
+        os_set_process_name(vl->process_name);
+    }
+    qemu_init_main_loop();
+    if (!os_setup_signals(end_by_signal, vl, errp) ||
+        (vl->pidfile && !os_create_pidfile(vl->pidfile, errp)) ||
+        (vl->ms->mem_lock && !os_mlock(errp)) || !init_accelerator(vl, errp) ||
+        !create_backends(vl, errp) || !build_machine(vl, errp) ||
+        !options_run_phase(vl, PHASE_LATE, errp)) {
+        return false;
+    }
+    os_daemonize_done();
+    return true;
+}
+
 int qemu_main(int argc, char **argv)
 {
     VLState vl = { 0 };
@@ -243,6 +274,7 @@ int qemu_main(int argc, char **argv)
         if (!vl.paused) {
             vm_start(vl.ms);
         }
+        vl.running = true;
         qemu_main_loop();
         status = vl.ms->rsm.exit_status;
     }

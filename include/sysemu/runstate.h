@@ -75,8 +75,6 @@ typedef struct RunStateMachine {
     ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
     PanicAction panic_action;
     int exit_status;
-    int signal;                     /* that asked us to end, or 0 */
-    int signal_pid;
 } RunStateMachine;
 
 void runstate_init(MachineState *ms);
