@@ -11,6 +11,7 @@
 #include "qemu/object.h"
 
 typedef struct AccelClass AccelClass;
+typedef struct CPUIDTable CPUIDTable;
 
 /* In-kernel (or in-accelerator) interrupt controllers a board asks for. */
 typedef struct AccelIrqchip {
@@ -39,6 +40,11 @@ struct AccelClass {
      * called in mode KERNEL.
      */
     bool (*create_irqchip)(AccelState *as, AccelIrqchip *chip, Error **errp);
+    /*
+     * All CPUID leaves that guest CPUs can have, in *table (zeroed by the
+     * caller). NULL: none, CPUs have no CPUID.
+     */
+    bool (*supported_cpuid)(AccelState *as, CPUIDTable *table, Error **errp);
     /* On the CPU's own thread, machine lock held, before the first run. */
     bool (*vcpu_init)(CPUState *cpu, Error **errp);
     void (*vcpu_destroy)(CPUState *cpu);
@@ -58,6 +64,8 @@ struct AccelClass {
     void (*put_registers)(CPUState *cpu);
     /* An NMI to the CPU; any thread; may be NULL. */
     void (*inject_nmi)(CPUState *cpu);
+    /* Counters in a person's form (caller frees); any time; may be NULL. */
+    char *(*info)(AccelState *as);
 };
 
 struct AccelState {
@@ -71,8 +79,8 @@ static inline const AccelClass *accel_get_class(const AccelState *as)
 }
 
 /*
- * Try the accelerators of the colon-separated list in turn ("kvm:tcg"), with
- * opts' properties for each; sets ms->accel. With no name in the list
+ * Try the accelerators of the colon-separated list in turn ("kvm:tcg"; NULL:
+ * kvm, then tcg), with opts' properties (may be NULL) for each; sets ms->accel. With no name in the list
  * compiled in, or none that works, false with errp set.
  */
 bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,

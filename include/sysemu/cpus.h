@@ -9,10 +9,13 @@
 #include "hw/core/cpu.h"
 
 /*
- * Start the CPU's thread and wait until the accelerator's vcpu_init() is done
- * (without threads, just call it). The CPU starts paused. Machine lock held.
+ * Start the CPU's thread, which calls the accelerator's vcpu_init() as soon as
+ * it gets the machine lock. Without threads, just call it. The CPU starts
+ * paused. Machine lock held.
  */
 bool cpu_start_thread(CPUState *cpu, Error **errp);
+/* Wait until vcpu_init() is done; false with its error. Machine lock held. */
+bool cpu_wait_created(CPUState *cpu, Error **errp);
 
 /* All of these: machine lock held, main thread. */
 void pause_all_vcpus(MachineState *ms);     /* returns when all are paused */
@@ -28,10 +31,10 @@ void cpu_stop_current(void);
 
 /* True on a vCPU thread. */
 bool qemu_in_vcpu_thread(void);
-
 /*
- * Make the architectural registers of a paused CPU current (read) and have them
- * written back before it runs again. Any thread; machine lock held.
+ * Make the architectural registers of a CPU current (read) and have them written
+ * back before it runs again. Pause it first if they are to stay current. Any
+ * thread; machine lock held.
  */
 void cpu_synchronize_state(CPUState *cpu);
 /* After a reset of the architectural state: it is newer than the accelerator's. */

@@ -197,7 +197,15 @@ typedef struct CPUX86State {
     bool interrupt_soft;
     uint8_t interrupt_shadow;
     bool nmi_pending, nmi_injected, nmi_masked;
+
+    /*
+     * Set by x86_cpu_reset(): what the accelerator keeps besides these registers
+     * (the local APIC, nested state) is to be reset with them; cleared by it.
+     */
+    bool reset_pending;
 } CPUX86State;
+
+typedef struct CPUIDTable CPUIDTable;
 
 /* One CPUID leaf as the guest sees it. */
 typedef struct CPUIDEntry {
@@ -210,16 +218,20 @@ typedef struct CPUIDEntry {
 #define X86_MAX_CPUID 192
 
 /* All that the guest can find out by CPUID; same on every CPU but for ids. */
-typedef struct CPUIDTable {
+struct CPUIDTable {
     unsigned n;
+    /* Bits of an APIC id that hold the thread, core and die: x86_cpuid_build(). */
+    uint8_t thread_width, core_width, die_width;
     CPUIDEntry e[X86_MAX_CPUID];
-} CPUIDTable;
+};
 
 typedef struct X86CPU {
     CPUState cs;
     uint32_t apic_id;
     /* Ours, when the accelerator has none (hw/i386/apic.h); else NULL. */
     struct APICState *apic;
+    /* Shared by all CPUs, for cpuid.h's functions; NULL: no CPUID. */
+    const CPUIDTable *cpuid;
     CPUX86State env;
 } X86CPU;
 
@@ -234,7 +246,10 @@ static inline X86CPU *x86_cpu(CPUState *cs)
  */
 void x86_cpu_reset(X86CPU *cpu);
 
-/* Registers in a person's form, as "info registers" prints them. */
+/*
+ * Registers in a person's form, as "info registers" prints them; caller frees.
+ * Prints env as it is: synchronize first.
+ */
 char *x86_cpu_dump_state(X86CPU *cpu);
 
 #endif
