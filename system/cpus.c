@@ -1,0 +1,298 @@
+/*
+ * vCPU threads: start, pause, resume, end, and work for them.
+ *
+ * One condition variable per CPU, used with the machine lock, carries every
+ * change in both directions: the thread waits on it for orders, others wait on
+ * it for the answers.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sysemu/cpus.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "qemu/main-loop.h"
+#include "sysemu/accel.h"
+
+/* The CPU whose thread this is. */
+static __thread CPUState *current_cpu;
+
+typedef struct CPUWork {
+    run_on_cpu_func *fn;
+    void *opaque;
+    bool done;
+} CPUWork;
+
+static const AccelClass *cpu_accel(const CPUState *cpu)
+{
+    return accel_get_class(cpu->machine->accel);
+}
+
+bool qemu_in_vcpu_thread(void)
+{
+    return current_cpu != NULL;
+}
+
+void cpu_stop_current(void)
+{
+    if (current_cpu) {
+        current_cpu->stop_self = true;
+        atomic_store(&current_cpu->exit_request, true);
+    }
+}
+
+void qemu_cpu_kick(CPUState *cpu)
+{
+    const AccelClass *ac = cpu_accel(cpu);
+
+    /* The flag first: a CPU about to enter the guest looks at it last. */
+    atomic_store(&cpu->exit_request, true);
+    g_cond_broadcast(cpu->halt_cond);
+    if (ac->vcpu_kick && cpu != current_cpu) {
+        ac->vcpu_kick(cpu);
+    }
+}
+
+void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque)
+{
+    CPUWork work = { .fn = fn, .opaque = opaque };
+
+    if (cpu == current_cpu || !cpu->thread) {
+        fn(cpu, opaque);
+        return;
+    }
+    g_queue_push_tail(cpu->work, &work);
+    qemu_cpu_kick(cpu);
+    while (!work.done) {
+        bql_cond_wait(cpu->halt_cond);
+    }
+}
+
+static void cpu_do_work(CPUState *cpu)
+{
+    CPUWork *work;
+
+    while ((work = g_queue_pop_head(cpu->work))) {
+        work->fn(cpu, work->opaque);
+        work->done = true;
+        g_cond_broadcast(cpu->halt_cond);
+    }
+}
+
+/* Carry out orders, sleep while paused. Returns when there is code to run. */
+static void cpu_wait_io_event(CPUState *cpu)
+{
+    for (;;) {
+        cpu_do_work(cpu);
+        if (cpu->stop || cpu->stop_self) {
+            cpu->stop = false;
+            cpu->stop_self = false;
+            cpu->stopped = true;
+            g_cond_broadcast(cpu->halt_cond);
+        }
+        if (cpu->unplug || !cpu->stopped) {
+            return;
+        }
+        bql_cond_wait(cpu->halt_cond);
+    }
+}
+
+/* Without the machine lock: what is here belongs to this thread alone. */
+static void cpu_exec(CPUState *cpu, const AccelClass *ac)
+{
+    if (cpu->vcpu_dirty) {
+        if (ac->put_registers) {
+            ac->put_registers(cpu);
+        }
+        cpu->vcpu_dirty = false;
+    }
+    ac->vcpu_exec(cpu);
+}
+
+static void *cpu_thread(void *opaque)
+{
+    CPUState *cpu = opaque;
+    const AccelClass *ac = cpu_accel(cpu);
+
+    current_cpu = cpu;
+    bql_lock();
+    cpu->thread_id = gettid();
+    if (!ac->vcpu_init || ac->vcpu_init(cpu, &cpu->init_error)) {
+        cpu->created = true;
+        g_cond_broadcast(cpu->halt_cond);
+        for (;;) {
+            cpu_wait_io_event(cpu);
+            if (cpu->unplug) {
+                break;
+            }
+            bql_unlock();
+            cpu_exec(cpu, ac);
+            bql_lock();
+            /* Whoever set it did so before queueing what we look at next. */
+            atomic_store(&cpu->exit_request, false);
+        }
+        if (ac->vcpu_destroy) {
+            ac->vcpu_destroy(cpu);
+        }
+        cpu->created = false;
+    }
+    g_cond_broadcast(cpu->halt_cond);
+    bql_unlock();
+    return NULL;
+}
+
+static bool cpu_init_threadless(CPUState *cpu, Error **errp)
+{
+    const AccelClass *ac = cpu_accel(cpu);
+
+    cpu->thread_id = getpid();
+    cpu->created = !ac->vcpu_init || ac->vcpu_init(cpu, errp);
+    return cpu->created;
+}
+
+bool cpu_start_thread(CPUState *cpu, Error **errp)
+{
+    g_autofree char *accel = g_ascii_strup(cpu_accel(cpu)->oc.name, -1);
+    g_autofree char *name = g_strdup_printf("CPU %u/%s", cpu->cpu_index, accel);
+    g_autoptr(GError) err = NULL;
+    sigset_t all, old;
+
+    cpu->stopped = true;
+    cpu->work = g_queue_new();
+    cpu->halt_cond = g_new(GCond, 1);
+    g_cond_init(cpu->halt_cond);
+    if (!cpu_accel(cpu)->has_vcpu_threads) {
+        return cpu_init_threadless(cpu, errp);
+    }
+    /* Signals for the process are the main thread's business. */
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    cpu->thread = g_thread_try_new(name, cpu_thread, cpu, &err);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!cpu->thread) {
+        error_setg(errp, "cannot start the thread of CPU %u: %s", cpu->cpu_index,
+                   err->message);
+    }
+    return cpu->thread != NULL;
+}
+
+bool cpu_wait_created(CPUState *cpu, Error **errp)
+{
+    while (cpu->thread && !cpu->created && !cpu->init_error) {
+        bql_cond_wait(cpu->halt_cond);
+    }
+    if (cpu->init_error) {
+        error_propagate(errp, g_steal_pointer(&cpu->init_error));
+        return false;
+    }
+    return cpu->created;
+}
+
+void pause_all_vcpus(MachineState *ms)
+{
+    unsigned i;
+
+    for (i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (cpu && cpu->thread && !cpu->stopped) {
+            cpu->stop = true;
+            qemu_cpu_kick(cpu);
+        } else if (cpu) {
+            cpu->stopped = true;
+        }
+    }
+    for (i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        while (cpu && !cpu->stopped) {
+            bql_cond_wait(cpu->halt_cond);
+        }
+    }
+}
+
+void resume_all_vcpus(MachineState *ms)
+{
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (cpu) {
+            cpu->stop = false;
+            cpu->stopped = false;
+            g_cond_broadcast(cpu->halt_cond);
+        }
+    }
+}
+
+static void cpu_release(CPUState *cpu, const AccelClass *ac)
+{
+    if (!cpu->thread && cpu->created && ac->vcpu_destroy) {
+        ac->vcpu_destroy(cpu);
+        cpu->created = false;
+    }
+    g_clear_pointer(&cpu->work, g_queue_free);
+    if (cpu->halt_cond) {
+        g_cond_clear(cpu->halt_cond);
+        g_clear_pointer(&cpu->halt_cond, g_free);
+    }
+    g_clear_pointer(&cpu->init_error, error_free);
+}
+
+void cpu_stop_threads(MachineState *ms)
+{
+    unsigned i;
+
+    for (i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (cpu && cpu->thread) {
+            cpu->unplug = true;
+            qemu_cpu_kick(cpu);
+        }
+    }
+    for (i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (!cpu) {
+            continue;
+        }
+        if (cpu->thread) {
+            bql_unlock();
+            g_thread_join(g_steal_pointer(&cpu->thread));
+            bql_lock();
+        }
+        cpu_release(cpu, accel_get_class(ms->accel));
+    }
+}
+
+static void do_synchronize(CPUState *cpu, void *opaque)
+{
+    const AccelClass *ac = cpu_accel(cpu);
+
+    if (!cpu->vcpu_dirty) {
+        if (ac->get_registers) {
+            ac->get_registers(cpu);
+        }
+        cpu->vcpu_dirty = true;
+    }
+}
+
+void cpu_synchronize_state(CPUState *cpu)
+{
+    if (cpu->stopped) {
+        do_synchronize(cpu, NULL);
+    } else {
+        run_on_cpu(cpu, do_synchronize, NULL);
+    }
+}
+
+void cpu_set_dirty(CPUState *cpu)
+{
+    cpu->vcpu_dirty = true;
+}
