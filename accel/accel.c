@@ -1,0 +1,122 @@
+/*
+ * Choice of the accelerator: the first that works of a list of names.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sysemu/accel.h"
+
+#include <string.h>
+
+/* Properties of the class, from the options nobody has used yet. */
+static bool set_properties(Object *obj, QemuOpts *opts, Error **errp)
+{
+    g_autoptr(QemuOpts) copy = opts ? qemu_opts_clone(opts) : NULL;
+
+    for (guint i = 0; copy && i < copy->opts->len; i++) {
+        QemuOpt *opt = &g_array_index(copy->opts, QemuOpt, i);
+
+        if (opt->used || !strcmp(opt->name, "accel")) {
+            continue;
+        }
+        if (!property_set(obj, opt->name, opt->str, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * True when it runs. Of the two kinds of failure, wrong properties are the
+ * user's and final; a facility that does not open lets the next one have a try.
+ */
+static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
+                      bool *final, Error **errp)
+{
+    const AccelClass *ac = (const AccelClass *)oc;
+    AccelState *as = (AccelState *)object_new(oc, NULL);
+
+    as->machine = ms;
+    if (!set_properties(&as->obj, opts, errp)) {
+        *final = true;
+    } else if (ac->init_machine(as, ms, errp)) {
+        ms->accel = as;
+        return true;
+    }
+    object_free(&as->obj);
+    return false;
+}
+
+/* Names that are not compiled in are reported first, as QEMU does. */
+static bool report_unknown(char **names, unsigned known, bool *failed,
+                           Error **errp)
+{
+    for (unsigned i = 0; names[i]; i++) {
+        if (object_class_by_name(accel_classes, names[i])) {
+            continue;
+        }
+        if (!known && !names[i + 1]) {
+            error_setg(errp, "invalid accelerator %s", names[i]);
+            return false;
+        }
+        error_report("invalid accelerator %s", names[i]);
+        /* Only what stood before the one we end up with was passed over. */
+        *failed |= i == 0;
+    }
+    return true;
+}
+
+/* Nothing was asked for: what is compiled in and runs code, the fastest first. */
+static char **default_names(void)
+{
+    static const char *const order[] = { "kvm", "tcg" };
+    char **names = g_new0(char *, G_N_ELEMENTS(order) + 1);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(order); i++) {
+        if (object_class_by_name(accel_classes, order[i])) {
+            names[n++] = g_strdup(order[i]);
+        }
+    }
+    return names;
+}
+
+bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
+                Error **errp)
+{
+    g_auto(GStrv) list = names ? g_strsplit(names, ":", -1) : default_names();
+    unsigned known = 0;
+    bool failed = false, final = false;
+
+    for (unsigned i = 0; list[i]; i++) {
+        known += object_class_by_name(accel_classes, list[i]) != NULL;
+    }
+    if (!list[0] || !list[0][0]) {
+        error_setg(errp, "no accelerator found");
+        return false;
+    }
+    if (!report_unknown(list, known, &failed, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; list[i]; i++) {
+        const ObjectClass *oc = object_class_by_name(accel_classes, list[i]);
+        Error *err = NULL;
+
+        if (!oc) {
+            continue;
+        }
+        if (try_accel(ms, oc, opts, &final, &err)) {
+            if (failed) {
+                error_report("falling back to %s", oc->name);
+            }
+            return true;
+        }
+        if (final || --known == 0) {
+            error_propagate(errp, err);
+            return false;
+        }
+        error_report_err(err);
+        failed = true;
+    }
+    error_setg(errp, "no accelerator found");
+    return false;
+}
