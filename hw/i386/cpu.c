@@ -1,0 +1,149 @@
+/*
+ * CPU initialisation for every machine and accelerator: topology to APIC ids to
+ * vCPUs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/i386/cpu-internal.h"
+
+#include <string.h>
+
+#include "sysemu/accel.h"
+#include "sysemu/cpus.h"
+#include "target/i386/cpuid.h"
+
+/* Ids are 8 bits wide without x2APIC, and 0xff addresses everybody. */
+#define XAPIC_ID_LIMIT 255
+
+static unsigned field_width(unsigned count)
+{
+    return g_bit_storage(count - 1) * (count > 1);
+}
+
+uint32_t x86_apic_id_from_index(const CpuTopology *smp, unsigned cpu_index)
+{
+    unsigned thread = cpu_index % smp->threads;
+    unsigned core = cpu_index / smp->threads % smp->cores;
+    unsigned die = cpu_index / smp->threads / smp->cores % smp->dies;
+    unsigned package = cpu_index / smp->threads / smp->cores / smp->dies;
+    uint32_t id = package;
+
+    id = id << field_width(smp->dies) | die;
+    id = id << field_width(smp->cores) | core;
+    return id << field_width(smp->threads) | thread;
+}
+
+uint32_t x86_apic_id_limit(const CpuTopology *smp)
+{
+    return x86_apic_id_from_index(smp, smp->max_cpus - 1) + 1;
+}
+
+static bool check_topology(const MachineState *ms, Error **errp)
+{
+    const MachineClass *mc = machine_get_class(ms);
+    uint32_t limit = x86_apic_id_limit(&ms->smp);
+
+    if (ms->smp.max_cpus > mc->max_cpus) {
+        error_setg(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' "
+                   "is %u", ms->smp.max_cpus, mc->oc.name, mc->max_cpus);
+        return false;
+    }
+    if (limit > XAPIC_ID_LIMIT) {
+        error_setg(errp, "the topology of -smp needs APIC id %u, but ids end at %u",
+                   limit - 1, XAPIC_ID_LIMIT - 1);
+        return false;
+    }
+    return true;
+}
+
+/* The CPUID of all CPUs, or NULL with an accelerator that has none (qtest). */
+static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
+{
+    const AccelClass *ac = accel_get_class(ms->accel);
+    const MachineClass *mc = machine_get_class(ms);
+    bool kvm = !strcmp(ac->oc.name, "kvm");
+    const char *def = kvm && mc->default_cpu_type ? mc->default_cpu_type : "max";
+    X86CPUTopoInfo topo = {
+        .dies_per_pkg = ms->smp.dies,
+        .cores_per_die = ms->smp.cores,
+        .threads_per_core = ms->smp.threads,
+    };
+    g_autofree CPUIDTable *table = g_new0(CPUIDTable, 1);
+    X86CPUModel *model = x86_cpu_model_parse(ms->cpu_model, def, errp);
+    bool ok;
+
+    if (!model) {
+        return false;
+    }
+    model->accel_name = kvm ? "host" : "TCG";
+    if (!strcmp(model->name, "host") && !kvm && ac->supported_cpuid) {
+        error_setg(errp, "CPU model 'host' requires KVM");
+        ok = false;
+    } else if (!ac->supported_cpuid) {
+        ok = true;
+    } else {
+        ok = ac->supported_cpuid(ms->accel, table, errp) &&
+             x86_cpuid_build(table, model, &topo, errp);
+        *out = ok ? g_steal_pointer(&table) : NULL;
+    }
+    x86_cpu_model_free(model);
+    return ok;
+}
+
+bool x86_cpus_init(MachineState *ms, Error **errp)
+{
+    CPUIDTable *table = NULL;
+    unsigned i;
+
+    if (!check_topology(ms, errp) || !make_cpuid(ms, &table, errp)) {
+        return false;
+    }
+    ms->cpus = g_new0(CPUState *, ms->smp.cpus);
+    for (i = 0; i < ms->smp.cpus; i++) {
+        X86CPU *cpu = g_new0(X86CPU, 1);
+
+        cpu->cs.machine = ms;
+        cpu->cs.cpu_index = i;
+        cpu->apic_id = x86_apic_id_from_index(&ms->smp, i);
+        cpu->cpuid = table;
+        x86_cpu_reset(cpu);
+        ms->cpus[i] = &cpu->cs;
+    }
+    /* All threads first, then wait: the kernel makes vCPUs side by side. */
+    for (i = 0; i < ms->smp.cpus; i++) {
+        if (!cpu_start_thread(ms->cpus[i], errp)) {
+            return false;
+        }
+    }
+    for (i = 0; i < ms->smp.cpus; i++) {
+        if (!cpu_wait_created(ms->cpus[i], errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void x86_cpus_reset(MachineState *ms)
+{
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        x86_cpu_reset(x86_cpu(ms->cpus[i]));
+        cpu_set_dirty(ms->cpus[i]);
+    }
+}
+
+void x86_cpus_cleanup(MachineState *ms)
+{
+    const CPUIDTable *table;
+
+    if (!ms->cpus) {
+        return;
+    }
+    table = x86_cpu(ms->cpus[0])->cpuid;
+    cpu_stop_threads(ms);
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        g_free(x86_cpu(ms->cpus[i])->env.xsave_area);
+        g_free(ms->cpus[i]);
+    }
+    g_clear_pointer(&ms->cpus, g_free);
+    g_free((void *)table);
+}

@@ -1,0 +1,599 @@
+/*
+ * What CPUID shows: features by the model, leaves by the topology.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/i386/cpuid.h"
+
+#include <string.h>
+
+#define LEAF1_EDX_HTT           (1u << 28)
+#define LEAF1_ECX_X2APIC        (1u << 21)
+#define EXT1_ECX_CMP_LEGACY     (1u << 1)
+#define EXT1_ECX_TOPOEXT        (1u << 22)
+#define EXT1_ECX_PERFCTR_CORE   (1u << 23)
+#define EXT7_EDX_INVTSC         (1u << 8)
+#define LEAF1_ECX_PDCM          (1u << 15)
+#define LEAF1_ECX_XSAVE         (1u << 26)
+/* Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX (APM 3, E.4.2). */
+#define EXT1_EDX_ALIASES        0x0183f3ffu
+
+CPUIDEntry *x86_cpuid_find(CPUIDTable *table, uint32_t leaf, uint32_t subleaf)
+{
+    for (unsigned i = 0; i < table->n; i++) {
+        CPUIDEntry *e = &table->e[i];
+
+        if (e->leaf == leaf && (!e->has_subleaf || e->subleaf == subleaf)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+void x86_cpuid_lookup(const CPUIDTable *table, uint32_t leaf, uint32_t subleaf,
+                      uint32_t out[4])
+{
+    const CPUIDEntry *e = x86_cpuid_find((CPUIDTable *)table, leaf, subleaf);
+
+    memset(out, 0, 4 * sizeof(*out));
+    if (e) {
+        out[0] = e->eax;
+        out[1] = e->ebx;
+        out[2] = e->ecx;
+        out[3] = e->edx;
+    }
+}
+
+typedef bool MatchFn(const CPUIDEntry *e, uint32_t arg);
+
+static void remove_if(CPUIDTable *table, MatchFn *match, uint32_t arg)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < table->n; i++) {
+        if (!match(&table->e[i], arg)) {
+            table->e[n++] = table->e[i];
+        }
+    }
+    table->n = n;
+}
+
+static bool is_leaf(const CPUIDEntry *e, uint32_t leaf)
+{
+    return e->leaf == leaf;
+}
+
+static bool is_hypervisor(const CPUIDEntry *e, uint32_t arg)
+{
+    return e->leaf >> 16 == 0x4000;
+}
+
+static bool is_basic_above(const CPUIDEntry *e, uint32_t level)
+{
+    return e->leaf < 0x40000000 && e->leaf > level;
+}
+
+static bool is_extended_above(const CPUIDEntry *e, uint32_t level)
+{
+    return e->leaf >= 0x80000000 && e->leaf > level;
+}
+
+/* A zeroed row; a full table (it never is) loses the last one. */
+static CPUIDEntry *add_row(CPUIDTable *table, uint32_t leaf, uint32_t subleaf,
+                           bool has_subleaf)
+{
+    CPUIDEntry *e = &table->e[MIN(table->n, X86_MAX_CPUID - 1)];
+
+    table->n = MIN(table->n + 1, X86_MAX_CPUID);
+    *e = (CPUIDEntry) { .leaf = leaf, .subleaf = subleaf, .has_subleaf = has_subleaf };
+    return e;
+}
+
+static CPUIDEntry *find_or_add(CPUIDTable *table, uint32_t leaf)
+{
+    CPUIDEntry *e = x86_cpuid_find(table, leaf, 0);
+
+    return e ? e : add_row(table, leaf, 0, false);
+}
+
+/* "AuthenticAMD" or "HygonGenuine", which follows AMD's manuals. */
+static bool is_amd(CPUIDTable *table)
+{
+    const CPUIDEntry *e = x86_cpuid_find(table, 0, 0);
+
+    return e && (e->ecx == 0x444d4163 || e->ecx == 0x656e6975);
+}
+
+/* Features. */
+
+static bool any_bit(const X86FeatureSet *set)
+{
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        if (set->w[w]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Warn about every bit of missing; false when the model insists on them. */
+static bool report_missing(const X86CPUModel *model, const X86FeatureSet *missing,
+                           Error **errp)
+{
+    bool host = !strcmp(model->accel_name, "host");
+
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        for (unsigned bit = 0; missing->w[w] && bit < 32; bit++) {
+            g_autofree char *word = x86_feature_word_name(w);
+            g_autofree char *name = x86_feature_name(w, bit);
+
+            if (missing->w[w] >> bit & 1 && (model->check || model->enforce)) {
+                warn_report("%s doesn't support requested feature: %s.%s [bit %u]",
+                            model->accel_name, word, name ? name : "", bit);
+            }
+        }
+    }
+    if (model->enforce && any_bit(missing)) {
+        error_setg(errp, "%s doesn't support requested features",
+                   host ? "Host" : model->accel_name);
+        return false;
+    }
+    return true;
+}
+
+static bool apply_features(CPUIDTable *table, const X86CPUModel *model, Error **errp)
+{
+    X86FeatureSet missing = { 0 };
+
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        uint32_t *reg = x86_feature_reg(table, w);
+        uint32_t supported = reg ? *reg : 0;
+        uint32_t value = model->has_base ? supported & model->base.w[w] : supported;
+
+        missing.w[w] = model->plus.w[w] & ~supported;
+        /* One name with two bits (kvmclock): having one of them is enough. */
+        if (w == FEAT_KVM && model->plus.w[w] & supported & 9) {
+            missing.w[w] &= ~9u;
+        }
+        value = (value | (model->plus.w[w] & supported)) & ~model->minus.w[w];
+        if (w == FEAT_8000_0007_EDX && !model->has_base && model->migratable &&
+            !(model->plus.w[w] & EXT7_EDX_INVTSC)) {
+            value &= ~EXT7_EDX_INVTSC;
+        }
+        if (reg) {
+            *reg = value;
+        }
+    }
+    return report_missing(model, &missing, errp);
+}
+
+/* Features that make no sense without another one (SDM 1, chapters 13 to 18). */
+static const struct {
+    const char *without;
+    const char *lose;
+} dependencies[] = {
+    { "xsave", "avx pku mpx amx-tile xsaveopt xsavec xgetbv1 xsaves" },
+    { "avx", "fma f16c avx2 avx-vnni avx-ifma vaes vpclmulqdq xop fma4" },
+    { "avx2", "avx512f" },
+    { "avx512f", "avx512dq avx512ifma avx512pf avx512er avx512cd avx512bw avx512vl "
+      "avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq "
+      "avx512-4vnniw avx512-4fmaps avx512-bf16 avx512-fp16 avx512-vp2intersect" },
+    { "amx-tile", "amx-bf16 amx-int8 amx-fp16" },
+};
+
+static bool has_feature(CPUIDTable *table, const char *name)
+{
+    X86FeatureSet bits = { 0 };
+
+    x86_feature_find(name, &bits);
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        uint32_t *reg = bits.w[w] ? x86_feature_reg(table, w) : NULL;
+
+        if (bits.w[w] && (!reg || (*reg & bits.w[w]) != bits.w[w])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void apply_dependencies(CPUIDTable *table)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(dependencies); i++) {
+        g_auto(GStrv) names = NULL;
+        X86FeatureSet bits = { 0 };
+
+        if (has_feature(table, dependencies[i].without)) {
+            continue;
+        }
+        names = g_strsplit(dependencies[i].lose, " ", -1);
+        for (unsigned n = 0; names[n]; n++) {
+            x86_feature_find(names[n], &bits);
+        }
+        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+            uint32_t *reg = bits.w[w] ? x86_feature_reg(table, w) : NULL;
+
+            if (reg) {
+                *reg &= ~bits.w[w];
+            }
+        }
+    }
+}
+
+/* The user components of XSAVE and what they belong to (SDM 1, 13.1). */
+static const struct {
+    uint8_t bit;
+    const char *feature;
+} xsave_components[] = {
+    { 2, "avx" }, { 3, "mpx" }, { 4, "mpx" }, { 5, "avx512f" }, { 6, "avx512f" },
+    { 7, "avx512f" }, { 9, "pku" }, { 17, "amx-tile" }, { 18, "amx-tile" },
+};
+
+static bool is_lost_component(const CPUIDEntry *e, uint32_t lost)
+{
+    return e->leaf == 0xd && e->has_subleaf && e->subleaf >= 2 && e->subleaf < 32 &&
+           lost >> e->subleaf & 1;
+}
+
+/* Leaf 0xd without the components of features that were taken away. */
+static void trim_xsave(CPUIDTable *table)
+{
+    CPUIDEntry *main_leaf;
+    uint32_t lost = 0;
+
+    if (!has_feature(table, "xsave")) {
+        remove_if(table, is_leaf, 0xd);
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(xsave_components); i++) {
+        if (!has_feature(table, xsave_components[i].feature)) {
+            lost |= 1u << xsave_components[i].bit;
+        }
+    }
+    remove_if(table, is_lost_component, lost);
+    main_leaf = x86_cpuid_find(table, 0xd, 0);
+    if (!main_leaf) {
+        return;
+    }
+    main_leaf->eax &= ~lost;
+    main_leaf->ecx = 576;       /* legacy region and header */
+    for (unsigned i = 0; i < table->n; i++) {
+        const CPUIDEntry *e = &table->e[i];
+
+        if (e->leaf == 0xd && e->subleaf >= 2 && e->subleaf < 32 &&
+            main_leaf->eax >> e->subleaf & 1) {
+            main_leaf->ecx = MAX(main_leaf->ecx, e->ebx + e->eax);
+        }
+    }
+}
+
+/* Leaves of features that named models do not have. */
+static void trim_named(CPUIDTable *table)
+{
+    static const uint32_t leaves[] = {
+        0x12, 0x14, 0x19, 0x1c, 0x1d, 0x1e, 0x8000001b, 0x8000001f, 0x80000021,
+        0x80000022,
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(leaves); i++) {
+        remove_if(table, is_leaf, leaves[i]);
+    }
+}
+
+static void hide_pmu(CPUIDTable *table)
+{
+    CPUIDEntry *leaf1 = x86_cpuid_find(table, 1, 0);
+    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
+
+    remove_if(table, is_leaf, 0xa);
+    remove_if(table, is_leaf, 0x80000022);
+    if (leaf1) {
+        leaf1->ecx &= ~LEAF1_ECX_PDCM;
+    }
+    if (ext1) {
+        ext1->ecx &= ~EXT1_ECX_PERFCTR_CORE;
+    }
+}
+
+/* Identity. */
+
+static void set_vendor(CPUIDTable *table, const char *vendor)
+{
+    static const uint32_t leaves[] = { 0, 0x80000000 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(leaves); i++) {
+        CPUIDEntry *e = x86_cpuid_find(table, leaves[i], 0);
+
+        if (e) {
+            memcpy(&e->ebx, vendor, 4);
+            memcpy(&e->edx, vendor + 4, 4);
+            memcpy(&e->ecx, vendor + 8, 4);
+        }
+    }
+}
+
+static void set_model_id(CPUIDTable *table, const char *model_id)
+{
+    char text[48] = { 0 };
+
+    memcpy(text, model_id, MIN(strlen(model_id), sizeof(text)));
+    for (unsigned i = 0; i < 3; i++) {
+        CPUIDEntry *e = find_or_add(table, 0x80000002 + i);
+
+        memcpy(&e->eax, text + 16 * i, 4);
+        memcpy(&e->ebx, text + 16 * i + 4, 4);
+        memcpy(&e->ecx, text + 16 * i + 8, 4);
+        memcpy(&e->edx, text + 16 * i + 12, 4);
+    }
+}
+
+/* The fields of the signature: SDM 2A, figure 3-6. */
+static uint32_t signature(uint32_t old, const X86CPUModel *model)
+{
+    uint32_t sig = old;
+
+    if (model->family >= 0) {
+        uint32_t extended = model->family > 0xf ? model->family - 0xf : 0;
+
+        sig = (sig & ~0x0ff00f00u) | MIN(model->family, 0xf) << 8 | extended << 20;
+    }
+    if (model->model >= 0) {
+        sig = (sig & ~0x000f00f0u) | (model->model & 0xf) << 4 |
+              (uint32_t)model->model >> 4 << 16;
+    }
+    if (model->stepping >= 0) {
+        sig = (sig & ~0xfu) | model->stepping;
+    }
+    return sig;
+}
+
+static void apply_identity(CPUIDTable *table, const X86CPUModel *model)
+{
+    CPUIDEntry *leaf1 = x86_cpuid_find(table, 1, 0);
+    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
+
+    if (leaf1) {
+        leaf1->eax = signature(leaf1->eax, model);
+    }
+    if (ext1 && is_amd(table)) {
+        ext1->eax = signature(ext1->eax, model);
+    }
+    if (model->vendor) {
+        set_vendor(table, model->vendor);
+    }
+    if (model->model_id) {
+        set_model_id(table, model->model_id);
+    }
+}
+
+static void apply_phys_bits(CPUIDTable *table, const X86CPUModel *model)
+{
+    CPUIDEntry *e = x86_cpuid_find(table, 0x80000008, 0);
+    unsigned host, bits;
+
+    if (!e) {
+        return;
+    }
+    host = e->eax & 0xff;
+    bits = host;
+    if (model->phys_bits && (!model->host_phys_bits || model->phys_bits < host)) {
+        bits = MIN(host, model->phys_bits);
+    }
+    if (model->host_phys_bits && model->host_phys_bits_limit) {
+        bits = MIN(bits, model->host_phys_bits_limit);
+    }
+    e->eax = (e->eax & ~0xffu) | bits;
+}
+
+static void apply_levels(CPUIDTable *table, const X86CPUModel *model)
+{
+    CPUIDEntry *basic = x86_cpuid_find(table, 0, 0);
+    CPUIDEntry *extended = x86_cpuid_find(table, 0x80000000, 0);
+
+    if (model->level && basic) {
+        basic->eax = model->level;
+        remove_if(table, is_basic_above, model->level);
+    }
+    /* Rows may have moved: look again. */
+    extended = x86_cpuid_find(table, 0x80000000, 0);
+    if (model->xlevel >= 0x80000000 && extended) {
+        extended->eax = model->xlevel;
+        remove_if(table, is_extended_above, model->xlevel);
+    }
+}
+
+/* Topology. */
+
+static unsigned width(unsigned count)
+{
+    return count > 1 ? g_bit_storage(count - 1) : 0;
+}
+
+static unsigned package_width(const CPUIDTable *table)
+{
+    return table->thread_width + table->core_width + table->die_width;
+}
+
+/* Leaf 1 and its relatives on AMD: how many logical processors a package has. */
+static void topology_counts(CPUIDTable *table, const X86CPUTopoInfo *topo)
+{
+    unsigned threads = topo->threads_per_core * topo->cores_per_die *
+                       topo->dies_per_pkg;
+    CPUIDEntry *leaf1 = x86_cpuid_find(table, 1, 0);
+    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
+    CPUIDEntry *ext8 = x86_cpuid_find(table, 0x80000008, 0);
+    bool amd = is_amd(table);
+    /* SDM: ids set aside, a power of two. APM: processors that are there. */
+    unsigned count = amd ? threads : 1u << package_width(table);
+
+    if (leaf1) {
+        leaf1->ebx = (leaf1->ebx & 0xffff) | MIN(count, 255) << 16;
+        leaf1->edx = (leaf1->edx & ~LEAF1_EDX_HTT) | (threads > 1 ? LEAF1_EDX_HTT : 0);
+    }
+    if (ext1) {
+        ext1->ecx &= ~EXT1_ECX_CMP_LEGACY;
+        ext1->ecx |= amd && threads > 1 ? EXT1_ECX_CMP_LEGACY : 0;
+        if (amd && leaf1) {
+            ext1->edx &= ~EXT1_EDX_ALIASES | leaf1->edx;
+        }
+    }
+    if (ext8) {
+        ext8->ecx &= ~0xf0ffu;
+        if (amd) {
+            ext8->ecx |= package_width(table) << 12 | MIN(threads - 1, 255);
+        }
+    }
+}
+
+/* Ids that share a cache of this level: a core's, from level 3 on the die's. */
+static unsigned cache_sharing(const CPUIDTable *table, unsigned level)
+{
+    unsigned shift = table->thread_width;
+
+    if (level >= 3) {
+        shift += table->core_width;
+    }
+    return (1u << shift) - 1;
+}
+
+/* Leaves 4 (SDM) and 0x8000001d (APM): the same fields but for the cores. */
+static void topology_caches(CPUIDTable *table)
+{
+    unsigned cores = (1u << (package_width(table) - table->thread_width)) - 1;
+
+    for (unsigned i = 0; i < table->n; i++) {
+        CPUIDEntry *e = &table->e[i];
+
+        if ((e->leaf != 4 && e->leaf != 0x8000001d) || !(e->eax & 0x1f)) {
+            continue;
+        }
+        e->eax &= 0x3fff;
+        e->eax |= MIN(cache_sharing(table, e->eax >> 5 & 7), 0xfff) << 14;
+        if (e->leaf == 4) {
+            e->eax |= MIN(cores, 63) << 26;
+        }
+    }
+}
+
+static void add_level(CPUIDTable *table, uint32_t leaf, unsigned subleaf,
+                      unsigned type, unsigned shift, unsigned count)
+{
+    CPUIDEntry *e = add_row(table, leaf, subleaf, true);
+
+    e->eax = shift;
+    e->ebx = count;
+    e->ecx = type << 8 | subleaf;
+}
+
+/* SDM 2A: leaf 0xb, and 0x1f where a package has dies. Types: thread, core, die. */
+static void topology_levels(CPUIDTable *table, const X86CPUTopoInfo *topo)
+{
+    unsigned core_shift = table->thread_width;
+    unsigned die_shift = core_shift + table->core_width;
+    unsigned per_die = topo->threads_per_core * topo->cores_per_die;
+    unsigned per_pkg = per_die * topo->dies_per_pkg;
+    CPUIDEntry *leaf0 = x86_cpuid_find(table, 0, 0);
+
+    if (!leaf0 || leaf0->eax < 4) {
+        return;
+    }
+    leaf0->eax = MAX(leaf0->eax, topo->dies_per_pkg > 1 ? 0x1f : 0xb);
+    remove_if(table, is_leaf, 0xb);
+    remove_if(table, is_leaf, 0x1f);
+    add_level(table, 0xb, 0, 1, core_shift, topo->threads_per_core);
+    add_level(table, 0xb, 1, 2, package_width(table), per_pkg);
+    add_level(table, 0xb, 2, 0, 0, 0);
+    if (topo->dies_per_pkg > 1) {
+        add_level(table, 0x1f, 0, 1, core_shift, topo->threads_per_core);
+        add_level(table, 0x1f, 1, 2, die_shift, per_die);
+        add_level(table, 0x1f, 2, 5, package_width(table), per_pkg);
+        add_level(table, 0x1f, 3, 0, 0, 0);
+    }
+}
+
+/* APM 3, E.4.15 to E.4.17: extended APIC id, core and node ids. */
+static void topology_amd(CPUIDTable *table, const X86CPUTopoInfo *topo)
+{
+    CPUIDEntry *ext0 = x86_cpuid_find(table, 0x80000000, 0);
+    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
+    CPUIDEntry *e;
+
+    if (!ext1 || !(ext1->ecx & EXT1_ECX_TOPOEXT)) {
+        return;
+    }
+    /* The extension promises cache leaves, which we cannot invent. */
+    if (!ext0 || !x86_cpuid_find(table, 0x8000001d, 0)) {
+        ext1->ecx &= ~EXT1_ECX_TOPOEXT;
+        return;
+    }
+    ext0->eax = MAX(ext0->eax, 0x8000001e);
+    remove_if(table, is_leaf, 0x8000001e);
+    e = add_row(table, 0x8000001e, 0, false);
+    e->ebx = (topo->threads_per_core - 1) << 8;
+    e->ecx = MIN(topo->dies_per_pkg - 1, 7) << 8;
+}
+
+bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
+                     const X86CPUTopoInfo *topo, Error **errp)
+{
+    table->thread_width = width(topo->threads_per_core);
+    table->core_width = width(topo->cores_per_die);
+    table->die_width = width(topo->dies_per_pkg);
+
+    if (!apply_features(table, model, errp)) {
+        return false;
+    }
+    /* Whole features hang together on the host as it is; looking costs time. */
+    if (model->has_base || any_bit(&model->minus)) {
+        apply_dependencies(table);
+        trim_xsave(table);
+    }
+    if (model->has_base) {
+        trim_named(table);
+    }
+    if (!model->pmu) {
+        hide_pmu(table);
+    }
+    if (model->kvm_hidden) {
+        remove_if(table, is_hypervisor, 0);
+    }
+    apply_identity(table, model);
+    apply_phys_bits(table, model);
+    topology_counts(table, topo);
+    topology_caches(table);
+    topology_levels(table, topo);
+    topology_amd(table, topo);
+    apply_levels(table, model);
+    return true;
+}
+
+void x86_cpuid_for_cpu(const CPUIDTable *table, uint32_t apic_id, CPUIDTable *out)
+{
+    unsigned package = apic_id >> package_width(table);
+
+    *out = *table;
+    for (unsigned i = 0; i < out->n; i++) {
+        CPUIDEntry *e = &out->e[i];
+
+        switch (e->leaf) {
+        case 1:
+            e->ebx = (e->ebx & 0x00ffffff) | apic_id << 24;
+            break;
+        case 0xb:
+        case 0x1f:
+            e->edx = apic_id;
+            break;
+        case 0x8000001e: {
+            unsigned dies = (e->ecx >> 8 & 7) + 1;
+            unsigned die = apic_id >> (table->thread_width + table->core_width) &
+                           ((1u << table->die_width) - 1);
+            unsigned core = apic_id >> table->thread_width &
+                            ((1u << (table->core_width + table->die_width)) - 1);
+
+            e->eax = apic_id;
+            e->ebx = (e->ebx & ~0xffu) | (core & 0xff);
+            e->ecx = (e->ecx & ~0xffu) | ((package * dies + die) & 0xff);
+            break;
+        }
+        }
+    }
+}
