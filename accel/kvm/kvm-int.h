@@ -1,0 +1,96 @@
+/*
+ * What the files of the KVM accelerator share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef ACCEL_KVM_INT_H
+#define ACCEL_KVM_INT_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+#include "exec/memory.h"
+#include "sysemu/accel.h"
+#include "target/i386/cpu.h"
+
+/* Exit reasons that are counted; what lies beyond shares the last counter. */
+#define KVM_NR_EXITS 48
+
+/* Three pages for the TSS and one for the page table that VMX real mode needs. */
+#define KVM_IDENTITY_MAP_ADDR   0xfeffc000ULL
+#define KVM_TSS_ADDR            0xfeffd000ULL
+
+typedef struct KVMState {
+    AccelState parent;
+    int irqchip_mode;           /* "kernel-irqchip": AccelIrqchipMode */
+    uint64_t shadow_mem;        /* "kvm-shadow-mem", bytes; 0: KVM's choice */
+
+    int fd;                     /* /dev/kvm */
+    int vmfd;
+    int run_size;               /* of a vCPU's shared pages */
+    unsigned nr_slots;
+    unsigned max_slots;
+    unsigned disabled_exits;    /* KVM_X86_DISABLE_EXITS_* in force */
+    int xsave_size;             /* KVM_GET_XSAVE2's buffer; at least 4096 */
+    bool has_xcrs;
+    bool has_tsc_deadline;
+    bool pit;                   /* made with the controllers */
+    atomic_bool ran;            /* some vCPU has run: a reset must restore */
+    uint64_t msrs_known;        /* rows of the MSR table KVM has; see kvm.c */
+    gsize msrs_probed;          /* g_once: msrs_known is valid */
+    MemoryListener memory_listener;
+    MemoryListener io_listener;
+} KVMState;
+
+/* CPUState.accel */
+typedef struct KVMCPU {
+    int fd;
+    struct kvm_run *run;
+    pthread_t thread;
+    bool ran;                   /* KVM_RUN was called since the vCPU was made */
+    bool io_pending;            /* the next KVM_RUN completes an access */
+    uint64_t exits[KVM_NR_EXITS];   /* own thread; others read roughly */
+} KVMCPU;
+
+static inline KVMState *kvm_state(const CPUState *cpu)
+{
+    return (KVMState *)cpu->machine->accel;
+}
+
+static inline KVMCPU *kvm_cpu(const CPUState *cpu)
+{
+    return (KVMCPU *)cpu->accel;
+}
+
+/* ioctl() with EINTR retried; the result or negative errno. Not for KVM_RUN. */
+int kvm_ioctl(int fd, unsigned long request, void *arg);
+/* KVM_CHECK_EXTENSION on the system: 0 is "no". */
+int kvm_check_extension(const KVMState *s, int cap);
+
+/* kvm-irqchip.c: AccelClass.create_irqchip */
+bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
+
+/* kvm-cpu.c: the hooks of AccelClass by these names */
+bool kvm_vcpu_init(CPUState *cpu, Error **errp);
+void kvm_vcpu_destroy(CPUState *cpu);
+void kvm_vcpu_exec(CPUState *cpu);
+void kvm_vcpu_kick(CPUState *cpu);
+void kvm_inject_nmi(CPUState *cpu);
+/* Block the kick's signal in this thread and all it will start. */
+void kvm_init_kick(void);
+/* Exits of all vCPUs by reason, as lines of text; caller frees. */
+char *kvm_info(AccelState *as);
+
+/* target/i386/kvm.c */
+bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp);
+/* Give the new vCPU its CPUID. 0 or negative errno. */
+int kvm_arch_init_vcpu(CPUState *cpu);
+void kvm_arch_get_registers(CPUState *cpu);
+void kvm_arch_put_registers(CPUState *cpu);
+
+/* target/i386/kvm-msr.c: the MSRs of env in one batch each. */
+int kvm_get_msrs(CPUState *cpu);
+/* all: time and reset-only MSRs too. changed: only what differs from that. */
+int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * The host kernel's interrupt controllers: PIC, IOAPIC, PIT and the lines into
+ * them.
+ *
+ * KVM's default routing is kept: GSI n is pin n of the IOAPIC and, below 16,
+ * IRQ n of the PICs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kvm-int.h"
+#include "qemu/log.h"
+#include "sysemu/reset.h"
+
+static void kvm_set_irq(void *opaque, int n, int level)
+{
+    KVMState *s = opaque;
+    struct kvm_irq_level line = { .irq = n, .level = level != 0 };
+    int ret = kvm_ioctl(s->vmfd, KVM_IRQ_LINE, &line);
+
+    if (ret < 0) {
+        qemu_log_mask(LOG_KVM, "kvm: interrupt line %d: %s\n", n, strerror(-ret));
+    }
+}
+
+static int kvm_set_irqfd(KVMState *s, int n, EventNotifier *e, uint32_t flags)
+{
+    struct kvm_irqfd irqfd = { .fd = e->fd, .gsi = n, .flags = flags };
+
+    return kvm_ioctl(s->vmfd, KVM_IRQFD, &irqfd);
+}
+
+static int kvm_irq_attach(void *opaque, int n, EventNotifier *e)
+{
+    return kvm_set_irqfd(opaque, n, e, 0);
+}
+
+static void kvm_irq_detach(void *opaque, int n, EventNotifier *e)
+{
+    kvm_set_irqfd(opaque, n, e, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
+static const IRQOps kvm_irq_ops = {
+    .attach = kvm_irq_attach,
+    .detach = kvm_irq_detach,
+};
+
+static void kvm_reset_chip(KVMState *s, struct kvm_irqchip *chip)
+{
+    int ret = kvm_ioctl(s->vmfd, KVM_SET_IRQCHIP, chip);
+
+    if (ret < 0) {
+        error_report("cannot reset interrupt controller %u: %s", chip->chip_id,
+                     strerror(-ret));
+    }
+}
+
+static void kvm_reset_pic(KVMState *s)
+{
+    /* The lines that ELCR may make level-triggered: not 0, 1, 2, 8 and 13. */
+    struct kvm_irqchip master = {
+        .chip_id = KVM_IRQCHIP_PIC_MASTER, .chip.pic.elcr_mask = 0xf8,
+    };
+    struct kvm_irqchip slave = {
+        .chip_id = KVM_IRQCHIP_PIC_SLAVE, .chip.pic.elcr_mask = 0xde,
+    };
+
+    kvm_reset_chip(s, &master);
+    kvm_reset_chip(s, &slave);
+}
+
+static void kvm_reset_ioapic(KVMState *s)
+{
+    struct kvm_irqchip ioapic = {
+        .chip_id = KVM_IRQCHIP_IOAPIC,
+        .chip.ioapic.base_address = 0xfec00000,
+    };
+
+    for (unsigned i = 0; i < KVM_IOAPIC_NUM_PINS; i++) {
+        ioapic.chip.ioapic.redirtbl[i].fields.mask = 1;
+    }
+    kvm_reset_chip(s, &ioapic);
+}
+
+static void kvm_reset_pit(KVMState *s)
+{
+    struct kvm_pit_state2 pit = { 0 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pit.channels); i++) {
+        /* No mode chosen: a count of zero means 65536 and nothing ticks. */
+        pit.channels[i].mode = 0xff;
+        pit.channels[i].gate = i != 2;
+        pit.channels[i].count = 0x10000;
+    }
+    kvm_ioctl(s->vmfd, KVM_SET_PIT2, &pit);
+}
+
+static void kvm_irqchip_reset(void *opaque)
+{
+    KVMState *s = opaque;
+
+    /* What KVM just made is in its power-on state. */
+    if (!atomic_load(&s->ran)) {
+        return;
+    }
+    kvm_reset_pic(s);
+    kvm_reset_ioapic(s);
+    if (s->pit) {
+        kvm_reset_pit(s);
+    }
+}
+
+bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
+{
+    KVMState *s = (KVMState *)as;
+    MachineState *ms = as->machine;
+    /* Port 0x61 too, which guests read to calibrate their clocks. */
+    struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+    int ret;
+
+    if (!chip->pic) {
+        error_setg(errp, "pic=off needs user-space interrupt controllers: KVM makes "
+                   "the PIC with the others");
+        return false;
+    }
+    ret = kvm_ioctl(s->vmfd, KVM_CREATE_IRQCHIP, NULL);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM cannot create the interrupt controllers");
+        return false;
+    }
+    if (chip->pit) {
+        ret = kvm_ioctl(s->vmfd, KVM_CREATE_PIT2, &config);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "KVM cannot create the interval timer");
+            return false;
+        }
+        s->pit = true;
+    }
+    for (unsigned i = 0; i < chip->nr_gsis; i++) {
+        chip->gsi[i] = (qemu_irq) {
+            .handler = kvm_set_irq, .opaque = s, .n = i, .ops = &kvm_irq_ops,
+        };
+    }
+    qemu_register_reset(ms, kvm_irqchip_reset, s);
+    /* Here the board's address spaces are there and not sealed yet. */
+    address_space_add_listener(&ms->memory, &s->memory_listener);
+    address_space_add_listener(&ms->io, &s->io_listener);
+    return true;
+}

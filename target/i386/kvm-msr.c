@@ -1,0 +1,172 @@
+/*
+ * Model-specific registers between the architectural state and KVM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "accel/kvm/kvm-int.h"
+
+#include <asm/kvm_para.h>
+#include <errno.h>
+#include <string.h>
+
+#include "qemu/error.h"
+
+/*
+ * Rows that move the guest's clocks: written at a reset only, or a pause would
+ * make the clocks of the CPUs drift apart.
+ */
+#define MSR_CLOCK   1
+
+typedef struct MSRRow {
+    uint32_t index;
+    uint16_t offset;        /* of a uint64_t in CPUX86State */
+    uint16_t flags;
+} MSRRow;
+
+#define ROW(i, field) { .index = (i), .offset = offsetof(CPUX86State, field) }
+#define CLOCK_ROW(i, field) \
+    { .index = (i), .offset = offsetof(CPUX86State, field), .flags = MSR_CLOCK }
+#define VAR_ROWS(n) ROW(0x200 + 2 * (n), mtrr_var[n].base), \
+    ROW(0x201 + 2 * (n), mtrr_var[n].mask)
+
+/* Numbers from SDM 4, chapter 2, and Linux, Documentation/virt/kvm/x86/msr.rst. */
+static const MSRRow msr_rows[] = {
+    ROW(0xc0000081, star),
+    ROW(0xc0000082, lstar),
+    ROW(0xc0000083, cstar),
+    ROW(0xc0000084, fmask),
+    ROW(0xc0000102, kernel_gs_base),
+    ROW(0x174, sysenter_cs),
+    ROW(0x175, sysenter_esp),
+    ROW(0x176, sysenter_eip),
+    ROW(0x277, pat),
+    CLOCK_ROW(0x10, tsc),
+    CLOCK_ROW(0x3b, tsc_adjust),
+    ROW(0xc0000103, tsc_aux),
+    ROW(0x1a0, misc_enable),
+    ROW(0x48, spec_ctrl),
+    ROW(0x2ff, mtrr_deftype),
+    ROW(0x250, mtrr_fixed[0]),
+    ROW(0x258, mtrr_fixed[1]),
+    ROW(0x259, mtrr_fixed[2]),
+    ROW(0x268, mtrr_fixed[3]),
+    ROW(0x269, mtrr_fixed[4]),
+    ROW(0x26a, mtrr_fixed[5]),
+    ROW(0x26b, mtrr_fixed[6]),
+    ROW(0x26c, mtrr_fixed[7]),
+    ROW(0x26d, mtrr_fixed[8]),
+    ROW(0x26e, mtrr_fixed[9]),
+    ROW(0x26f, mtrr_fixed[10]),
+    VAR_ROWS(0), VAR_ROWS(1), VAR_ROWS(2), VAR_ROWS(3),
+    VAR_ROWS(4), VAR_ROWS(5), VAR_ROWS(6), VAR_ROWS(7),
+    CLOCK_ROW(MSR_KVM_WALL_CLOCK_NEW, wall_clock_msr),
+    CLOCK_ROW(MSR_KVM_SYSTEM_TIME_NEW, system_time_msr),
+    ROW(MSR_KVM_ASYNC_PF_EN, async_pf_en_msr),
+    ROW(MSR_KVM_ASYNC_PF_INT, async_pf_int_msr),
+    ROW(MSR_KVM_STEAL_TIME, steal_time_msr),
+    ROW(MSR_KVM_PV_EOI_EN, pv_eoi_en_msr),
+    ROW(MSR_KVM_POLL_CONTROL, poll_control_msr),
+    CLOCK_ROW(0x6e0, tsc_deadline),
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(msr_rows) <= 64);
+
+#define MSR_MTRR_FIRST  0x200
+#define MSR_MTRR_LAST   0x2ff
+
+typedef struct MSRBatch {
+    struct kvm_msrs head;
+    struct kvm_msr_entry e[G_N_ELEMENTS(msr_rows)];
+} MSRBatch;
+
+static uint64_t *msr_field(const CPUX86State *env, unsigned row)
+{
+    return (uint64_t *)((char *)env + msr_rows[row].offset);
+}
+
+/*
+ * Which rows the host's KVM has. Asked for when the first reset or the first look
+ * at the registers needs it: most machines never do.
+ */
+static uint64_t known_rows(KVMState *s)
+{
+    g_autofree struct kvm_msr_list *list = NULL;
+    struct kvm_msr_list count = { 0 };
+
+    if (!g_once_init_enter(&s->msrs_probed)) {
+        return s->msrs_known;
+    }
+    kvm_ioctl(s->fd, KVM_GET_MSR_INDEX_LIST, &count);
+    list = g_malloc0(sizeof(*list) + count.nmsrs * sizeof(list->indices[0]));
+    list->nmsrs = count.nmsrs;
+    if (kvm_ioctl(s->fd, KVM_GET_MSR_INDEX_LIST, list) < 0) {
+        list->nmsrs = 0;
+    }
+    for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
+        uint32_t index = msr_rows[row].index;
+
+        /* The list leaves out what every KVM has. */
+        if (index >= MSR_MTRR_FIRST && index <= MSR_MTRR_LAST) {
+            s->msrs_known |= 1ULL << row;
+        }
+        for (unsigned i = 0; i < list->nmsrs; i++) {
+            if (list->indices[i] == index) {
+                s->msrs_known |= 1ULL << row;
+            }
+        }
+    }
+    g_once_init_leave(&s->msrs_probed, 1);
+    return s->msrs_known;
+}
+
+int kvm_get_msrs(CPUState *cpu)
+{
+    CPUX86State *env = &x86_cpu(cpu)->env;
+    uint64_t known = known_rows(kvm_state(cpu));
+    unsigned rows[G_N_ELEMENTS(msr_rows)];
+    MSRBatch batch = { 0 };
+    int ret;
+
+    for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
+        if (known >> row & 1) {
+            rows[batch.head.nmsrs] = row;
+            batch.e[batch.head.nmsrs++].index = msr_rows[row].index;
+        }
+    }
+    /* KVM reads up to the first one it refuses. */
+    ret = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MSRS, &batch);
+    for (int i = 0; i < ret; i++) {
+        *msr_field(env, rows[i]) = batch.e[i].data;
+    }
+    return MIN(ret, 0);
+}
+
+int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed)
+{
+    const CPUX86State *env = &x86_cpu(cpu)->env;
+    uint64_t known = changed ? ~0ULL : known_rows(kvm_state(cpu));
+    MSRBatch batch = { 0 };
+    unsigned n = 0;
+    int ret;
+
+    for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
+        uint64_t value = *msr_field(env, row);
+
+        if (!(known >> row & 1) || (!all && msr_rows[row].flags & MSR_CLOCK) ||
+            (changed && value == *msr_field(changed, row))) {
+            continue;
+        }
+        batch.e[n].index = msr_rows[row].index;
+        batch.e[n++].data = value;
+    }
+    batch.head.nmsrs = n;
+    if (!n) {
+        return 0;
+    }
+    ret = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_MSRS, &batch);
+    if (ret >= 0 && (unsigned)ret < n) {
+        error_report("KVM refuses MSR 0x%x = 0x%" PRIx64, batch.e[ret].index,
+                     (uint64_t)batch.e[ret].data);
+        return -EINVAL;
+    }
+    return MIN(ret, 0);
+}
