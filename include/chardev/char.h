@@ -10,6 +10,8 @@
 #ifndef CHARDEV_CHAR_H
 #define CHARDEV_CHAR_H
 
+#include <sys/types.h>
+
 #include "qemu/object.h"
 
 typedef struct Chardev Chardev;
@@ -40,14 +42,21 @@ struct ChardevClass {
      * can be taken now.
      */
     int (*chr_write)(Chardev *s, const uint8_t *buf, int len);
-    /* A source that becomes ready when chr_write can take more; NULL: always. */
-    GSource *(*chr_add_watch)(Chardev *s, GIOCondition cond);
+    /*
+     * The descriptor that polls writable when chr_write can take more, or -1:
+     * it can now. NULL: it always can.
+     */
+    int (*chr_watch_fd)(Chardev *s);
     /* The frontend can read again, or was attached, or went: poll as needed. */
     void (*chr_update_read_handler)(Chardev *s);    /* may be NULL */
     void (*chr_accept_input)(Chardev *s);           /* may be NULL */
     void (*chr_set_echo)(Chardev *s, bool echo);    /* may be NULL */
     /* A file descriptor handed over by the peer (SCM_RIGHTS), or -1. */
     int (*chr_get_msgfd)(Chardev *s);               /* may be NULL */
+    /* For backends with several frontends; NULL: one, which the core keeps. */
+    bool (*chr_attach)(Chardev *s, CharBackend *b, Error **errp);
+    void (*chr_detach)(Chardev *s, CharBackend *b);
+    void (*chr_focus)(Chardev *s, CharBackend *b);
 };
 
 struct Chardev {
@@ -61,6 +70,8 @@ struct Chardev {
     char *filename;         /* "pty:/dev/pts/3": what query-chardev shows; owned */
     int logfd;              /* -1: none */
     bool be_open;           /* a peer is there */
+    bool write_failed;      /* the user was told */
+    GSList *watches;        /* of frontends' watches that are pending */
 };
 
 /* Embedded in the frontend; zeroed means not attached. */
@@ -76,6 +87,17 @@ struct CharBackend {
 
 /* The rows common to all backends; parent of every chardev class. */
 extern const ObjectClass chardev_base_class;
+
+/* What floor 6 tells the chardevs once, before any is made. */
+typedef struct ChardevSetup {
+    void (*quit)(void *opaque);     /* C-a x in a mux: end the emulator */
+    void (*commit)(void *opaque);   /* C-a s: save -snapshot data; may be NULL */
+    void *opaque;
+    int escape;                     /* -echr; 0: the default, C-a */
+    bool no_stdio;                  /* -daemonize: nobody is at the terminal */
+} ChardevSetup;
+/* setup is copied. */
+void qemu_chr_setup(const ChardevSetup *setup);
 
 /*
  * -chardev: opts has "backend", "id" and the properties. The chardev is added
@@ -126,7 +148,10 @@ void qemu_chr_fe_accept_input(CharBackend *b);
 /* The device's end opened or closed (virtserialport). */
 void qemu_chr_fe_set_open(CharBackend *b, bool open);
 void qemu_chr_fe_set_echo(CharBackend *b, bool echo);
+/* The oldest descriptor that came with the input (caller closes it), or -1. */
 int qemu_chr_fe_get_msgfd(CharBackend *b);
+/* Give b the input of a mux; without one it has it anyway. */
+void qemu_chr_fe_take_focus(CharBackend *b);
 bool qemu_chr_fe_backend_connected(const CharBackend *b);
 
 /* Backends --------------------------------------------------------------- */
@@ -135,6 +160,12 @@ bool qemu_chr_fe_backend_connected(const CharBackend *b);
 int qemu_chr_be_can_write(Chardev *s);
 void qemu_chr_be_write(Chardev *s, const uint8_t *buf, int len);
 void qemu_chr_be_event(Chardev *s, QEMUChrEvent event);
+
+/*
+ * Take up to len of the oldest bytes that a ringbuf chardev holds; how many, or
+ * -EINVAL when s is none.
+ */
+ssize_t qemu_chr_ringbuf_read(Chardev *s, uint8_t *buf, size_t len);
 
 /* A device property that names a chardev; the field is a CharBackend. */
 extern const PropertyInfo prop_chr;

@@ -1,0 +1,370 @@
+/*
+ * Addresses of the socket chardev: listening, connecting, describing.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "char-socket.h"
+#include "qemu/cutils.h"
+
+bool socket_check_address(SocketChardev *c, Error **errp)
+{
+    if (!!c->path + !!c->fdname + !!c->host > 1) {
+        error_setg(errp, "None or one of 'path', 'fd' or 'host' option required.");
+        return false;
+    }
+    if (!c->path && !c->host && !c->fdname) {
+        error_setg(errp, "chardev: socket: no 'path', 'fd' or 'host' given");
+        return false;
+    }
+    if (c->host && !c->port) {
+        error_setg(errp, "chardev: socket: no port given");
+        return false;
+    }
+    return true;
+}
+
+/* unix --------------------------------------------------------------------- */
+
+/* Fill in un; its length in use, or 0 with errp set. */
+static socklen_t unix_address(const SocketChardev *c, struct sockaddr_un *un,
+                              Error **errp)
+{
+    size_t len = strlen(c->path);
+    size_t room = sizeof(un->sun_path) - (c->abstract ? 1 : 0);
+
+    memset(un, 0, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    if (len > room || (len == room && !c->abstract)) {
+        error_setg(errp, "UNIX socket path '%s' is too long", c->path);
+        error_append_hint(errp, "Path must be less than %zu bytes\n", room);
+        return 0;
+    }
+    memcpy(un->sun_path + c->abstract, c->path, len);
+    /* An abstract name is all of the bytes given, unless padding is wanted. */
+    return c->abstract && c->tight ?
+           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len) : sizeof(*un);
+}
+
+static int unix_listen(SocketChardev *c, Error **errp)
+{
+    struct sockaddr_un un;
+    socklen_t len = unix_address(c, &un, errp);
+    struct stat st;
+    int fd;
+
+    if (!len) {
+        return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "Failed to create Unix socket");
+        return -1;
+    }
+    /* A socket that an earlier run left behind may go; nothing else may. */
+    if (!c->abstract && !lstat(c->path, &st) && S_ISSOCK(st.st_mode)) {
+        unlink(c->path);
+    }
+    if (bind(fd, (struct sockaddr *)&un, len) < 0) {
+        error_setg_errno(errp, errno, "Failed to bind socket to %s", c->path);
+    } else if (listen(fd, 1) < 0) {
+        error_setg_errno(errp, errno, "Failed to listen on socket");
+        socket_unlink(c);
+    } else {
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+void socket_unlink(const SocketChardev *c)
+{
+    if (c->path && c->server && !c->abstract) {
+        unlink(c->path);
+    }
+}
+
+/* inet --------------------------------------------------------------------- */
+
+static int inet_family(const SocketChardev *c)
+{
+    bool four = c->ipv4 == ON_OFF_AUTO_ON, six = c->ipv6 == ON_OFF_AUTO_ON;
+
+    if (c->ipv6 == ON_OFF_AUTO_OFF || (four && !six)) {
+        return AF_INET;
+    }
+    return c->ipv4 == ON_OFF_AUTO_OFF || (six && !four) ? AF_INET6 : AF_UNSPEC;
+}
+
+static struct addrinfo *inet_resolve(const SocketChardev *c, int flags, Error **errp)
+{
+    struct addrinfo hints = {
+        .ai_family = inet_family(c), .ai_socktype = SOCK_STREAM,
+        .ai_flags = flags,
+    };
+    struct addrinfo *res = NULL;
+    int rc = getaddrinfo(*c->host ? c->host : NULL, c->port, &hints, &res);
+
+    if (rc) {
+        error_setg(errp, "address resolution failed for %s:%s: %s", c->host, c->port,
+                   gai_strerror(rc));
+        return NULL;
+    }
+    return res;
+}
+
+/* Bind to ai's address, at its port or one up to *to; -1 with errno. */
+static int inet_bind(const struct addrinfo *ai, uint16_t to)
+{
+    struct sockaddr_storage ss;
+    /* The port is at the same place in both families. */
+    struct sockaddr_in *in = (struct sockaddr_in *)&ss;
+    int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int port, err;
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    memcpy(&ss, ai->ai_addr, ai->ai_addrlen);
+    port = ntohs(in->sin_port);
+    do {
+        in->sin_port = htons(port);
+        if (!bind(fd, (struct sockaddr *)&ss, ai->ai_addrlen) && !listen(fd, 1)) {
+            return fd;
+        }
+    } while (errno == EADDRINUSE && port && ++port <= to);
+    err = errno;
+    close(fd);
+    errno = err;
+    return -1;
+}
+
+static int inet_listen(SocketChardev *c, Error **errp)
+{
+    struct addrinfo *res = inet_resolve(c, AI_PASSIVE, errp);
+    uint64_t to = 0;
+    int fd = -1;
+
+    if (!res) {
+        return -1;
+    }
+    if (c->to && (qemu_strtou64(c->to, &to) < 0 || to > 65535)) {
+        error_setg(errp, "Parameter 'to' expects a port number");
+    } else {
+        for (struct addrinfo *ai = res; ai && fd < 0; ai = ai->ai_next) {
+            fd = inet_bind(ai, to);
+        }
+        if (fd < 0) {
+            error_setg_errno(errp, errno, "Failed to find an available port");
+        }
+    }
+    freeaddrinfo(res);
+    return fd;
+}
+
+static int inet_connect(SocketChardev *c, bool nonblock, Error **errp)
+{
+    struct addrinfo *res = inet_resolve(c, 0, errp);
+    int fd = -1, err = EADDRNOTAVAIL;
+
+    if (!res) {
+        return -1;
+    }
+    for (struct addrinfo *ai = res; ai && fd < 0; ai = ai->ai_next) {
+        fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC |
+                    (nonblock ? SOCK_NONBLOCK : 0), 0);
+        if (fd < 0) {
+            err = errno;
+        } else if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 &&
+                   !(nonblock && errno == EINPROGRESS)) {
+            err = errno;
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(res);
+    if (fd < 0) {
+        error_setg_errno(errp, err, "Failed to connect to '%s:%s'", c->host, c->port);
+    }
+    return fd;
+}
+
+/* Both, and inherited descriptors ------------------------------------------ */
+
+static int inherited_fd(const SocketChardev *c, Error **errp)
+{
+    uint64_t value;
+    struct stat st;
+
+    if (qemu_strtou64(c->fdname, &value) < 0 || value > INT_MAX) {
+        error_setg(errp, "Unable to parse FD number %s", c->fdname);
+        return -1;
+    }
+    if (fstat(value, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+        error_setg(errp, "File descriptor '%s' is not a socket", c->fdname);
+        return -1;
+    }
+    return value;
+}
+
+int socket_listen(SocketChardev *c, Error **errp)
+{
+    int fd;
+
+    if (c->path) {
+        return unix_listen(c, errp);
+    }
+    if (c->host) {
+        return inet_listen(c, errp);
+    }
+    fd = inherited_fd(c, errp);
+    if (fd >= 0 && listen(fd, 1) < 0) {
+        error_setg_errno(errp, errno, "Failed to listen on fd socket");
+        return -1;
+    }
+    c->inherited = true;
+    return fd;
+}
+
+static int unix_connect(SocketChardev *c, bool nonblock, Error **errp)
+{
+    struct sockaddr_un un;
+    socklen_t len = unix_address(c, &un, errp);
+    int fd;
+
+    if (!len) {
+        return -1;
+    }
+    /* A full backlog then is a failure like others, to be tried again. */
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+                (nonblock ? SOCK_NONBLOCK : 0), 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&un, len) < 0) {
+        error_setg_errno(errp, errno, "Failed to connect to '%s'", c->path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
+}
+
+int socket_connect(SocketChardev *c, bool nonblock, Error **errp)
+{
+    int fd, listening = 0;
+    socklen_t len = sizeof(listening);
+
+    if (c->path) {
+        return unix_connect(c, nonblock, errp);
+    }
+    if (c->host) {
+        return inet_connect(c, nonblock, errp);
+    }
+    fd = inherited_fd(c, errp);
+    if (fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) &&
+        listening) {
+        error_setg(errp, "File descriptor '%s' is a listening socket: it needs server=on",
+                   c->fdname);
+        return -1;
+    }
+    return fd;
+}
+
+bool socket_connect_result(SocketChardev *c, int fd, Error **errp)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) {
+        err = errno;
+    }
+    if (err) {
+        error_setg_errno(errp, err, "Failed to connect to '%s:%s'", c->host, c->port);
+    }
+    return !err;
+}
+
+/* Names -------------------------------------------------------------------- */
+
+/* "host:port" of one end of fd, as numbers; "" when it has none. */
+static char *inet_name(int fd, bool peer)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if ((peer ? getpeername(fd, (struct sockaddr *)&ss, &len)
+              : getsockname(fd, (struct sockaddr *)&ss, &len)) < 0 ||
+        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port,
+                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV)) {
+        return g_strdup("");
+    }
+    return strchr(host, ':') ? g_strdup_printf("[%s]:%s", host, port)
+                             : g_strdup_printf("%s:%s", host, port);
+}
+
+static bool is_unix(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof(domain);
+
+    return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_UNIX;
+}
+
+/* The path of fd's own end, "" when it has none or an abstract one. */
+static char *unix_name(int fd)
+{
+    struct sockaddr_un un = { 0 };
+    socklen_t len = sizeof(un);
+
+    if (getsockname(fd, (struct sockaddr *)&un, &len) < 0) {
+        return g_strdup("");
+    }
+    return g_strndup(un.sun_path, sizeof(un.sun_path));
+}
+
+static char *describe_connected(const SocketChardev *c)
+{
+    const char *server = c->server ? ",server=on" : "";
+    g_autofree char *local = NULL, *peer = NULL;
+
+    if (is_unix(c->fd)) {
+        local = unix_name(c->fd);
+        return g_strdup_printf("unix:%s%s", local, server);
+    }
+    local = inet_name(c->fd, false);
+    peer = inet_name(c->fd, true);
+    return g_strdup_printf("%s:%s%s <-> %s", c->telnet ? "telnet" : "tcp", local,
+                           server, peer);
+}
+
+char *socket_describe(const SocketChardev *c)
+{
+    const char *server = c->server ? ",server=on" : "";
+    g_autofree char *local = NULL;
+
+    if (c->parent.be_open) {
+        return describe_connected(c);
+    }
+    if (c->path) {
+        return g_strdup_printf("disconnected:unix:%s%s%s%s", c->path,
+                               c->abstract ? ",abstract=on" : "",
+                               c->abstract && c->tight ? ",tight=on" : "", server);
+    }
+    if (c->fdname) {
+        return g_strdup_printf("disconnected:fd:%s%s", c->fdname, server);
+    }
+    local = c->listen_fd >= 0 ? inet_name(c->listen_fd, false)
+                              : g_strdup_printf("%s:%s", c->host, c->port);
+    return g_strdup_printf("disconnected:%s:%s%s", c->telnet ? "telnet" : "tcp", local,
+                           server);
+}

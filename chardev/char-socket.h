@@ -1,0 +1,65 @@
+/*
+ * The socket chardev's two halves: addresses, and the stream on top of them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef CHARDEV_CHAR_SOCKET_H
+#define CHARDEV_CHAR_SOCKET_H
+
+#include "char-internal.h"
+
+/* Descriptors that may come with one message. */
+#define SOCKET_MAX_FDS 16
+
+typedef struct SocketChardev {
+    Chardev parent;
+    /* Options. */
+    char *path;
+    char *fdname;
+    char *host;
+    char *port;
+    char *to;
+    OnOffAuto ipv4;
+    OnOffAuto ipv6;
+    bool abstract;
+    bool tight;
+    bool server;
+    OnOffAuto wait;
+    bool delay;
+    bool nodelay;
+    bool telnet;
+    uint32_t reconnect;     /* seconds; 0: never */
+
+    int listen_fd;
+    int fd;                 /* of the peer, or of a pending connect; -1 */
+    bool connecting;
+    bool inherited;         /* the listening socket is somebody else's */
+    bool hung_up;           /* the peer is gone, its last words are still here */
+    guint accept_tag;
+    guint connect_tag;      /* a pending connect, or the next attempt's timer */
+    guint io_tag;           /* input, or only the hang-up */
+    bool io_is_read;
+    guint close_tag;        /* idle: the peer failed while we wrote */
+    bool told;              /* of a failed connect */
+    int fds[SOCKET_MAX_FDS];
+    int nr_fds;
+    unsigned telnet_state;  /* of the input parser */
+    bool telnet_escape;     /* half of a doubled 0xff is still to be sent */
+} SocketChardev;
+
+/* Exactly one address must be given, and in a form that can be. */
+bool socket_check_address(SocketChardev *c, Error **errp);
+/* A listening socket; or -1 with errp set. */
+int socket_listen(SocketChardev *c, Error **errp);
+/*
+ * A connected socket; with nonblock it may still be connecting (poll for
+ * output, then socket_connect_result()). -1 with errp set on failure.
+ */
+int socket_connect(SocketChardev *c, bool nonblock, Error **errp);
+bool socket_connect_result(SocketChardev *c, int fd, Error **errp);
+/* What "info chardev" shows; caller frees. */
+char *socket_describe(const SocketChardev *c);
+/* Remove the path of a listening unix socket that we made. */
+void socket_unlink(const SocketChardev *c);
+
+#endif
