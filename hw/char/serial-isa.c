@@ -1,0 +1,130 @@
+/*
+ * isa-serial: a 16550A at a PC's COM port.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "hw/char/serial.h"
+#include "hw/isa/isa.h"
+
+#define MAX_ISA_SERIAL_PORTS 4
+/* Property values that mean "by the index". */
+#define UNSET UINT32_MAX
+
+typedef struct ISASerialState {
+    DeviceState dev;
+    uint32_t index;
+    uint32_t iobase;
+    uint32_t irq;
+    bool wakeup;
+    SerialState uart;
+} ISASerialState;
+
+static const struct {
+    uint16_t iobase;
+    uint8_t irq;
+} com_ports[MAX_ISA_SERIAL_PORTS] = {
+    { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 },
+};
+
+static const DeviceClass isa_serial_class;
+
+static bool index_taken(const ISASerialState *isa, uint32_t index)
+{
+    const GPtrArray *children = isa->dev.parent_bus->children;
+
+    for (guint i = 0; children && i < children->len; i++) {
+        const DeviceState *dev = g_ptr_array_index(children, i);
+
+        if (dev != &isa->dev && dev->obj.oc == &isa_serial_class.oc &&
+            ((const ISASerialState *)dev)->index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fill in what the user left to us. */
+static bool choose_port(ISASerialState *isa, Error **errp)
+{
+    if (isa->index == UNSET) {
+        isa->index = 0;
+        while (index_taken(isa, isa->index)) {
+            isa->index++;
+        }
+    }
+    if (isa->index >= MAX_ISA_SERIAL_PORTS) {
+        error_setg(errp, "Max. supported number of ISA serial ports is %d.",
+                   MAX_ISA_SERIAL_PORTS);
+        return false;
+    }
+    if (isa->iobase == UNSET) {
+        isa->iobase = com_ports[isa->index].iobase;
+    }
+    if (isa->irq == UNSET) {
+        isa->irq = com_ports[isa->index].irq;
+    }
+    return true;
+}
+
+static bool isa_serial_realize(DeviceState *dev, Error **errp)
+{
+    ISASerialState *isa = (ISASerialState *)dev;
+    Error *err = NULL;
+    qemu_irq irq;
+
+    if (!choose_port(isa, errp)) {
+        return false;
+    }
+    irq = isa_get_irq(dev, isa->irq, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    serial_realize(&isa->uart, irq, "serial");
+    if (!isa_register_ioport(dev, &isa->uart.io, isa->iobase, errp)) {
+        serial_unrealize(&isa->uart);
+        return false;
+    }
+    return true;
+}
+
+static void isa_serial_unrealize(DeviceState *dev)
+{
+    serial_unrealize(&((ISASerialState *)dev)->uart);
+}
+
+static void isa_serial_reset(DeviceState *dev)
+{
+    serial_reset(&((ISASerialState *)dev)->uart);
+}
+
+static const Property isa_serial_props[] = {
+    DEFINE_PROP_UINT32("index", ISASerialState, index, "4294967295",
+                       "COM port less one: decides iobase and irq"),
+    DEFINE_PROP_UINT32("iobase", ISASerialState, iobase, "4294967295",
+                       "first of 8 I/O ports"),
+    DEFINE_PROP_UINT32("irq", ISASerialState, irq, "4294967295", "ISA interrupt"),
+    DEFINE_PROP_UINT32("baudbase", ISASerialState, uart.baudbase, "115200",
+                       "baud at divisor 1"),
+    DEFINE_PROP_BOOL("wakeup", ISASerialState, wakeup, "off",
+                     "accepted; there is no sleep to wake up from"),
+    DEFINE_PROP_CHR("chardev", ISASerialState, uart.chr),
+    DEFINE_PROP_END
+};
+
+static const DeviceClass isa_serial_class = {
+    .oc = {
+        .name = "isa-serial",
+        .desc = "16550A serial port",
+        .instance_size = sizeof(ISASerialState),
+        .props = isa_serial_props,
+    },
+    .bus_type = TYPE_ISA_BUS,
+    .user_creatable = true,
+    .realize = isa_serial_realize,
+    .unrealize = isa_serial_unrealize,
+    .reset = isa_serial_reset,
+};
+DEFINE_CLASS(isa_serial, &isa_serial_class.oc);
