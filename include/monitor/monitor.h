@@ -15,7 +15,6 @@
 #include "qemu/option.h"
 
 typedef struct Monitor Monitor;
-typedef struct MonitorHub MonitorHub;
 
 typedef enum MonitorMode {
     MONITOR_READLINE,       /* HMP: a prompt for people */

@@ -1,0 +1,157 @@
+/*
+ * HMP's "info": QMP's answers in a person's form.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hmp.h"
+#include "hw/loader.h"
+#include "sysemu/cpus.h"
+#include "target/i386/cpu.h"
+#include "version.h"
+
+void hmp_info_version(Monitor *mon, json_t *args)
+{
+    monitor_puts(mon, QEMU_INTERFACE_VERSION " (microvm " MICROVM_VERSION ")\n");
+}
+
+void hmp_info_status(Monitor *mon, json_t *args)
+{
+    json_t *st = hmp_qmp(mon, "query-status", NULL);
+    const char *name = hmp_str(st, "status");
+    bool running = hmp_bool(st, "running");
+
+    monitor_printf(mon, "VM status: %s", running ? "running" : "paused");
+    if (!running && g_strcmp0(name, "paused")) {
+        monitor_printf(mon, " (%s)", name);
+    }
+    monitor_puts(mon, "\n");
+    json_decref(st);
+}
+
+void hmp_info_name(Monitor *mon, json_t *args)
+{
+    if (mon->ms->name) {
+        monitor_printf(mon, "%s\n", mon->ms->name);
+    }
+}
+
+void hmp_info_uuid(Monitor *mon, json_t *args)
+{
+    json_t *ret = hmp_qmp(mon, "query-uuid", NULL);
+
+    monitor_printf(mon, "%s\n", hmp_str(ret, "UUID"));
+    json_decref(ret);
+}
+
+void hmp_info_kvm(Monitor *mon, json_t *args)
+{
+    json_t *ret = hmp_qmp(mon, "query-kvm", NULL);
+
+    monitor_printf(mon, "kvm support: %s\n",
+                   !hmp_bool(ret, "present") ? "not compiled" :
+                   hmp_bool(ret, "enabled") ? "enabled" : "disabled");
+    json_decref(ret);
+}
+
+void hmp_info_cpus(Monitor *mon, json_t *args)
+{
+    MachineState *ms = mon->ms;
+
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        monitor_printf(mon, "%c CPU #%u: thread_id=%d\n",
+                       i == mon->cpu_index ? '*' : ' ', i, (int)ms->cpus[i]->thread_id);
+    }
+}
+
+static void print_registers(Monitor *mon, CPUState *cs)
+{
+    g_autofree char *text = NULL;
+
+    cpu_synchronize_state(cs);
+    text = x86_cpu_dump_state(x86_cpu(cs));
+    monitor_printf(mon, "\nCPU#%u\n%s", cs->cpu_index, text);
+}
+
+void hmp_info_registers(Monitor *mon, json_t *args)
+{
+    MachineState *ms = mon->ms;
+    int64_t index = hmp_int(args, "vcpu", mon->cpu_index);
+    unsigned n = ms->cpus ? ms->smp.cpus : 0;
+
+    if (hmp_bool(args, "all")) {
+        for (unsigned i = 0; i < n; i++) {
+            print_registers(mon, ms->cpus[i]);
+        }
+    } else if (index < 0 || index >= n) {
+        monitor_puts(mon, n ? "CPU not available\n" : "No CPU available\n");
+    } else {
+        print_registers(mon, ms->cpus[index]);
+    }
+}
+
+void hmp_info_chardev(Monitor *mon, json_t *args)
+{
+    json_t *list = hmp_qmp(mon, "query-chardev", NULL), *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        monitor_printf(mon, "%s: filename=%s\n", hmp_str(item, "label"),
+                       hmp_str(item, "filename"));
+    }
+    json_decref(list);
+}
+
+static void print_rom(const Rom *rom, void *opaque)
+{
+    monitor_printf(opaque, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=ram name=\"%s\"\n",
+                   rom->addr, rom->mem_size, rom->name);
+}
+
+void hmp_info_roms(Monitor *mon, json_t *args)
+{
+    rom_foreach(mon->ms, print_rom, mon);
+}
+
+void hmp_info_history(Monitor *mon, json_t *args)
+{
+    const char *line;
+
+    for (unsigned i = 0; mon->line && (line = hmp_line_history(mon->line, i)); i++) {
+        monitor_printf(mon, "%u: '%s'\n", i, line);
+    }
+}
+
+void hmp_info_iothreads(Monitor *mon, json_t *args)
+{
+    json_t *list = hmp_qmp(mon, "query-iothreads", NULL), *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        monitor_printf(mon, "%s:\n  thread_id=%" PRId64 "\n",
+                       hmp_str(item, "id"), hmp_int(item, "thread-id", 0));
+    }
+    json_decref(list);
+}
+
+static const char *yes(json_t *item, const char *name)
+{
+    return hmp_bool(item, name) ? "true" : "false";
+}
+
+void hmp_info_memdev(Monitor *mon, json_t *args)
+{
+    json_t *list = hmp_qmp(mon, "query-memdev", NULL), *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        monitor_printf(mon, "memory backend: %s\n  size:  %" PRId64
+                       "\n  merge: %s\n  dump: %s\n  prealloc: %s\n  share: %s\n"
+                       "  reserve: %s\n  policy: %s\n  host nodes: \n",
+                       hmp_str(item, "id"), hmp_int(item, "size", 0),
+                       yes(item, "merge"), yes(item, "dump"), yes(item, "prealloc"),
+                       yes(item, "share"), yes(item, "reserve"),
+                       hmp_str(item, "policy"));
+    }
+    monitor_puts(mon, "\n");
+    json_decref(list);
+}

@@ -1,0 +1,114 @@
+/*
+ * What the files of monitor/ share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MONITOR_INTERNAL_H
+#define MONITOR_INTERNAL_H
+
+#include <jansson.h>
+
+#include "monitor/monitor.h"
+
+typedef struct HmpLine HmpLine;
+typedef struct QmpSession QmpSession;
+
+/* All monitors of a machine. */
+struct MonitorHub {
+    MachineState *ms;
+    GPtrArray *monitors;        /* of Monitor; owned */
+    unsigned next_compat;       /* N of the next compat_monitorN */
+    struct DumpJob *dump;       /* the last dump-guest-memory, or NULL */
+};
+
+/* A reader that takes nothing is cut off from events at this backlog, bytes. */
+#define MONITOR_OUT_MAX         (1u << 20)
+/* No further command is read while this much waits to be written, bytes. */
+#define MONITOR_OUT_PAUSE       (64u << 10)
+
+struct Monitor {
+    MonitorHub *hub;
+    MachineState *ms;
+    CharBackend chr;
+    bool internal;              /* human-monitor-command: only collects output */
+    MonitorMode mode;
+    bool pretty;
+    char *id;                   /* -mon id=; may be NULL */
+
+    GString *out;               /* not yet written */
+    guint out_watch;            /* waits for the peer to take more; 0: none */
+    bool mux_out;               /* another frontend of the mux has the focus */
+
+    GByteArray *in;             /* QMP: read but not yet parsed */
+    HmpLine *line;              /* READLINE only */
+    QmpSession *qmp;            /* CONTROL only */
+
+    GHashTable *fds;            /* getfd: name -> descriptor + 1 */
+    unsigned cpu_index;         /* "cpu N" */
+    uint64_t next_addr;         /* where a bare "x" goes on */
+};
+
+/* Queue text; "\n" becomes "\r\n" on the way. */
+void monitor_puts(Monitor *mon, const char *str);
+void monitor_printf(Monitor *mon, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+/* Queue bytes as they are. */
+void monitor_put_raw(Monitor *mon, const char *str, size_t len);
+/* Write what the peer takes now and arrange for the rest. */
+void monitor_flush(Monitor *mon);
+/* The collector behind human-monitor-command; monitor_free_internal() ends it. */
+Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index);
+void monitor_free_internal(Monitor *mon);
+/* The CPU that "cpu N" chose, or NULL when the machine has none. */
+CPUState *monitor_cpu(Monitor *mon);
+/* Name a descriptor (taken over), replacing one of that name. */
+void monitor_add_fd(Monitor *mon, const char *fdname, int fd);
+/* Forget and return the descriptor, or -1. */
+int monitor_take_fd(Monitor *mon, const char *fdname);
+
+/* HMP (hmp.c) ------------------------------------------------------------ */
+
+void hmp_session_start(Monitor *mon);           /* banner and prompt */
+void hmp_session_input(Monitor *mon, const uint8_t *buf, int size);
+void hmp_session_resume(Monitor *mon);          /* prompt again, with the line */
+void hmp_session_free(Monitor *mon);
+/* Run one line; output goes to mon. */
+void hmp_execute(Monitor *mon, const char *line);
+
+/* Line editing (hmp-line.c) ------------------------------------------------ */
+
+typedef void HmpLineFn(Monitor *mon, const char *line);
+/* Append completions of the line's end to list (of char *). */
+typedef void HmpCompleteFn(Monitor *mon, const char *line, GPtrArray *list);
+
+HmpLine *hmp_line_new(Monitor *mon, const char *prompt, HmpLineFn *fn,
+                      HmpCompleteFn *complete);
+void hmp_line_free(HmpLine *hl);
+/* Show the prompt and what is typed so far. */
+void hmp_line_show(HmpLine *hl);
+void hmp_line_input(HmpLine *hl, uint8_t ch);
+/* The i-th line of the history, oldest first, or NULL. */
+const char *hmp_line_history(const HmpLine *hl, unsigned i);
+
+/* QMP (qmp.c) -------------------------------------------------------------- */
+
+void qmp_session_start(Monitor *mon);           /* greeting */
+/* Parse and run from mon->in until it is used up or the session must wait. */
+void qmp_session_run(Monitor *mon);
+bool qmp_session_busy(const Monitor *mon);
+/* Write a response that was held back for its event. */
+void qmp_session_finish(Monitor *mon);
+void qmp_session_free(Monitor *mon);
+/* Send an event object to every negotiated session; takes over event. */
+void qmp_send_event(MonitorHub *hub, json_t *event);
+/* The same from a name and data (taken over; may be NULL), with the time. */
+void qmp_emit(MonitorHub *hub, const char *name, json_t *data);
+/* A runstate change or a machine event, as QMP says it. */
+void qmp_runstate_event(MonitorHub *hub, int event, int cause);
+
+/*
+ * Run a command by name, as if a client had sent it: checks args (not
+ * consumed; NULL: none) against the table. A new reference, or NULL with errp.
+ */
+json_t *qmp_call(Monitor *mon, const char *name, json_t *args, Error **errp);
+
+#endif

@@ -1,0 +1,445 @@
+/*
+ * Monitors on character devices: buffering, flow control, several at once.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "hw/core/cpu.h"
+#include "hw/core/event.h"
+#include "monitor-internal.h"
+#include "qemu/cutils.h"
+#include "qemu/main-loop.h"
+
+/* Bytes taken from a peer at a time. */
+#define MONITOR_CHUNK 4096
+
+static gboolean monitor_can_write(void *opaque, GIOCondition cond)
+{
+    Monitor *mon = opaque;
+
+    mon->out_watch = 0;
+    monitor_flush(mon);
+    if (mon->mode == MONITOR_CONTROL) {
+        qmp_session_run(mon);
+    }
+    qemu_chr_fe_accept_input(&mon->chr);
+    return G_SOURCE_REMOVE;
+}
+
+void monitor_flush(Monitor *mon)
+{
+    int n;
+
+    if (mon->internal || mon->mux_out || mon->out_watch) {
+        return;
+    }
+    while (mon->out->len) {
+        n = qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
+                              mon->out->len);
+        if (n <= 0) {
+            break;
+        }
+        g_string_erase(mon->out, 0, n);
+    }
+    if (!mon->out->len) {
+        return;
+    }
+    /* The peer is slow: go on when it takes more. It may also be gone. */
+    if (qemu_chr_fe_backend_connected(&mon->chr)) {
+        mon->out_watch = qemu_chr_fe_add_watch(&mon->chr, G_IO_OUT | G_IO_HUP,
+                                               monitor_can_write, mon);
+    }
+    if (!mon->out_watch) {
+        g_string_truncate(mon->out, 0);
+    }
+}
+
+void monitor_put_raw(Monitor *mon, const char *str, size_t len)
+{
+    /* What nobody reads is not kept for ever. */
+    if (mon->mode == MONITOR_READLINE && !mon->internal &&
+        mon->out->len > MONITOR_OUT_MAX) {
+        return;
+    }
+    g_string_append_len(mon->out, str, len);
+}
+
+void monitor_puts(Monitor *mon, const char *str)
+{
+    const char *nl;
+
+    while ((nl = strchr(str, '\n'))) {
+        monitor_put_raw(mon, str, nl - str);
+        monitor_put_raw(mon, "\r\n", 2);
+        str = nl + 1;
+    }
+    monitor_put_raw(mon, str, strlen(str));
+}
+
+void monitor_printf(Monitor *mon, const char *fmt, ...)
+{
+    g_autofree char *s = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    s = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    monitor_puts(mon, s);
+}
+
+CPUState *monitor_cpu(Monitor *mon)
+{
+    MachineState *ms = mon->ms;
+
+    if (!ms->cpus || mon->cpu_index >= ms->smp.cpus) {
+        return NULL;
+    }
+    return ms->cpus[mon->cpu_index];
+}
+
+/* Descriptors handed over ------------------------------------------------ */
+
+static void monitor_close_fd(gpointer data)
+{
+    close(GPOINTER_TO_INT(data) - 1);
+}
+
+void monitor_add_fd(Monitor *mon, const char *fdname, int fd)
+{
+    g_hash_table_replace(mon->fds, g_strdup(fdname), GINT_TO_POINTER(fd + 1));
+}
+
+int monitor_take_fd(Monitor *mon, const char *fdname)
+{
+    g_autofree char *key = NULL;
+    gpointer fd;
+
+    if (!g_hash_table_steal_extended(mon->fds, fdname, (gpointer *)&key, &fd)) {
+        return -1;
+    }
+    return GPOINTER_TO_INT(fd) - 1;
+}
+
+int monitor_fd_param(MachineState *ms, Monitor *mon, const char *fdname,
+                     Error **errp)
+{
+    MonitorHub *hub = ms->monitors;
+    uint64_t num;
+    int fd = -1;
+
+    if (g_ascii_isdigit(fdname[0])) {
+        if (qemu_strtou64(fdname, &num) || num > INT_MAX) {
+            error_setg(errp, "Invalid file descriptor number '%s'", fdname);
+            return -1;
+        }
+        return num;
+    }
+    if (mon) {
+        fd = monitor_take_fd(mon, fdname);
+    }
+    for (guint i = 0; !mon && hub && fd < 0 && i < hub->monitors->len; i++) {
+        fd = monitor_take_fd(g_ptr_array_index(hub->monitors, i), fdname);
+    }
+    if (fd < 0) {
+        error_setg(errp, "File descriptor named '%s' has not been found", fdname);
+    }
+    return fd;
+}
+
+/* Input ------------------------------------------------------------------- */
+
+static int monitor_can_read(void *opaque)
+{
+    Monitor *mon = opaque;
+
+    if (mon->out->len > MONITOR_OUT_PAUSE && !mon->mux_out) {
+        return 0;
+    }
+    if (mon->mode == MONITOR_CONTROL && (mon->in->len || qmp_session_busy(mon))) {
+        return 0;
+    }
+    return MONITOR_CHUNK;
+}
+
+static void monitor_read(void *opaque, const uint8_t *buf, int size)
+{
+    Monitor *mon = opaque;
+
+    if (mon->mode == MONITOR_CONTROL) {
+        g_byte_array_append(mon->in, buf, size);
+        qmp_session_run(mon);
+    } else {
+        hmp_session_input(mon, buf, size);
+    }
+    monitor_flush(mon);
+}
+
+/* The peer went: the next one starts afresh. */
+static void monitor_closed(Monitor *mon)
+{
+    g_clear_handle_id(&mon->out_watch, g_source_remove);
+    g_string_truncate(mon->out, 0);
+    g_byte_array_set_size(mon->in, 0);
+    g_hash_table_remove_all(mon->fds);
+    if (mon->mode == MONITOR_CONTROL) {
+        qmp_session_free(mon);
+    } else {
+        hmp_session_free(mon);
+    }
+}
+
+static void monitor_event(void *opaque, QEMUChrEvent event)
+{
+    Monitor *mon = opaque;
+
+    switch (event) {
+    case CHR_EVENT_OPENED:
+        if (mon->mode == MONITOR_CONTROL) {
+            qmp_session_start(mon);
+        } else {
+            hmp_session_start(mon);
+        }
+        break;
+    case CHR_EVENT_CLOSED:
+        monitor_closed(mon);
+        return;
+    case CHR_EVENT_MUX_IN:
+        mon->mux_out = false;
+        if (mon->line) {
+            hmp_session_resume(mon);
+        }
+        break;
+    case CHR_EVENT_MUX_OUT:
+        if (mon->line && !mon->mux_out) {
+            monitor_puts(mon, "\n");
+            monitor_flush(mon);
+        }
+        mon->mux_out = true;
+        break;
+    default:
+        break;
+    }
+    monitor_flush(mon);
+}
+
+/* Life --------------------------------------------------------------------- */
+
+static Monitor *monitor_new(MonitorHub *hub)
+{
+    Monitor *mon = g_new0(Monitor, 1);
+
+    mon->hub = hub;
+    mon->ms = hub->ms;
+    mon->out = g_string_new(NULL);
+    mon->in = g_byte_array_new();
+    mon->fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                     monitor_close_fd);
+    return mon;
+}
+
+static void monitor_free(gpointer opaque)
+{
+    Monitor *mon = opaque;
+
+    if (!mon->internal) {
+        qmp_session_finish(mon);
+        if (mon->out->len && !mon->mux_out &&
+            qemu_chr_fe_backend_connected(&mon->chr)) {
+            qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
+                              mon->out->len);
+        }
+        monitor_closed(mon);
+        qemu_chr_fe_deinit(&mon->chr);
+    }
+    g_string_free(mon->out, TRUE);
+    g_byte_array_free(mon->in, TRUE);
+    g_hash_table_destroy(mon->fds);
+    g_free(mon->id);
+    g_free(mon);
+}
+
+Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index)
+{
+    Monitor *mon = monitor_new(hub);
+
+    mon->internal = true;
+    mon->cpu_index = cpu_index;
+    return mon;
+}
+
+void monitor_free_internal(Monitor *mon)
+{
+    monitor_free(mon);
+}
+
+static void hub_runstate(MachineState *ms, RunStateEvent event,
+                         ShutdownCause cause, void *opaque)
+{
+    qmp_runstate_event(opaque, event, cause);
+}
+
+/* An event on its way from another thread to the main loop. */
+typedef struct QueuedEvent {
+    MachineState *ms;
+    char *name;
+    json_t *data;
+} QueuedEvent;
+
+static gboolean hub_send_queued(gpointer opaque)
+{
+    QueuedEvent *ev = opaque;
+
+    if (ev->ms->monitors) {
+        qmp_emit(ev->ms->monitors, ev->name, g_steal_pointer(&ev->data));
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void hub_free_queued(gpointer opaque)
+{
+    QueuedEvent *ev = opaque;
+
+    json_decref(ev->data);
+    g_free(ev->name);
+    g_free(ev);
+}
+
+static void hub_machine_event(MachineState *ms, const char *event,
+                              const EventField *fields, unsigned n)
+{
+    json_t *data = n ? json_object() : NULL;
+    QueuedEvent *ev;
+
+    for (unsigned i = 0; i < n; i++) {
+        const EventField *f = &fields[i];
+        json_t *v = f->type == EVENT_FIELD_STR ? (f->str ? json_string(f->str) : NULL) :
+                    f->type == EVENT_FIELD_BOOL ? json_boolean(f->num) :
+                    json_integer(f->num);
+        if (v) {
+            json_object_set_new(data, f->name, v);
+        }
+    }
+    if (bql_locked()) {
+        qmp_emit(ms->monitors, event, data);
+        return;
+    }
+    ev = g_new0(QueuedEvent, 1);
+    ev->ms = ms;
+    ev->name = g_strdup(event);
+    ev->data = data;
+    g_idle_add_full(G_PRIORITY_DEFAULT, hub_send_queued, ev, hub_free_queued);
+}
+
+static MonitorHub *monitor_hub(MachineState *ms)
+{
+    MonitorHub *hub = ms->monitors;
+
+    if (!hub) {
+        hub = ms->monitors = g_new0(MonitorHub, 1);
+        hub->ms = ms;
+        hub->monitors = g_ptr_array_new_with_free_func(monitor_free);
+        ms->event_fn = hub_machine_event;
+        runstate_add_notifier(ms, hub_runstate, hub);
+    }
+    return hub;
+}
+
+bool monitor_init(MachineState *ms, Chardev *chr, MonitorMode mode,
+                  bool pretty, Error **errp)
+{
+    Monitor *mon = monitor_new(monitor_hub(ms));
+
+    mon->mode = mode;
+    mon->pretty = pretty;
+    if (!qemu_chr_fe_init(&mon->chr, chr, errp)) {
+        mon->internal = true;
+        monitor_free(mon);
+        return false;
+    }
+    g_ptr_array_add(mon->hub->monitors, mon);
+    /* On a mux the first frontend keeps the focus until Ctrl-A c. */
+    mon->mux_out = !strcmp(chr->obj.oc->name, "mux");
+    qemu_chr_fe_set_handlers(&mon->chr, monitor_can_read, monitor_read,
+                             monitor_event, mon);
+    return true;
+}
+
+bool monitor_init_compat(MachineState *ms, const char *filename,
+                         MonitorMode mode, bool pretty, Error **errp)
+{
+    MonitorHub *hub = monitor_hub(ms);
+    g_autofree char *label = NULL;
+    Error *err = NULL;
+    bool mux_mon = false;
+    Chardev *chr;
+
+    if (!strcmp(filename, "none")) {
+        return true;
+    }
+    label = g_strdup_printf("compat_monitor%u", hub->next_compat++);
+    chr = qemu_chr_new(label, filename, &mux_mon, &err);
+    if (!chr) {
+        error_propagate(errp, err);
+        return !err;
+    }
+    return monitor_init(ms, chr, mode, pretty, errp);
+}
+
+bool monitor_init_opts(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    const char *name = qemu_opt_get(opts, "mode");
+    const char *chardev = qemu_opt_get(opts, "chardev");
+    MonitorMode mode = MONITOR_READLINE;
+    const QemuOpt *bad;
+    Error *err = NULL;
+    Chardev *chr;
+    bool pretty;
+
+    qemu_opt_get(opts, "id");
+    pretty = qemu_opt_get_bool(opts, "pretty", false, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    if (name && !strcmp(name, "control")) {
+        mode = MONITOR_CONTROL;
+    } else if (name && strcmp(name, "readline")) {
+        error_setg(errp, "Parameter 'mode' does not accept value '%s'", name);
+        return false;
+    }
+    if (pretty && mode == MONITOR_READLINE) {
+        error_setg(errp, "'pretty' is not compatible with HMP monitors");
+        return false;
+    }
+    bad = qemu_opts_first_unused(opts);
+    if (bad) {
+        error_setg(errp, "Parameter '%s' is unexpected", bad->name);
+        return false;
+    }
+    if (!chardev) {
+        error_setg(errp, "Parameter 'chardev' is missing");
+        return false;
+    }
+    chr = qemu_chr_find(chardev);
+    if (!chr) {
+        error_setg(errp, "chardev \"%s\" not found", chardev);
+        return false;
+    }
+    return monitor_init(ms, chr, mode, pretty, errp);
+}
+
+void monitor_cleanup(MachineState *ms)
+{
+    MonitorHub *hub = ms->monitors;
+
+    if (!hub) {
+        return;
+    }
+    runstate_del_notifier(ms, hub_runstate, hub);
+    ms->event_fn = NULL;
+    g_ptr_array_free(hub->monitors, TRUE);
+    ms->monitors = NULL;
+    g_free(hub);
+}

@@ -1,0 +1,130 @@
+/*
+ * The table of QMP's commands and events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qmp.h"
+
+#define CPU_PROPS "{socket-id:i,die-id:i,core-id:i,thread-id:i}"
+#define SURFACE "{ranges:[{start:i,size:i,name:s,server:(kernel|vmm)}],count:i,bytes:i," \
+    "kernel-bytes:i,vmm-bytes:i}"
+#define STOP_REASON "guest:b,reason:s"
+
+const QmpCommand qmp_commands[] = {
+    /* The protocol */
+    { "qmp_capabilities", "?enable:[s]", NULL, qmp_capabilities,
+      "end negotiation; must be the first command", QMP_NEGOTIATION },
+    { "query-version", "", "{qemu:{micro:i,minor:i,major:i},package:s}", qmp_query_version,
+      "interface version and our own" },
+    { "query-commands", "", "[{name:s}]", qmp_query_commands, "all commands" },
+    { "query-events", "", "[{name:s}]", qmp_query_events, "all events" },
+    { "query-qmp-schema", "", "[{name:s,meta-type:s,*}]", qmp_query_schema,
+      "types of all commands and events" },
+    { "human-monitor-command", "command-line:s,?cpu-index:i", "s",
+      qmp_human_monitor_command, "run a command of the monitor for people" },
+
+    /* The machine */
+    { "query-status", "", "{status:s,singlestep:b,running:b}", qmp_query_status,
+      "the run state" },
+    { "query-name", "", "{?name:s}", qmp_query_name, "the guest's name (-name)" },
+    { "query-uuid", "", "{UUID:s}", qmp_query_uuid, "the guest's UUID (-uuid)" },
+    { "query-kvm", "", "{enabled:b,present:b}", qmp_query_kvm, "whether KVM is used" },
+    { "query-target", "", "{arch:s}", qmp_query_target, "the guest's architecture" },
+    { "query-machines", "", "[{name:s,?alias:s,?is-default:b,cpu-max:i,"
+      "hotpluggable-cpus:b,numa-mem-supported:b,deprecated:b,?default-cpu-type:s,"
+      "?default-ram-id:s}]", qmp_query_machines, "machine types" },
+    { "query-current-machine", "", "{wakeup-suspend-support:b}", qmp_query_current_machine,
+      "what the running machine can do" },
+    { "query-cpus-fast", "", "[{cpu-index:i,qom-path:s,thread-id:i,props:" CPU_PROPS
+      ",target:s}]", qmp_query_cpus_fast, "CPUs and their threads" },
+    { "query-hotpluggable-cpus", "", "[{type:s,vcpus-count:i,props:" CPU_PROPS "}]",
+      qmp_query_hotpluggable_cpus, "refused: CPUs are fixed" },
+    { "query-cpu-definitions", "", "[{name:s,typename:s,unavailable-features:[s],"
+      "static:b,migration-safe:b,deprecated:b}]", qmp_query_cpu_definitions, "CPU models" },
+    { "query-cpu-model-expansion", "type:(static|full),model:{name:s,?props:a}",
+      "{model:{name:s,?props:a}}", qmp_query_cpu_model_expansion, "refused" },
+    { "query-memory-size-summary", "", "{base-memory:i,?plugged-memory:i}",
+      qmp_query_memory_size_summary, "RAM in bytes" },
+    { "query-memory-devices", "", "[a]", qmp_empty_list, "none: memory is fixed" },
+    { "query-memdev", "", "[{?id:s,size:i,merge:b,dump:b,prealloc:b,share:b,?reserve:b,"
+      "host-nodes:[i],policy:s}]", qmp_query_memdev, "memory backends" },
+    { "query-iothreads", "", "[{id:s,thread-id:i,*}]", qmp_query_iothreads, "I/O threads" },
+    { "query-command-line-options", "?option:s", "[{option:s,parameters:[a]}]",
+      qmp_query_command_line_options, "options that take properties" },
+    { "query-tpm-models", "", "[s]", qmp_empty_list, "none" },
+    { "query-tpm-types", "", "[s]", qmp_empty_list, "none" },
+    { "stop", "", NULL, qmp_stop, "pause the guest" },
+    { "cont", "", NULL, qmp_cont, "let the guest run" },
+    { "quit", "", NULL, qmp_quit, "end the program", QMP_EVENT_FIRST },
+    { "system_reset", "", NULL, qmp_system_reset, "reset the machine", QMP_EVENT_FIRST },
+    { "system_powerdown", "", NULL, qmp_system_powerdown, "press the power button",
+      QMP_EVENT_FIRST },
+    { "system_wakeup", "", NULL, qmp_system_wakeup, "refused: there is no suspend" },
+    { "inject-nmi", "", NULL, qmp_inject_nmi, "send an NMI to every CPU" },
+    { "set-action", "?reboot:(reset|shutdown),?shutdown:(poweroff|pause),"
+      "?panic:(pause|shutdown|exit-failure|none)", NULL,
+      qmp_set_action, "what to do on these events (-action)" },
+
+    /* Memory and dumps */
+    { "memsave", "val:u,size:u,filename:s,?cpu-index:i", NULL, qmp_memsave,
+      "write virtual memory to a file" },
+    { "pmemsave", "val:u,size:u,filename:s", NULL, qmp_pmemsave,
+      "write physical memory to a file" },
+
+    /* Backends */
+    { "query-chardev", "", "[{label:s,filename:s,frontend-open:b}]", qmp_query_chardev,
+      "character devices" },
+    { "query-chardev-backends", "", "[{name:s}]", qmp_query_chardev_backends,
+      "kinds of character devices" },
+    { "chardev-add", "id:s,backend:{type:s,?data:{*}}", "{?pty:s}", qmp_chardev_add,
+      "add a character device" },
+    { "chardev-remove", "id:s", NULL, qmp_chardev_remove, "remove a character device" },
+    { "getfd", "fdname:s", NULL, qmp_getfd, "keep the passed descriptor under a name" },
+    { "closefd", "fdname:s", NULL, qmp_closefd, "close it" },
+    { "object-add", "qom-type:s,id:s,*", NULL, qmp_object_add, "add an object (-object)" },
+    { "object-del", "id:s", NULL, qmp_object_del, "remove an object" },
+
+    /* Devices and properties */
+    { "qom-list", "path:s", "[{name:s,type:s}]", qmp_qom_list,
+      "properties and children at a path" },
+    { "qom-get", "path:s,property:s", "a", qmp_qom_get, "a property's value" },
+    { "qom-set", "path:s,property:s,value:a", NULL, qmp_qom_set,
+      "refused: properties are fixed once the machine is built" },
+    { "qom-list-types", "?implements:s,?abstract:b", "[{name:s,?abstract:b,?parent:s}]",
+      qmp_qom_list_types, "all types" },
+    { "qom-list-properties", "typename:s", "[{name:s,type:s,?description:s,?default-value:a}]",
+      qmp_qom_list_properties, "properties of a type" },
+    { "device-list-properties", "typename:s",
+      "[{name:s,type:s,?description:s,?default-value:a}]", qmp_device_list_properties,
+      "properties of a device type" },
+    { "x-query-surface", "", "{ports:" SURFACE ",memory:" SURFACE "}", qmp_x_query_surface,
+      "every port and address that the guest can reach" },
+    { "device_add", "driver:s,?bus:s,?id:s,*", NULL, qmp_device_add,
+      "plug a device in, where the bus allows it" },
+    { "device_del", "id:s", NULL, qmp_device_del, "unplug a device" },
+    { "balloon", "value:i", NULL, qmp_balloon, "refused: there is no balloon device" },
+
+    /* Migration, as far as management tools ask for it */
+    { "query-migrate", "", "{?status:s}", qmp_query_migrate, "always empty" },
+    { "query-migrate-capabilities", "", "[{capability:s,state:b}]",
+      qmp_query_migrate_capabilities, "capabilities" },
+    { "migrate-set-capabilities", "capabilities:[{capability:s,state:b}]", NULL,
+      qmp_migrate_set_capabilities, "only \"events\" may be set" },
+    { "migrate", "uri:s,*", NULL, qmp_migrate, "refused" },
+    { NULL }
+};
+
+const QmpEvent qmp_events[] = {
+    { "SHUTDOWN", STOP_REASON, "the machine ended" },
+    { "RESET", STOP_REASON, "the machine was reset" },
+    { "STOP", "", "the guest was paused" },
+    { "RESUME", "", "the guest runs again" },
+    { "POWERDOWN", "", "the power button was pressed" },
+    { "GUEST_PANICKED", "action:s", "the guest's kernel crashed" },
+    { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
+      "an access to a disk's backend failed" },
+    { "VSERPORT_CHANGE", "id:s,open:b", "the guest opened or closed a port" },
+    { "NIC_RX_FILTER_CHANGED", "?name:s,path:s", "the guest changed what it receives" },
+    { "DEVICE_DELETED", "?device:s,path:s", "a device is gone" },
+    { NULL }
+};

@@ -1,0 +1,414 @@
+/*
+ * QMP's commands that change something.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest-memory.h"
+#include "hw/core/event.h"
+#include "hw/qdev.h"
+#include "qemu/cutils.h"
+#include "qmp.h"
+#include "sysemu/accel.h"
+#include "sysemu/hostmem.h"
+
+/* Run states ------------------------------------------------------------------- */
+
+json_t *qmp_stop(Monitor *mon, json_t *args, Error **errp)
+{
+    if (runstate_is_running(mon->ms)) {
+        vm_stop(mon->ms, RUN_STATE_PAUSED);
+    }
+    return NULL;
+}
+
+json_t *qmp_cont(Monitor *mon, json_t *args, Error **errp)
+{
+    RunState state = mon->ms->rsm.state;
+
+    if (state == RUN_STATE_SHUTDOWN || state == RUN_STATE_INTERNAL_ERROR) {
+        error_setg(errp, "Resetting the Virtual Machine is required");
+        return NULL;
+    }
+    vm_start(mon->ms);
+    return NULL;
+}
+
+json_t *qmp_quit(Monitor *mon, json_t *args, Error **errp)
+{
+    qemu_system_shutdown_request(mon->ms, SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+    return NULL;
+}
+
+json_t *qmp_system_reset(Monitor *mon, json_t *args, Error **errp)
+{
+    qemu_system_reset_request(mon->ms, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    return NULL;
+}
+
+json_t *qmp_system_powerdown(Monitor *mon, json_t *args, Error **errp)
+{
+    qemu_system_powerdown_request(mon->ms);
+    return NULL;
+}
+
+json_t *qmp_system_wakeup(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "wake-up from suspend is not supported by this guest");
+    return NULL;
+}
+
+json_t *qmp_inject_nmi(Monitor *mon, json_t *args, Error **errp)
+{
+    MachineState *ms = mon->ms;
+    const AccelClass *ac = ms->accel ? accel_get_class(ms->accel) : NULL;
+
+    if (!ms->cpus || !ac || !ac->inject_nmi) {
+        error_setg(errp, "this feature or command is not currently supported");
+        return NULL;
+    }
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        ac->inject_nmi(ms->cpus[i]);
+    }
+    return NULL;
+}
+
+json_t *qmp_set_action(Monitor *mon, json_t *args, Error **errp)
+{
+    RunStateMachine *rsm = &mon->ms->rsm;
+    const char *reboot = qmp_str(args, "reboot");
+    const char *shutdown = qmp_str(args, "shutdown");
+    const char *panic = qmp_str(args, "panic");
+
+    if (reboot) {
+        rsm->reboot_action = !strcmp(reboot, "reset") ? REBOOT_ACTION_RESET :
+            REBOOT_ACTION_SHUTDOWN;
+    }
+    if (shutdown) {
+        rsm->shutdown_action = !strcmp(shutdown, "poweroff") ? SHUTDOWN_ACTION_POWEROFF :
+            SHUTDOWN_ACTION_PAUSE;
+    }
+    if (panic) {
+        rsm->panic_action = !strcmp(panic, "none") ? PANIC_ACTION_NONE :
+            !strcmp(panic, "pause") ? PANIC_ACTION_PAUSE :
+            !strcmp(panic, "shutdown") ? PANIC_ACTION_SHUTDOWN :
+            PANIC_ACTION_EXIT_FAILURE;
+    }
+    return NULL;
+}
+
+/* Memory to files ---------------------------------------------------------------- */
+
+/* cs: whose virtual memory; NULL: physical. */
+static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
+{
+    uint64_t addr = qmp_int(args, "val", 0), size = qmp_int(args, "size", 0);
+    const char *filename = qmp_str(args, "filename");
+    g_autofree uint8_t *buf = g_malloc(64 * KiB);
+    int fd = open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int ret = 0;
+
+    if (fd < 0) {
+        error_setg(errp, "Could not open '%s': %s", filename, strerror(errno));
+        return;
+    }
+    for (uint64_t done = 0; done < size && !ret;) {
+        uint64_t n = MIN(size - done, 64 * KiB);
+        bool ok = cs ? guest_virtual_rw(cs, addr + done, buf, n, false) :
+            address_space_read(&mon->ms->memory, addr + done, buf, n);
+
+        if (!ok) {
+            error_setg(errp, "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified",
+                       addr, (int64_t)size);
+            break;
+        }
+        ret = qemu_write_full(fd, buf, n);
+        done += n;
+    }
+    if (ret) {
+        error_setg(errp, "writing '%s' failed: %s", filename, strerror(-ret));
+    }
+    close(fd);
+}
+
+json_t *qmp_memsave(Monitor *mon, json_t *args, Error **errp)
+{
+    MachineState *ms = mon->ms;
+    int64_t index = qmp_int(args, "cpu-index", 0);
+
+    if (!ms->cpus || index < 0 || index >= ms->smp.cpus) {
+        error_setg(errp, "Parameter 'cpu-index' expects a CPU number");
+        return NULL;
+    }
+    save_memory(mon, args, ms->cpus[index], errp);
+    return NULL;
+}
+
+json_t *qmp_pmemsave(Monitor *mon, json_t *args, Error **errp)
+{
+    save_memory(mon, args, NULL, errp);
+    return NULL;
+}
+
+/* Descriptors ---------------------------------------------------------------------- */
+
+/* The descriptor that came with the command, or -1 with errp set. */
+static int passed_fd(Monitor *mon, Error **errp)
+{
+    int fd = mon->internal ? -1 : qemu_chr_fe_get_msgfd(&mon->chr);
+
+    if (fd < 0) {
+        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
+    }
+    return fd;
+}
+
+json_t *qmp_getfd(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *fdname = qmp_str(args, "fdname");
+    int fd = passed_fd(mon, errp);
+
+    if (fd < 0) {
+        return NULL;
+    }
+    if (g_ascii_isdigit(fdname[0])) {
+        close(fd);
+        error_setg(errp, "Parameter 'fdname' expects a name not starting with a digit");
+        return NULL;
+    }
+    monitor_add_fd(mon, fdname, fd);
+    return NULL;
+}
+
+json_t *qmp_closefd(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *fdname = qmp_str(args, "fdname");
+    int fd = monitor_take_fd(mon, fdname);
+
+    if (fd < 0) {
+        error_setg(errp, "File descriptor named '%s' not found", fdname);
+    } else {
+        close(fd);
+    }
+    return NULL;
+}
+
+/* Character devices ---------------------------------------------------------------- */
+
+/* QMP names a few members differently from -chardev. */
+static const char *chardev_key(const char *key)
+{
+    return !strcmp(key, "out") || !strcmp(key, "device") ? "path" : key;
+}
+
+/* Flatten "data" of chardev-add, whose addr is {type, data}. */
+static bool chardev_opts(QemuOpts *opts, json_t *data, Error **errp)
+{
+    json_t *v, *addr = json_object_get(data, "addr");
+    g_autoptr(QemuOpts) flat = NULL;
+    const char *key;
+
+    if (addr && (!json_is_object(addr) ||
+                 !chardev_opts(opts, json_object_get(addr, "data"), errp))) {
+        if (!json_is_object(addr)) {
+            error_setg(errp, "Invalid parameter type for 'backend.data.addr', "
+                       "expected: object");
+        }
+        return false;
+    }
+    json_object_foreach(data, key, v) {
+        g_autofree char *text = NULL;
+
+        if (v == addr) {
+            continue;
+        }
+        if (json_is_string(v)) {
+            text = g_strdup(json_string_value(v));
+        } else if (json_is_boolean(v)) {
+            text = g_strdup(json_is_true(v) ? "on" : "off");
+        } else if (json_is_integer(v)) {
+            text = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        } else {
+            error_setg(errp, "Invalid parameter type for 'backend.data.%s'", key);
+            return false;
+        }
+        qemu_opt_append(opts, chardev_key(key), text);
+    }
+    return true;
+}
+
+json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *backend = json_object_get(args, "backend");
+    g_autoptr(QemuOpts) opts = qemu_opts_new();
+    Chardev *chr;
+
+    qemu_opt_append(opts, "backend", qmp_str(backend, "type"));
+    qemu_opt_append(opts, "id", qmp_str(args, "id"));
+    /* A socket here waits for nobody: the main loop must go on. */
+    if (!strcmp(qmp_str(backend, "type"), "socket")) {
+        json_t *data = json_object_get(backend, "data");
+
+        if (!json_object_get(data, "server")) {
+            qemu_opt_append(opts, "server", "on");
+        }
+        if (qmp_bool(data, "server", true)) {
+            qemu_opt_append(opts, "wait", "off");
+        }
+    }
+    if (!chardev_opts(opts, json_object_get(backend, "data"), errp)) {
+        return NULL;
+    }
+    chr = qemu_chr_new_from_opts(opts, errp);
+    if (!chr) {
+        return NULL;
+    }
+    if (chr->filename && g_str_has_prefix(chr->filename, "pty:")) {
+        return json_pack("{s:s}", "pty", chr->filename + 4);
+    }
+    return NULL;
+}
+
+json_t *qmp_chardev_remove(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    Chardev *chr = qemu_chr_find(id);
+
+    if (!chr) {
+        error_setg(errp, "Chardev '%s' not found", id);
+        return NULL;
+    }
+    qemu_chr_remove(chr, errp);
+    return NULL;
+}
+
+/* Devices and objects ---------------------------------------------------------------- */
+
+json_t *qmp_device_add(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+
+    if (opts) {
+        qdev_device_add(mon->ms, opts, errp);
+    }
+    return NULL;
+}
+
+json_t *qmp_device_del(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    const char *name = strrchr(id, '/') ? strrchr(id, '/') + 1 : id;
+    DeviceState *dev = qdev_find(mon->ms, name);
+    g_autofree char *path = NULL, *copy = NULL;
+
+    if (!dev) {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+        return NULL;
+    }
+    if (!device_get_class(dev)->hotpluggable ||
+        (dev->parent_bus && !dev->parent_bus->hotpluggable)) {
+        error_setg(errp, "Bus '%s' does not support hotplugging",
+                   dev->parent_bus ? dev->parent_bus->name : "main-system-bus");
+        return NULL;
+    }
+    copy = g_strdup(name);
+    path = g_strdup_printf("/machine/peripheral/%s", name);
+    qdev_unrealize(dev);
+    machine_event(mon->ms, "DEVICE_DELETED",
+                  (EventField []) { EVENT_STR("device", copy), EVENT_STR("path", path) }, 2);
+    return NULL;
+}
+
+json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+
+    if (opts) {
+        machine_add_object(mon->ms, opts, errp);
+    }
+    return NULL;
+}
+
+typedef struct UserSearch {
+    const Object *user;
+    const char *id;
+    bool found;
+} UserSearch;
+
+/* Properties that name an object are of a type called "link<…>" or "str". */
+static void look_for_user(const Property *prop, void *opaque)
+{
+    UserSearch *s = opaque;
+    g_autofree char *val = prop->info->get ? prop->info->get(s->user, prop) : NULL;
+
+    s->found |= g_str_has_prefix(prop->info->name, "link") && !g_strcmp0(val, s->id);
+}
+
+static bool object_in_use(MachineState *ms, const char *id)
+{
+    UserSearch s = { .id = id };
+
+    for (guint i = 0; i < ms->devices->len; i++) {
+        s.user = g_ptr_array_index(ms->devices, i);
+        property_foreach(s.user->oc, look_for_user, &s);
+    }
+    return s.found;
+}
+
+json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    Object *obj = machine_find_object(mon->ms, id);
+
+    if (!obj) {
+        error_setg(errp, "object '%s' not found", id);
+        return NULL;
+    }
+    if (obj == (Object *)mon->ms->memdev || object_in_use(mon->ms, id)) {
+        error_setg(errp, "object '%s' is in use, can not be deleted", id);
+        return NULL;
+    }
+    g_ptr_array_remove(mon->ms->objects, obj);
+    object_free(obj);
+    return NULL;
+}
+
+/* What has nothing behind it --------------------------------------------------------- */
+
+json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "The feature 'query-hotpluggable-cpus' is not enabled");
+    return NULL;
+}
+
+json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
+{
+    error_set(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    return NULL;
+}
+
+json_t *qmp_migrate(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "State blocked: this machine cannot be migrated");
+    return NULL;
+}
+
+/* libvirt asks for "events", which needs nothing; all others are refused. */
+json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *cap;
+    size_t i;
+
+    json_array_foreach(json_object_get(args, "capabilities"), i, cap) {
+        if (strcmp(qmp_str(cap, "capability"), "events") && qmp_bool(cap, "state", false)) {
+            error_setg(errp, "Migration capability '%s' is not supported",
+                       qmp_str(cap, "capability"));
+            return NULL;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,246 @@
+/*
+ * QMP's queries about the machine and its backends.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "hw/core/cpu.h"
+#include "qmp.h"
+#include "sysemu/accel.h"
+#include "sysemu/hostmem.h"
+#include "system/options.h"
+
+json_t *qmp_query_status(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("{s:s,s:b,s:b}", "status", runstate_name(mon->ms->rsm.state),
+                     "singlestep", 0, "running", (int)runstate_is_running(mon->ms));
+}
+
+json_t *qmp_query_name(Monitor *mon, json_t *args, Error **errp)
+{
+    return mon->ms->name ? json_pack("{s:s}", "name", mon->ms->name) : NULL;
+}
+
+json_t *qmp_query_uuid(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("{s:s}", "UUID", mon->ms->uuid ? mon->ms->uuid :
+                     "00000000-0000-0000-0000-000000000000");
+}
+
+static const char *accel_name(const MachineState *ms)
+{
+    return ms->accel ? ms->accel->obj.oc->name : "";
+}
+
+json_t *qmp_query_kvm(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("{s:b,s:b}", "enabled", (int)!strcmp(accel_name(mon->ms), "kvm"),
+                     "present", (int)(object_class_by_name(accel_classes, "kvm") != NULL));
+}
+
+json_t *qmp_query_target(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("{s:s}", "arch", "x86_64");
+}
+
+/* Which socket, die, core and thread a CPU is: the order that APIC ids have. */
+static json_t *cpu_props(const CpuTopology *t, unsigned index)
+{
+    unsigned core = index / t->threads, die = core / t->cores;
+
+    return json_pack("{s:i,s:i,s:i,s:i}", "socket-id", (int)(die / t->dies),
+                     "die-id", (int)(die % t->dies), "core-id", (int)(core % t->cores),
+                     "thread-id", (int)(index % t->threads));
+}
+
+json_t *qmp_query_cpus_fast(Monitor *mon, json_t *args, Error **errp)
+{
+    MachineState *ms = mon->ms;
+    json_t *list = json_array();
+
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", i);
+
+        json_array_append_new(list,
+            json_pack("{s:i,s:o,s:s,s:i,s:s}", "thread-id", (int)ms->cpus[i]->thread_id,
+                      "props", cpu_props(&ms->smp, i), "qom-path", path,
+                      "cpu-index", (int)i, "target", "x86_64"));
+    }
+    return list;
+}
+
+json_t *qmp_query_memory_size_summary(Monitor *mon, json_t *args, Error **errp)
+{
+    MachineState *ms = mon->ms;
+
+    return json_pack("{s:I,s:i}", "base-memory",
+                     (json_int_t)(ms->memdev ? ms->ram_size : 0), "plugged-memory", 0);
+}
+
+json_t *qmp_query_current_machine(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("{s:b}", "wakeup-suspend-support", 0);
+}
+
+json_t *qmp_query_machines(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; machine_classes[i]; i++) {
+        const MachineClass *mc = (const MachineClass *)*machine_classes[i];
+        json_t *m = json_pack("{s:b,s:s,s:b,s:i,s:b}", "hotpluggable-cpus", 0,
+                              "name", mc->oc.name, "numa-mem-supported", 0,
+                              "cpu-max", (int)MAX(mc->max_cpus, 1u), "deprecated", 0);
+
+        if (mc->is_default) {
+            json_object_set_new(m, "is-default", json_true());
+        }
+        if (mc->oc.alias) {
+            json_object_set_new(m, "alias", json_string(mc->oc.alias));
+        }
+        if (mc->default_cpu_type) {
+            g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", mc->default_cpu_type);
+
+            json_object_set_new(m, "default-cpu-type", json_string(type));
+        }
+        if (mc->default_ram_id) {
+            json_object_set_new(m, "default-ram-id", json_string(mc->default_ram_id));
+        }
+        json_array_append_new(list, m);
+    }
+    return list;
+}
+
+static void add_chardev(Chardev *s, void *opaque)
+{
+    json_array_append_new(opaque, json_pack("{s:b,s:s,s:s}",
+        "frontend-open", (int)(s->be && s->be->fe_open),
+        "filename", s->filename ? s->filename : s->obj.oc->name,
+        "label", s->obj.id ? s->obj.id : ""));
+}
+
+json_t *qmp_query_chardev(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    qemu_chr_foreach(add_chardev, list);
+    return list;
+}
+
+json_t *qmp_query_chardev_backends(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; chardev_classes[i]; i++) {
+        const ChardevClass *cc = (const ChardevClass *)*chardev_classes[i];
+
+        if (!cc->internal) {
+            json_array_append_new(list, json_pack("{s:s}", "name", cc->oc.name));
+        }
+    }
+    return list;
+}
+
+/* No iothread objects exist yet; those of the class of this name are listed. */
+json_t *qmp_query_iothreads(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    for (guint i = 0; i < mon->ms->objects->len; i++) {
+        Object *obj = g_ptr_array_index(mon->ms->objects, i);
+        g_autofree char *tid = NULL;
+
+        if (strcmp(obj->oc->name, "iothread")) {
+            continue;
+        }
+        tid = property_get(obj, "thread-id", NULL);
+        json_array_append_new(list, json_pack("{s:s,s:I}", "id", obj->id, "thread-id",
+            (json_int_t)(tid ? g_ascii_strtoll(tid, NULL, 10) : 0)));
+    }
+    return list;
+}
+
+json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    for (guint i = 0; i < mon->ms->objects->len; i++) {
+        Object *obj = g_ptr_array_index(mon->ms->objects, i);
+        HostMemoryBackend *b = (HostMemoryBackend *)obj;
+
+        if (!object_is_memory_backend(obj)) {
+            continue;
+        }
+        json_array_append_new(list,
+            json_pack("{s:s,s:I,s:b,s:b,s:b,s:b,s:b,s:[],s:s}", "id", obj->id,
+                      "size", (json_int_t)b->size, "merge", (int)b->merge,
+                      "dump", (int)b->dump, "prealloc", (int)b->prealloc,
+                      "share", (int)b->share, "reserve", (int)b->reserve,
+                      "host-nodes", "policy", "default"));
+    }
+    return list;
+}
+
+json_t *qmp_query_cpu_definitions(Monitor *mon, json_t *args, Error **errp)
+{
+    static const char *const models[] = { "host", "max" };
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
+        g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", models[i]);
+
+        json_array_append_new(list,
+            json_pack("{s:s,s:s,s:[],s:b,s:b,s:b}", "name", models[i], "typename", type,
+                      "unavailable-features", "static", 0,
+                      "migration-safe", 0, "deprecated", 0));
+    }
+    return list;
+}
+
+/* A refusal that clients know: libvirt then takes -cpu host as it is. */
+json_t *qmp_query_cpu_model_expansion(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "CPU model expansion is not supported");
+    return NULL;
+}
+
+/*
+ * Options that take lists of properties. Clients pass every such option they
+ * know of when it is listed, so what has no effect here is left out.
+ */
+json_t *qmp_query_command_line_options(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *only = qmp_str(args, "option");
+    json_t *list = json_array();
+
+    for (const OptionRow *row = option_table; row->name; row++) {
+        if (!row->keyval || !row->help || !strcmp(row->name, "sandbox") ||
+            (only && strcmp(only, row->name))) {
+            continue;
+        }
+        json_array_append_new(list, json_pack("{s:s,s:[]}", "option", row->name,
+                                              "parameters"));
+    }
+    if (only && !json_array_size(list)) {
+        json_decref(list);
+        error_setg(errp, "invalid option name: %s", only);
+        return NULL;
+    }
+    return list;
+}
+
+json_t *qmp_empty_list(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_array();
+}
+
+json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
+{
+    return json_pack("[{s:s,s:b}]", "capability", "events", "state", 0);
+}
+
+json_t *qmp_query_migrate(Monitor *mon, json_t *args, Error **errp)
+{
+    return NULL;
+}

@@ -1,0 +1,85 @@
+/*
+ * QMP's command table.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MONITOR_QMP_H
+#define MONITOR_QMP_H
+
+#include "monitor-internal.h"
+
+enum {
+    QMP_NEGOTIATION = 1 << 0,   /* before negotiation, and only then */
+    QMP_EVENT_FIRST = 1 << 1,   /* answer after the main loop has run once */
+};
+
+/*
+ * A row of the table, which ends with a NULL name. args and ret are types in a
+ * small language that checks arguments and makes query-qmp-schema:
+ *   s string   i integer   u unsigned integer   b boolean   n number
+ *   a anything   [T] array of T   (x|y) one of these strings
+ *   {name:T,?name:T,*} object; '?' marks what may be left out, '*' allows more
+ * args lists members without the braces; ret NULL means an empty object.
+ */
+typedef struct QmpCommand {
+    const char *name;
+    const char *args;
+    const char *ret;
+    /*
+     * args has been checked and is never NULL. Returns a new reference; NULL
+     * is an empty object, or failure with errp set.
+     */
+    json_t *(*fn)(Monitor *mon, json_t *args, Error **errp);
+    const char *help;
+    unsigned flags;
+} QmpCommand;
+
+typedef struct QmpEvent {
+    const char *name;
+    const char *data;           /* as QmpCommand.args */
+    const char *help;
+} QmpEvent;
+
+extern const QmpCommand qmp_commands[];
+extern const QmpEvent qmp_events[];
+
+/* Check args against a list of members, with QEMU's messages. */
+bool qmp_check_args(const char *members, json_t *args, Error **errp);
+/* What query-qmp-schema answers. */
+json_t *qmp_schema(void);
+
+/* Members of checked args; what is absent gives NULL, def or false. */
+const char *qmp_str(json_t *args, const char *name);
+int64_t qmp_int(json_t *args, const char *name, int64_t def);
+bool qmp_bool(json_t *args, const char *name, bool def);
+
+/*
+ * The members of obj as options: strings, numbers, booleans as on/off; members
+ * of objects with dots. False with errp set for what has no text form.
+ */
+QemuOpts *qmp_to_opts(json_t *obj, Error **errp);
+
+typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
+QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
+    qmp_human_monitor_command;                                  /* qmp.c */
+QmpFn qmp_query_status, qmp_query_name, qmp_query_uuid, qmp_query_kvm,
+    qmp_query_target, qmp_query_cpus_fast, qmp_query_memory_size_summary,
+    qmp_query_current_machine, qmp_query_machines, qmp_query_chardev,
+    qmp_query_chardev_backends, qmp_query_iothreads, qmp_query_memdev,
+    qmp_query_cpu_definitions, qmp_query_cpu_model_expansion,
+    qmp_query_command_line_options, qmp_empty_list,
+    qmp_query_migrate_capabilities, qmp_query_migrate;          /* qmp-query.c */
+QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
+    qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
+    qmp_getfd, qmp_closefd, qmp_add_fd, qmp_chardev_add, qmp_chardev_remove,
+    qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
+    qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_block_resize,
+    qmp_balloon, qmp_not_here, qmp_query_hotpluggable_cpus,
+    qmp_block_set_io_throttle, qmp_migrate,
+    qmp_migrate_set_capabilities;                               /* qmp-control.c */
+QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,
+    qmp_qom_list_properties, qmp_device_list_properties;        /* qom.c */
+QmpFn qmp_x_query_surface;                                      /* mtree.c */
+QmpFn qmp_dump_guest_memory, qmp_query_dump, qmp_query_dump_capability; /* dump.c */
+
+#endif

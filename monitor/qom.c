@@ -1,0 +1,480 @@
+/*
+ * The property tree: machine, devices, objects and chardevs under paths, with
+ * the properties of their classes' rows.
+ *
+ * The tree is built from the machine's lists for each question and thrown
+ * away: it has a few dozen nodes and is never out of date.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "hmp.h"
+#include "hw/core/cpu.h"
+#include "qmp.h"
+#include "sysemu/accel.h"
+
+typedef struct QomNode {
+    char *name;
+    char *type;
+    Object *obj;            /* NULL: a container, or a CPU */
+    GPtrArray *children;    /* of QomNode; owned */
+} QomNode;
+
+static void node_free(gpointer data)
+{
+    QomNode *node = data;
+
+    g_free(node->name);
+    g_free(node->type);
+    g_ptr_array_free(node->children, TRUE);
+    g_free(node);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QomNode, node_free)
+
+/* name and type are taken over; parent may be NULL. */
+static QomNode *node_new(QomNode *parent, char *name, char *type, Object *obj)
+{
+    QomNode *node = g_new0(QomNode, 1);
+
+    node->name = name;
+    node->type = type;
+    node->obj = obj;
+    node->children = g_ptr_array_new_with_free_func(node_free);
+    if (parent) {
+        g_ptr_array_add(parent->children, node);
+    }
+    return node;
+}
+
+static QomNode *container_new(QomNode *parent, const char *name)
+{
+    return node_new(parent, g_strdup(name), g_strdup("container"), NULL);
+}
+
+static char *cpu_type(const MachineState *ms)
+{
+    const char *model = ms->cpu_model ? ms->cpu_model :
+        machine_get_class(ms)->default_cpu_type;
+
+    return g_strdup_printf("%.*s-x86_64-cpu", (int)strcspn(model ? model : "host", ","),
+                           model ? model : "host");
+}
+
+/* Devices the user named, made without a name, or that the board made. */
+static void add_devices(QomNode *machine, MachineState *ms)
+{
+    QomNode *peripheral = container_new(machine, "peripheral");
+    QomNode *anon = container_new(machine, "peripheral-anon");
+    QomNode *unattached = container_new(machine, "unattached");
+
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        node_new(unattached, g_strdup_printf("device[%u]", i), cpu_type(ms), NULL);
+    }
+    for (guint i = 0; i < ms->devices->len; i++) {
+        DeviceState *dev = g_ptr_array_index(ms->devices, i);
+        bool user = dev->parent_bus && device_get_class(dev)->user_creatable;
+        QomNode *parent = dev->obj.id ? peripheral : user ? anon : unattached;
+        char *name = dev->obj.id ? g_strdup(dev->obj.id) :
+            g_strdup_printf("device[%u]", parent->children->len);
+
+        node_new(parent, name, g_strdup(dev->obj.oc->name), &dev->obj);
+    }
+}
+
+static void add_chardev(Chardev *s, void *opaque)
+{
+    if (s->obj.id) {
+        node_new(opaque, g_strdup(s->obj.id),
+                 g_strdup_printf("chardev-%s", s->obj.oc->name), &s->obj);
+    }
+}
+
+static QomNode *build_tree(MachineState *ms)
+{
+    QomNode *root = container_new(NULL, "");
+    QomNode *machine = node_new(root, g_strdup("machine"),
+                                g_strdup(object_class_type_name(ms->obj.oc)), &ms->obj);
+    QomNode *objects = container_new(root, "objects");
+
+    add_devices(machine, ms);
+    for (guint i = 0; i < ms->objects->len; i++) {
+        Object *obj = g_ptr_array_index(ms->objects, i);
+
+        node_new(objects, g_strdup(obj->id), g_strdup(obj->oc->name), obj);
+    }
+    qemu_chr_foreach(add_chardev, container_new(root, "chardevs"));
+    return root;
+}
+
+static QomNode *find_child(QomNode *node, const char *name)
+{
+    for (guint i = 0; i < node->children->len; i++) {
+        QomNode *child = g_ptr_array_index(node->children, i);
+
+        if (!strcmp(child->name, name)) {
+            return child;
+        }
+    }
+    return NULL;
+}
+
+static QomNode *find_below(QomNode *node, char **parts)
+{
+    for (; node && *parts; parts++) {
+        if (**parts) {
+            node = find_child(node, *parts);
+        }
+    }
+    return node;
+}
+
+/* A path without '/' in front is looked for everywhere, as QEMU does. */
+static QomNode *find_partial(QomNode *node, char **parts)
+{
+    QomNode *found = find_below(node, parts);
+
+    for (guint i = 0; !found && i < node->children->len; i++) {
+        found = find_partial(g_ptr_array_index(node->children, i), parts);
+    }
+    return found;
+}
+
+static QomNode *find_path(QomNode *root, const char *path, Error **errp)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    QomNode *node = *path == '/' ? find_below(root, parts) :
+        *path ? find_partial(root, parts) : NULL;
+
+    if (!node) {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", path);
+    }
+    return node;
+}
+
+/* Values ------------------------------------------------------------------------ */
+
+static json_t *property_value(const Object *obj, const Property *prop)
+{
+    g_autofree char *text = prop->info->get ? prop->info->get(obj, prop) : NULL;
+    const char *type = prop->info->name;
+
+    if (!strcmp(type, "bool")) {
+        return json_boolean(text && !strcmp(text, "on"));
+    }
+    if (text && (g_str_has_prefix(type, "uint") || !strcmp(type, "size"))) {
+        return json_integer((json_int_t)g_ascii_strtoull(text, NULL, 10));
+    }
+    if (text && g_str_has_prefix(type, "int")) {
+        return json_integer(g_ascii_strtoll(text, NULL, 10));
+    }
+    return json_string(text ? text : "");
+}
+
+static void list_property(const Property *prop, void *opaque)
+{
+    json_array_append_new(opaque, json_pack("{s:s,s:s}", "name", prop->name,
+                                            "type", prop->info->name));
+}
+
+static void describe_property(const Property *prop, void *opaque)
+{
+    json_t *p = json_pack("{s:s,s:s}", "name", prop->name, "type", prop->info->name);
+
+    if (prop->help) {
+        json_object_set_new(p, "description", json_string(prop->help));
+    }
+    if (prop->defval) {
+        json_object_set_new(p, "default-value", !strcmp(prop->info->name, "bool") ?
+            json_boolean(!strcmp(prop->defval, "on") || !strcmp(prop->defval, "true")) :
+            json_string(prop->defval));
+    }
+    json_array_append_new(opaque, p);
+}
+
+json_t *qmp_qom_list(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QomNode) root = build_tree(mon->ms);
+    QomNode *node = find_path(root, qmp_str(args, "path"), errp);
+    json_t *list;
+
+    if (!node) {
+        return NULL;
+    }
+    list = json_pack("[{s:s,s:s}]", "name", "type", "type", "string");
+    if (node->obj) {
+        property_foreach(node->obj->oc, list_property, list);
+    }
+    for (guint i = 0; i < node->children->len; i++) {
+        QomNode *child = g_ptr_array_index(node->children, i);
+        g_autofree char *type = g_strdup_printf("child<%s>", child->type);
+
+        json_array_append_new(list, json_pack("{s:s,s:s}", "name", child->name,
+                                              "type", type));
+    }
+    return list;
+}
+
+static const Property *node_property(const QomNode *node, const char *name, Error **errp)
+{
+    const Property *prop = node->obj ? property_find(node->obj->oc, name) : NULL;
+
+    if (!prop) {
+        error_setg(errp, "Property '%s.%s' not found", node->type, name);
+    }
+    return prop;
+}
+
+json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QomNode) root = build_tree(mon->ms);
+    QomNode *node = find_path(root, qmp_str(args, "path"), errp);
+    const char *name = qmp_str(args, "property");
+    const Property *prop;
+    QomNode *child;
+
+    if (!node) {
+        return NULL;
+    }
+    if (!strcmp(name, "type")) {
+        return json_string(node->type);
+    }
+    child = find_child(node, name);
+    if (child) {
+        g_autofree char *path = g_strdup_printf("%s/%s", qmp_str(args, "path"), name);
+
+        return json_string(path);
+    }
+    prop = node_property(node, name, errp);
+    return prop ? property_value(node->obj, prop) : NULL;
+}
+
+/* All that has rows has been built from them: nothing changes afterwards. */
+json_t *qmp_qom_set(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QomNode) root = build_tree(mon->ms);
+    QomNode *node = find_path(root, qmp_str(args, "path"), errp);
+    const char *name = qmp_str(args, "property");
+
+    if (node && node_property(node, name, errp)) {
+        error_setg(errp, "Attempt to set property '%s' on device '%s' (type '%s') "
+                   "after it was realized", name, node->obj->id ? node->obj->id : "",
+                   node->type);
+    }
+    return NULL;
+}
+
+/* Types --------------------------------------------------------------------------- */
+
+/* What a class is called as a type, and what it is a kind of. */
+typedef struct TypeKind {
+    const ObjectClass *const *const *table;
+    const char *prefix;
+    const char *suffix;
+    const char *parent;
+} TypeKind;
+
+static const TypeKind type_kinds[] = {
+    { device_classes, "", "", "device" },
+    { machine_classes, "", "-machine", "machine" },
+    { object_classes, "", "", "object" },
+    { chardev_classes, "chardev-", "", "chardev" },
+    { accel_classes, "", "-accel", "accel" },
+};
+
+static const char *const cpu_types[] = { "host-x86_64-cpu", "max-x86_64-cpu" };
+
+static char *type_name(const TypeKind *k, const ObjectClass *oc)
+{
+    return g_strconcat(k->prefix, oc->name, k->suffix, NULL);
+}
+
+/* The class of a type; *is_device tells its kind. NULL: unknown or without rows. */
+static const ObjectClass *find_type(const char *name, bool *is_device)
+{
+    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
+        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
+            const ObjectClass *oc = *type_kinds[k].table[i];
+            g_autofree char *type = type_name(&type_kinds[k], oc);
+
+            if (!strcmp(type, name)) {
+                *is_device = k == 0;
+                return oc;
+            }
+        }
+    }
+    return NULL;
+}
+
+static bool is_cpu_type(const char *name)
+{
+    return !strcmp(name, cpu_types[0]) || !strcmp(name, cpu_types[1]);
+}
+
+static void append_type(json_t *list, const char *name, const char *parent)
+{
+    json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "parent", parent));
+}
+
+/* Whether oc or one of its parents is called name, or its kind is. */
+static bool implements(const TypeKind *k, const ObjectClass *oc, const char *name)
+{
+    bool found = !name || !strcmp(name, "object") || !strcmp(name, k->parent);
+
+    for (; oc && !found; oc = oc->parent) {
+        g_autofree char *type = type_name(k, oc);
+
+        found = !strcmp(type, name) || !strcmp(oc->name, name);
+    }
+    return found;
+}
+
+json_t *qmp_qom_list_types(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *want = qmp_str(args, "implements");
+    json_t *list = json_array();
+
+    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
+        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
+            const ObjectClass *oc = *type_kinds[k].table[i];
+            g_autofree char *type = type_name(&type_kinds[k], oc);
+
+            if (implements(&type_kinds[k], oc, want)) {
+                append_type(list, type, oc->parent ? oc->parent->name :
+                            type_kinds[k].parent);
+            }
+        }
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(cpu_types); i++) {
+        if (!want || !strcmp(want, "x86_64-cpu") || !strcmp(want, "cpu") ||
+            !strcmp(want, "device") || !strcmp(want, "object")) {
+            append_type(list, cpu_types[i], "x86_64-cpu");
+        }
+    }
+    return list;
+}
+
+json_t *qmp_qom_list_properties(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *name = qmp_str(args, "typename");
+    bool is_device;
+    const ObjectClass *oc = find_type(name, &is_device);
+    json_t *list;
+
+    if (!oc && !is_cpu_type(name)) {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Class '%s' not found", name);
+        return NULL;
+    }
+    list = json_pack("[{s:s,s:s}]", "name", "type", "type", "string");
+    if (oc) {
+        property_foreach(oc, describe_property, list);
+    }
+    return list;
+}
+
+json_t *qmp_device_list_properties(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *name = qmp_str(args, "typename");
+    bool is_device = false;
+    const ObjectClass *oc = find_type(name, &is_device);
+    json_t *list;
+
+    if (!oc && !is_cpu_type(name)) {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", name);
+        return NULL;
+    }
+    if (oc && !is_device) {
+        error_setg(errp, "Parameter 'typename' expects device");
+        return NULL;
+    }
+    list = json_array();
+    if (oc) {
+        property_foreach(oc, describe_property, list);
+    }
+    return list;
+}
+
+/* For people ---------------------------------------------------------------------- */
+
+static void print_node(Monitor *mon, const QomNode *node, int indent)
+{
+    monitor_printf(mon, "%*s/%s (%s)\n", indent, "", node->name, node->type);
+    for (guint i = 0; i < node->children->len; i++) {
+        print_node(mon, g_ptr_array_index(node->children, i), indent + 2);
+    }
+}
+
+void hmp_info_qom_tree(Monitor *mon, json_t *args)
+{
+    const char *path = hmp_str(args, "path");
+    g_autoptr(QomNode) root = build_tree(mon->ms);
+    QomNode *node = find_path(root, path ? path : "/machine", NULL);
+
+    if (node) {
+        print_node(mon, node, 0);
+    } else {
+        monitor_printf(mon, "Path '%s' could not be resolved.\n", path);
+    }
+}
+
+typedef struct TreeLine {
+    Monitor *mon;
+    const DeviceState *dev;
+    int indent;
+} TreeLine;
+
+static void print_property(const Property *prop, void *opaque)
+{
+    TreeLine *t = opaque;
+    json_t *v = property_value(&t->dev->obj, prop);
+    char *text = json_dumps(v, JSON_ENCODE_ANY);
+
+    monitor_printf(t->mon, "%*s%s = %s\n", t->indent, "", prop->name, text);
+    free(text);
+    json_decref(v);
+}
+
+static void print_bus(Monitor *mon, const BusState *bus, int indent);
+
+static void print_device(Monitor *mon, const DeviceState *dev, int indent)
+{
+    TreeLine t = { mon, dev, indent + 2 };
+
+    monitor_printf(mon, "%*sdev: %s, id \"%s\"\n", indent, "", dev->obj.oc->name,
+                   dev->obj.id ? dev->obj.id : "");
+    property_foreach(dev->obj.oc, print_property, &t);
+    for (guint i = 0; dev->child_buses && i < dev->child_buses->len; i++) {
+        print_bus(mon, g_ptr_array_index(dev->child_buses, i), indent + 2);
+    }
+}
+
+static void print_bus(Monitor *mon, const BusState *bus, int indent)
+{
+    monitor_printf(mon, "%*sbus: %s\n%*s  type %s\n", indent, "", bus->name, indent, "",
+                   bus->type);
+    for (guint i = 0; i < bus->children->len; i++) {
+        print_device(mon, g_ptr_array_index(bus->children, i), indent + 2);
+    }
+}
+
+void hmp_info_qtree(Monitor *mon, json_t *args)
+{
+    MachineState *ms = mon->ms;
+
+    monitor_puts(mon, "bus: main-system-bus\n  type System\n");
+    for (guint i = 0; i < ms->devices->len; i++) {
+        DeviceState *dev = g_ptr_array_index(ms->devices, i);
+
+        if (!dev->parent_bus) {
+            print_device(mon, dev, 2);
+        }
+    }
+    for (guint i = 0; i < ms->buses->len; i++) {
+        BusState *bus = g_ptr_array_index(ms->buses, i);
+
+        if (!bus->parent) {
+            print_bus(mon, bus, 2);
+        }
+    }
+}
