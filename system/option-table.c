@@ -84,6 +84,8 @@ const OptionRow option_table[] = {
     { "msg", "timestamp=on|off", "time stamps on messages", PHASE_EARLY, opt_msg, KEYVAL(NULL) },
     { "d", "ITEMS", "log these items; \"help\" lists", PHASE_EARLY, opt_d, .print_help = help_d },
     { "D", "FILE", "log to FILE instead of stderr", PHASE_EARLY, opt_logfile },
+    { "qtest", "DEV", "let a test program on DEV play the CPU", PHASE_MONITOR, opt_qtest },
+    { "qtest-log", "FILE", "log of -qtest; \"none\" for none", PHASE_EARLY, opt_qtest_log },
     { "sandbox", "on|off[,…]", "off is the only choice so far", PHASE_EARLY, opt_sandbox,
       KEYVAL("enable") },
 

@@ -47,6 +47,7 @@ typedef struct VLState {
     bool mem_prealloc;
     bool ram_size_given;        /* -m */
     char *process_name;
+    const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
     bool running;               /* the main loop has been entered */
     bool done;                  /* help was printed: leave with status 0 */
@@ -158,6 +159,10 @@ bool opt_echr(VLState *, const char *, QemuOpts *, Error **);
 bool help_chardev(const char *, QemuOpts *);
 /* What -nographic adds when nothing else is said. */
 bool add_default_serial(VLState *vl, Error **errp);
+
+/* system/opts-debug.c */
+bool opt_qtest(VLState *, const char *, QemuOpts *, Error **);
+bool opt_qtest_log(VLState *, const char *, QemuOpts *, Error **);
 
 /* system/os-posix.c */
 

@@ -11,6 +11,7 @@
 #include "hw/i386/mptable.h"
 #include "hw/loader.h"
 #include "sysemu/accel.h"
+#include "sysemu/qtest.h"
 
 /* MSI writes must reach the APICs even where something else is mapped. */
 #define LAPIC_PRIORITY 4096
@@ -70,7 +71,7 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
-bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
+static bool connect_lines(MicrovmMachineState *mms, Error **errp)
 {
     AccelState *accel = mms->parent.accel;
     const AccelClass *ac = accel_get_class(accel);
@@ -86,6 +87,17 @@ bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
         return false;
     }
     /* Nobody takes interrupts: the lines stay unconnected. */
+    return true;
+}
+
+bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
+{
+    if (!connect_lines(mms, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < MICROVM_NUM_GSIS; i++) {
+        mms->gsi[i] = qtest_tap_irq(&mms->parent, i, mms->gsi[i]);
+    }
     return true;
 }
 

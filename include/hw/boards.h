@@ -91,6 +91,7 @@ struct MachineState {
     GPtrArray *objects;     /* of Object: -object, in order; owned */
     RunStateMachine rsm;
 
+    struct QTestServer *qtest;  /* sysemu/qtest.h; NULL: no test */
     MonitorHub *monitors;       /* monitor/monitor.h; NULL: none */
     /* Who is told of events: hw/core/event.h. Set before the machine runs. */
     void (*event_fn)(MachineState *ms, const char *event,
