@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "chardev/char.h"
 #include "options.h"
 #include "sysemu/qtest.h"
 
