@@ -221,6 +221,8 @@ static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
         kvm_disable_exits(s);
     }
     kvm_init_kick();
+    address_space_add_listener(&ms->memory, &s->memory_listener);
+    address_space_add_listener(&ms->io, &s->io_listener);
     return true;
 }
 

@@ -115,7 +115,6 @@ static void kvm_irqchip_reset(void *opaque)
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
 {
     KVMState *s = (KVMState *)as;
-    MachineState *ms = as->machine;
     /* Port 0x61 too, which guests read to calibrate their clocks. */
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     int ret;
@@ -143,9 +142,6 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
             .handler = kvm_set_irq, .opaque = s, .n = i, .ops = &kvm_irq_ops,
         };
     }
-    qemu_register_reset(ms, kvm_irqchip_reset, s);
-    /* Here the board's address spaces are there and not sealed yet. */
-    address_space_add_listener(&ms->memory, &s->memory_listener);
-    address_space_add_listener(&ms->io, &s->io_listener);
+    qemu_register_reset(as->machine, kvm_irqchip_reset, s);
     return true;
 }

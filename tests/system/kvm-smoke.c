@@ -208,10 +208,6 @@ static Board *board_new(unsigned cpus, const char *start, const char *end)
     memcpy((char *)b->host + CODE, start, end - start);
     memcpy((char *)b->host + AP_CODE, worker_start, worker_end - worker_start);
     make_page_tables(b->host);
-    memory_region_init(&ms->system_memory, "system", UINT64_MAX);
-    memory_region_init(&ms->system_io, "io", 0x10000);
-    address_space_init(&ms->memory, &ms->system_memory, "memory", false);
-    address_space_init(&ms->io, &ms->system_io, "I/O", true);
     memory_region_init_ram_ptr(&b->ram, "ram", RAM_SIZE, b->host);
     memory_region_add_subregion(&ms->system_memory, 0, &b->ram);
     memory_region_init_io(&b->mmio, &mmio_ops, b, "mmio", 0x1000);
@@ -238,8 +234,6 @@ static void board_free(Board *b)
     x86_cpus_cleanup(ms);
     accel_get_class(as)->exit_machine(as);
     object_free(&as->obj);
-    address_space_destroy(&ms->memory);
-    address_space_destroy(&ms->io);
     munmap(b->host, RAM_SIZE);
     runstate_cleanup(ms);
     object_free(&ms->obj);
