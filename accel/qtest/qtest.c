@@ -23,6 +23,7 @@ static void qtest_inject_nmi(CPUState *cpu)
 static const AccelClass qtest_accel_class = {
     .oc = {
         .name = "qtest",
+        .type_name = "qtest-accel",
         .desc = "no guest code, clock stepped by tests",
         .instance_size = sizeof(AccelState),
     },

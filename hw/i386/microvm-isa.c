@@ -61,8 +61,11 @@ bool microvm_init_isa(MicrovmMachineState *mms, Error **errp)
     mms->has_isa = mms->legacy == ON_OFF_AUTO_ON ||
                    (mms->legacy == ON_OFF_AUTO_AUTO &&
                     (mms->isa_wanted || has_serials(ms)));
-    /* With legacy=off -serial opens its backend, and nothing uses it. */
     if (!mms->has_isa) {
+        /* As with QEMU's isa-serial=off the backend is opened, and unused. */
+        if (has_serials(ms)) {
+            warn_report("legacy=off leaves no serial port for -serial");
+        }
         return true;
     }
     isa_bus_init(&mms->isa, ms, &ms->system_io, mms->gsi);

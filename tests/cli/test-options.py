@@ -86,7 +86,8 @@ GOOD = [
     ("-global foo.bar=1", r"warning: global foo\.bar has invalid class name\n"),
     ("-global driver=foo,property=bar,value=1",
      r"warning: global foo\.bar has invalid class name\n"),
-    ("-nodefaults -nographic", ""), ("-nographic", ""),
+    ("-nodefaults -nographic", ""),
+    ("-M legacy=off -serial null", r"warning: legacy=off leaves no serial port for -serial\n"),
     # the empty machine that management tools probe with
     ("-machine none", ""), ("-M none -m 2", ""), ("-M none -S", ""),
 ]
@@ -104,8 +105,10 @@ BAD = [
     ("-M microvm,acpi=on", ".*acpi=on.*"), ("-M microvm,pcie=on", ".*pcie=on.*"),
     ("-M microvm,usb=on", ".*usb=on.*"), ("-M microvm,ioapic2=on", ".*ioapic2=on.*"),
     ("-M microvm,x-option-roms=on", ".*x-option-roms=on.*"), ("-M microvm,rtc=on", ".*rtc=on.*"),
-    ("-accel nosuch", ".*invalid accelerator nosuch"), ("-M microvm,accel=nosuch -accel nosuch",
-     ".*invalid accelerator nosuch"),
+    ("! -accel nosuch", "invalid accelerator nosuch"),
+    ("! -M microvm,accel=nosuch", "invalid accelerator nosuch"),
+    ("! -M microvm -accel", "-accel: requires an argument"),
+    ("! -M none -accel qtest,foo=1", ".*Property 'qtest-accel.foo' not found"),
     ("-smp 0", "-smp 0: Invalid CPU topology: .*"), ("-smp abc", ".*expects a number"),
     ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 254"),
     ("-smp 3,cores=2", ".*product of the hierarchy must match maxcpus.*"),
@@ -156,17 +159,27 @@ BAD = [
     ("-chardev null", "-chardev null: chardev: no id specified"),
     ("-chardev bogus,id=a", "-chardev bogus,id=a: 'bogus' is not a valid char driver name"),
     ("-chardev null,id=a -chardev null,id=a", ".*Duplicate ID 'a' for chardev"),
-    ("-chardev file,id=a", ".*path.*"), ("-chardev file,id=a,path=/nonexist/f", ".*No such file.*"),
+    ("-chardev file,id=a", ".*no filename given"), ("-chardev file,id=a,path=/nonexist/f", ".*No such file.*"),
     ("-chardev socket,id=a", ".*"), ("-chardev socket,id=a,path=/nonexist/s,server=on,wait=off", ".*"),
     ("-chardev socket,id=a,path={tmp}/nobody", "-chardev .*Failed to connect to '.*nobody': .*"),
     ("-serial unix:" + "x" * 120 + ",server=on,wait=off", ".*"),
     ("-serial bogus", "-serial bogus: .*"), ("-serial chardev:nosuch", ".*nosuch.*"),
     ("-serial null -serial null -serial null -serial null -serial null", ".*at most 4 serial ports"),
-    ("-M legacy=off -serial file:{tmp}/x", ".*"), ("-M legacy=off -device isa-debug-exit",
+    ("-M legacy=off -device isa-debug-exit",
      ".*No 'ISA' bus found for device 'isa-debug-exit'"),
     ("-daemonize -serial stdio", ".*cannot use stdio with -daemonize"),
     ("-daemonize -nographic", "-nographic cannot be used with -daemonize"),
     ("image.raw", "image.raw: drives must be given by -drive or -blockdev"),
+]
+
+# Options, what is typed, and a pattern in what appears: C-a as on a terminal.
+TYPED = [
+    ("-M microvm -accel qtest -nographic", "\x01x", "QEMU: Terminated"),
+    ("-M microvm -accel qtest -nographic", "\x01cinfo status\nquit\n", r"VM status: "),
+    ("-M microvm -accel qtest -nographic -echr 20", "\x14x", "QEMU: Terminated"),
+    ("-M microvm -accel qtest -nodefaults -serial mon:stdio", "\x01h\x01x", r"C-a x +"),
+    ("-M microvm -accel qtest -nodefaults -chardev stdio,mux=on,id=c -serial chardev:c -mon c",
+     "\x01x", "QEMU: Terminated"),
 ]
 
 # Options that print and leave, and a pattern in what they print.
@@ -188,7 +201,7 @@ PRINTS = [
 
 
 def run(options, stdin):
-    words = ["-serial" if w == "-serial" else w for w in options.replace("'", "").split()]
+    words = options.replace("'", "").split()
     return subprocess.run([QEMU] + words, input=stdin, capture_output=True, text=True,
                           errors="replace", timeout=60, check=False)
 
@@ -205,9 +218,18 @@ def check_good(options, expect):
     return None
 
 
+def check_typed(options, expect):
+    typed, pattern = expect
+    result = run(options, typed)
+    if result.returncode != 0 or not re.search(pattern, result.stdout):
+        return f"status {result.returncode}, {result.stdout!r}, {result.stderr!r}"
+    return None
+
+
 def check_bad(options, expect):
     pattern = expect.replace("{tmp}", re.escape(TMP))
-    result = run(" ".join(BASE[:-2]) + " " + expand(options), "")
+    base = "" if options.startswith("!") else " ".join(BASE[:-2]) + " "
+    result = run(base + expand(options).lstrip("!"), "")
     first, _, _ = result.stderr.partition("\n")
     if result.returncode != 1:
         return f"status {result.returncode}, stderr {result.stderr!r}"
@@ -228,6 +250,7 @@ def check_prints(options, expect):
 def main():
     path("empty", b"")
     cases = [(check_prints, o, e) for o, e in PRINTS] + \
+            [(check_typed, o, (t, e)) for o, t, e in TYPED] + \
             [(check_good, o, e) for o, e in GOOD] + [(check_bad, o, e) for o, e in BAD]
     print(f"1..{len(cases)}")
     failed = 0
