@@ -281,7 +281,6 @@ static const AccelClass kvm_class = {
     .oc = {
         .name = "kvm",
         .type_name = "kvm-accel",
-        .type_name = "kvm-accel",
         .desc = "the host kernel's virtual machines",
         .instance_size = sizeof(KVMState),
         .props = kvm_props,
