@@ -1,0 +1,86 @@
+/*
+ * Fuzz target: kernel files. What the parsers accept must make sense.
+ *
+ * Built with a fuzzer, or (-DFUZZ_STANDALONE) as a program that feeds each file
+ * it is given once: see meson.build.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hw/i386/x86-boot-internal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_kernel(const X86Kernel *k, uint64_t file_size)
+{
+    bool entry_seen = false;
+
+    for (unsigned i = 0; i < k->nr_segments; i++) {
+        const X86KernelSegment *s = &k->segments[i];
+
+        if (s->size > s->mem_size || s->addr + s->mem_size <= s->addr ||
+            !x86_range_fits(s->offset, s->size, file_size)) {
+            abort();
+        }
+        entry_seen |= k->entry >= s->addr && k->entry - s->addr < s->mem_size;
+    }
+    if (!entry_seen || (k->protocol != X86_BOOT_PVH &&
+                        k->protocol != X86_BOOT_LINUX64)) {
+        abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int fd = -1;
+    X86KernelFile file = { .size = size };
+    g_autofree X86Kernel *k = g_new0(X86Kernel, 1);
+    g_autoptr(Error) err = NULL;
+    bool ok = false;
+
+    if (fd < 0) {
+        fd = memfd_create("kernel", MFD_CLOEXEC);
+    }
+    if (fd < 0 || ftruncate(fd, size) < 0 ||
+        pwrite(fd, data, size, 0) != (ssize_t)size) {
+        abort();
+    }
+    file.fd = fd;
+    if (x86_elf_probe(data, size)) {
+        ok = x86_elf_parse(&file, k, &err);
+    } else if (x86_bzimage_probe(data, size)) {
+        ok = x86_bzimage_parse(&file, k, &err);
+    } else {
+        return 0;
+    }
+    if (ok == (err != NULL)) {
+        abort();
+    }
+    if (ok) {
+        check_kernel(k, size);
+        x86_place_initrd(k, 1ULL << 30, size);
+    }
+    return 0;
+}
+
+#ifdef FUZZ_STANDALONE
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        g_autofree char *data = NULL;
+        gsize size;
+
+        if (!g_file_get_contents(argv[i], &data, &size, NULL)) {
+            fprintf(stderr, "cannot read %s\n", argv[i]);
+            return 1;
+        }
+        LLVMFuzzerTestOneInput((const uint8_t *)data, size);
+    }
+    return 0;
+}
+#endif
