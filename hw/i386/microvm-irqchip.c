@@ -11,6 +11,7 @@
 #include "hw/i386/mptable.h"
 #include "hw/loader.h"
 #include "sysemu/accel.h"
+#include "target/i386/cpuid.h"
 #include "sysemu/qtest.h"
 
 /* MSI writes must reach the APICs even where something else is mapped. */
@@ -117,7 +118,12 @@ static void describe(const MicrovmMachineState *mms,
                      uint8_t apic_ids[MICROVM_MAX_CPUS], MPTableInfo *info)
 {
     const MachineState *ms = &mms->parent;
+    const CPUIDTable *cpuid = x86_cpu(ms->cpus[0])->cpuid;
+    uint32_t leaf1[4] = { 0 };
 
+    if (cpuid) {
+        x86_cpuid_lookup(cpuid, 1, 0, leaf1);
+    }
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
         apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
     }
@@ -127,6 +133,8 @@ static void describe(const MicrovmMachineState *mms,
         .ioapic_id = free_apic_id(apic_ids, ms->smp.cpus),
         .ioapic_addr = IO_APIC_DEFAULT_ADDRESS,
         .lapic_addr = APIC_DEFAULT_ADDRESS,
+        .cpu_signature = leaf1[0],
+        .cpu_features = leaf1[3],
         .pic = mms->has_pic,
         .nr_gsis = MPTABLE_GSIS,
         .gsi_mask = (1u << MPTABLE_GSIS) - 1,

@@ -17,6 +17,7 @@
 #include "sysemu/hostmem.h"
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
+#include "target/i386/cpuid.h"
 
 /* What today's QEMU has in its microvm and this one has not. */
 static const struct {
@@ -76,17 +77,22 @@ bool microvm_init_memory(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
-/*
- * The APIC ids of this -smp must fit into the tables that tell them, and into
- * the 8-bit destinations of interrupts.
- */
-static bool check_apic_ids(const MachineState *ms, Error **errp)
+/* RAM that no processor of this model can address would be RAM lost. */
+static bool check_address_bits(const MachineState *ms, Error **errp)
 {
-    uint32_t limit = x86_apic_id_limit(&ms->smp);
+    const X86CPU *cpu = x86_cpu(ms->cpus[0]);
+    uint64_t top = MICROVM_HIGHMEM_START - MICROVM_LOWMEM_END + ms->ram_size;
+    uint32_t regs[4];
+    unsigned bits;
 
-    if (limit > MICROVM_MAX_APIC_ID + 1) {
-        error_setg(errp, "-smp: this topology needs APIC ids up to %u, the "
-                   "highest possible is %u", limit - 1, MICROVM_MAX_APIC_ID);
+    if (!cpu->cpuid || ms->ram_size <= MICROVM_LOWMEM_END) {
+        return true;
+    }
+    x86_cpuid_lookup(cpu->cpuid, 0x80000008, 0, regs);
+    bits = regs[0] & 0xff;
+    if (bits && bits < 64 && top > 1ULL << bits) {
+        error_setg(errp, "-m: RAM would end at 0x%" PRIx64 ", the processors "
+                   "address %u bits", top, bits);
         return false;
     }
     return true;
@@ -114,10 +120,10 @@ static bool microvm_init(MachineState *ms, Error **errp)
     MicrovmMachineState *mms = microvm_machine(ms);
 
     return check_properties(mms, errp) &&
-           check_apic_ids(ms, errp) &&
            microvm_init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
            x86_cpus_init(ms, errp) &&
+           check_address_bits(ms, errp) &&
            microvm_init_virtio(mms, errp) &&
            microvm_init_isa(mms, errp);
 }
