@@ -367,8 +367,8 @@ static int socket_watch_fd(Chardev *s)
 
 /*
  * wait=on: nothing goes on before a client is there. The main loop does not run
- * yet, so a blocked signal that asks us to end is looked for here; it stays
- * pending.
+ * yet; when a blocked signal is pending that asks us to end, it gets its turn,
+ * and normally does not come back.
  */
 static bool wait_for_client(SocketChardev *c, Error **errp)
 {
@@ -393,6 +393,10 @@ static bool wait_for_client(SocketChardev *c, Error **errp)
         close(pfd[1].fd);
     }
     if (fd < 0) {
+        /* We are not yet in the list that is cleaned up at exit. */
+        socket_unlink(c);
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
         error_setg(errp, "terminated while waiting for a connection");
         return false;
     }
@@ -409,12 +413,11 @@ static bool open_server(SocketChardev *c, Error **errp)
     chr_fd_set_nonblock(c->listen_fd);
     update_filename(c);
     if (c->wait != ON_OFF_AUTO_OFF) {
-        if (wait_for_client(c, errp)) {
-            return true;
+        if (!wait_for_client(c, errp)) {
+            close(c->listen_fd);
+            return false;
         }
-        socket_unlink(c);
-        close(c->listen_fd);
-        return false;
+        return true;
     }
     update_accept(c);
     return true;
