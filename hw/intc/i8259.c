@@ -358,6 +358,7 @@ void pic_reset(PICState *s)
         c->base = 0;
         write_icw1(c, 0);
         c->icw = 0;
+        c->imr = 0xff;  /* as firmware would leave it: no vectors yet */
     }
     update(s);
     g_mutex_unlock(&s->lock);

@@ -16,7 +16,7 @@ typedef struct PICState PICState;
 /* Master and slave, cascaded at input 2. intr: INTR to the CPU or LINT0. */
 PICState *pic_new(qemu_irq intr);
 void pic_free(PICState *s);
-/* Uninitialised, as before ICW1; the ELCR is cleared. Input levels stay. */
+/* As before ICW1, all masked; the ELCR is cleared. Input levels stay. */
 void pic_reset(PICState *s);
 
 /* Two ports each; accesses need no machine lock. */
