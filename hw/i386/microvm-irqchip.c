@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hw/i386/cpu-internal.h"
+#include "hw/i386/irqchip.h"
 #include "hw/i386/microvm.h"
 #include "hw/i386/mptable.h"
 #include "hw/loader.h"
@@ -72,36 +73,6 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
-static bool connect_lines(MicrovmMachineState *mms, Error **errp)
-{
-    AccelState *accel = mms->parent.accel;
-    const AccelClass *ac = accel_get_class(accel);
-    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel)
-                                             : ACCEL_IRQCHIP_USER;
-
-    if (mode == ACCEL_IRQCHIP_KERNEL) {
-        return init_kernel_irqchip(mms, errp);
-    }
-    if (ac->has_vcpu_threads) {
-        error_setg(errp, "-accel %s: this machine has no interrupt controllers "
-                   "of its own yet", ac->oc.name);
-        return false;
-    }
-    /* Nobody takes interrupts: the lines stay unconnected. */
-    return true;
-}
-
-bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
-{
-    if (!connect_lines(mms, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < MICROVM_NUM_GSIS; i++) {
-        mms->gsi[i] = qtest_tap_irq(&mms->parent, i, mms->gsi[i]);
-    }
-    return true;
-}
-
 /* The APIC id that no CPU has: there are fewer CPUs than ids. */
 static uint8_t free_apic_id(const uint8_t *ids, unsigned n)
 {
@@ -114,23 +85,83 @@ static uint8_t free_apic_id(const uint8_t *ids, unsigned n)
     return id;
 }
 
+/* Returns the I/O APIC's id. */
+static uint8_t fill_apic_ids(const MachineState *ms,
+                             uint8_t apic_ids[MICROVM_MAX_CPUS])
+{
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
+    }
+    return free_apic_id(apic_ids, ms->smp.cpus);
+}
+
+/* Ours, or with the local APICs in the host kernel. */
+static bool init_user_irqchip(MicrovmMachineState *mms, AccelIrqchipMode mode,
+                              Error **errp)
+{
+    MachineState *ms = &mms->parent;
+    uint8_t apic_ids[MICROVM_MAX_CPUS];
+    X86IrqchipConfig config = {
+        .mode = mode,
+        .pic = mms->pic != ON_OFF_AUTO_OFF,
+        .ioapic_id = fill_apic_ids(ms, apic_ids),
+        .apic_id_limit = x86_apic_id_limit(&ms->smp),
+    };
+
+    mms->irqchip = x86_irqchip_new(ms, &config, mms->gsi, errp);
+    if (!mms->irqchip) {
+        return false;
+    }
+    mms->has_pic = config.pic;
+    if (mode == ACCEL_IRQCHIP_SPLIT) {
+        show_kernel_region(mms, &ms->system_memory, "kvm-apic-msi",
+                           APIC_DEFAULT_ADDRESS, LAPIC_SIZE);
+    }
+    return true;
+}
+
+static bool connect_lines(MicrovmMachineState *mms, Error **errp)
+{
+    AccelState *accel = mms->parent.accel;
+    const AccelClass *ac = accel_get_class(accel);
+    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel)
+                                             : ACCEL_IRQCHIP_USER;
+
+    if (mode == ACCEL_IRQCHIP_KERNEL) {
+        return init_kernel_irqchip(mms, errp);
+    }
+    return init_user_irqchip(mms, mode, errp);
+}
+
+bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
+{
+    if (!connect_lines(mms, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < MICROVM_NUM_GSIS; i++) {
+        mms->gsi[i] = qtest_tap_irq(&mms->parent, i, mms->gsi[i]);
+    }
+    if (mms->irqchip && mms->pit != ON_OFF_AUTO_OFF) {
+        x86_irqchip_add_pit(mms->irqchip, &mms->parent, mms->gsi[0]);
+    }
+    return true;
+}
+
 static void describe(const MicrovmMachineState *mms,
                      uint8_t apic_ids[MICROVM_MAX_CPUS], MPTableInfo *info)
 {
     const MachineState *ms = &mms->parent;
     const CPUIDTable *cpuid = x86_cpu(ms->cpus[0])->cpuid;
+    uint8_t ioapic_id = fill_apic_ids(ms, apic_ids);
     uint32_t leaf1[4] = { 0 };
 
     if (cpuid) {
         x86_cpuid_lookup(cpuid, 1, 0, leaf1);
     }
-    for (unsigned i = 0; i < ms->smp.cpus; i++) {
-        apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
-    }
     *info = (MPTableInfo) {
         .nr_cpus = ms->smp.cpus,
         .apic_ids = apic_ids,
-        .ioapic_id = free_apic_id(apic_ids, ms->smp.cpus),
+        .ioapic_id = ioapic_id,
         .ioapic_addr = IO_APIC_DEFAULT_ADDRESS,
         .lapic_addr = APIC_DEFAULT_ADDRESS,
         .cpu_signature = leaf1[0],

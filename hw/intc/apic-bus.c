@@ -221,6 +221,13 @@ void apic_bus_free(APICBus *bus)
     }
 }
 
+void apic_bus_reset(APICBus *bus)
+{
+    for (unsigned i = 0; i < bus->apics->len; i++) {
+        apic_reset(nth(bus, i));
+    }
+}
+
 APICState *apic_new(APICBus *bus, uint32_t apic_id, bool bsp)
 {
     APICState *s;

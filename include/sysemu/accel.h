@@ -19,6 +19,14 @@ typedef struct AccelIrqchip {
     bool pit;
     unsigned nr_gsis;           /* lines to fill in */
     qemu_irq *gsi;              /* out: nr_gsis lines into the controllers */
+    /*
+     * Mode SPLIT only: the rest of the controllers, which the board has. Both
+     * are called on vCPU threads without the machine lock.
+     */
+    void (*eoi)(void *opaque, uint8_t vector);  /* of a level-triggered route */
+    int (*extint_ack)(void *opaque);    /* 8259 acknowledge: vector or -1 */
+    void *opaque;
+    qemu_irq intr;              /* out: for the 8259's INTR output */
 } AccelIrqchip;
 
 typedef enum AccelIrqchipMode {
@@ -36,8 +44,8 @@ struct AccelClass {
     /* Which controllers the board has to make itself. NULL: ACCEL_IRQCHIP_USER. */
     AccelIrqchipMode (*irqchip_mode)(AccelState *as);
     /*
-     * Make the in-kernel controllers before any CPU, fill in the lines. Only
-     * called in mode KERNEL.
+     * Make the in-kernel controllers before any CPU, fill in the lines. Not
+     * called in mode USER. In mode SPLIT chip is copied, not kept.
      */
     bool (*create_irqchip)(AccelState *as, AccelIrqchip *chip, Error **errp);
     /*
@@ -45,6 +53,14 @@ struct AccelClass {
      * caller). NULL: none, CPUs have no CPUID.
      */
     bool (*supported_cpuid)(AccelState *as, CPUIDTable *table, Error **errp);
+    /*
+     * Mode SPLIT: a message to the local APICs; how many CPUs took it (0: none).
+     * Any thread; must not call back into the I/O APIC.
+     */
+    int (*send_msi)(AccelState *as, uint64_t addr, uint32_t data);
+    /* Mode SPLIT: I/O APIC input n sends this message; EOIs are wanted if level. */
+    void (*set_msi_route)(AccelState *as, unsigned n, uint64_t addr,
+                          uint32_t data);
     /* On the CPU's own thread, machine lock held, before the first run. */
     bool (*vcpu_init)(CPUState *cpu, Error **errp);
     void (*vcpu_destroy)(CPUState *cpu);

@@ -144,6 +144,8 @@ typedef struct APICBusOps {
 APICBus *apic_bus_new(uint32_t id_limit, const APICBusOps *ops, void *opaque);
 /* Frees the bus and its APICs; CPUs and I/O threads have ended. */
 void apic_bus_free(APICBus *bus);
+/* apic_reset() for all; CPUs paused. */
+void apic_bus_reset(APICBus *bus);
 /*
  * Make the APIC of one CPU; ids are unique and below id_limit. The bus owns
  * it. Before any CPU runs.

@@ -81,6 +81,7 @@ typedef struct MicrovmMachineState {
     unsigned nr_kernel_regions;
 
     qemu_irq gsi[MICROVM_NUM_GSIS];
+    struct X86Irqchip *irqchip; /* hw/i386/irqchip.h; NULL: the accelerator's */
     bool has_pic;               /* an 8259A drives the boot processor's LINT0 */
     bool isa_wanted;            /* by -device isa-… */
     bool has_isa;

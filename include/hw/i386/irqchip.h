@@ -1,0 +1,46 @@
+/*
+ * The PC's interrupt controllers and interval timer in user space, wired up.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_I386_IRQCHIP_H
+#define HW_I386_IRQCHIP_H
+
+#include "hw/boards.h"
+#include "hw/i386/apic.h"
+#include "hw/irq.h"
+#include "sysemu/accel.h"
+
+#define X86_NUM_GSIS    24
+
+typedef struct X86Irqchip X86Irqchip;
+
+typedef struct X86IrqchipConfig {
+    /*
+     * ACCEL_IRQCHIP_USER: all of them; ms->apic_bus is set, CPUs made later get an
+     * APIC. ACCEL_IRQCHIP_SPLIT: all but local APICs, which the accelerator has.
+     */
+    AccelIrqchipMode mode;
+    bool pic;
+    uint8_t ioapic_id;
+    uint32_t apic_id_limit;     /* one more than the highest APIC id */
+} X86IrqchipConfig;
+
+/*
+ * Make the controllers, put them at their places in ms->system_memory and
+ * ms->system_io, and register their reset. Before any CPU is made. gsi gets
+ * X86_NUM_GSIS lines: GSI n is input n of the I/O APIC and, below 16, of the
+ * PICs. NULL with errp set when the accelerator fails. They live as long as the
+ * machine.
+ */
+X86Irqchip *x86_irqchip_new(MachineState *ms, const X86IrqchipConfig *config,
+                            qemu_irq *gsi, Error **errp);
+/* Add the PIT; its output 0 drives irq0, that is (a tap on) GSI 0. */
+void x86_irqchip_add_pit(X86Irqchip *chip, MachineState *ms, qemu_irq irq0);
+/* After the address spaces were destroyed and all threads have ended. */
+void x86_irqchip_free(X86Irqchip *chip);
+
+/* "info pic": the PICs and the I/O APIC; caller frees. */
+char *x86_irqchip_dump(X86Irqchip *chip);
+
+#endif
