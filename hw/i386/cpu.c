@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "hw/i386/apic.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpuid.h"
@@ -105,6 +106,9 @@ bool x86_cpus_init(MachineState *ms, Error **errp)
         cpu->cs.machine = ms;
         cpu->cs.cpu_index = i;
         cpu->apic_id = x86_apic_id_from_index(&ms->smp, i);
+        if (ms->apic_bus) {     /* which owns it */
+            cpu->apic = apic_new(ms->apic_bus, cpu->apic_id, i == 0);
+        }
         cpu->cpuid = table;
         x86_cpu_reset(cpu);
         ms->cpus[i] = &cpu->cs;
