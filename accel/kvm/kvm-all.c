@@ -202,12 +202,11 @@ static bool kvm_create_vm(KVMState *s, Error **errp)
 
 static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
 {
-    static const char *const modes[] = { "on", "split", "off" };
     KVMState *s = (KVMState *)as;
 
-    if (s->irqchip_mode != ACCEL_IRQCHIP_KERNEL) {
-        error_setg(errp, "kernel-irqchip=%s is not available: this build has no "
-                   "user-space interrupt controllers for KVM", modes[s->irqchip_mode]);
+    if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
+        error_setg(errp, "kernel-irqchip=off is not available: with KVM the local "
+                   "APICs are in the host kernel (use kernel-irqchip=split)");
         return false;
     }
     if (!kvm_open(s, errp) || !kvm_create_vm(s, errp)) {
@@ -226,11 +225,6 @@ static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
     return true;
 }
 
-static AccelIrqchipMode kvm_irqchip_mode(AccelState *as)
-{
-    return ((KVMState *)as)->irqchip_mode;
-}
-
 static void kvm_exit_machine(AccelState *as)
 {
     KVMState *s = (KVMState *)as;
@@ -242,6 +236,7 @@ static void kvm_exit_machine(AccelState *as)
         close(s->fd);
     }
     s->vmfd = s->fd = -1;
+    kvm_split_free(s);
 }
 
 static void kvm_instance_init(Object *obj)
@@ -265,11 +260,11 @@ static void kvm_instance_finalize(Object *obj)
     kvm_exit_machine((AccelState *)obj);
 }
 
-/* In the order of AccelIrqchipMode. */
-static EnumNames irqchip_names = { "on", "split", "off", NULL };
+/* In the order of AccelIrqchipMode, and KVM_IRQCHIP_MODE_AUTO. */
+static EnumNames irqchip_names = { "on", "split", "off", "auto", NULL };
 
 static const Property kvm_props[] = {
-    DEFINE_PROP_ENUM("kernel-irqchip", KVMState, irqchip_mode, irqchip_names, "on",
+    DEFINE_PROP_ENUM("kernel-irqchip", KVMState, irqchip_mode, irqchip_names, "auto",
                      "interrupt controllers in the host kernel"),
     DEFINE_PROP_SIZE("kvm-shadow-mem", KVMState, shadow_mem, "0",
                      "memory for shadow page tables"),
@@ -292,6 +287,10 @@ static const AccelClass kvm_class = {
     .exit_machine = kvm_exit_machine,
     .irqchip_mode = kvm_irqchip_mode,
     .create_irqchip = kvm_create_irqchip,
+    .send_msi = kvm_send_msi,
+    .set_msi_route = kvm_set_msi_route,
+    .attach_irqfd = kvm_attach_irqfd,
+    .detach_irqfd = kvm_detach_irqfd,
     .supported_cpuid = kvm_supported_cpuid,
     .vcpu_init = kvm_vcpu_init,
     .vcpu_destroy = kvm_vcpu_destroy,

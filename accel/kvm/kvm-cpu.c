@@ -247,6 +247,12 @@ static bool kvm_exit_unknown(CPUState *cpu, struct kvm_run *run)
     return kvm_internal_error(cpu);
 }
 
+static bool kvm_exit_ioapic_eoi(CPUState *cpu, struct kvm_run *run)
+{
+    kvm_split_eoi(kvm_state(cpu), run->eoi.vector);
+    return true;
+}
+
 static const struct {
     KVMExitHandler *handler;
     const char *name;
@@ -260,6 +266,7 @@ static const struct {
     [KVM_EXIT_FAIL_ENTRY] = { kvm_exit_fail_entry, "fail-entry" },
     [KVM_EXIT_INTR] = { kvm_exit_go_on, "interrupted" },
     [KVM_EXIT_INTERNAL_ERROR] = { kvm_exit_internal_error, "internal-error" },
+    [KVM_EXIT_IOAPIC_EOI] = { kvm_exit_ioapic_eoi, "ioapic-eoi" },
     [KVM_EXIT_SYSTEM_EVENT] = { kvm_exit_system_event, "system-event" },
 };
 
@@ -306,6 +313,7 @@ void kvm_vcpu_exec(CPUState *cpu)
             run->immediate_exit = 1;
         }
         kc->io_pending = false;
+        kvm_split_before_run(cpu);
         if (ioctl(kc->fd, KVM_RUN, 0) < 0) {
             go_on &= kvm_run_failed(cpu, errno);
         } else {

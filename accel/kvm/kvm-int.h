@@ -16,13 +16,16 @@
 /* Exit reasons that are counted; what lies beyond shares the last counter. */
 #define KVM_NR_EXITS 48
 
+/* kernel-irqchip unsaid: in the kernel, but split where no PICs are wanted. */
+#define KVM_IRQCHIP_MODE_AUTO   (ACCEL_IRQCHIP_USER + 1)
+
 /* Three pages for the TSS and one for the page table that VMX real mode needs. */
 #define KVM_IDENTITY_MAP_ADDR   0xfeffc000ULL
 #define KVM_TSS_ADDR            0xfeffd000ULL
 
 typedef struct KVMState {
     AccelState parent;
-    int irqchip_mode;           /* "kernel-irqchip": AccelIrqchipMode */
+    int irqchip_mode;           /* "kernel-irqchip": AccelIrqchipMode or AUTO */
     uint64_t shadow_mem;        /* "kvm-shadow-mem", bytes; 0: KVM's choice */
 
     int fd;                     /* /dev/kvm */
@@ -38,6 +41,7 @@ typedef struct KVMState {
     atomic_bool ran;            /* some vCPU has run: a reset must restore */
     uint64_t msrs_known;        /* rows of the MSR table KVM has; see kvm.c */
     gsize msrs_probed;          /* g_once: msrs_known is valid */
+    struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
     MemoryListener memory_listener;
     MemoryListener io_listener;
 } KVMState;
@@ -67,8 +71,25 @@ int kvm_ioctl(int fd, unsigned long request, void *arg);
 /* KVM_CHECK_EXTENSION on the system: 0 is "no". */
 int kvm_check_extension(const KVMState *s, int cap);
 
-/* kvm-irqchip.c: AccelClass.create_irqchip */
+/* kvm-irqchip.c: the hooks of AccelClass by these names */
+AccelIrqchipMode kvm_irqchip_mode(AccelState *as, bool pic);
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
+
+/*
+ * kvm-split.c: local APICs in the kernel, the board has the rest. The hooks of
+ * AccelClass by these names, and what a vCPU does on its way.
+ */
+bool kvm_create_split_irqchip(KVMState *s, AccelIrqchip *chip, Error **errp);
+int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data);
+void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data,
+                       bool masked);
+int kvm_attach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
+void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
+/* Before KVM_RUN: the board's PICs may want to interrupt the boot processor. */
+void kvm_split_before_run(CPUState *cpu);
+/* KVM_EXIT_IOAPIC_EOI */
+void kvm_split_eoi(KVMState *s, uint8_t vector);
+void kvm_split_free(KVMState *s);
 
 /* kvm-cpu.c: the hooks of AccelClass by these names */
 bool kvm_vcpu_init(CPUState *cpu, Error **errp);

@@ -14,6 +14,16 @@
 #include "qemu/log.h"
 #include "sysemu/reset.h"
 
+AccelIrqchipMode kvm_irqchip_mode(AccelState *as, bool pic)
+{
+    int mode = ((KVMState *)as)->irqchip_mode;
+
+    if (mode == KVM_IRQCHIP_MODE_AUTO) {
+        return pic ? ACCEL_IRQCHIP_KERNEL : ACCEL_IRQCHIP_SPLIT;
+    }
+    return mode;
+}
+
 static void kvm_set_irq(void *opaque, int n, int level)
 {
     KVMState *s = opaque;
@@ -119,9 +129,12 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     int ret;
 
+    if (kvm_irqchip_mode(as, chip->pic) == ACCEL_IRQCHIP_SPLIT) {
+        return kvm_create_split_irqchip(s, chip, errp);
+    }
     if (!chip->pic) {
-        error_setg(errp, "pic=off needs user-space interrupt controllers: KVM makes "
-                   "the PIC with the others");
+        error_setg(errp, "pic=off needs kernel-irqchip=split: KVM makes the PIC "
+                   "with the others");
         return false;
     }
     ret = kvm_ioctl(s->vmfd, KVM_CREATE_IRQCHIP, NULL);

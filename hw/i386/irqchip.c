@@ -35,10 +35,36 @@ static void set_gsi(void *opaque, int n, int level)
     qemu_set_irq(ioapic_irq(chip->ioapic, n), level);
 }
 
+static int attach_gsi(void *opaque, int n, EventNotifier *e)
+{
+    X86Irqchip *chip = opaque;
+
+    return accel_get_class(chip->accel)->attach_irqfd(chip->accel, n, e);
+}
+
+static void detach_gsi(void *opaque, int n, EventNotifier *e)
+{
+    X86Irqchip *chip = opaque;
+
+    accel_get_class(chip->accel)->detach_irqfd(chip->accel, n, e);
+}
+
+static const IRQOps gsi_ops = { .attach = attach_gsi, .detach = detach_gsi };
+
+/*
+ * An eventfd that the accelerator turns into the I/O APIC's message is hidden
+ * from the PICs, so that is for machines without them.
+ */
 static void connect_gsis(X86Irqchip *chip, qemu_irq *gsi)
 {
+    bool direct = !chip->apics && !chip->pic &&
+        accel_get_class(chip->accel)->attach_irqfd;
+
     for (unsigned n = 0; n < X86_NUM_GSIS; n++) {
-        gsi[n] = (qemu_irq) { .handler = set_gsi, .opaque = chip, .n = n };
+        gsi[n] = (qemu_irq) {
+            .handler = set_gsi, .opaque = chip, .n = n,
+            .ops = direct ? &gsi_ops : NULL,
+        };
     }
 }
 
@@ -58,18 +84,13 @@ static int send_msi_to_accel(void *opaque, uint64_t addr, uint32_t data)
     return accel_get_class(chip->accel)->send_msi(chip->accel, addr, data);
 }
 
-/*
- * A masked entry keeps its route: its last interrupt may still wait for the
- * EOI that the route makes the accelerator report.
- */
 static void tell_accel_of_route(void *opaque, unsigned pin, uint64_t addr,
                                 uint32_t data, bool masked)
 {
     X86Irqchip *chip = opaque;
 
-    if (!masked) {
-        accel_get_class(chip->accel)->set_msi_route(chip->accel, pin, addr, data);
-    }
+    accel_get_class(chip->accel)->set_msi_route(chip->accel, pin, addr, data,
+                                                masked);
 }
 
 static const IOAPICOps user_ioapic_ops = { .send_msi = send_msi_to_bus };

@@ -124,7 +124,8 @@ static bool connect_lines(MicrovmMachineState *mms, Error **errp)
 {
     AccelState *accel = mms->parent.accel;
     const AccelClass *ac = accel_get_class(accel);
-    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel)
+    bool pic = mms->pic != ON_OFF_AUTO_OFF;
+    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel, pic)
                                              : ACCEL_IRQCHIP_USER;
 
     if (mode == ACCEL_IRQCHIP_KERNEL) {

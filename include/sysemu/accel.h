@@ -41,8 +41,11 @@ struct AccelClass {
     /* Open the host's facility; called once, before the machine's init. */
     bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
     void (*exit_machine)(AccelState *as);       /* may be NULL */
-    /* Which controllers the board has to make itself. NULL: ACCEL_IRQCHIP_USER. */
-    AccelIrqchipMode (*irqchip_mode)(AccelState *as);
+    /*
+     * Which controllers the board has to make itself, with or without PICs.
+     * NULL: ACCEL_IRQCHIP_USER.
+     */
+    AccelIrqchipMode (*irqchip_mode)(AccelState *as, bool pic);
     /*
      * Make the in-kernel controllers before any CPU, fill in the lines. Not
      * called in mode USER. In mode SPLIT chip is copied, not kept.
@@ -58,9 +61,18 @@ struct AccelClass {
      * Any thread; must not call back into the I/O APIC.
      */
     int (*send_msi)(AccelState *as, uint64_t addr, uint32_t data);
-    /* Mode SPLIT: I/O APIC input n sends this message; EOIs are wanted if level. */
+    /*
+     * Mode SPLIT: what I/O APIC input n sends when not masked; EOIs are wanted if
+     * it is a level. Called with the I/O APIC's lock.
+     */
     void (*set_msi_route)(AccelState *as, unsigned n, uint64_t addr,
-                          uint32_t data);
+                          uint32_t data, bool masked);
+    /*
+     * Mode SPLIT: e sends input n's message without our help, see IRQOps.
+     * Any thread.
+     */
+    int (*attach_irqfd)(AccelState *as, unsigned n, EventNotifier *e);
+    void (*detach_irqfd)(AccelState *as, unsigned n, EventNotifier *e);
     /* On the CPU's own thread, machine lock held, before the first run. */
     bool (*vcpu_init)(CPUState *cpu, Error **errp);
     void (*vcpu_destroy)(CPUState *cpu);

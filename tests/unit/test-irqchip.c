@@ -20,7 +20,8 @@ typedef struct FakeAccel {
     uint64_t addr;
     uint32_t data;
     unsigned pin;
-    bool fail;
+    bool fail, masked;
+    uint32_t attached;
 } FakeAccel;
 
 typedef struct Fixture {
@@ -59,13 +60,25 @@ static int send_msi(AccelState *as, uint64_t addr, uint32_t data)
 }
 
 static void set_msi_route(AccelState *as, unsigned n, uint64_t addr,
-                          uint32_t data)
+                          uint32_t data, bool masked)
 {
     FakeAccel *fa = (FakeAccel *)as;
 
     fa->routes++;
     fa->pin = n;
     fa->data = data;
+    fa->masked = masked;
+}
+
+static int attach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
+{
+    ((FakeAccel *)as)->attached |= 1u << n;
+    return 0;
+}
+
+static void detach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
+{
+    ((FakeAccel *)as)->attached &= ~(1u << n);
 }
 
 static const AccelClass accel_class = {
@@ -73,6 +86,8 @@ static const AccelClass accel_class = {
     .create_irqchip = create_irqchip,
     .send_msi = send_msi,
     .set_msi_route = set_msi_route,
+    .attach_irqfd = attach_irqfd,
+    .detach_irqfd = detach_irqfd,
 };
 
 static const MachineClass machine_class = { .oc = { .name = "fake" } };
@@ -269,7 +284,8 @@ static void test_split(void)
     g_assert_null(f->ms.apic_bus);
     g_assert_false(writel(f, 0xfee00000, 0x77));    /* not ours */
     set_rte(f, 9, 3ull << 56 | 0x8035);
-    g_assert_cmpuint(f->accel.routes, ==, 1);
+    g_assert_cmpuint(f->accel.routes, ==, 2);       /* a write per half */
+    g_assert_false(f->accel.masked);
     g_assert_cmpuint(f->accel.pin, ==, 9);
     qemu_irq_raise(f->gsi[9]);
     g_assert_cmpuint(f->accel.msis, ==, 1);
@@ -277,8 +293,9 @@ static void test_split(void)
     g_assert_cmphex(f->accel.data, ==, 0xc035);
     f->accel.chip.eoi(f->accel.chip.opaque, 0x35);
     g_assert_cmpuint(f->accel.msis, ==, 2);
-    set_rte(f, 9, 0x18035);                         /* a mask keeps the route */
-    g_assert_cmpuint(f->accel.routes, ==, 2);
+    set_rte(f, 9, 0x18035);
+    g_assert_true(f->accel.masked);
+    g_assert_null(f->gsi[9].ops);                   /* the PICs want to see it */
     init_pics(f);
     qemu_irq_raise(f->gsi[4]);
     g_assert_cmpint(f->accel.intr_level, ==, 1);
@@ -288,6 +305,10 @@ static void test_split(void)
     f = fixture_new(ACCEL_IRQCHIP_SPLIT, false, true);
     g_assert_cmpint(f->accel.chip.extint_ack(f->accel.chip.opaque), ==, -1);
     g_assert_false(f->accel.chip.pic);
+    g_assert_cmpint(f->gsi[9].ops->attach(f->gsi[9].opaque, f->gsi[9].n, NULL), ==, 0);
+    g_assert_cmphex(f->accel.attached, ==, 1u << 9);
+    f->gsi[9].ops->detach(f->gsi[9].opaque, f->gsi[9].n, NULL);
+    g_assert_cmphex(f->accel.attached, ==, 0);
     fixture_free(f);
 }
 
