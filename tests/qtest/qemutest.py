@@ -1,0 +1,236 @@
+"""Start the program under test and talk to its monitors; a TAP runner for such tests.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import array
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+QEMU = sys.argv[1] if len(sys.argv) > 1 else "qemu-system-x86_64"
+TESTS = []
+
+
+def test(fn):
+    """Register a test: its name is the function's, its title the doc string's."""
+    TESTS.append(fn)
+    return fn
+
+
+class Skip(Exception):
+    """The machine under us cannot do this."""
+
+
+def run(timeout=120):
+    """Run all registered tests, one after the other; TAP on stdout."""
+    def too_long(*_):
+        raise TimeoutError("no end in sight")
+
+    signal.signal(signal.SIGALRM, too_long)
+    failed = 0
+    print(f"1..{len(TESTS)}", flush=True)
+    for number, fn in enumerate(TESTS, 1):
+        title = f"{number} - {fn.__doc__.splitlines()[0]}"
+        signal.alarm(timeout)
+        try:
+            fn()
+            print(f"ok {title}", flush=True)
+        except Skip as why:
+            print(f"ok {title} # SKIP {why}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"not ok {title}")
+            print("".join("# " + line + "\n" for line in traceback.format_exc().splitlines()),
+                  flush=True)
+        finally:
+            signal.alarm(0)
+            for vm in list(VM.alive):
+                vm.kill()
+    return 1 if failed else 0
+
+
+class Client:
+    """A connection to a monitor's socket; bytes in both directions."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(20)
+        self.sock.connect(path)
+        self.buf = b""
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data.encode() if isinstance(data, str) else data)
+
+    def fill(self):
+        data = self.sock.recv(65536)
+        if not data:
+            raise EOFError("the monitor closed")
+        self.buf += data
+
+    def line(self):
+        """The next line, which must end with CR LF."""
+        while b"\n" not in self.buf:
+            self.fill()
+        line, self.buf = self.buf.split(b"\n", 1)
+        assert line.endswith(b"\r"), line
+        return line[:-1].decode()
+
+    def until(self, text):
+        """All bytes up to and including text."""
+        text = text.encode()
+        while text not in self.buf:
+            self.fill()
+        end = self.buf.index(text) + len(text)
+        data, self.buf = self.buf[:end], self.buf[end:]
+        return data.decode()
+
+    def eof(self):
+        """True when the peer has closed and nothing is left."""
+        try:
+            self.fill()
+        except (EOFError, ConnectionResetError):
+            return not self.buf
+        return False
+
+
+class QMP(Client):
+    """A QMP client. Events that come in between are kept in self.events."""
+
+    def __init__(self, path, negotiate=True):
+        super().__init__(path)
+        self.events = []
+        self.greeting = json.loads(self.line())
+        if negotiate:
+            assert self.cmd("qmp_capabilities") == {}
+
+    def receive(self):
+        """The next answer (not an event)."""
+        while True:
+            obj = json.loads(self.line())
+            if "event" not in obj:
+                return obj
+            self.events.append(obj)
+
+    def raw(self, data):
+        self.send(data)
+        return self.receive()
+
+    def execute(self, command, arguments=None, **more):
+        msg = {"execute": command, **more}
+        if arguments is not None:
+            msg["arguments"] = arguments
+        return self.raw(json.dumps(msg))
+
+    def cmd(self, command, **arguments):
+        """The returned value; an error answer is an assertion failure."""
+        answer = self.execute(command, {k.replace("_", "-"): v for k, v in arguments.items()})
+        assert "return" in answer, (command, answer)
+        return answer["return"]
+
+    def error(self, command, **arguments):
+        """(class, desc) of the error that must come."""
+        answer = self.execute(command, {k.replace("_", "-"): v for k, v in arguments.items()})
+        assert "error" in answer, (command, answer)
+        return answer["error"]["class"], answer["error"]["desc"]
+
+    def hmp(self, line):
+        return self.cmd("human-monitor-command", command_line=line)
+
+    def event(self, name):
+        """Wait for an event; those before it are dropped."""
+        while True:
+            while self.events:
+                event = self.events.pop(0)
+                if event["event"] == name:
+                    return event
+            obj = json.loads(self.line())
+            assert "event" in obj, obj
+            self.events.append(obj)
+
+    def send_fds(self, data, fds):
+        self.sock.sendmsg([data.encode()],
+                          [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
+class VM:
+    """The program, with any number of monitors on sockets in its own directory."""
+
+    alive = set()
+
+    def __init__(self, *args, machine="none", accel="qtest", qmp=1, hmp=0, qtest=False,
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
+        self.dir = tempfile.mkdtemp(prefix="qt-")
+        command = [QEMU, "-M", machine, "-accel", accel, "-display", "none", "-nodefaults"]
+        for n in range(qmp):
+            command += ["-chardev", f"socket,id=qmp{n},path={self.path(f'qmp{n}')},server=on,wait=off",
+                        "-mon", f"chardev=qmp{n},mode=control"]
+        for n in range(hmp):
+            command += ["-monitor", f"unix:{self.path(f'hmp{n}')},server=on,wait=off"]
+        if qtest:
+            command += ["-qtest", f"unix:{self.path('qtest')},server=on,wait=off",
+                        "-qtest-log", "none"]
+        self.log = open(self.path("stderr"), "wb")
+        self.proc = subprocess.Popen(command + list(args), stdin=stdin, stdout=stdout,
+                                     stderr=self.log)
+        VM.alive.add(self)
+        self.wait_for_sockets([f"qmp{n}" for n in range(qmp)] + [f"hmp{n}" for n in range(hmp)])
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def wait_for_sockets(self, names):
+        for name in names:
+            while not os.path.exists(self.path(name)):
+                assert self.proc.poll() is None, self.stderr()
+                time.sleep(0.002)
+
+    def qmp(self, n=0, negotiate=True):
+        return QMP(self.path(f"qmp{n}"), negotiate)
+
+    def hmp(self, n=0):
+        return Client(self.path(f"hmp{n}"))
+
+    def stderr(self):
+        with open(self.path("stderr"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def status(self, field):
+        """A figure of /proc/PID/status, in KiB or as it is."""
+        with open(f"/proc/{self.proc.pid}/status", encoding="ascii") as f:
+            for line in f:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1])
+        raise KeyError(field)
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
+
+    def wait(self, timeout=20):
+        """Exit status, once it has ended by itself."""
+        status = self.proc.wait(timeout)
+        self.kill()
+        return status
+
+    def kill(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
+        self.log.close()
+        VM.alive.discard(self)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()

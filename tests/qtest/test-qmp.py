@@ -1,0 +1,513 @@
+#!/usr/bin/env python3
+"""QMP as clients use it, and as nobody should: test-qmp.py QEMU prints TAP.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+
+import qemutest
+from qemutest import QMP, VM, test
+
+GENERIC = "GenericError"
+
+
+@test
+def negotiation():
+    """greeting, negotiation, and its refusals"""
+    with VM() as vm:
+        c = vm.qmp(negotiate=False)
+        version = c.greeting["QMP"]["version"]["qemu"]
+        assert (version["major"], version["minor"]) == (7, 2), version
+        assert isinstance(c.greeting["QMP"]["capabilities"], list)
+        answer = c.execute("query-status", id="early")
+        assert answer == {"id": "early", "error": {
+            "class": "CommandNotFound",
+            "desc": "Expecting capabilities negotiation with 'qmp_capabilities'"}}, answer
+        c.send('{"execute": "qmp_capabilities"}')
+        # Clients compare the second line as text.
+        assert c.line() == '{"return": {}}'
+        assert c.error("qmp_capabilities") == (
+            "CommandNotFound",
+            "Capabilities negotiation is already complete, command ignored")
+        c.close()
+        # The next client starts afresh.
+        c = vm.qmp(negotiate=False)
+        assert c.error("stop")[0] == "CommandNotFound"
+        assert c.error("qmp_capabilities", enable=["oob"])[0] == GENERIC
+        assert c.cmd("qmp_capabilities", enable=[]) == {}
+
+
+@test
+def error_texts():
+    """errors have QEMU's classes and words"""
+    wrong = [
+        ('{"execute": "nosuch"}', "CommandNotFound", "The command nosuch has not been found"),
+        ('{"exec": "stop"}', GENERIC, "QMP input member 'exec' is unexpected"),
+        ("{}", GENERIC, "QMP input lacks member 'execute'"),
+        ('{"execute": true}', GENERIC, "QMP input member 'execute' must be a string"),
+        ('{"execute": "stop", "arguments": []}', GENERIC,
+         "QMP input member 'arguments' must be an object"),
+        ('{"execute": "stop", "arguments": {"foo": 1}}', GENERIC,
+         "Parameter 'foo' is unexpected"),
+        ('{"execute": "qom-get", "arguments": {"path": "/machine"}}', GENERIC,
+         "Parameter 'property' is missing"),
+        ('{"execute": "qom-list", "arguments": {"path": 5}}', GENERIC,
+         "Invalid parameter type for 'path', expected: string"),
+        ('{"execute": "set-action", "arguments": {"reboot": "maybe"}}', GENERIC,
+         "Parameter 'reboot' does not accept value 'maybe'"),
+        ('{"execute": "human-monitor-command"}', GENERIC,
+         "Parameter 'command-line' is missing"),
+        ("null ", GENERIC, "QMP input must be a JSON object"),
+        ("[]", GENERIC, "QMP input must be a JSON object"),
+        ('{"execute": "qom-list", "arguments": {"path": "/nope"}}', "DeviceNotFound",
+         "Device '/nope' not found"),
+        ('{"execute": "qom-get", "arguments": {"path": "/machine", "property": "nope"}}',
+         GENERIC, "Property 'none-machine.nope' not found"),
+        ('{"execute": "device_add", "arguments": {"driver": "nope"}}', GENERIC,
+         "'nope' is not a valid device model name"),
+        ('{"execute": "device_del", "arguments": {"id": "nope"}}', "DeviceNotFound",
+         "Device 'nope' not found"),
+        ('{"execute": "object-add", "arguments": {"qom-type": "nope", "id": "a"}}', GENERIC,
+         "Parameter 'qom-type' does not accept value 'nope'"),
+        ('{"execute": "object-del", "arguments": {"id": "a"}}', GENERIC,
+         "object 'a' not found"),
+        ('{"execute": "chardev-remove", "arguments": {"id": "a"}}', GENERIC,
+         "Chardev 'a' not found"),
+        ('{"execute": "chardev-remove", "arguments": {"id": "qmp0"}}', GENERIC, None),
+        ('{"execute": "getfd", "arguments": {"fdname": "a"}}', GENERIC,
+         "No file descriptor supplied via SCM_RIGHTS"),
+        ('{"execute": "closefd", "arguments": {"fdname": "a"}}', GENERIC,
+         "File descriptor named 'a' not found"),
+        ('{"execute": "balloon", "arguments": {"value": 1}}', "DeviceNotActive",
+         "No balloon device has been activated"),
+        ('{"execute": "system_wakeup"}', GENERIC,
+         "wake-up from suspend is not supported by this guest"),
+        ('{"execute": "query-hotpluggable-cpus"}', GENERIC,
+         "The feature 'query-hotpluggable-cpus' is not enabled"),
+    ]
+    with VM() as vm:
+        c = vm.qmp()
+        for message, cls, desc in wrong:
+            answer = c.raw(message)
+            assert answer["error"]["class"] == cls, (message, answer)
+            assert desc is None or answer["error"]["desc"] == desc, (message, answer)
+
+
+@test
+def malformed():
+    """malformed JSON of every kind: one clear error, then it goes on"""
+    bad = [b"{]\n", b"{\xff", b"{\x01", b"{'bad \xff", b"{'execute': 'x', 'id':'\n", b"%p",
+           b"bad\n", b'{"a" 1}', b'{"a":1 "b"}', b"{1:2}", b'{"a":}', b"[1,]", b"[1 2]",
+           b'{"a":1,"a":2}', b'{"a":"\\q"}', b'{"a":"\\ud800"}', b'{"a":"\xc0\x80"}',
+           b'{"a":1e999}', b"[" * 1025 + b"\n", b"}", b"]", b"{'a':\\\n"]
+    with VM() as vm:
+        c = vm.qmp()
+        for message in bad:
+            answer = c.raw(message)
+            assert answer["error"]["class"] == GENERIC, (message, answer)
+            assert answer["error"]["desc"].startswith("JSON "), (message, answer)
+            # Noise behind the first wrong byte may be answered too; the mark must come.
+            c.send("\n{'execute': 'query-name', 'id': 'mark'}")
+            for _ in range(6):
+                answer = c.receive()
+                if answer.get("id") == "mark":
+                    break
+            assert answer == {"return": {}, "id": "mark"}, (message, answer)
+
+
+@test
+def ids():
+    """id of any JSON type is echoed as it came"""
+    with VM() as vm:
+        c = vm.qmp()
+        for text in ["0", "-1", "1.5", '"x"', "null", "true", "[]", '[1, {"a": "b"}]',
+                     '{"id": 1}', "18446744073709551615", "123456789012345678901234567890.5",
+                     '"\\u00e9"']:
+            c.send('{"execute": "query-name", "id": ' + text + "}")
+            assert c.line() == '{"return": {}, "id": ' + text + "}", text
+            c.send('{"execute": "nosuch", "id": ' + text + "}")
+            assert c.line().startswith('{"id": ' + text + ', "error": '), text
+
+
+@test
+def stream():
+    """input is a stream: single bytes, several objects in one write, single quotes"""
+    with VM() as vm:
+        c = vm.qmp()
+        for byte in b"{'execute':\n'query-name'\n}":
+            c.send(bytes([byte]))
+        assert c.receive() == {"return": {}}
+        c.send("{'execute':'query-name','id':1}{'execute':'query-name','id':2}\n"
+               "{'execute':'query-name','id':3}")
+        assert [c.receive()["id"] for _ in range(3)] == [1, 2, 3]
+        c.send("{'execute':'query-name','id':%d}" * 1 % 7 + "{'execute':'query-name'}" * 999)
+        assert c.receive()["id"] == 7
+        for _ in range(999):
+            assert c.receive() == {"return": {}}
+
+
+def check_type(types, name, value):
+    """Whether value is what the schema says of type name."""
+    entry = types[name]
+    kind = entry["meta-type"]
+    if kind == "builtin":
+        python = {"str": str, "int": int, "bool": bool, "number": (int, float),
+                  "any": object}[name]
+        assert isinstance(value, python), (name, value)
+    elif kind == "array":
+        for item in value:
+            check_type(types, entry["element-type"], item)
+    elif kind == "enum":
+        assert value in entry["values"], (entry, value)
+    else:
+        members = {m["name"]: m for m in entry["members"]}
+        for member, m in members.items():
+            assert member in value or "default" in m, (entry, value)
+        for member, v in value.items():
+            if member in members:
+                check_type(types, members[member]["type"], v)
+
+
+@test
+def schema():
+    """the schema is closed, and every query answers as it says"""
+    with VM(machine="microvm") as vm:
+        c = vm.qmp()
+        entries = c.cmd("query-qmp-schema")
+        assert len(json.dumps(entries)) < 60000, "some clients read lines of 64 KiB at most"
+        types = {e["name"]: e for e in entries}
+        assert len(types) == len(entries), "names are unique"
+        commands = {e["name"] for e in entries if e["meta-type"] == "command"}
+        assert commands == {e["name"] for e in c.cmd("query-commands")}
+        assert {e["name"] for e in entries if e["meta-type"] == "event"} == \
+            {e["name"] for e in c.cmd("query-events")}
+        for e in entries:
+            for key in ("arg-type", "ret-type", "element-type"):
+                assert key not in e or e[key] in types, e
+            for m in e.get("members", []):
+                assert e["meta-type"] == "enum" or m["type"] in types, e
+        refused = {"query-hotpluggable-cpus"}
+        asked = 0
+        for name in sorted(commands):
+            args = types[types[name]["arg-type"]]["members"]
+            if name.startswith("query-") and all("default" in m for m in args) and \
+               name not in refused:
+                check_type(types, types[name]["ret-type"], c.cmd(name))
+                asked += 1
+        assert asked > 20, asked
+
+
+@test
+def states_and_events():
+    """stop, cont, reset, powerdown: events come before their command's answer"""
+    with VM("-S") as vm:
+        c = vm.qmp()
+        assert c.cmd("query-status") == {"running": False, "singlestep": False,
+                                         "status": "prelaunch"}
+        expect = [("cont", "RESUME", "running"), ("stop", "STOP", "paused"),
+                  ("system_reset", "RESET", "paused"),
+                  ("system_powerdown", "POWERDOWN", "paused"), ("cont", "RESUME", "running"),
+                  ("system_reset", "RESET", "running")]
+        for command, event, status in expect:
+            c.events = []
+            assert c.cmd(command) == {}
+            assert [e["event"] for e in c.events] == [event], (command, c.events)
+            stamp = c.events[0]["timestamp"]
+            assert stamp["seconds"] > 10**9 and 0 <= stamp["microseconds"] < 10**6
+            if event == "RESET":
+                assert c.events[0]["data"] == {"guest": False,
+                                               "reason": "host-qmp-system-reset"}
+            assert c.cmd("query-status")["status"] == status, command
+        # What is so already is no event.
+        c.events = []
+        c.cmd("cont")
+        assert c.events == []
+        c.cmd("set-action", reboot="shutdown", shutdown="pause", panic="pause")
+        c.cmd("system_reset")
+        assert c.event("SHUTDOWN")["data"]["reason"] == "host-qmp-system-reset"
+        assert c.cmd("query-status")["status"] == "shutdown"
+        assert c.error("cont") == (GENERIC, "Resetting the Virtual Machine is required")
+
+
+@test
+def endings():
+    """quit and SIGTERM: the event, then EOF, status 0"""
+    with VM() as vm:
+        c, other = vm.qmp(), None
+        c.send('{"execute": "quit", "id": 9}')
+        assert c.event("SHUTDOWN")["data"] == {"guest": False, "reason": "host-qmp-quit"}
+        assert c.receive() == {"return": {}, "id": 9}
+        assert c.eof()
+        assert vm.wait() == 0
+    with VM(qmp=2) as vm:
+        c, other = vm.qmp(0), vm.qmp(1)
+        os.kill(vm.proc.pid, signal.SIGTERM)
+        for client in (c, other):
+            assert client.event("SHUTDOWN")["data"] == {"guest": False,
+                                                        "reason": "host-signal"}
+            assert client.eof()
+        assert vm.wait() == 0
+
+
+@test
+def several_clients():
+    """four monitors at once: each client gets each event once, answers are its own"""
+    with VM("-S", qmp=4) as vm:
+        clients = [vm.qmp(n) for n in range(4)]
+        for i, c in enumerate(clients):
+            c.send('{"execute": "query-name", "id": %d}' % i)
+        clients[0].cmd("cont")
+        clients[3].cmd("stop")
+        for i, c in enumerate(clients):
+            seen = []
+            c.send('{"execute": "query-name", "id": "end"}')
+            while True:
+                obj = json.loads(c.line()) if i not in (0, 3) or not c.events else None
+                if obj is None:
+                    seen.append(c.events.pop(0)["event"])
+                    continue
+                if obj.get("id") == "end":
+                    break
+                if "event" in obj:
+                    seen.append(obj["event"])
+            assert seen == ["RESUME", "STOP"], (i, seen)
+
+
+@test
+def big_message():
+    """100 MiB in one message: one error, memory flat, and it goes on"""
+    with VM() as vm:
+        c = vm.qmp()
+        c.cmd("query-status")
+        before = vm.status("VmRSS")
+        c.send('{"execute": "query-status", "id": "')
+        block = b"x" * (1 << 20)
+        for _ in range(100):
+            c.send(block)
+        c.send('"}\n')
+        assert c.receive()["error"]["desc"] == "JSON token size limit exceeded"
+        assert c.cmd("query-name") == {}
+        assert vm.status("VmHWM") - before < 40000, (before, vm.status("VmHWM"))
+        assert vm.status("VmRSS") - before < 2000, (before, vm.status("VmRSS"))
+        for text, desc in [("[1" + ",1" * 3000000, "JSON token count limit exceeded"),
+                           ("[" * 100000, "JSON nesting depth limit exceeded")]:
+            c.send(text + "\n")
+            assert c.receive()["error"]["desc"] == desc
+            assert c.cmd("query-name") == {}
+        assert vm.status("VmRSS") - before < 4000, (before, vm.status("VmRSS"))
+
+
+@test
+def deaf_reader():
+    """a client that never reads: it is held up, nothing grows, others live"""
+    with VM(qmp=2) as vm:
+        deaf, c = vm.qmp(0), vm.qmp(1)
+        before = vm.status("VmRSS")
+        deaf.sock.setblocking(False)
+        message = b'{"execute": "query-commands"}' * 50
+        sent = 0
+        for _ in range(2000):
+            try:
+                sent += deaf.sock.send(message)
+            except BlockingIOError:
+                if c.cmd("query-status")["running"] is None:
+                    break
+        assert sent < 2000 * len(message), "all was read although no answer was"
+        # Events are not piled up for it without end.
+        for _ in range(3000):
+            c.cmd("stop")
+            c.cmd("cont")
+        assert vm.status("VmRSS") - before < 6000, (before, vm.status("VmRSS"))
+        # And it gets all its answers once it reads.
+        deaf.sock.settimeout(20)
+        for _ in range(50):
+            assert "return" in deaf.receive()
+
+
+@test
+def reconnects():
+    """10,000 connections, orderly or not: no descriptor and no memory is lost"""
+    with VM() as vm:
+        path = vm.path("qmp0")
+        vm.qmp().close()
+        fds, rss = vm.fds(), None
+        for i in range(10000):
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            s.connect(path)
+            if i % 4 == 1:
+                s.recv(4096)
+            elif i % 4 == 2:
+                s.send(b'{"execute": "qmp_cap')
+            elif i % 4 == 3:
+                s.send(b'{"execute": "qmp_capabilities"}{"execute": "query-commands"}' * 3)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+            if i == 1000:
+                rss = vm.status("VmRSS")
+        c = vm.qmp()
+        assert c.cmd("query-name") == {}
+        c.close()
+        c = vm.qmp()
+        assert vm.fds() <= fds + 1, (fds, vm.fds())
+        assert vm.status("VmRSS") - rss < 500, (rss, vm.status("VmRSS"))
+
+
+@test
+def descriptors():
+    """file descriptors: kept, replaced, closed, and gone with their client"""
+    with VM() as vm:
+        c = vm.qmp()
+        fds = vm.fds()
+        for i in range(20):
+            with open("/dev/null", "rb") as f:
+                c.send_fds(json.dumps({"execute": "getfd", "arguments":
+                                       {"fdname": f"fd{i % 4}"}}), [f.fileno()])
+            assert c.receive() == {"return": {}}
+        assert vm.fds() == fds + 4, (fds, vm.fds())
+        assert c.cmd("closefd", fdname="fd0") == {}
+        assert c.error("closefd", fdname="fd0")[0] == GENERIC
+        with open("/dev/null", "rb") as f:
+            c.send_fds('{"execute": "getfd", "arguments": {"fdname": "3"}}', [f.fileno()])
+        assert "not starting with a digit" in c.receive()["error"]["desc"]
+        assert vm.fds() == fds + 3
+        c.close()
+        c = vm.qmp()
+        assert vm.fds() == fds, (fds, vm.fds())
+
+
+@test
+def pretty():
+    """-qmp-pretty: indented, still one value after the other"""
+    with VM(qmp=0) as vm:
+        pass
+    path = os.path.join(VM(qmp=1, hmp=0).dir, "pretty")
+    with VM("-qmp-pretty", f"unix:{path},server=on,wait=off") as vm:
+        while not os.path.exists(path):
+            pass
+        c = qemutest.Client(path)
+        decoder = json.JSONDecoder()
+
+        def value():
+            while True:
+                try:
+                    obj, end = decoder.raw_decode(c.buf.decode().lstrip())
+                    c.buf = c.buf.decode().lstrip()[end:].encode()
+                    return obj
+                except ValueError:
+                    c.fill()
+
+        assert "QMP" in value()
+        c.send('{"execute": "qmp_capabilities", "id": [1]}')
+        assert value() == {"return": {}, "id": [1]}
+        c.send('{"execute": "nosuch", "id": "a"}')
+        assert value()["error"]["class"] == "CommandNotFound"
+        c.buf = b""
+        c.send('{"execute": "query-status"}')
+        text = c.until("\n}")
+        assert text.startswith('\r\n{\r\n    "return": {\r\n        "status":') or \
+            text.startswith('{\r\n    "return": {\r\n        "status":'), text
+
+
+@test
+def chardevs_and_objects():
+    """chardev-add/remove and object-add/del at run time"""
+    with VM(machine="microvm") as vm:
+        c = vm.qmp()
+        assert {d["label"] for d in c.cmd("query-chardev")} == {"qmp0"}
+        pty = c.cmd("chardev-add", id="p", backend={"type": "pty", "data": {}})["pty"]
+        assert pty.startswith("/dev/pts/")
+        c.cmd("chardev-add", id="n", backend={"type": "null", "data": {}})
+        c.cmd("chardev-add", id="s", backend={"type": "socket", "data": {
+            "addr": {"type": "unix", "data": {"path": vm.path("extra")}}}})
+        assert os.path.exists(vm.path("extra"))
+        listed = {d["label"]: d["filename"] for d in c.cmd("query-chardev")}
+        assert listed["p"] == "pty:" + pty, listed
+        assert c.error("chardev-add", id="n", backend={"type": "null", "data": {}})[0] == GENERIC
+        assert c.error("chardev-add", id="z", backend={"type": "nope", "data": {}})[0] == GENERIC
+        for name in ("p", "n", "s"):
+            c.cmd("chardev-remove", id=name)
+        assert {d["label"] for d in c.cmd("query-chardev")} == {"qmp0"}
+        assert not os.path.exists(vm.path("extra"))
+        answer = c.execute("object-add", {"qom-type": "memory-backend-ram", "id": "m",
+                                          "size": 1 << 20})
+        assert answer == {"return": {}}, answer
+        assert {m["id"] for m in c.cmd("query-memdev")} == {"m", "microvm.ram"}
+        c.cmd("object-del", id="m")
+        assert {m["id"] for m in c.cmd("query-memdev")} == {"microvm.ram"}
+        assert c.error("object-del", id="microvm.ram")[0] == GENERIC
+
+
+@test
+def property_tree():
+    """/machine and below: paths, properties, types; what libvirt's probe asks"""
+    with VM("-object", "memory-backend-ram,id=m,size=1M", machine="microvm") as vm:
+        c = vm.qmp()
+        names = {p["name"]: p["type"] for p in c.cmd("qom-list", path="/")}
+        assert names["machine"] == "child<microvm-machine>", names
+        names = {p["name"]: p["type"] for p in c.cmd("qom-list", path="/machine")}
+        assert names["peripheral"] == "child<container>" and "pit" in names, names
+        assert c.cmd("qom-get", path="/machine", property="type") == "microvm-machine"
+        assert c.cmd("qom-get", path="/machine", property="mem-merge") is True
+        assert c.cmd("qom-get", path="/objects/m", property="size") == 1 << 20
+        assert c.cmd("qom-get", path="m", property="type") == "memory-backend-ram"
+        cpu = c.cmd("query-cpus-fast")[0]["qom-path"]
+        assert c.cmd("qom-get", path=cpu, property="type").endswith("-x86_64-cpu")
+        assert "after it was realized" in c.error("qom-set", path="/machine", property="pit",
+                                                  value="off")[1]
+        types = {t["name"] for t in c.cmd("qom-list-types")}
+        assert {"none-machine", "microvm-machine", "memory-backend-file"} <= types, types
+        # No type that is listed may be unknown: libvirt 9.0 crashes.
+        for name in types:
+            assert isinstance(c.cmd("qom-list-properties", typename=name), list)
+        devices = {t["name"] for t in c.cmd("qom-list-types", implements="device")}
+        assert devices < types
+        for name in devices:
+            c.cmd("device-list-properties", typename=name)
+        assert c.error("device-list-properties", typename="usb-host")[0] == "DeviceNotFound"
+        assert c.error("device-list-properties", typename="microvm-machine")[0] == GENERIC
+        assert c.error("qom-list-properties", typename="nope")[0] == "DeviceNotFound"
+
+
+@test
+def memory_files():
+    """pmemsave writes what the guest has; bad ranges and files are refused"""
+    with VM("-m", "16M", machine="microvm", qtest=True) as vm:
+        c = vm.qmp()
+        q = qemutest.Client(vm.path("qtest"))
+        q.send("write 0x100000 0x4 0x11223344\n")
+        assert q.until("\n") == "OK\n"
+        out = vm.path("out")
+        c.cmd("pmemsave", val=0x100000, size=4, filename=out)
+        with open(out, "rb") as f:
+            assert f.read() == b"\x11\x22\x33\x44"
+        c.cmd("pmemsave", val=0, size=16 << 20, filename=out)
+        assert os.path.getsize(out) == 16 << 20
+        assert "Invalid addr 0x0000000001000000/size 16" in \
+            c.error("pmemsave", val=16 << 20, size=16, filename=out)[1]
+        assert "Invalid addr" in c.error("pmemsave", val=0xffffffffffffff00, size=512,
+                                         filename=out)[1]
+        assert "Could not open" in c.error("pmemsave", val=0, size=1, filename="/nope/x")[1]
+        assert c.error("memsave", val=0, size=1, filename=out, cpu_index=7)[0] == GENERIC
+
+
+@test
+def hmp_by_qmp():
+    """human-monitor-command: answers, unknown commands, a line of 1 MiB"""
+    with VM() as vm:
+        c = vm.qmp()
+        assert c.hmp("info status") == "VM status: running\r\n"
+        assert c.hmp("foo") == "unknown command: 'foo'\r\n"
+        assert c.hmp("") == ""
+        for line in ["x" * (1 << 20), "p " + "(" * (1 << 20), "p " + "1+" * (1 << 19),
+                     "p " + "-" * (1 << 20), 'info "' + "a" * (1 << 20)]:
+            assert len(c.hmp(line)) < 4096
+        assert c.hmp("p 1+2*3") == "0x7\r\n"
+
+
+if __name__ == "__main__":
+    sys.exit(qemutest.run())
