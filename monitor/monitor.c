@@ -23,6 +23,7 @@ static gboolean monitor_can_write(void *opaque, GIOCondition cond)
     monitor_flush(mon);
     if (mon->mode == MONITOR_CONTROL) {
         qmp_session_run(mon);
+        monitor_flush(mon);
     }
     qemu_chr_fe_accept_input(&mon->chr);
     return G_SOURCE_REMOVE;

@@ -429,6 +429,11 @@ void qmp_runstate_event(MonitorHub *hub, int event, int cause)
 {
     switch ((RunStateEvent)event) {
     case RUN_STATE_EVENT_STOP:
+        /* The end itself is told by SHUTDOWN, unless the machine stays. */
+        if (hub->ms->rsm.state == RUN_STATE_SHUTDOWN &&
+            hub->ms->rsm.shutdown_action == SHUTDOWN_ACTION_POWEROFF) {
+            break;
+        }
         qmp_emit(hub, "STOP", NULL);
         break;
     case RUN_STATE_EVENT_RESUME:

@@ -427,9 +427,14 @@ typedef struct TreeLine {
 static void print_property(const Property *prop, void *opaque)
 {
     TreeLine *t = opaque;
-    json_t *v = property_value(&t->dev->obj, prop);
-    char *text = json_dumps(v, JSON_ENCODE_ANY);
+    json_t *v;
+    char *text;
 
+    if (!prop->info->get) {
+        return;         /* accepted on the command line, without a value here */
+    }
+    v = property_value(&t->dev->obj, prop);
+    text = json_dumps(v, JSON_ENCODE_ANY);
     monitor_printf(t->mon, "%*s%s = %s\n", t->indent, "", prop->name, text);
     free(text);
     json_decref(v);

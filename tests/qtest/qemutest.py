@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import array
+import errno
 import json
 import os
 import shutil
@@ -61,8 +62,10 @@ class Client:
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Without a time limit first: a full queue of connections is waited for.
+        while self.sock.connect_ex(path) == errno.ECONNREFUSED:
+            time.sleep(0.002)   # bound, but not listening yet
         self.sock.settimeout(20)
-        self.sock.connect(path)
         self.buf = b""
 
     def close(self):
