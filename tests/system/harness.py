@@ -1,0 +1,231 @@
+"""Boots the shipped binary with a guest and talks to its console; reports as TAP.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+A system test is a function marked with @case in a file test_*.py of this
+folder; it returns when all is right and raises when something is not.  What it
+needs comes by environment variables that run-tests sets: QEMU (the binary),
+LEAN_KERNEL and DEBIAN_KERNEL (folders with vmlinux and bzImage), and, to try
+the tests on another QEMU, QEMU_MACHINE and QEMU_ACCEL.
+"""
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import re
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+GUEST = os.path.join(ROOT, "tests", "guest")
+sys.path.insert(0, GUEST)
+
+QEMU = os.environ.get("QEMU") or os.path.join(ROOT, "build", "qemu-system-x86_64")
+MACHINE = os.environ.get("QEMU_MACHINE") or "microvm,legacy"
+ACCEL = os.environ.get("QEMU_ACCEL") or "kvm"
+BOOT_TIME = 180  # seconds a guest may take on a busy machine before a test gives up
+
+CASES = []
+
+
+class Failed(Exception):
+    """What a test case found wrong."""
+
+
+def case(name):
+    """Mark a function as a test case with this name."""
+    def register(function):
+        CASES.append((name, function))
+        return function
+    return register
+
+
+def check(condition, text):
+    """Fail the test case with this text unless the condition holds."""
+    if not condition:
+        raise Failed(text)
+
+
+# -- guests ------------------------------------------------------------------
+
+def guest_tools():
+    """The module behind tests/guest/mkinitramfs (a script without a suffix)."""
+    path = os.path.join(GUEST, "mkinitramfs")
+    loader = importlib.machinery.SourceFileLoader("mkinitramfs", path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("mkinitramfs", loader))
+    loader.exec_module(module)
+    return module
+
+
+def kernel(flavour, image="vmlinux"):
+    """The path of a guest kernel: flavour lean or debian, image vmlinux or bzImage."""
+    folder = os.environ.get(f"{flavour.upper()}_KERNEL")
+    check(folder, f"{flavour.upper()}_KERNEL is not set: start the tests by run-tests")
+    return os.path.join(folder, image)
+
+
+SCRATCH = tempfile.TemporaryDirectory(prefix="system-test-")
+
+
+def initrd(job=None, nonce="microvm", files=()):
+    """Write a busybox initramfs (with a job: a shell script) and return its path."""
+    data = guest_tools().busybox_archive(job.encode() if job else None, nonce, files)
+    path = os.path.join(SCRATCH.name, f"initrd-{secrets.token_hex(4)}")
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def tiny_initrd():
+    """The initramfs whose init reboots at once; built by run-tests."""
+    path = os.environ.get("TINY_INITRD")
+    check(path, "TINY_INITRD is not set: start the tests by run-tests")
+    return path
+
+
+def machine_args(mem="256M", smp=1, kernel_path=None, initrd_path=None, append=""):
+    """The arguments of a guest with nothing but memory, processors and a kernel."""
+    args = ["-M", MACHINE, "-accel", ACCEL, "-cpu", "host" if ACCEL == "kvm" else "max",
+            "-m", str(mem), "-smp", str(smp), "-nodefaults", "-no-user-config",
+            "-display", "none"]
+    if kernel_path:
+        args += ["-kernel", kernel_path,
+                 "-append", f"console=ttyS0 reboot=t panic=-1 {append}".strip()]
+    if initrd_path:
+        args += ["-initrd", initrd_path]
+    return args
+
+
+class Qemu:
+    """A running emulator; its standard output and error are one stream to expect in.
+
+    Use it as a context manager: whatever happens, no process stays behind."""
+
+    def __init__(self, args, stdin=subprocess.PIPE):
+        self.args = [QEMU, *args]
+        self.log = b""     # all that came
+        self.seen = 0      # how far expect() has gone
+        self.process = subprocess.Popen(self.args, stdin=stdin, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        self.fd = self.process.stdout.fileno()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
+
+    def read_some(self, wait):
+        """Take what comes within `wait` seconds; False at the end of the stream."""
+        ready, _, _ = select.select([self.fd], [], [], max(0, wait))
+        if not ready:
+            return True
+        data = os.read(self.fd, 65536)
+        self.log += data
+        return bool(data)
+
+    def expect(self, pattern, timeout=BOOT_TIME):
+        """Wait for a regular expression (bytes) after what was found before; its match."""
+        end = time.monotonic() + timeout
+        compiled = re.compile(pattern)
+        while True:
+            found = compiled.search(self.log, self.seen)
+            if found:
+                self.seen = found.end()
+                return found
+            if time.monotonic() > end:
+                raise Failed(f"no {pattern!r} within {timeout} s\n{self.tail()}")
+            if not self.read_some(end - time.monotonic()):
+                raise Failed(f"ended before {pattern!r}\n{self.tail()}")
+
+    def send(self, text):
+        """Type on the console."""
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def wait(self, timeout=BOOT_TIME):
+        """Wait for the process to end while reading its output; its exit status."""
+        end = time.monotonic() + timeout
+        while self.read_some(min(1, end - time.monotonic())):
+            if time.monotonic() > end:
+                raise Failed(f"still running after {timeout} s\n{self.tail()}")
+        try:
+            return self.process.wait(max(1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise Failed(f"output closed, but still running\n{self.tail()}") from None
+
+    def stop(self, number=signal.SIGTERM, timeout=30):
+        """Send a signal and wait; (exit status, seconds it took)."""
+        start = time.monotonic()
+        self.process.send_signal(number)
+        status = self.wait(timeout)
+        return status, time.monotonic() - start
+
+    def tail(self):
+        """The command line and the last lines of output, for a failure's text."""
+        lines = self.log.decode(errors="replace").splitlines()[-20:]
+        return " ".join(self.args) + "\n" + "\n".join(lines)
+
+
+def run_job(job, flavour="lean", image="vmlinux", append="quiet", **machine):
+    """Boot a guest that runs a shell script and powers off; the script's output.
+
+    Fails if the script or the emulator ends with a status other than 0."""
+    nonce = secrets.token_hex(6)
+    args = machine_args(kernel_path=kernel(flavour, image), append=append,
+                        initrd_path=initrd(job, nonce), **machine)
+    with Qemu([*args, "-no-reboot", "-serial", "stdio"]) as qemu:
+        status = qemu.wait()
+        word = nonce.encode()
+        found = re.search(b"@@%s:begin@@\r?\n(.*)@@%s:end:(\\d+)@@" % (word, word), qemu.log,
+                          re.DOTALL)
+        check(found, f"the guest did not run its job (exit status {status})\n{qemu.tail()}")
+        check(int(found[2]) == 0, f"the guest's job failed: {int(found[2])}\n{qemu.tail()}")
+        check(status == 0, f"exit status {status} after the guest's reboot\n{qemu.tail()}")
+        return found[1].decode(errors="replace")
+
+
+# -- running the cases -------------------------------------------------------
+
+def run_cases(pattern):
+    """Run what matches, print TAP; the number of failures."""
+    chosen = [(name, function) for name, function in CASES if re.search(pattern, name)]
+    print(f"1..{len(chosen)}", flush=True)
+    failures = 0
+    for number, (name, function) in enumerate(chosen, 1):
+        start = time.monotonic()
+        try:
+            function()
+            verdict, text = "ok", ""
+        except Exception as error:  # a test that cannot run has failed
+            verdict, text = "not ok", f"{type(error).__name__}: {error}"
+            failures += 1
+        seconds = time.monotonic() - start
+        print(f"{verdict} {number} - {name} # {seconds:.1f} s", flush=True)
+        for line in text.splitlines():
+            print(f"#   {line}", flush=True)
+    return failures
+
+
+def main():
+    """Load every test_*.py here and run the cases that the pattern names."""
+    sys.modules.setdefault("harness", sys.modules[__name__])
+    for name in sorted(os.listdir(HERE)):
+        if name.startswith("test_") and name.endswith(".py"):
+            importlib.import_module(name[:-3])
+    sys.exit(1 if run_cases(sys.argv[1] if len(sys.argv) > 1 else "") else 0)
+
+
+if __name__ == "__main__":
+    main()
