@@ -488,7 +488,7 @@ static void test_back_pressure(void)
 
     memset(block, 'i', sizeof(block));
     fcntl(t->peer, F_SETFL, O_NONBLOCK);
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 1000; i++) {
         ssize_t n = write(t->peer, block, sizeof(block));
 
         queued += n > 0 ? n : 0;
@@ -503,7 +503,9 @@ static void test_back_pressure(void)
     while (in(t, 5) & 1) {
         g_assert_cmphex(in(t, 0), ==, 'i');
         got++;
-        run_loop();
+        if (!(in(t, 5) & 1)) {
+            run_loop();
+        }
     }
     /* What was in RBR when the FIFO was switched on is gone, as in the chip. */
     g_assert_cmpuint(got, ==, queued - 1);
