@@ -7,15 +7,19 @@
 
 #include <string.h>
 
-/* Properties of the class, from the options nobody has used yet. */
-static bool set_properties(Object *obj, QemuOpts *opts, Error **errp)
+/*
+ * Properties of the class, from the options nobody has used yet. Unless strict,
+ * options that the class has no property for are for other accelerators.
+ */
+static bool set_properties(Object *obj, QemuOpts *opts, bool strict, Error **errp)
 {
     g_autoptr(QemuOpts) copy = opts ? qemu_opts_clone(opts) : NULL;
 
     for (guint i = 0; copy && i < copy->opts->len; i++) {
         QemuOpt *opt = &g_array_index(copy->opts, QemuOpt, i);
 
-        if (opt->used || !strcmp(opt->name, "accel")) {
+        if (opt->used || !strcmp(opt->name, "accel") ||
+            (!strict && !property_find(obj->oc, opt->name))) {
             continue;
         }
         if (!property_set(obj, opt->name, opt->str, errp)) {
@@ -36,7 +40,8 @@ static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
     AccelState *as = (AccelState *)object_new(oc, NULL);
 
     as->machine = ms;
-    if (!set_properties(&as->obj, opts, errp)) {
+    if (!set_properties(&as->obj, ms->accel_opts, false, errp) ||
+        !set_properties(&as->obj, opts, true, errp)) {
         *final = true;
     } else if (ac->init_machine(as, ms, errp)) {
         ms->accel = as;

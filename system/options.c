@@ -124,7 +124,6 @@ void options_free(VLState *vl)
 {
     g_array_unref(vl->stored);
     qemu_opts_free(vl->machine_opts);
-    qemu_opts_free(vl->accel_opts);
     if (vl->accels) {
         g_ptr_array_unref(vl->accels);
     }

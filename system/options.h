@@ -34,7 +34,6 @@ typedef struct VLState {
     GArray *stored;             /* of StoredOption, in order */
     MachineState *ms;
     QemuOpts *machine_opts;     /* all -machine options, merged */
-    QemuOpts *accel_opts;       /* the accelerator's, taken out of machine_opts */
     GPtrArray *accels;          /* of QemuOpts: each -accel */
     bool nodefaults;
     bool nographic;

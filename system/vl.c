@@ -23,12 +23,12 @@ static void take_accel_options(VLState *vl)
 {
     static const char *const names[] = { "kernel-irqchip", "kernel_irqchip", "kvm-shadow-mem" };
 
-    vl->accel_opts = qemu_opts_new();
+    vl->ms->accel_opts = qemu_opts_new();
     for (size_t i = 0; vl->machine_opts && i < G_N_ELEMENTS(names); i++) {
         g_autofree char *value = qemu_opt_take(vl->machine_opts, names[i]);
 
         if (value) {
-            qemu_opt_append(vl->accel_opts, names[i], value);
+            qemu_opt_append(vl->ms->accel_opts, names[i], value);
         }
     }
 }
@@ -69,7 +69,7 @@ static bool init_accelerator(VLState *vl, Error **errp)
         error_report("falling back to %s",
                      qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
     }
-    return accel_init(vl->ms, names ? names : "kvm", vl->accel_opts, errp);
+    return accel_init(vl->ms, names ? names : "kvm", NULL, errp);
 }
 
 /* The backend that -machine memory-backend= names, or a new one. */

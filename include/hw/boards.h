@@ -58,6 +58,7 @@ struct MachineState {
     Object obj;
     /* What -machine says, by property rows. */
     char *accel_names;      /* "kvm:tcg" */
+    QemuOpts *accel_opts;   /* of -machine: for accelerators that know them */
     char *memory_backend;   /* id of an -object memory-backend-* */
     bool mem_merge;
     bool dump_guest_core;
