@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hmp.h"
+#include "hw/i386/apic.h"
 #include "hw/loader.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpu.h"
@@ -87,6 +88,39 @@ void hmp_info_registers(Monitor *mon, json_t *args)
     } else {
         print_registers(mon, ms->cpus[index]);
     }
+}
+
+void hmp_info_lapic(Monitor *mon, json_t *args)
+{
+    MachineState *ms = mon->ms;
+    int64_t id = hmp_int(args, "apic-id", -1);
+    unsigned n = ms->cpus ? ms->smp.cpus : 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const X86CPU *cpu = x86_cpu(ms->cpus[i]);
+        bool wanted = id < 0 ? i == (unsigned)mon->cpu_index : cpu->apic_id == id;
+
+        if (wanted && cpu->apic) {
+            g_autofree char *text = apic_dump(cpu->apic);
+
+            monitor_puts(mon, text);
+            return;
+        }
+        if (wanted) {
+            monitor_puts(mon, "The local APIC is the accelerator's\n");
+            return;
+        }
+    }
+    monitor_puts(mon, "No local APIC\n");
+}
+
+void hmp_info_pic(Monitor *mon, json_t *args)
+{
+    const MachineClass *mc = machine_get_class(mon->ms);
+    g_autofree char *text = mc->irqchip_info ? mc->irqchip_info(mon->ms) : NULL;
+
+    monitor_puts(mon, text ? text
+                      : "No interrupt controllers but the accelerator's\n");
 }
 
 void hmp_info_chardev(Monitor *mon, json_t *args)

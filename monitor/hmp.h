@@ -58,6 +58,8 @@ void hmp_info_uuid(Monitor *mon, json_t *args);
 void hmp_info_kvm(Monitor *mon, json_t *args);
 void hmp_info_cpus(Monitor *mon, json_t *args);
 void hmp_info_registers(Monitor *mon, json_t *args);
+void hmp_info_lapic(Monitor *mon, json_t *args);
+void hmp_info_pic(Monitor *mon, json_t *args);
 void hmp_info_chardev(Monitor *mon, json_t *args);
 void hmp_info_roms(Monitor *mon, json_t *args);
 void hmp_info_history(Monitor *mon, json_t *args);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "hw/i386/cpu-internal.h"
+#include "hw/i386/irqchip.h"
 #include "hw/loader.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
@@ -172,6 +173,13 @@ static void microvm_want_isa(MachineState *ms)
     microvm_machine(ms)->isa_wanted = true;
 }
 
+static char *microvm_irqchip_info(MachineState *ms)
+{
+    X86Irqchip *chip = microvm_machine(ms)->irqchip;
+
+    return chip ? x86_irqchip_dump(chip) : NULL;
+}
+
 #define PROP_REFUSED(name, field, help) \
     DEFINE_PROP_ON_OFF_AUTO(name, MicrovmMachineState, field, "auto", help)
 
@@ -217,6 +225,7 @@ static const MachineClass microvm_class = {
     .load_kernel = microvm_load_kernel,
     .reset = microvm_reset,
     .want_isa = microvm_want_isa,
+    .irqchip_info = microvm_irqchip_info,
 };
 
 DEFINE_CLASS(microvm_machine, &microvm_class.oc);

@@ -52,6 +52,11 @@ struct MachineClass {
      * on the command line: boards with an automatic ISA bus listen. May be NULL.
      */
     void (*want_isa)(MachineState *ms);
+    /*
+     * State of the board's own interrupt controllers in a person's form (caller
+     * frees); NULL: it has none. May be NULL.
+     */
+    char *(*irqchip_info)(MachineState *ms);
 };
 
 struct MachineState {

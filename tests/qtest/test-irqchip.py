@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""The board's interrupt controllers and timer by qtest, and what monitors say of them.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import socket
+import sys
+
+import qemutest
+from qemutest import VM, test
+
+IOAPIC = 0xfec00000
+
+
+class QTest:
+    """One qtest connection: commands and their answers."""
+
+    def __init__(self, vm):
+        vm.wait_for_sockets(["qtest"])
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(vm.path("qtest"))
+        self.file = self.sock.makefile("rw", encoding="ascii")
+
+    def cmd(self, *words):
+        """Send one command; the last word of its answer, and the interrupts before it."""
+        self.file.write(" ".join(str(w) for w in words) + "\n")
+        self.file.flush()
+        irqs = []
+        while True:
+            answer = self.file.readline().split()
+            assert answer, words
+            if answer[0] == "IRQ":
+                irqs.append((answer[1], int(answer[2])))
+                continue
+            assert answer[0] == "OK", (words, answer)
+            return (answer[1] if len(answer) > 1 else None), irqs
+
+    def inb(self, port):
+        return int(self.cmd("inb", port)[0], 16)
+
+    def outb(self, port, value):
+        self.cmd("outb", port, value)
+
+    def ioapic(self, reg, value=None):
+        """Read or write a register behind IOREGSEL."""
+        self.cmd("writel", IOAPIC, reg)
+        if value is None:
+            return int(self.cmd("readl", IOAPIC + 0x10)[0], 16)
+        return self.cmd("writel", IOAPIC + 0x10, value)
+
+
+@test
+def pic_registers():
+    """Masks are kept, ICW1 clears them, ELCR keeps only what can be a level"""
+    with VM(machine="microvm", qtest=True) as vm:
+        q = QTest(vm)
+        q.outb(0x21, 0xfb)
+        assert q.inb(0x21) == 0xfb
+        q.outb(0x20, 0x11)
+        for value in (0x20, 0x04, 0x01):
+            q.outb(0x21, value)
+        assert q.inb(0x21) == 0
+        q.outb(0x4d0, 0xff)
+        q.outb(0x4d1, 0xff)
+        assert (q.inb(0x4d0), q.inb(0x4d1)) == (0xf8, 0xde)
+
+
+@test
+def pic_and_pit_off():
+    """pic=off,pit=off: nobody answers at the ports, the I/O APIC is there"""
+    with VM(machine="microvm,pic=off,pit=off", qtest=True) as vm:
+        q = QTest(vm)
+        for port in (0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x42, 0x61):
+            q.outb(port, 0x11)
+            assert q.inb(port) == 0xff, hex(port)
+        assert q.ioapic(1) == 0x00170020
+        tree = vm.qmp().hmp("info mtree")
+        assert "ioapic" in tree and "pic-slave" not in tree and "pit" not in tree
+
+
+@test
+def pit_counts():
+    """Channel 2 and port 0x61 on the virtual clock"""
+    with VM(machine="microvm", qtest=True) as vm:
+        q = QTest(vm)
+        q.outb(0x61, 1)
+        q.outb(0x43, 0xb0)
+        q.outb(0x42, 0xa9)      # 1193 ticks: a millisecond
+        q.outb(0x42, 0x04)
+        assert q.inb(0x61) & 0x20 == 0
+        q.cmd("clock_step", 500000)
+        q.outb(0x43, 0x80)
+        count = q.inb(0x42) | q.inb(0x42) << 8
+        assert 595 <= count <= 598, count
+        q.cmd("clock_step", 600000)
+        assert q.inb(0x61) & 0x20
+
+
+@test
+def pit_interrupt():
+    """Channel 0 raises input 0 of the I/O APIC"""
+    with VM(machine="microvm", qtest=True) as vm:
+        q = QTest(vm)
+        q.cmd("irq_intercept_in", "ioapic")
+        q.outb(0x43, 0x30)
+        q.outb(0x40, 0xa9)
+        q.outb(0x40, 0x04)
+        irqs = q.cmd("clock_step", 2000000)[1]
+        assert ("raise", 0) in irqs, irqs
+
+
+@test
+def monitor():
+    """info pic and info lapic"""
+    with VM("-smp", "2", machine="microvm", qtest=True) as vm:
+        c = vm.qmp()
+        text = c.hmp("info pic")
+        assert "pic1: irr=00 imr=ff" in text and "pin 23" in text, text
+        assert "CPU 0 (xAPIC" in c.hmp("info lapic")
+        assert "CPU 1 (xAPIC" in c.hmp("info lapic 1")
+        assert c.hmp("info lapic 7") == "No local APIC\r\n"
+    with VM(machine="none") as vm:
+        assert "No interrupt controllers" in vm.qmp().hmp("info pic")
+        assert "No local APIC" in vm.qmp().hmp("info lapic")
+
+
+@test
+def accelerator_option():
+    """-M kernel-irqchip= is for accelerators that know it, and no error for others"""
+    with VM(machine="microvm,kernel-irqchip=split") as vm:
+        assert vm.qmp().cmd("query-status")
+
+
+if __name__ == "__main__":
+    sys.exit(qemutest.run())
