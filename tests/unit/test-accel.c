@@ -31,6 +31,10 @@ static void choose(const char *names, const char *props)
         g_assert_null(ms->accel);
         error_report_err(err);
     }
+    if (ms->accel) {
+        object_free(&ms->accel->obj);
+    }
+    object_free(&ms->obj);
 }
 
 static const struct {
