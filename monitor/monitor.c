@@ -61,7 +61,7 @@ void monitor_put_raw(Monitor *mon, const char *str, size_t len)
 {
     /* What nobody reads is not kept for ever. */
     if (mon->mode == MONITOR_READLINE && !mon->internal &&
-        mon->out->len > MONITOR_OUT_MAX) {
+        mon->out->len > MONITOR_OUT_MAX + MONITOR_OUT_PAUSE) {
         return;
     }
     g_string_append_len(mon->out, str, len);

@@ -81,6 +81,19 @@ const QmpCommand qmp_commands[] = {
     { "chardev-remove", "id:s", NULL, qmp_chardev_remove, "remove a character device" },
     { "getfd", "fdname:s", NULL, qmp_getfd, "keep the passed descriptor under a name" },
     { "closefd", "fdname:s", NULL, qmp_closefd, "close it" },
+    { "query-block", "", "[{device:s,*}]", qmp_empty_list, "disks" },
+    { "query-named-block-nodes", "?flat:b", "[{node-name:s,*}]", qmp_empty_list,
+      "block nodes" },
+    { "query-blockstats", "?query-nodes:b", "[{?device:s,*}]", qmp_empty_list,
+      "what disks have done" },
+    { "query-rx-filter", "?name:s", "[{name:s,*}]", qmp_empty_list,
+      "what network cards receive" },
+    { "block_resize", "?device:s,?node-name:s,size:i", NULL, qmp_block_resize,
+      "tell the guest that a disk has grown" },
+    { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
+      "refused" },
+    { "netdev_add", "type:s,id:s,*", NULL, qmp_netdev_add, "add a network backend" },
+    { "netdev_del", "id:s", NULL, qmp_netdev_del, "remove a network backend" },
     { "object-add", "qom-type:s,id:s,*", NULL, qmp_object_add, "add an object (-object)" },
     { "object-del", "id:s", NULL, qmp_object_del, "remove an object" },
 
@@ -102,6 +115,7 @@ const QmpCommand qmp_commands[] = {
     { "device_add", "driver:s,?bus:s,?id:s,*", NULL, qmp_device_add,
       "plug a device in, where the bus allows it" },
     { "device_del", "id:s", NULL, qmp_device_del, "unplug a device" },
+    { "set_link", "name:s,up:b", NULL, qmp_set_link, "plug a network cable in or out" },
     { "balloon", "value:i", NULL, qmp_balloon, "refused: there is no balloon device" },
 
     /* Migration, as far as management tools ask for it */

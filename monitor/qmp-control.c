@@ -385,6 +385,42 @@ json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* No network or block devices are compiled in: any name is unknown. */
+json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
+{
+    error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found",
+              qmp_str(args, "name"));
+    return NULL;
+}
+
+json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "Parameter 'type' does not accept value '%s'", qmp_str(args, "type"));
+    return NULL;
+}
+
+json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
+{
+    error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found",
+              qmp_str(args, "id"));
+    return NULL;
+}
+
+json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *device = qmp_str(args, "device"), *node = qmp_str(args, "node-name");
+
+    error_setg(errp, "Cannot find device='%s' nor node-name='%s'", device ? device : "",
+               node ? node : "");
+    return NULL;
+}
+
+json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "I/O throttling is not supported");
+    return NULL;
+}
+
 json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
 {
     error_set(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");

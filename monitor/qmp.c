@@ -211,7 +211,10 @@ static json_t *run_command(Monitor *mon, const QmpCommand *cmd, json_t *args,
 
 json_t *qmp_call(Monitor *mon, const char *name, json_t *args, Error **errp)
 {
-    return run_command(mon, find_command(name), args, errp);
+    const QmpCommand *cmd = find_command(name);
+
+    g_assert(cmd);
+    return run_command(mon, cmd, args, errp);
 }
 
 /* The command of a message, or NULL with errp set. */
