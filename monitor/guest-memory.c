@@ -158,11 +158,15 @@ static bool walk_table(PageWalk *w, uint64_t table, unsigned level, uint64_t bas
     unsigned shift = level_shift(&w->m, level);
     unsigned entries = 1u << MIN(w->m.index_bits, w->m.vaddr_bits - shift);
 
-    for (unsigned i = 0; i < entries && w->budget; i++, w->budget--) {
+    for (unsigned i = 0; i < entries; i++) {
         uint64_t entry = read_entry(w->cs, &w->m, table, i);
         uint64_t vaddr = base + ((uint64_t)i << shift);
         bool go_on = true;
 
+        if (!w->budget) {
+            return false;
+        }
+        w->budget--;
         if (!(entry & PTE_P)) {
             continue;
         }

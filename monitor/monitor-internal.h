@@ -111,4 +111,11 @@ void qmp_runstate_event(MonitorHub *hub, int event, int cause);
  */
 json_t *qmp_call(Monitor *mon, const char *name, json_t *args, Error **errp);
 
+/* Dumps (dump.c) ------------------------------------------------------------ */
+
+/* A detached dump is being written: the machine must stay as it is. */
+bool dump_in_progress(const MonitorHub *hub);
+/* Wait for it and forget it. */
+void dump_cleanup(MonitorHub *hub);
+
 #endif

@@ -438,6 +438,7 @@ void monitor_cleanup(MachineState *ms)
     if (!hub) {
         return;
     }
+    dump_cleanup(hub);
     runstate_del_notifier(ms, hub_runstate, hub);
     ms->event_fn = NULL;
     g_ptr_array_free(hub->monitors, TRUE);

@@ -70,6 +70,12 @@ const QmpCommand qmp_commands[] = {
       "write virtual memory to a file" },
     { "pmemsave", "val:u,size:u,filename:s", NULL, qmp_pmemsave,
       "write physical memory to a file" },
+    { "dump-guest-memory", "paging:b,protocol:s,?detach:b,?begin:i,?length:i,?format:(elf)",
+      NULL, qmp_dump_guest_memory, "write RAM and registers as an ELF core" },
+    { "query-dump", "", "{status:(none|active|completed|failed),completed:i,total:i}",
+      qmp_query_dump, "the last dump" },
+    { "query-dump-guest-memory-capability", "", "{formats:[s]}", qmp_query_dump_capability,
+      "formats of dumps" },
 
     /* Backends */
     { "query-chardev", "", "[{label:s,filename:s,frontend-open:b}]", qmp_query_chardev,
@@ -139,6 +145,8 @@ const QmpEvent qmp_events[] = {
       "an access to a disk's backend failed" },
     { "VSERPORT_CHANGE", "id:s,open:b", "the guest opened or closed a port" },
     { "NIC_RX_FILTER_CHANGED", "?name:s,path:s", "the guest changed what it receives" },
+    { "DUMP_COMPLETED", "result:{total:i,status:s,completed:i},?error:s",
+      "a dump has been written" },
     { "DEVICE_DELETED", "?device:s,path:s", "a device is gone" },
     { NULL }
 };

@@ -34,6 +34,10 @@ json_t *qmp_cont(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "Resetting the Virtual Machine is required");
         return NULL;
     }
+    if (dump_in_progress(mon->hub)) {
+        error_setg(errp, "There is a dump in process, please wait.");
+        return NULL;
+    }
     vm_start(mon->ms);
     return NULL;
 }

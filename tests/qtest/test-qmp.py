@@ -483,6 +483,61 @@ def memory_files():
         assert c.error("memsave", val=0, size=1, filename=out, cpu_index=7)[0] == GENERIC
 
 
+def program_headers(core):
+    """(type, offset, vaddr, paddr, filesz) of each program header of an ELF core."""
+    assert core[:7] == b"\x7fELF\x02\x01\x01" and core[16:20] == b"\x04\x00\x3e\x00"
+    phoff, = struct.unpack_from("<Q", core, 32)
+    phentsize, phnum = struct.unpack_from("<HH", core, 54)
+    for i in range(phnum):
+        kind, _, offset, vaddr, paddr, filesz = struct.unpack_from("<IIQQQQ", core,
+                                                                   phoff + i * phentsize)
+        yield kind, offset, vaddr, paddr, filesz
+
+
+@test
+def dump():
+    """dump-guest-memory: an ELF core with RAM and registers; detached; refused"""
+    with VM("-m", "16M", "-smp", "2", machine="microvm", qtest=True) as vm:
+        c = vm.qmp()
+        q = qemutest.Client(vm.path("qtest"))
+        q.send("write 0x123000 0x4 0x11223344\n")
+        assert q.until("\n") == "OK\n"
+        out = vm.path("core")
+        assert c.cmd("query-dump")["status"] == "none"
+        c.cmd("dump-guest-memory", paging=False, protocol="file:" + out)
+        assert [e["event"] for e in c.events] == ["STOP", "DUMP_COMPLETED", "RESUME"]
+        assert c.events[1]["data"]["result"] == {"total": 16 << 20, "completed": 16 << 20,
+                                                 "status": "completed"}
+        with open(out, "rb") as f:
+            core = f.read()
+        (note, load) = program_headers(core)
+        assert note[0] == 4 and load[0] == 1 and load[3:] == (0, 16 << 20)
+        assert core[load[1] + 0x123000:][:4] == b"\x11\x22\x33\x44"
+        assert len(core) == load[1] + load[4]
+        # Two NT_PRSTATUS notes with the registers at reset.
+        assert note[4] == 2 * (12 + 8 + 336)
+        rip, = struct.unpack_from("<Q", core, note[1] + 20 + 112 + 16 * 8)
+        assert rip == 0xfff0, hex(rip)
+        with open(out, "wb") as f:
+            c.send_fds('{"execute": "getfd", "arguments": {"fdname": "d"}}', [f.fileno()])
+        assert c.receive() == {"return": {}}
+        c.events = []
+        c.cmd("dump-guest-memory", paging=True, protocol="fd:d", detach=True, begin=0x123000,
+              length=4096)
+        c.event("DUMP_COMPLETED")
+        with open(out, "rb") as f:
+            core = f.read()
+        *_, load = program_headers(core)
+        assert load[3:] == (0x123000, 4096) and core[load[1]:][:4] == b"\x11\x22\x33\x44"
+        assert c.cmd("query-dump")["status"] == "completed"
+        for bad in [{"protocol": "file:/nope/x"}, {"protocol": "tcp:x"}, {"protocol": "fd:zz"},
+                    {"protocol": "file:" + out, "begin": 1},
+                    {"protocol": "file:" + out, "begin": 1 << 40, "length": 1},
+                    {"protocol": "file:/dev/full"}]:
+            assert c.error("dump-guest-memory", paging=False, **bad)[0] == GENERIC, bad
+        assert c.cmd("query-status")["running"] is True
+
+
 @test
 def hmp_by_qmp():
     """human-monitor-command: answers, unknown commands, a line of 1 MiB"""
