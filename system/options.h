@@ -161,6 +161,8 @@ bool add_default_serial(VLState *vl, Error **errp);
 
 /* system/opts-debug.c */
 bool opt_qtest(VLState *, const char *, QemuOpts *, Error **);
+bool opt_gdb(VLState *, const char *, QemuOpts *, Error **);
+bool opt_s(VLState *, const char *, QemuOpts *, Error **);
 bool opt_qtest_log(VLState *, const char *, QemuOpts *, Error **);
 
 /* system/os-posix.c */

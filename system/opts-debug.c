@@ -5,6 +5,7 @@
  */
 #include "chardev/char.h"
 #include "options.h"
+#include "sysemu/gdbstub.h"
 #include "sysemu/qtest.h"
 
 bool opt_qtest_log(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
@@ -19,4 +20,14 @@ bool opt_qtest(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     Chardev *chr = qemu_chr_new("qtest", arg, &mux_mon, errp);
 
     return chr && qtest_server_init(vl->ms, chr, vl->qtest_log, errp);
+}
+
+bool opt_gdb(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return gdbserver_start(vl->ms, arg, errp);
+}
+
+bool opt_s(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return gdbserver_start(vl->ms, "tcp::1234", errp);
 }

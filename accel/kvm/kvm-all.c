@@ -299,6 +299,7 @@ static const AccelClass kvm_class = {
     .get_registers = kvm_arch_get_registers,
     .put_registers = kvm_arch_put_registers,
     .inject_nmi = kvm_inject_nmi,
+    .set_debug = kvm_set_debug,
     .info = kvm_info,
 };
 DEFINE_CLASS(kvm, &kvm_class.oc);

@@ -259,6 +259,7 @@ static const struct {
 } kvm_exits[KVM_NR_EXITS] = {
     [KVM_EXIT_UNKNOWN] = { kvm_exit_unknown, "unknown" },
     [KVM_EXIT_IO] = { kvm_exit_io, "io" },
+    [KVM_EXIT_DEBUG] = { kvm_exit_debug, "debug" },
     [KVM_EXIT_HLT] = { kvm_exit_go_on, "hlt" },
     [KVM_EXIT_MMIO] = { kvm_exit_mmio, "mmio" },
     [KVM_EXIT_IRQ_WINDOW_OPEN] = { kvm_exit_go_on, "irq-window" },

@@ -52,6 +52,7 @@ typedef struct KVMCPU {
     struct kvm_run *run;
     pthread_t thread;
     bool ran;                   /* KVM_RUN was called since the vCPU was made */
+    CPUDebug debug;             /* in force; CPU paused, or own thread */
     bool io_pending;            /* the next KVM_RUN completes an access */
     uint64_t exits[KVM_NR_EXITS];   /* own thread; others read roughly */
 } KVMCPU;
@@ -74,6 +75,10 @@ int kvm_check_extension(const KVMState *s, int cap);
 /* kvm-irqchip.c: the hooks of AccelClass by these names */
 AccelIrqchipMode kvm_irqchip_mode(AccelState *as, bool pic);
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
+
+/* kvm-debug.c: the hook of AccelClass by this name, and the handler of its exits */
+int kvm_set_debug(CPUState *cpu, const CPUDebug *debug);
+bool kvm_exit_debug(CPUState *cpu, struct kvm_run *run);
 
 /*
  * kvm-split.c: local APICs in the kernel, the board has the rest. The hooks of

@@ -98,6 +98,7 @@ struct MachineState {
     RunStateMachine rsm;
 
     struct QTestServer *qtest;  /* sysemu/qtest.h; NULL: no test */
+    struct GdbServer *gdb;      /* sysemu/gdbstub.h; NULL: none */
     MonitorHub *monitors;       /* monitor/monitor.h; NULL: none */
     /* Who is told of events: hw/core/event.h. Set before the machine runs. */
     void (*event_fn)(MachineState *ms, const char *event,

@@ -90,6 +90,11 @@ struct AccelClass {
      */
     void (*get_registers)(CPUState *cpu);
     void (*put_registers)(CPUState *cpu);
+    /*
+     * What makes the CPU stop, from its next run on; it then sets debug_event
+     * and requests RUN_STATE_DEBUG. CPU paused; 0 or negative errno. May be NULL.
+     */
+    int (*set_debug)(CPUState *cpu, const CPUDebug *debug);
     /* An NMI to the CPU; any thread; may be NULL. */
     void (*inject_nmi)(CPUState *cpu);
     /* Counters in a person's form (caller frees); any time; may be NULL. */

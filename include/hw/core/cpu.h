@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "hw/boards.h"
+#include "sysemu/debug.h"
 
 typedef struct AccelCPU AccelCPU;   /* what the accelerator keeps per CPU */
 
@@ -43,6 +44,7 @@ struct CPUState {
      * go back before the CPU runs again. Own thread, or CPU stopped.
      */
     bool vcpu_dirty;
+    CPUDebugEvent debug_event;  /* why it stopped, for a debugger */
 };
 
 /* Run fn on the CPU's thread and wait. Call with the machine lock held. */

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""The gdb server, by the protocol and by gdb itself: test-gdb.py QEMU prints TAP.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import qemutest
+from qemutest import Client, Skip, VM, test
+
+
+class Gdb(Client):
+    """A debugger that knows only packets."""
+
+    def packet(self, data):
+        """Send a packet and return the answer's data."""
+        self.put(data)
+        assert self.byte() == b"+"
+        return self.get()
+
+    def put(self, data):
+        data = data.encode()
+        self.send(b"$" + data + b"#%02x" % (sum(data) & 255))
+
+    def byte(self):
+        while not self.buf:
+            self.fill()
+        first, self.buf = self.buf[:1], self.buf[1:]
+        return first
+
+    def get(self):
+        assert self.byte() == b"$"
+        data = self.until("#")[:-1]
+        digits = self.byte() + self.byte()
+        assert int(digits, 16) == sum(data.encode()) & 255
+        self.send("+")
+        return data
+
+
+class Target:
+    """with Target() as (vm, gdb, qmp)"""
+
+    def __init__(self, *args):
+        self.path = qemutest.tempfile.mktemp(prefix="gdb-")
+        self.vm = VM("-S", "-m", "16M", "-smp", "2", "-gdb",
+                     f"unix:{self.path},server=on,wait=off", *args, machine="microvm",
+                     qtest=True)
+
+    def __enter__(self):
+        return self.vm, Gdb(self.path), self.vm.qmp()
+
+    def __exit__(self, *_):
+        self.vm.kill()
+
+
+@test
+def registers():
+    """registers: the description, all at once, one by one, written and read back"""
+    with Target() as (vm, g, _):
+        xml_text, offset = "", 0
+        while True:
+            part = g.packet(f"qXfer:features:read:target.xml:{offset:x},200")
+            xml_text += part[1:]
+            offset += len(part) - 1
+            if part[0] == "l":
+                break
+        root = xml.etree.ElementTree.fromstring(
+            re.sub(r"<!DOCTYPE[^>]*>", "", xml_text))
+        regs = [(r.get("name"), int(r.get("bitsize"))) for r in root.iter("reg")]
+        names = [name for name, _ in regs]
+        assert names[:4] == ["rax", "rbx", "rcx", "rdx"] and "xmm15" in names, names
+        everything = g.packet("g")
+        assert len(everything) == sum(bits for _, bits in regs) // 4
+        rip = names.index("rip")
+        assert g.packet(f"p{rip:x}") == "f0ff000000000000"
+        assert g.packet("P0=8877665544332211") == "OK"
+        assert g.packet("p0") == "8877665544332211"
+        assert g.packet("g")[:16] == "8877665544332211"
+        assert g.packet("G" + "1122334455667788" + everything[16:]) == "OK"
+        assert g.packet("p0") == "1122334455667788"
+        for bad in ["pfff", "P0=12", "P0", "Pffffffff=00"]:
+            assert g.packet(bad).startswith("E"), bad
+        assert "RAX" not in vm.stderr()
+
+
+@test
+def memory():
+    """memory: read, written, refused outside RAM and beyond a packet"""
+    with Target() as (vm, g, _):
+        assert g.packet("M100000,4:11223344") == "OK"
+        assert g.packet("m100000,4") == "11223344"
+        q = Client(vm.path("qtest"))
+        q.send("readl 0x100000\n")
+        assert q.until("\n") == "OK 0x0000000044332211\n"
+        for bad in ["m1000000,4", "mfffffffffffffffc,8", "m0,ffffffffffffffff", "m", "m0",
+                    "M0,4:11", "M0", "mxyz,1"]:
+            assert g.packet(bad)[:1] in ("E", ""), bad
+
+
+@test
+def threads():
+    """one thread per CPU"""
+    with Target() as (_, g, qmp):
+        assert g.packet("qfThreadInfo") == "m01,02"
+        assert g.packet("qsThreadInfo") == "l"
+        assert g.packet("Hg2") == "OK"
+        assert g.packet("qC") == "QC02"
+        assert g.packet("T2") == "OK"
+        assert g.packet("T3").startswith("E") and g.packet("Hg3").startswith("E")
+        answer = bytes.fromhex(g.packet("qRcmd," + b"info cpus".hex())).decode()
+        assert "* CPU #1" in answer, answer
+
+
+@test
+def running():
+    """continue, Ctrl-C, stops by others, detach; a new debugger stops the guest"""
+    with Target() as (vm, g, qmp):
+        assert g.packet("?") == "T02thread:01;"
+        g.put("vCont;c")
+        assert g.byte() == b"+"
+        assert qmp.event("RESUME")
+        g.send(b"\x03")
+        assert g.get() == "T02thread:01;"
+        assert qmp.cmd("query-status")["status"] == "paused"
+        g.put("c")
+        assert g.byte() == b"+"
+        qmp.cmd("stop")
+        assert g.get() == "T02thread:01;"
+        assert g.packet("D") == "OK"
+        assert qmp.cmd("query-status")["running"] is True
+        path = g.sock.getpeername()
+        g.close()
+        g = Gdb(path)
+        assert g.packet("?") == "T02thread:01;"
+        assert qmp.cmd("query-status")["status"] == "paused"
+        g.close()
+        while not qmp.cmd("query-status")["running"]:
+            pass
+        g = Gdb(path)
+        g.packet("?")
+        g.put("c")
+        assert g.byte() == b"+"
+        qmp.send('{"execute": "quit"}')
+        assert "$W00#" in g.until("#")
+
+
+@test
+def nonsense():
+    """noise, wrong sums, unknown and endless packets: refused, and it goes on"""
+    with Target() as (_, g, qmp):
+        g.send("garbage$g#00")
+        assert g.byte() == b"-"
+        for unknown in ["", "qNoSuch", "vNoSuch", "Xabc", "Z9,0,0", "!", "vCont?x" * 100]:
+            g.packet(unknown)
+        g.send("$" + "m" * 100000)
+        g.send("#00")
+        assert g.packet("qC") == "QC01"
+        for noise in ["z0", "Z0", "H", "T", "qRcmd,", "qRcmd,zz", "qXfer:features:read:target.xml:",
+                      "qXfer:features:read:target.xml:ffffffff,ffffffff", "vCont;s:7"]:
+            g.packet(noise)
+        assert qmp.cmd("query-name") == {}
+
+
+@test
+def gdb_itself():
+    """gdb attaches, reads registers, memory and threads"""
+    if not shutil.which("gdb"):
+        raise Skip("no gdb here")
+    with Target() as (vm, g, _):
+        g.packet("M100000,8:8877665544332211")
+        path = g.sock.getpeername()
+        g.close()
+        out = subprocess.run(
+            ["gdb", "-nx", "-batch", "-ex", f"target remote {path}", "-ex", "p/x $rip",
+             "-ex", "p/x $cs", "-ex", "x/1gx 0x100000", "-ex", "info threads",
+             "-ex", "set $rax = 0x1234", "-ex", "p/x $rax", "-ex", "p $st0",
+             "-ex", "monitor info status", "-ex", "detach"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100,
+            stdin=subprocess.DEVNULL).stdout
+        for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2", "= 0x1234",
+                     "VM status: paused", "detached"]:
+            assert text in out, (text, out)
+
+
+if __name__ == "__main__":
+    sys.exit(qemutest.run())
