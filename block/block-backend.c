@@ -1,0 +1,444 @@
+/*
+ * Backends and nodes: who has what, policies, what monitors ask.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "block-internal.h"
+#include "qemu/cutils.h"
+
+/* One process has one set of images, as it has one machine. Main thread. */
+static struct {
+    GPtrArray *nodes;           /* of BlockNode: those with a node name */
+    GPtrArray *backends;        /* of BlockBackend */
+    unsigned next_name;
+} block_state;
+
+/* Nodes -------------------------------------------------------------------- */
+
+void block_register_node(BlockNode *bs)
+{
+    if (!block_state.nodes) {
+        block_state.nodes = g_ptr_array_new();
+    }
+    if (!bs->node_name) {
+        bs->node_name = g_strdup_printf("#block%03u", block_state.next_name++);
+    }
+    g_ptr_array_add(block_state.nodes, bs);
+}
+
+void block_unregister_node(BlockNode *bs)
+{
+    if (block_state.nodes) {
+        g_ptr_array_remove(block_state.nodes, bs);
+    }
+}
+
+BlockNode *block_find_node(const char *node_name)
+{
+    for (unsigned i = 0; block_state.nodes && i < block_state.nodes->len; i++) {
+        BlockNode *bs = block_state.nodes->pdata[i];
+
+        if (!strcmp(bs->node_name, node_name)) {
+            return bs;
+        }
+    }
+    return NULL;
+}
+
+static const char *const discard_names[] = { "ignore", "unmap", "off", "on", NULL };
+static const char *const detect_zeroes_names[] = { "off", "on", "unmap", NULL };
+
+static const Property block_node_props[] = {
+    DEFINE_PROP_STRING("node-name", BlockNode, node_name, NULL, "name of the node"),
+    DEFINE_PROP_BOOL("read-only", BlockNode, read_only, "off", "never write"),
+    DEFINE_PROP_BOOL("auto-read-only", BlockNode, auto_read_only, "off",
+                     "fall back to read-only where writing is not allowed"),
+    DEFINE_PROP_ENUM("discard", BlockNode, discard, &discard_names, "ignore",
+                     "unmap: pass discards on"),
+    DEFINE_PROP_ENUM("detect-zeroes", BlockNode, detect_zeroes,
+                     &detect_zeroes_names, "off",
+                     "turn writes of zeroes into write-zeroes"),
+    DEFINE_PROP_BOOL("cache.direct", BlockNode, direct, "off", "bypass the host's page cache"),
+    DEFINE_PROP_BOOL("cache.no-flush", BlockNode, no_flush, "off", "ignore flushes: unsafe"),
+    DEFINE_PROP_BOOL("force-share", BlockNode, force_share, "off",
+                     "tolerate other writers; read-only nodes"),
+    DEFINE_PROP_END
+};
+
+const ObjectClass block_node_base_class = {
+    .name = "block-node",
+    .instance_size = sizeof(BlockNode),
+    .props = block_node_props,
+};
+
+bool block_node_open(BlockNode *bs, Error **errp)
+{
+    bs->align = BDRV_SECTOR_SIZE;
+    bs->mem_align = BDRV_SECTOR_SIZE;
+    bs->is_ro = bs->read_only;
+    bs->discard &= 1;           /* the long names and the short ones */
+    if (bs->node_name && block_find_node(bs->node_name)) {
+        error_setg(errp, "Duplicate nodes with node-name='%s'", bs->node_name);
+    } else if (bs->detect_zeroes == DETECT_ZEROES_UNMAP && !bs->discard) {
+        error_setg(errp, "setting detect-zeroes to unmap is not allowed without "
+                   "setting discard operation to unmap");
+    } else if (block_driver(bs)->open(bs, errp)) {
+        block_register_node(bs);
+        return true;
+    }
+    object_free(&bs->obj);
+    return false;
+}
+
+void block_node_close(BlockNode *bs)
+{
+    BlockNode *file;
+
+    if (!bs) {
+        return;
+    }
+    file = bs->file;
+    block_unregister_node(bs);
+    block_engine_free(bs->engine);
+    block_engine_free(bs->pool);
+    if (block_driver(bs)->close) {
+        block_driver(bs)->close(bs);
+    }
+    object_free(&bs->obj);
+    block_node_close(file);
+}
+
+bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
+                    Error **errp)
+{
+    const BlockDriver *drv = block_driver(bs);
+
+    if (drv->set_perm) {
+        return drv->set_perm(bs, perm, unshared, errp);
+    }
+    return !bs->file || block_set_perm(bs->file, perm, unshared, errp);
+}
+
+GMainContext *block_context(const BlockNode *bs)
+{
+    while (bs->parent) {
+        bs = bs->parent;
+    }
+    return bs->blk ? bs->blk->ctx : NULL;
+}
+
+/* Backends ----------------------------------------------------------------- */
+
+BlockBackend *blk_new(const char *id, BlockNode *root)
+{
+    BlockBackend *blk = g_new0(BlockBackend, 1);
+
+    if (!block_state.backends) {
+        block_state.backends = g_ptr_array_new();
+    }
+    blk->id = g_strdup(id);
+    blk->root = root;
+    blk->writeback = true;
+    blk->werror = ON_ERROR_ENOSPC;
+    blk->rerror = ON_ERROR_REPORT;
+    root->blk = blk;
+    g_ptr_array_add(block_state.backends, blk);
+    return blk;
+}
+
+void blk_free(BlockBackend *blk)
+{
+    g_ptr_array_remove(block_state.backends, blk);
+    blk->root->blk = NULL;
+    g_free(blk->id);
+    g_free(blk->dev_id);
+    g_free(blk->serial);
+    g_free(blk->if_name);
+    g_free(blk);
+}
+
+static BlockBackend *blk_by_id(const char *id)
+{
+    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
+        BlockBackend *blk = block_state.backends->pdata[i];
+
+        if (blk->id && !strcmp(blk->id, id)) {
+            return blk;
+        }
+    }
+    return NULL;
+}
+
+BlockBackend *blk_find(const char *name)
+{
+    BlockBackend *blk = blk_by_id(name);
+    BlockNode *bs;
+
+    for (unsigned i = 0; !blk && block_state.backends && i < block_state.backends->len; i++) {
+        BlockBackend *b = block_state.backends->pdata[i];
+
+        if (b->dev_id && !strcmp(b->dev_id, name)) {
+            blk = b;
+        }
+    }
+    if (!blk && (bs = block_find_node(name))) {
+        while (bs->parent) {
+            bs = bs->parent;
+        }
+        blk = bs->blk;
+    }
+    return blk;
+}
+
+BlockBackend *blk_find_for_device(const char *name)
+{
+    BlockBackend *blk = blk_by_id(name);
+    BlockNode *bs;
+
+    if (blk) {
+        return blk;
+    }
+    bs = block_find_node(name);
+    if (!bs || bs->parent) {
+        return NULL;
+    }
+    return bs->blk ? bs->blk : blk_new(NULL, bs);
+}
+
+bool blk_attach(BlockBackend *blk, const char *dev_id, bool rw, bool share_rw,
+                Error **errp)
+{
+    unsigned perm = BLOCK_PERM_READ | (rw ? BLOCK_PERM_WRITE : 0);
+    unsigned unshared = share_rw ? 0 : BLOCK_PERM_WRITE;
+
+    if (blk->dev_id) {
+        error_setg(errp, "Drive '%s' is already in use by another device",
+                   blk->id ? blk->id : blk->root->node_name);
+        return false;
+    }
+    if (rw && blk->root->is_ro) {
+        error_setg(errp, "Block node is read-only");
+        return false;
+    }
+    if (!block_set_perm(blk->root, perm, unshared, errp)) {
+        return false;
+    }
+    blk->dev_id = g_strdup(dev_id);
+    return true;
+}
+
+static void free_engines(BlockBackend *blk)
+{
+    for (BlockNode *bs = blk->root; bs; bs = bs->file) {
+        g_clear_pointer(&bs->engine, block_engine_free);
+        g_clear_pointer(&bs->pool, block_engine_free);
+    }
+}
+
+void blk_set_context(BlockBackend *blk, GMainContext *ctx,
+                     const BlockDevOps *ops, void *opaque)
+{
+    g_assert(!blk->in_flight);
+    free_engines(blk);
+    blk->ctx = ctx;
+    blk->ops = ops;
+    blk->opaque = opaque;
+}
+
+void blk_detach(BlockBackend *blk)
+{
+    blk_set_context(blk, NULL, NULL, NULL);
+    /* Giving up permissions cannot fail. */
+    block_set_perm(blk->root, BLOCK_PERM_READ, 0, NULL);
+    g_clear_pointer(&blk->dev_id, g_free);
+    if (!blk->id) {
+        blk_free(blk);
+    }
+}
+
+void blk_flush_all(void)
+{
+    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
+        BlockBackend *blk = block_state.backends->pdata[i];
+        BlockRequest flush = { .op = BLOCK_OP_FLUSH };
+        int ret = blk->root->is_ro ? 0 : block_run(blk->root, &flush);
+
+        if (ret < 0) {
+            error_report("cannot flush '%s': %s", blk->root->filename, g_strerror(-ret));
+        }
+    }
+}
+
+void blk_cleanup_all(void)
+{
+    blk_flush_all();
+    while (block_state.backends && block_state.backends->len) {
+        blk_free(block_state.backends->pdata[0]);
+    }
+    g_clear_pointer(&block_state.backends, g_ptr_array_unref);
+    while (block_state.nodes && block_state.nodes->len) {
+        BlockNode *bs = block_state.nodes->pdata[0];
+
+        while (bs->parent) {
+            bs = bs->parent;
+        }
+        block_node_close(bs);
+    }
+    g_clear_pointer(&block_state.nodes, g_ptr_array_unref);
+}
+
+/* Properties --------------------------------------------------------------- */
+
+bool blk_is_read_only(const BlockBackend *blk)
+{
+    return blk->root->is_ro;
+}
+
+uint64_t blk_getlength(const BlockBackend *blk)
+{
+    return __atomic_load_n(&blk->root->length, __ATOMIC_ACQUIRE) /
+           BDRV_SECTOR_SIZE * BDRV_SECTOR_SIZE;
+}
+
+const char *blk_get_serial(const BlockBackend *blk)
+{
+    return blk->serial;
+}
+
+const char *blk_name(const BlockBackend *blk)
+{
+    return blk->id ? blk->id : "";
+}
+
+const char *blk_node_name(const BlockBackend *blk)
+{
+    return blk->root->node_name;
+}
+
+uint32_t blk_get_physical_block_size(const BlockBackend *blk)
+{
+    return MAX(blk->root->pblk, BDRV_SECTOR_SIZE);
+}
+
+void blk_set_write_cache(BlockBackend *blk, bool writeback)
+{
+    __atomic_store_n(&blk->writeback, writeback, __ATOMIC_SEQ_CST);
+}
+
+bool blk_get_write_cache(const BlockBackend *blk)
+{
+    return __atomic_load_n(&blk->writeback, __ATOMIC_SEQ_CST);
+}
+
+bool blk_can_discard(const BlockBackend *blk)
+{
+    return blk->root->discard;
+}
+
+/* Errors ------------------------------------------------------------------- */
+
+BlockErrorAction blk_error_action(BlockBackend *blk, BlockOp op, int err)
+{
+    int policy = op == BLOCK_OP_READ ? blk->rerror : blk->werror;
+    BlockIoStatus status = err == ENOSPC ? BLOCK_IO_STATUS_NOSPACE
+                                         : BLOCK_IO_STATUS_FAILED;
+
+    switch (policy) {
+    case ON_ERROR_IGNORE:
+        return BLOCK_ERROR_ACTION_IGNORE;
+    case ON_ERROR_ENOSPC:
+        if (err != ENOSPC) {
+            return BLOCK_ERROR_ACTION_REPORT;
+        }
+        break;
+    case ON_ERROR_STOP:
+        break;
+    default:
+        return BLOCK_ERROR_ACTION_REPORT;
+    }
+    __atomic_store_n(&blk->iostatus, status, __ATOMIC_SEQ_CST);
+    return BLOCK_ERROR_ACTION_STOP;
+}
+
+void blk_iostatus_reset(BlockBackend *blk)
+{
+    __atomic_store_n(&blk->iostatus, BLOCK_IO_STATUS_OK, __ATOMIC_SEQ_CST);
+}
+
+/* Monitor ------------------------------------------------------------------ */
+
+void blk_foreach(BlockInfoFn *fn, void *opaque)
+{
+    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
+        BlockBackend *blk = block_state.backends->pdata[i];
+        BlockNode *bs = blk->root;
+        BlockInfo info = {
+            .id = blk_name(blk),
+            .node_name = bs->node_name,
+            .driver = bs->obj.oc->name,
+            .filename = bs->filename,
+            .dev_id = blk->dev_id,
+            .length = blk_getlength(blk),
+            .read_only = bs->is_ro,
+            .writeback = blk_get_write_cache(blk),
+            .direct = bs->direct,
+            .no_flush = bs->no_flush,
+            .detect_zeroes = bs->detect_zeroes != DETECT_ZEROES_OFF,
+            .iostatus = __atomic_load_n(&blk->iostatus, __ATOMIC_SEQ_CST),
+        };
+
+        fn(blk, &info, opaque);
+    }
+}
+
+void blk_get_stats(const BlockBackend *blk, BlockStats *stats)
+{
+    for (int op = 0; op < BLOCK_OP__MAX; op++) {
+        stats->ops[op] = __atomic_load_n(&blk->stats.ops[op], __ATOMIC_RELAXED);
+        stats->bytes[op] = __atomic_load_n(&blk->stats.bytes[op], __ATOMIC_RELAXED);
+        stats->failed[op] = __atomic_load_n(&blk->stats.failed[op], __ATOMIC_RELAXED);
+    }
+}
+
+bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
+{
+    BlockNode *bs = blk->root;
+    int ret;
+
+    if (size > INT64_MAX - BDRV_SECTOR_SIZE) {
+        error_setg(errp, "Parameter 'size' expects a size below 8 EiB");
+        return false;
+    }
+    if (bs->is_ro) {
+        error_setg(errp, "Image is read-only");
+        return false;
+    }
+    size = QEMU_ALIGN_UP(size, BDRV_SECTOR_SIZE);
+    ret = block_driver(bs)->truncate ? block_driver(bs)->truncate(bs, size) : -ENOTSUP;
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Failed to resize '%s'", bs->filename);
+        return false;
+    }
+    if (blk->ops && blk->ops->resized) {
+        blk->ops->resized(blk->opaque);
+    }
+    return true;
+}
+
+bool drive_check_orphans(Error **errp)
+{
+    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
+        const BlockBackend *blk = block_state.backends->pdata[i];
+
+        if (!blk->dev_id && blk->if_name && strcmp(blk->if_name, "none")) {
+            error_setg(errp, "machine type does not support if=%s,bus=0,unit=0",
+                       blk->if_name);
+            return false;
+        }
+    }
+    return true;
+}

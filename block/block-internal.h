@@ -1,0 +1,182 @@
+/*
+ * What drivers, engines and backends share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_BLOCK_INTERNAL_H
+#define BLOCK_BLOCK_INTERNAL_H
+
+#include "block/block.h"
+#include "qemu/event_notifier.h"
+
+typedef struct BlockDriver BlockDriver;
+typedef struct BlockEngine BlockEngine;
+typedef struct BlockEngineOps BlockEngineOps;
+
+typedef enum BlockAioKind { AIO_THREADS, AIO_NATIVE, AIO_IO_URING } BlockAioKind;
+typedef enum DetectZeroes {
+    DETECT_ZEROES_OFF, DETECT_ZEROES_ON, DETECT_ZEROES_UNMAP,
+} DetectZeroes;
+
+/*
+ * A driver: how one kind of image is opened and asked. A request goes down the
+ * chain of nodes; each driver either passes it on or serves it.
+ */
+struct BlockDriver {
+    ObjectClass oc;             /* parent: &block_node_base_class */
+    bool is_protocol;           /* no node below it */
+    bool (*open)(BlockNode *bs, Error **errp);
+    void (*close)(BlockNode *bs);
+    /*
+     * In the loop: serve, pass on, or hand to an engine. Ends with
+     * block_request_done(). NULL: hand to the thread pool.
+     */
+    void (*submit)(BlockNode *bs, BlockRequest *req);
+    /*
+     * On a worker thread: do it, synchronously. 0 or negative errno. A driver
+     * without submit needs it.
+     */
+    int (*run)(BlockNode *bs, BlockRequest *req);
+    /* Main thread, drained. New length in bytes; 0 or negative errno. */
+    int (*truncate)(BlockNode *bs, uint64_t size);
+    /* Permissions: see block_set_perm(). NULL: ask the child. */
+    bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared,
+                     Error **errp);
+};
+
+/* An open image. Drivers embed it. */
+struct BlockNode {
+    Object obj;
+    /* Rows that all nodes have. */
+    char *node_name;
+    bool read_only, auto_read_only;
+    int discard;                /* 0 ignore, 1 unmap */
+    int detect_zeroes;          /* DetectZeroes */
+    bool direct, no_flush, force_share;
+
+    BlockNode *file;            /* the node below; NULL for protocols */
+    BlockBackend *blk;          /* that uses it (topmost nodes); NULL: none */
+    BlockNode *parent;          /* that has it as file */
+    bool is_ro;                 /* in effect */
+    uint64_t length;            /* bytes; atomic */
+    uint32_t align;             /* of requests, in bytes */
+    uint32_t mem_align;         /* of buffers; 1: any, then align too */
+    uint32_t pblk;              /* physical block size to show; 0: as align */
+    const char *filename;       /* for people; owned by the driver */
+    int flush_error;            /* data was lost: errno of the flush that failed; atomic */
+    BlockEngine *engine;        /* made at first use; drivers that need one */
+    BlockEngine *pool;          /* worker threads, the same */
+};
+
+static inline const BlockDriver *block_driver(const BlockNode *bs)
+{
+    return (const BlockDriver *)bs->obj.oc;
+}
+
+/* What a device holds. */
+struct BlockBackend {
+    char *id;                   /* of -drive; NULL: made for a node */
+    BlockNode *root;
+    char *serial;
+    int werror, rerror;         /* BlockOnError */
+    bool writeback;             /* atomic */
+    char *if_name;              /* of -drive; NULL for a node's */
+
+    char *dev_id;               /* attached device; NULL: none */
+    unsigned perm, unshared;
+    GMainContext *ctx;
+    const BlockDevOps *ops;
+    void *opaque;
+    unsigned in_flight;         /* loop only */
+    bool batch_pending;         /* loop: completions since the last batch_end */
+    int iostatus;               /* BlockIoStatus; atomic */
+    BlockStats stats;           /* atomic */
+};
+
+typedef enum BlockOnError {
+    ON_ERROR_REPORT, ON_ERROR_IGNORE, ON_ERROR_ENOSPC, ON_ERROR_STOP,
+} BlockOnError;
+
+/* The registry: block-backend.c. Main thread. */
+void block_register_node(BlockNode *bs);
+void block_unregister_node(BlockNode *bs);
+BlockNode *block_find_node(const char *node_name);
+/* Takes root. id may be NULL. */
+BlockBackend *blk_new(const char *id, BlockNode *root);
+void blk_free(BlockBackend *blk);
+
+extern const ObjectClass block_node_base_class;
+extern const BlockDriver block_file, block_raw, block_null, block_overlay;
+
+/* What is done with an image, and what others may not do: bits as in the lock file ranges. */
+enum {
+    BLOCK_PERM_READ = 1 << 0, BLOCK_PERM_WRITE = 1 << 1,
+    BLOCK_PERM_WRITE_UNCHANGED = 1 << 2, BLOCK_PERM_RESIZE = 1 << 3,
+};
+bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
+                    Error **errp);
+
+/* The loop of the backend above (NULL: main loop). */
+GMainContext *block_context(const BlockNode *bs);
+/* Hand req on to bs, at req->pos. */
+void block_submit(BlockNode *bs, BlockRequest *req);
+/* The same on a worker thread, synchronously. */
+int block_run(BlockNode *bs, BlockRequest *req);
+/* In the loop: the request has ended. */
+void block_request_done(BlockRequest *req, int ret);
+/*
+ * fdatasync() failed: pages that could not be written count as clean from now
+ * on, so no later flush may claim success. Any thread. err > 0.
+ */
+void block_flush_failed(BlockNode *bs, int err);
+/* After a number of block_request_done(). */
+void block_batch_end(BlockBackend *blk);
+/* Rows and file are set: the driver's open. On failure bs is freed, bs->file not. */
+bool block_node_open(BlockNode *bs, Error **errp);
+/* Close and free, children included. NULL is harmless. */
+void block_node_close(BlockNode *bs);
+
+/* Engines: who waits for the host. ------------------------------------------- */
+
+struct BlockEngineOps {
+    void (*submit)(BlockEngine *e, BlockRequest *req);
+    /* Hand over what submit() collected. */
+    void (*kick)(BlockEngine *e);
+    /* Deliver completions; with wait, at least one (something is in flight). */
+    void (*poll)(BlockEngine *e, bool wait);
+    void (*free)(BlockEngine *e);
+};
+
+struct BlockEngine {
+    const BlockEngineOps *ops;
+    BlockNode *bs;
+    unsigned in_flight;         /* loop only */
+};
+
+/* Worker threads that call the driver's run(). Never fails. */
+BlockEngine *block_threads_new(BlockNode *bs);
+/* A ring for fd; NULL when the host has no io_uring (errno in *err). */
+BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err);
+static inline void block_engine_free(BlockEngine *e)
+{
+    if (e) {
+        e->ops->free(e);
+    }
+}
+/* bs's worker threads, made at first use. */
+BlockEngine *block_pool(BlockNode *bs);
+
+/* Image locking by byte ranges, as other programs of the family do it. --------- */
+
+/* What a file descriptor holds: BLOCK_PERM_* that are used, and not shared. */
+typedef struct FileLocks {
+    unsigned perm, unshared;
+} FileLocks;
+/*
+ * Change them from held to want. False with errp set, and what was held
+ * still held, when another open file does not allow it.
+ */
+bool file_lock_set(int fd, const char *filename, FileLocks *held,
+                   FileLocks want, Error **errp);
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * The way of a request: from the device down the nodes to an engine, and back.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block-internal.h"
+
+/* True if all bytes are zero. Looks at words; guests' buffers are aligned. */
+static bool buffer_is_zero(const uint8_t *p, size_t len)
+{
+    /* Most data shows itself early. */
+    for (size_t i = 0; i < MIN(len, 16); i++) {
+        if (p[i]) {
+            return false;
+        }
+    }
+    return len <= 16 || !memcmp(p, p + 16, len - 16);
+}
+
+static bool request_is_zero(const BlockRequest *req)
+{
+    for (unsigned i = 0; i < req->niov; i++) {
+        if (!buffer_is_zero(req->iov[i].iov_base, req->iov[i].iov_len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_write(BlockOp op)
+{
+    return op == BLOCK_OP_WRITE || op == BLOCK_OP_WRITE_ZEROES ||
+           op == BLOCK_OP_DISCARD;
+}
+
+/* What no node below wants to see. */
+static int check_request(const BlockBackend *blk, const BlockRequest *req)
+{
+    uint64_t length = blk_getlength(blk);
+
+    if (is_write(req->op) && blk->root->is_ro) {
+        return -EPERM;
+    }
+    if (req->offset > length || req->bytes > length - req->offset) {
+        return -EIO;
+    }
+    return 0;
+}
+
+void blk_submit(BlockBackend *blk, BlockRequest *req)
+{
+    int ret;
+
+    req->blk = blk;
+    req->node = blk->root;
+    req->pos = req->offset;
+    req->done = 0;
+    req->next = NULL;
+    blk->in_flight++;
+    ret = check_request(blk, req);
+    if (ret < 0) {
+        block_request_done(req, ret);
+        return;
+    }
+    if (req->op == BLOCK_OP_WRITE && blk->root->detect_zeroes &&
+        request_is_zero(req)) {
+        req->op = BLOCK_OP_WRITE_ZEROES;
+        if (blk->root->detect_zeroes == DETECT_ZEROES_UNMAP) {
+            req->flags |= BLOCK_REQ_MAY_UNMAP;
+        }
+    }
+    if (!blk->root->discard) {
+        req->flags &= ~BLOCK_REQ_MAY_UNMAP;
+    }
+    if (is_write(req->op) && !blk_get_write_cache(blk)) {
+        req->flags |= BLOCK_REQ_FUA;
+    }
+    if (req->op == BLOCK_OP_DISCARD && !blk->root->discard) {
+        block_request_done(req, 0);
+        return;
+    }
+    block_submit(blk->root, req);
+}
+
+void block_submit(BlockNode *bs, BlockRequest *req)
+{
+    req->node = bs;
+    if (block_driver(bs)->submit) {
+        block_driver(bs)->submit(bs, req);
+    } else {
+        BlockEngine *pool = block_pool(bs);
+        pool->ops->submit(pool, req);
+    }
+}
+
+int block_run(BlockNode *bs, BlockRequest *req)
+{
+    req->node = bs;
+    return block_driver(bs)->run(bs, req);
+}
+
+BlockEngine *block_pool(BlockNode *bs)
+{
+    if (!bs->pool) {
+        bs->pool = block_threads_new(bs);
+    }
+    return bs->pool;
+}
+
+static void count(BlockBackend *blk, const BlockRequest *req, int ret)
+{
+    uint64_t *ops = ret < 0 ? blk->stats.failed : blk->stats.ops;
+
+    __atomic_fetch_add(&ops[req->op], 1, __ATOMIC_RELAXED);
+    if (ret >= 0) {
+        __atomic_fetch_add(&blk->stats.bytes[req->op], req->bytes, __ATOMIC_RELAXED);
+    }
+}
+
+void block_request_done(BlockRequest *req, int ret)
+{
+    BlockBackend *blk = req->blk;
+
+    count(blk, req, ret);
+    blk->in_flight--;
+    blk->batch_pending = true;
+    req->cb(req, ret);
+}
+
+void block_batch_end(BlockBackend *blk)
+{
+    if (blk->batch_pending) {
+        blk->batch_pending = false;
+        if (blk->ops && blk->ops->batch_end) {
+            blk->ops->batch_end(blk->opaque);
+        }
+    }
+}
+
+static void kick_engines(BlockBackend *blk)
+{
+    for (BlockNode *bs = blk->root; bs; bs = bs->file) {
+        if (bs->engine && bs->engine->ops->kick) {
+            bs->engine->ops->kick(bs->engine);
+        }
+    }
+}
+
+void blk_kick(BlockBackend *blk)
+{
+    kick_engines(blk);
+    block_batch_end(blk);
+}
+
+/* Deliver what one engine has; true if it has anything in flight. */
+static bool poll_engine(BlockEngine *e)
+{
+    if (!e || !e->in_flight) {
+        return false;
+    }
+    e->ops->poll(e, true);
+    return true;
+}
+
+void blk_drain(BlockBackend *blk)
+{
+    kick_engines(blk);
+    while (blk->in_flight) {
+        bool any = false;
+
+        for (BlockNode *bs = blk->root; bs; bs = bs->file) {
+            any |= poll_engine(bs->engine);
+            any |= poll_engine(bs->pool);
+        }
+        g_assert(any || !blk->in_flight);
+    }
+    block_batch_end(blk);
+}
+
+void block_flush_failed(BlockNode *bs, int err)
+{
+    /* With O_DIRECT there are no pages; ENOSPC can be cured. */
+    if (!bs->direct && err == EIO) {
+        __atomic_store_n(&bs->flush_error, err, __ATOMIC_SEQ_CST);
+    }
+}

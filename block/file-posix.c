@@ -1,0 +1,298 @@
+/*
+ * The "file" driver: opening files and block devices of the host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "file-posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Opening ------------------------------------------------------------------ */
+
+static int open_flags(const FileNode *f, bool read_only)
+{
+    /* Without O_NONBLOCK a FIFO would make us wait here. */
+    return O_CLOEXEC | O_NONBLOCK | (read_only ? O_RDONLY : O_RDWR) |
+           (f->bs.direct ? O_DIRECT : 0);
+}
+
+static int try_open(FileNode *f)
+{
+    BlockNode *bs = &f->bs;
+    int fd = open(f->name, open_flags(f, bs->read_only));
+
+    if (fd < 0 && bs->auto_read_only && (errno == EACCES || errno == EROFS)) {
+        bs->is_ro = true;
+        fd = open(f->name, open_flags(f, true));
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static bool probe_kind(FileNode *f, Error **errp)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st) < 0) {
+        error_setg_errno(errp, errno, "Could not open '%s'", f->name);
+        return false;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        error_setg(errp, "Could not open '%s': a regular file or block device "
+                   "was expected, but something else was given", f->name);
+        return false;
+    }
+    f->is_blkdev = S_ISBLK(st.st_mode);
+    fcntl(f->fd, F_SETFL, fcntl(f->fd, F_GETFL) & ~O_NONBLOCK);
+    return true;
+}
+
+static int64_t get_length(const FileNode *f)
+{
+    uint64_t bytes;
+    struct stat st;
+
+    if (f->is_blkdev) {
+        return ioctl(f->fd, BLKGETSIZE64, &bytes) < 0 ? -errno : (int64_t)bytes;
+    }
+    return fstat(f->fd, &st) < 0 ? -errno : st.st_size;
+}
+
+/* What O_DIRECT asks for; without it everything goes. */
+static void probe_alignment(FileNode *f)
+{
+    BlockNode *bs = &f->bs;
+    int lbs = 512;
+    unsigned pbs = 0;
+    struct stat st;
+
+    if (f->is_blkdev) {
+        ioctl(f->fd, BLKSSZGET, &lbs);
+        ioctl(f->fd, BLKPBSZGET, &pbs);
+    }
+    bs->align = bs->mem_align = 1;
+    bs->pblk = pbs;
+    if (!bs->direct) {
+        return;
+    }
+    bs->align = bs->mem_align = lbs;
+    if (!f->is_blkdev) {
+#ifdef STATX_DIOALIGN
+        struct statx stx;
+
+        if (statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
+            (stx.stx_mask & STATX_DIOALIGN) && stx.stx_dio_offset_align) {
+            bs->align = MAX(stx.stx_dio_offset_align, 512);
+            bs->mem_align = MAX(stx.stx_dio_mem_align, 512);
+            return;
+        }
+#endif
+        /* The file system's block is always enough. */
+        if (fstat(f->fd, &st) == 0 && st.st_blksize >= 512 &&
+            st.st_blksize <= 65536 && !(st.st_blksize & (st.st_blksize - 1))) {
+            g_autofree char *raw = g_malloc(2 * 65536);
+            char *buf = raw + (65536 - (uintptr_t)raw % 65536);
+
+            /* A read of 512 bytes at 512 tells if smaller ones are allowed. */
+            if (pread(f->fd, buf + 512, 512, 512) < 0) {
+                bs->align = bs->mem_align = st.st_blksize;
+            }
+        }
+    }
+}
+
+static bool check_options(FileNode *f, Error **errp)
+{
+    if (!f->name || !*f->name) {
+        error_setg(errp, "The 'file' block driver requires a file name");
+        return false;
+    }
+    if (f->aio == AIO_NATIVE && !f->bs.direct) {
+        error_setg(errp, "aio=native was specified, but it requires "
+                   "cache.direct=on, which was not specified.");
+        return false;
+    }
+    return true;
+}
+
+/* Do the locks of this file system work? */
+static void probe_locking(FileNode *f)
+{
+    FileLocks none = { 0 };
+
+    f->lock_works = f->locking != ON_OFF_AUTO_OFF && !f->is_blkdev;
+    if (f->lock_works && !file_lock_set(f->fd, f->name, &f->locks, none, NULL)) {
+        f->lock_works = false;
+    }
+}
+
+static bool file_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
+                          Error **errp)
+{
+    FileNode *f = (FileNode *)bs;
+    FileLocks want = { perm, unshared };
+
+    if (!f->lock_works || bs->force_share) {
+        return true;
+    }
+    return file_lock_set(f->fd, f->name, &f->locks, want, errp);
+}
+
+static void file_close(BlockNode *bs)
+{
+    FileNode *f = (FileNode *)bs;
+
+    if (f->fd >= 0) {
+        close(f->fd);
+    }
+    g_mutex_clear(&f->rmw_lock);
+}
+
+static bool file_open(BlockNode *bs, Error **errp)
+{
+    FileNode *f = (FileNode *)bs;
+    int64_t length;
+
+    f->fd = -1;
+    g_mutex_init(&f->rmw_lock);
+    if (f->name && g_str_has_prefix(f->name, "file:")) {
+        memmove(f->name, f->name + 5, strlen(f->name + 5) + 1);
+    }
+    bs->filename = f->name;
+    if (!check_options(f, errp)) {
+        goto fail;
+    }
+    f->fd = try_open(f);
+    if (f->fd < 0) {
+        if (f->fd == -EINVAL && bs->direct) {
+            error_setg(errp, "Could not open '%s': filesystem does not support "
+                       "O_DIRECT", f->name);
+        } else {
+            error_setg_errno(errp, -f->fd, "Could not open '%s'", f->name);
+        }
+        goto fail;
+    }
+    if (!probe_kind(f, errp)) {
+        goto fail;
+    }
+    length = get_length(f);
+    if (length < 0) {
+        error_setg_errno(errp, -length, "Could not get the size of '%s'",
+                         f->name);
+        goto fail;
+    }
+    bs->length = length;
+    probe_alignment(f);
+    probe_locking(f);
+    if (!file_set_perm(bs, BLOCK_PERM_READ | (bs->is_ro ? 0 : BLOCK_PERM_WRITE),
+                       0, errp)) {
+        goto fail;
+    }
+    return true;
+fail:
+    file_close(bs);
+    return false;
+}
+
+static int file_truncate(BlockNode *bs, uint64_t size)
+{
+    FileNode *f = (FileNode *)bs;
+
+    if (f->is_blkdev) {
+        int64_t length = get_length(f);
+
+        /* The device was resized by its owner, we only follow. */
+        if (length < 0 || (uint64_t)length < size) {
+            return length < 0 ? length : -EINVAL;
+        }
+    } else if (ftruncate(f->fd, size) < 0) {
+        return -errno;
+    }
+    __atomic_store_n(&bs->length, size, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Requests ----------------------------------------------------------------- */
+
+/* The ring, made at first use; NULL: worker threads it is. */
+static BlockEngine *ring(FileNode *f)
+{
+    int err;
+
+    if (!f->bs.engine && !f->no_uring && f->aio != AIO_THREADS) {
+        f->bs.engine = block_io_uring_new(&f->bs, f->fd, &err);
+        f->no_uring = !f->bs.engine;
+    }
+    return f->bs.engine;
+}
+
+static void file_submit(BlockNode *bs, BlockRequest *req)
+{
+    FileNode *f = (FileNode *)bs;
+    BlockEngine *e = NULL;
+    int err;
+
+    switch (req->op) {
+    case BLOCK_OP_FLUSH:
+        err = __atomic_load_n(&bs->flush_error, __ATOMIC_SEQ_CST);
+        if (bs->no_flush || bs->is_ro || err) {
+            block_request_done(req, bs->no_flush ? 0 : -err);
+            return;
+        }
+        e = ring(f);
+        break;
+    case BLOCK_OP_READ:
+    case BLOCK_OP_WRITE:
+        if (bs->no_flush) {
+            req->flags &= ~BLOCK_REQ_FUA;
+        }
+        if (file_request_is_aligned(bs, req)) {
+            e = ring(f);
+        }
+        break;
+    default:
+        break;
+    }
+    if (!e) {
+        e = block_pool(bs);
+    }
+    e->ops->submit(e, req);
+}
+
+static const char *const aio_names[] = { "threads", "native", "io_uring", NULL };
+
+static const Property file_props[] = {
+    DEFINE_PROP_STRING("filename", FileNode, name, NULL, "path of the image"),
+    DEFINE_PROP_ENUM("aio", FileNode, aio, &aio_names, "io_uring",
+                     "how to wait for the host (native: the same as io_uring)"),
+    DEFINE_PROP_ON_OFF_AUTO("locking", FileNode, locking, "auto",
+                            "lock the image against other processes"),
+    DEFINE_PROP_IGNORED("pr-manager", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("drop-cache", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("aio-max-batch", "accepted, without effect"),
+    DEFINE_PROP_END
+};
+
+const BlockDriver block_file = {
+    .oc = {
+        .name = "file",
+        .alias = "host_device",
+        .desc = "Files and block devices of the host",
+        .parent = &block_node_base_class,
+        .instance_size = sizeof(FileNode),
+        .props = file_props,
+    },
+    .is_protocol = true,
+    .open = file_open,
+    .close = file_close,
+    .submit = file_submit,
+    .run = file_run,
+    .truncate = file_truncate,
+    .set_perm = file_set_perm,
+};
+DEFINE_CLASS(block_file, &block_file.oc);

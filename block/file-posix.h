@@ -1,0 +1,29 @@
+/*
+ * Files and block devices of the host, for the two files that drive them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_FILE_POSIX_H
+#define BLOCK_FILE_POSIX_H
+
+#include "block-internal.h"
+
+typedef struct FileNode {
+    BlockNode bs;
+    char *name;                 /* filename= */
+    int aio;                    /* BlockAioKind */
+    OnOffAuto locking;
+    int fd;
+    bool is_blkdev;
+    bool lock_works;
+    FileLocks locks;
+    bool no_uring;              /* tried in vain */
+    GMutex rmw_lock;            /* writes of less than the host's block */
+} FileNode;
+
+/* BlockDriver.run: any thread. */
+int file_run(BlockNode *bs, BlockRequest *req);
+/* Do the host's alignment rules hold for it? */
+bool file_request_is_aligned(const BlockNode *bs, const BlockRequest *req);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * The io_uring engine: reads, writes and flushes without threads.
+ *
+ * The ring is made when the first request comes, in the loop that it comes
+ * from. What the ring cannot finish (short transfers, a kernel that asks to
+ * try again) is handed to the worker threads, which can.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <glib-unix.h>
+#include <liburing.h>
+
+#include "block-internal.h"
+
+#define RING_ENTRIES 256
+/* More would make the completion ring overflow, which is slow. */
+#define MAX_IN_FLIGHT (2 * RING_ENTRIES)
+
+typedef struct UringEngine {
+    BlockEngine e;
+    struct io_uring ring;
+    GSource *source;
+    unsigned unsubmitted;
+    BlockRequest *pending, **pending_tail;  /* no room in the ring */
+} UringEngine;
+
+static void prepare(struct io_uring_sqe *sqe, BlockRequest *req)
+{
+    const struct iovec *iov = req->iov;
+    unsigned niov = req->niov;
+    bool fua = req->flags & BLOCK_REQ_FUA;
+
+    /* 0: the one registered file. */
+    switch (req->op) {
+    case BLOCK_OP_READ:
+        if (niov == 1) {
+            io_uring_prep_read(sqe, 0, iov->iov_base, iov->iov_len, req->pos);
+        } else {
+            io_uring_prep_readv(sqe, 0, iov, niov, req->pos);
+        }
+        break;
+    case BLOCK_OP_WRITE:
+        if (niov == 1) {
+            io_uring_prep_write(sqe, 0, iov->iov_base, iov->iov_len, req->pos);
+        } else {
+            io_uring_prep_writev(sqe, 0, iov, niov, req->pos);
+        }
+        sqe->rw_flags = fua ? RWF_DSYNC : 0;
+        break;
+    case BLOCK_OP_FLUSH:
+        io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+        break;
+    default:
+        g_assert_not_reached();
+    }
+    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+    io_uring_sqe_set_data(sqe, req);
+}
+
+/* False when the ring is full. */
+static bool try_queue(UringEngine *u, BlockRequest *req)
+{
+    struct io_uring_sqe *sqe;
+
+    if (u->e.in_flight >= MAX_IN_FLIGHT || !(sqe = io_uring_get_sqe(&u->ring))) {
+        return false;
+    }
+    prepare(sqe, req);
+    u->e.in_flight++;
+    u->unsubmitted++;
+    return true;
+}
+
+static void uring_submit(BlockEngine *e, BlockRequest *req)
+{
+    UringEngine *u = (UringEngine *)e;
+
+    if (u->pending || !try_queue(u, req)) {
+        req->next = NULL;
+        *u->pending_tail = req;
+        u->pending_tail = &req->next;
+    }
+}
+
+static void uring_kick(BlockEngine *e)
+{
+    UringEngine *u = (UringEngine *)e;
+
+    for (;;) {
+        while (u->pending && try_queue(u, u->pending)) {
+            /* prepare() kept no pointer to next. */
+            u->pending = u->pending->next;
+        }
+        if (!u->pending) {
+            u->pending_tail = &u->pending;
+        }
+        if (!u->unsubmitted) {
+            return;
+        }
+        while (u->unsubmitted) {
+            int ret = io_uring_submit(&u->ring);
+
+            if (ret >= 0) {
+                u->unsubmitted -= MIN((unsigned)ret, u->unsubmitted);
+            }
+            if (ret <= 0 && ret != -EINTR) {
+                /* No resources now: completions will bring us back. */
+                return;
+            }
+        }
+    }
+}
+
+static void complete(UringEngine *u, BlockRequest *req, int res)
+{
+    u->e.in_flight--;
+    if (req->op == BLOCK_OP_FLUSH && res >= 0) {
+        block_request_done(req, 0);
+    } else if (res >= 0 && (uint64_t)res == req->bytes) {
+        block_request_done(req, 0);
+    } else if (res >= 0 || res == -EAGAIN || res == -EINTR) {
+        BlockEngine *pool = block_pool(u->e.bs);
+
+        req->done = MAX(res, 0);
+        pool->ops->submit(pool, req);
+    } else {
+        if (req->op == BLOCK_OP_FLUSH) {
+            block_flush_failed(u->e.bs, -res);
+        }
+        block_request_done(req, res);
+    }
+}
+
+static void uring_poll(BlockEngine *e, bool wait)
+{
+    UringEngine *u = (UringEngine *)e;
+    struct io_uring_cqe *cqe;
+
+    uring_kick(e);
+    if (wait && e->in_flight) {
+        while (io_uring_submit_and_wait(&u->ring, 1) == -EINTR) {
+            continue;
+        }
+        u->unsubmitted = io_uring_sq_ready(&u->ring);
+    }
+    while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+        BlockRequest *req = io_uring_cqe_get_data(cqe);
+        int res = cqe->res;
+
+        io_uring_cqe_seen(&u->ring, cqe);
+        complete(u, req, res);
+    }
+    uring_kick(e);
+}
+
+static gboolean uring_ready(gint fd, GIOCondition cond, gpointer opaque)
+{
+    UringEngine *u = opaque;
+    BlockNode *top = u->e.bs;
+
+    while (top->parent) {
+        top = top->parent;
+    }
+    uring_poll(&u->e, false);
+    block_batch_end(top->blk);
+    return G_SOURCE_CONTINUE;
+}
+
+static void uring_free(BlockEngine *e)
+{
+    UringEngine *u = (UringEngine *)e;
+
+    g_assert(!e->in_flight && !u->pending);
+    g_source_destroy(u->source);
+    g_source_unref(u->source);
+    io_uring_queue_exit(&u->ring);
+    g_free(u);
+}
+
+static const BlockEngineOps uring_ops = {
+    .submit = uring_submit,
+    .kick = uring_kick,
+    .poll = uring_poll,
+    .free = uring_free,
+};
+
+BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
+{
+    UringEngine *u = g_new0(UringEngine, 1);
+    int ret = io_uring_queue_init(RING_ENTRIES, &u->ring, 0);
+
+    if (ret == 0) {
+        ret = io_uring_register_files(&u->ring, &fd, 1);
+        if (ret < 0) {
+            io_uring_queue_exit(&u->ring);
+        }
+    }
+    if (ret < 0) {
+        *err = -ret;
+        g_free(u);
+        return NULL;
+    }
+    u->e.ops = &uring_ops;
+    u->e.bs = bs;
+    u->pending_tail = &u->pending;
+    u->source = g_unix_fd_source_new(u->ring.ring_fd, G_IO_IN);
+    g_source_set_callback(u->source, G_SOURCE_FUNC(uring_ready), u, NULL);
+    g_source_attach(u->source, block_context(bs));
+    return &u->e;
+}
