@@ -5,12 +5,12 @@
  */
 #include "virtio-harness.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
-#include "sysemu/cpus.h"
 
 static const MachineClass fake_machine_class = {
     .oc = {
@@ -57,8 +57,10 @@ VT *vt_new(bool legacy)
     t->ms = (MachineState *)object_new(&fake_machine_class.oc, NULL);
     runstate_init(t->ms);
     /* Exact allocations, so that an address sanitizer sees every overrun. */
-    t->ram = g_malloc0(VT_RAM_SIZE);
-    t->high = g_malloc0(VT_HIGH_SIZE);
+    t->ram = aligned_alloc(4096, VT_RAM_SIZE);
+    memset(t->ram, 0, VT_RAM_SIZE);
+    t->high = aligned_alloc(4096, VT_HIGH_SIZE);
+    memset(t->high, 0, VT_HIGH_SIZE);
     memory_region_init_ram_ptr(&t->ram_mr, "ram", VT_RAM_SIZE, t->ram);
     memory_region_add_subregion(&t->ms->system_memory, 0, &t->ram_mr);
     memory_region_init_ram_ptr(&t->high_mr, "high", VT_HIGH_SIZE, t->high);
@@ -140,8 +142,8 @@ void vt_free(VT *t)
     vt_unrealize(t, false);
     runstate_cleanup(t->ms);
     object_free(&t->ms->obj);
-    g_free(t->ram);
-    g_free(t->high);
+    free(t->ram);
+    free(t->high);
     g_free(t);
 }
 
@@ -332,17 +334,4 @@ void vt_add_test(const char *path, void (*fn)(gconstpointer legacy))
 void vt_add_modern_test(const char *path, void (*fn)(gconstpointer legacy))
 {
     g_test_add_data_func(path, NULL, fn);
-}
-
-/* The fake machine has no CPU; only linked where system/cpus.c is not there. */
-void __attribute__((weak)) pause_all_vcpus(MachineState *ms)
-{
-}
-
-void __attribute__((weak)) resume_all_vcpus(MachineState *ms)
-{
-}
-
-void __attribute__((weak)) cpu_stop_current(void)
-{
 }

@@ -1,0 +1,60 @@
+/*
+ * virtio-blk: state shared by its two files.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_BLOCK_VIRTIO_BLK_H
+#define HW_BLOCK_VIRTIO_BLK_H
+
+#include <linux/virtio_blk.h>
+
+#include "block/block.h"
+#include "hw/virtio/virtio.h"
+
+typedef struct VirtIOBlock VirtIOBlock;
+
+/* One request, in its queue's pool. */
+typedef struct VirtIOBlockReq {
+    VirtQueueElement elem;
+    BlockRequest breq;
+    VirtIOBlock *s;
+    uint8_t *status;            /* the last byte that the driver lets us write */
+    uint32_t in_len;            /* all of them, for the used ring */
+    /* What to submit, also when it is to be tried again. */
+    BlockOp op;
+    unsigned flags;
+    uint64_t offset, bytes;
+    struct iovec *iov;
+    unsigned niov;
+    struct VirtIOBlockReq *next;
+} VirtIOBlockReq;
+
+struct VirtIOBlock {
+    VirtIODevice vdev;
+
+    /* Properties. */
+    BlockBackend *blk;
+    char *serial, *iothread_id, *werror, *rerror;
+    uint32_t logical_block_size, physical_block_size;
+    uint32_t min_io_size, opt_io_size, discard_granularity;
+    uint32_t cyls, heads, secs;
+    uint32_t max_discard_sectors, max_write_zeroes_sectors;
+    uint16_t num_queues, queue_size;
+    OnOffAuto write_cache;
+    bool share_rw, config_wce, discard, write_zeroes, scsi;
+
+    bool attached;
+    bool initial_wce;           /* what the user wants; resets go back to it */
+    /* In the loop. */
+    uint64_t *dirty;            /* a bit per queue with unannounced completions */
+    VirtIOBlockReq *failed, **failed_tail;  /* to be tried again when we go on */
+};
+
+/* The handler of every request queue. */
+void virtio_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq);
+/* BlockDevOps.batch_end: tell the guest. */
+void virtio_blk_notify(void *opaque);
+/* Submit what stopped the machine once more. */
+void virtio_blk_retry(VirtIOBlock *s);
+
+#endif
