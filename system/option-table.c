@@ -42,6 +42,12 @@ const OptionRow option_table[] = {
     { "device", "DRIVER[,prop=value…]", "add a device; \"help\" lists", PHASE_DEVICE, opt_device,
       KEYVAL("driver"), help_device },
 
+    /* Disks */
+    { "drive", "file=FILE,if=none,id=ID[,format=raw][,cache=…][,aio=…][,prop=value…]",
+      "an image for a -device to use", PHASE_DRIVE, opt_drive, KEYVAL(NULL) },
+    { "blockdev", "[driver=]raw,node-name=NAME,file.driver=file,file.filename=FILE[,prop=value…]",
+      "the same, node by node; or JSON", PHASE_BLOCKDEV, opt_blockdev, KEYVAL("driver") },
+
     /* The kernel */
     { "kernel", "FILE", "kernel to boot: ELF vmlinux or bzImage", PHASE_MACHINE, opt_kernel },
     { "initrd", "FILE", "initial RAM disk for the kernel", PHASE_MACHINE, opt_initrd },

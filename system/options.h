@@ -122,6 +122,10 @@ const MachineClass *select_machine(VLState *vl, Error **errp);
 /* Warn about -global rows that no class used. */
 void warn_unused_globals(MachineState *ms);
 
+/* system/opts-block.c */
+bool opt_drive(VLState *, const char *, QemuOpts *, Error **);
+bool opt_blockdev(VLState *, const char *, QemuOpts *, Error **);
+
 /* system/opts-process.c */
 bool opt_name(VLState *, const char *, QemuOpts *, Error **);
 bool opt_uuid(VLState *, const char *, QemuOpts *, Error **);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/block.h"
 #include "chardev/char.h"
 #include "hw/loader.h"
 #include "monitor/monitor.h"
@@ -165,7 +166,7 @@ static bool build_machine(VLState *vl, Error **errp)
 
     options_foreach(vl, PHASE_DEVICE, look_for_isa);
     if (!init_ram(vl, errp) || (mc->init && !mc->init(ms, errp)) ||
-        !options_run_phase(vl, PHASE_DEVICE, errp)) {
+        !options_run_phase(vl, PHASE_DEVICE, errp) || !drive_check_orphans(errp)) {
         return false;
     }
     if (mc->init_done && !mc->init_done(ms, errp)) {
@@ -215,6 +216,7 @@ static void cleanup(VLState *vl)
         }
         monitor_cleanup(ms);
     }
+    blk_flush_all();
     qemu_chr_cleanup();
     os_remove_pidfile();
 }
