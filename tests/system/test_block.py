@@ -1,0 +1,143 @@
+"""Disks: what the guest reads is what the image holds, and the other way round.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import hashlib
+import os
+import random
+
+from harness import SCRATCH, case, check, run_job
+
+MIB = 1 << 20
+
+
+def image(name, size=8 * MIB, seed=1):
+    """A file of pseudo-random bytes in the scratch folder; its path."""
+    path = os.path.join(SCRATCH.name, name)
+    with open(path, "wb") as file:
+        file.write(random.Random(seed).randbytes(size))
+    return path
+
+
+def digest(path, offset=0, size=-1):
+    """The SHA-256 of a part of a file."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return hashlib.sha256(file.read(size)).hexdigest()
+
+
+def disk(path, drive="", device="", number=0):
+    """The arguments for one disk; the device stands first, as some clients have it."""
+    drive = f"file={path},format=raw,if=none,id=d{number}" + ("," + drive if drive else "")
+    device = f"virtio-blk-device,drive=d{number}" + ("," + device if device else "")
+    return ["-device", device, "-drive", drive]
+
+
+COPY = """
+sha256sum /dev/vda
+dd if=/dev/zero bs=1M count=1 2>/dev/null | tr '\\0' 'x' > /tmp/x
+dd if=/tmp/x of=/dev/vda bs=64k seek=32 conv=fsync 2>/dev/null
+dd if=/dev/vda of=/dev/vda bs=4k count=200 skip=1024 seek=100 conv=fsync,notrunc 2>/dev/null
+sha256sum /dev/vda
+"""
+
+
+def copy(drive="", device="", more=(), **machine):
+    """The guest sees the image's bytes, the image gets the guest's."""
+    path = image("copy")
+    before = digest(path)
+    text = run_job(COPY, extra=[*disk(path, drive, device), *more], **machine)
+    check(before in text, f"the guest read something else than {before}:\n{text}")
+    with open(path, "rb") as file:
+        file.seek(2 * MIB)
+        check(file.read(MIB) == b"x" * MIB, "the guest's bytes are not in the image")
+    check(digest(path) in text, f"the image is not what the guest wrote:\n{text}")
+
+
+THREAD = ["-object", "iothread,id=io0"]
+LEGACY = ["-global", "virtio-mmio.force-legacy=on"]
+WAYS = [
+    ("by io_uring", {}),
+    ("by threads", {"drive": "aio=threads"}),
+    ("writethrough", {"drive": "cache=writethrough"}),
+    ("in an iothread", {"device": "iothread=io0", "more": THREAD}),
+    ("with four queues, in an iothread",
+     {"device": "iothread=io0,num-queues=4", "more": THREAD, "smp": 4}),
+    ("legacy", {"more": LEGACY}),
+    ("legacy with two queues", {"device": "num-queues=2", "more": LEGACY, "smp": 2}),
+]
+for words, options in WAYS:
+    case(f"disk copies {words}")(lambda options=options: copy(**options))
+
+
+FILES = """
+set -e
+mke2fs -q /dev/vda 2>/dev/null || mke2fs /dev/vda >/dev/null
+mkdir -p /tmp/m
+mount -t ext4 /dev/vda /tmp/m
+for i in $(seq 1 40); do dd if=/dev/urandom of=/tmp/m/f$i bs=10k count=$i 2>/dev/null; done
+(cd /tmp/m; sha256sum f* > /tmp/sums)
+umount /tmp/m
+echo 3 > /proc/sys/vm/drop_caches
+mount -t ext4 /dev/vda /tmp/m
+cd /tmp/m && sha256sum -c /tmp/sums > /dev/null && echo all the same
+rm f1? ; cd / ; fstrim /tmp/m || true ; umount /tmp/m
+"""
+
+
+@case("disk holds a file system")
+def files():
+    """Files are there after a new mount."""
+    text = run_job(FILES, extra=disk(image("files", 32 * MIB), "discard=unmap,detect-zeroes=unmap"))
+    check("all the same" in text, text)
+
+
+@case("disk snapshot=on leaves the image alone")
+def snapshot():
+    """The guest sees its writes, the image does not."""
+    path = image("snapshot")
+    before = digest(path)
+    text = run_job("dd if=/dev/zero of=/dev/vda bs=3k count=1000 conv=fsync 2>/dev/null\n"
+                   "head -c 3072000 /dev/vda | tr -d '\\0' | wc -c\nsha256sum /dev/vda",
+                   extra=disk(path, "snapshot=on"))
+    check(text.startswith("0\n"), f"zeroes are not read back:\n{text}")
+    check(before not in text and digest(path) == before, "the image has changed")
+
+
+@case("disk readonly=on cannot be written")
+def readonly():
+    """The guest knows, and could not if it tried."""
+    path = image("readonly")
+    before = digest(path)
+    text = run_job("cat /sys/block/vda/ro\nblockdev --setrw /dev/vda\n"
+                   "dd if=/dev/zero of=/dev/vda count=1 conv=fsync 2>/dev/null || echo refused",
+                   extra=disk(path, "readonly=on"))
+    check(text.startswith("1\n") and "refused" in text, text)
+    check(digest(path) == before, "the image has changed")
+
+
+@case("disk eight of them, in order")
+def eight():
+    """vda to vdh, lowest transport first, with serial numbers and sizes."""
+    extra = []
+    for number in range(8):
+        path = image(f"eight{number}", (number + 1) * MIB, number)
+        extra += disk(path, "", f"serial=S{number}", number)
+    text = run_job("cat /proc/cmdline\nfor d in /sys/block/vd?; do "
+                   "echo $(basename $d) $(cat $d/serial) $(cat $d/size); done", extra=extra)
+    for number in range(8):
+        name = f"vd{'abcdefgh'[number]}"
+        check(f"{name} S{number} {(number + 1) * 2048}\n" in text, f"{name} is wrong:\n{text}")
+        place = f"virtio_mmio.device=512@{0xd0000000 + number * 0x200:#x}:{5 + number}"
+        check(place in text, f"{place} is not on the command line:\n{text}")
+
+
+@case("disk properties reach the guest")
+def properties():
+    """Block sizes, queues, write cache."""
+    text = run_job("cd /sys/block/vda\ncat queue/logical_block_size queue/physical_block_size "
+                   "queue/write_cache; ls mq | wc -l; echo write through > cache_type; "
+                   "cat queue/write_cache",
+                   smp=2, extra=disk(image("properties"), "",
+                                     "logical_block_size=4096,physical_block_size=8192,num-queues=2"))
+    check(text.split("\n")[:5] == ["4096", "8192", "write back", "2", "write through"], text)
