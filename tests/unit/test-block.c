@@ -1,0 +1,514 @@
+/*
+ * Images without a machine: options, cache modes, locks, files that misbehave.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "block/file-posix.h"
+#include "qemu/cutils.h"
+#include "qemu/main-loop.h"
+
+#define SIZE (1u << 20)
+
+static char *new_image(void)
+{
+    g_autofree uint8_t *data = g_malloc(SIZE);
+    char *path;
+    int fd = g_file_open_tmp("block-XXXXXX", &path, NULL);
+
+    for (unsigned i = 0; i < SIZE; i++) {
+        data[i] = i / 512 + 1;
+    }
+    g_assert_cmpint(qemu_write_full(fd, data, SIZE), ==, 0);
+    close(fd);
+    return path;
+}
+
+static char *try_drive(const char *path, const char *options)
+{
+    g_autofree char *text = g_strdup_printf("file=%s,id=d%s%s", path,
+                                            *options ? "," : "", options);
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);
+    Error *err = NULL;
+    char *msg;
+
+    if (drive_new(opts, &err)) {
+        return NULL;
+    }
+    msg = g_strdup(error_get_pretty(err));
+    error_free(err);
+    return msg;
+}
+
+static BlockBackend *open_drive(const char *path, const char *options)
+{
+    g_autofree char *full = g_strdup_printf("format=raw,%s", options);
+    g_autofree char *msg = try_drive(path, full);
+    BlockBackend *blk;
+
+    g_assert_cmpstr(msg, ==, NULL);
+    blk = blk_find_for_device("d");
+    g_assert_nonnull(blk);
+    return blk;
+}
+
+static void done(BlockRequest *req, int ret)
+{
+    req->ret = ret;
+    req->done = UINT64_MAX;
+}
+
+/* Submit and wait. */
+static int run(BlockBackend *blk, BlockOp op, uint64_t offset, void *buf, uint64_t len)
+{
+    struct iovec iov = { buf, len };
+    BlockRequest req = { .op = op, .offset = offset, .bytes = len, .iov = &iov,
+                         .niov = buf ? 1 : 0, .cb = done };
+
+    blk_submit(blk, &req);
+    blk_kick(blk);
+    blk_drain(blk);
+    g_assert_cmpuint(req.done, ==, UINT64_MAX);
+    return req.ret;
+}
+
+static FileNode *file_node(BlockBackend *blk)
+{
+    BlockNode *bs = blk->root;
+
+    while (bs->file) {
+        bs = bs->file;
+    }
+    return (FileNode *)bs;
+}
+
+/* F03: which flags the file is opened with; which engine serves. */
+static void test_cache_modes(void)
+{
+    static const struct {
+        const char *options;
+        bool direct, no_flush, writeback;
+    } modes[] = {
+        { "", false, false, true },
+        { "cache=writeback", false, false, true },
+        { "cache=none", true, false, true },
+        { "cache=writethrough", false, false, false },
+        { "cache=directsync", true, false, false },
+        { "cache=unsafe", false, true, true },
+        { "cache=unsafe,cache.no-flush=off", false, false, true },
+        { "cache.direct=on,cache.writeback=off", true, false, false },
+    };
+    g_autofree char *path = new_image();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        BlockBackend *blk = open_drive(path, modes[i].options);
+        FileNode *f = file_node(blk);
+        void *buf = aligned_alloc(4096, 4096);
+
+        g_assert_cmpint(!!(fcntl(f->fd, F_GETFL) & O_DIRECT), ==, modes[i].direct);
+        g_assert_cmpint(f->bs.no_flush, ==, modes[i].no_flush);
+        g_assert_cmpint(blk_get_write_cache(blk), ==, modes[i].writeback);
+        g_assert_cmpint(run(blk, BLOCK_OP_READ, 4096, buf, 4096), ==, 0);
+        g_assert_cmphex(((uint8_t *)buf)[0], ==, 9);
+        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, 4096), ==, 0);
+        g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+        free(buf);
+        blk_cleanup_all();
+    }
+    unlink(path);
+}
+
+static void test_option_errors(void)
+{
+    static const struct { const char *options, *text; } bad[] = {
+        { "cache=fast", "invalid cache option" },
+        { "aio=magic", "invalid aio option" },
+        { "aio=native", "aio=native was specified, but it requires cache.direct=on, "
+          "which was not specified." },
+        { "werror=sometimes", "'sometimes' invalid write error action" },
+        { "rerror=enospc", "'enospc' invalid read error action" },
+        { "format=qcow2", "Block format 'qcow2' is not supported: convert the image to raw" },
+        { "format=floppy", "Unknown driver 'floppy'" },
+        { "format=raw,frob=1", "Block format 'raw' does not support the option 'frob'" },
+        { "format=raw,file.frob=1",
+          "Block protocol 'file' does not support the option 'frob'" },
+        { "format=raw,detect-zeroes=unmap", "setting detect-zeroes to unmap is not allowed "
+          "without setting discard operation to unmap" },
+        { "format=raw,offset=100", "offset 100 is not a multiple of 512 within the image" },
+        { "format=raw,size=2M", "size 2097152 is not a multiple of 512 within the image" },
+        { "copy-on-read=on", "copy-on-read is not supported" },
+        { "media=tape", "'tape' invalid media" },
+    };
+    g_autofree char *path = new_image();
+    g_autofree char *msg = NULL;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *text = try_drive(path, bad[i].options);
+
+        g_assert_cmpstr(text, ==, bad[i].text);
+        g_assert_null(blk_find("d"));
+    }
+    open_drive(path, "");
+    msg = try_drive(path, "format=raw");
+    g_assert_cmpstr(msg, ==, "Duplicate ID 'd' for drive");
+    blk_cleanup_all();
+    unlink(path);
+}
+
+/* Opened before anything runs: what is not an image is an error, at once. */
+static void test_bad_files(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("block-XXXXXX", NULL);
+    g_autofree char *fifo = g_build_filename(dir, "fifo", NULL);
+    g_autofree char *msg = NULL;
+
+    msg = try_drive(dir, "format=raw");
+    g_assert_nonnull(strstr(msg, "Could not open"));
+    g_clear_pointer(&msg, g_free);
+    msg = try_drive("/dev/full", "format=raw");
+    g_assert_nonnull(strstr(msg, "a regular file or block device was expected"));
+    g_clear_pointer(&msg, g_free);
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    msg = try_drive(fifo, "format=raw");
+    g_assert_nonnull(strstr(msg, "a regular file or block device was expected"));
+    g_clear_pointer(&msg, g_free);
+    msg = try_drive("nbd://localhost/x", "format=raw");
+    g_assert_cmpstr(msg, ==, "Unknown protocol 'nbd'");
+    g_clear_pointer(&msg, g_free);
+    msg = try_drive("/nonexistent", "format=raw");
+    g_assert_cmpstr(msg, ==, "Could not open '/nonexistent': No such file or directory");
+    unlink(fifo);
+    rmdir(dir);
+}
+
+static void test_probe(void)
+{
+    g_autofree char *path = new_image();
+    g_autofree char *msg = NULL;
+    int fd = open(path, O_RDWR);
+
+    g_assert_cmpint(pwrite(fd, "QFI\xfb", 4, 0), ==, 4);
+    close(fd);
+    msg = try_drive(path, "");
+    g_assert_cmpstr(msg, ==, "Block format 'qcow2' is not supported: convert the image to raw");
+    unlink(path);
+}
+
+/* A file that another one cut: zeroes, not an error, not old bytes. */
+static void check_shrink(const char *options)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, options);
+    uint8_t *buf = aligned_alloc(4096, 65536);
+
+    g_assert_cmpint(truncate(path, 10000), ==, 0);
+    memset(buf, 0xff, 65536);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192, buf, 65536), ==, 0);
+    for (unsigned i = 0; i < 65536; i++) {
+        g_assert_cmphex(buf[i], ==, 8192 + i < 10000 ? (8192 + i) / 512 + 1 : 0);
+    }
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192, buf, 65536), ==, 0);
+    free(buf);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_shrink(void)
+{
+    check_shrink("aio=io_uring");
+    check_shrink("aio=threads");
+    check_shrink("cache=none");
+    check_shrink("cache=none,aio=threads");
+}
+
+/* A limit on the size of files: a short write, then an error; no signal kills us. */
+static void check_file_limit(const char *options)
+{
+    struct rlimit old, limit;
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, options);
+    uint8_t *buf = aligned_alloc(4096, 65536);
+    int ret;
+
+    memset(buf, 1, 65536);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = (struct rlimit) { 512 << 10, old.rlim_max };
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ret = run(blk, BLOCK_OP_WRITE, (512 << 10) - 4096, buf, 65536);
+    setrlimit(RLIMIT_FSIZE, &old);
+    g_assert_cmpint(ret, ==, -EFBIG);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, (512 << 10) - 4096, buf, 65536), ==, 0);
+    free(buf);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_file_limit(void)
+{
+    check_file_limit("aio=threads");
+    check_file_limit("aio=io_uring");
+}
+
+/* F17 */
+static void test_flush_error(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "");
+
+    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    block_flush_failed(&file_node(blk)->bs, ENOSPC);
+    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    block_flush_failed(&file_node(blk)->bs, EIO);
+    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, -EIO);
+    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, -EIO);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+/* F20: another process (open file descriptions lock, so a second open will do). */
+static bool probe_lock(const char *path, off_t byte)
+{
+    int fd = open(path, O_RDWR);
+    struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte,
+                        .l_len = 1 };
+
+    g_assert_cmpint(fcntl(fd, F_OFD_GETLK, &fl), ==, 0);
+    close(fd);
+    return fl.l_type != F_UNLCK;
+}
+
+static int child_attach(const char *path, const char *options, bool rw, bool share)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        g_autofree char *text = g_strdup_printf("file=%s,id=c,format=raw,%s", path, options);
+        g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);
+        Error *err = NULL;
+
+        if (!drive_new(opts, &err)) {
+            _exit(!strcmp(error_get_pretty(err), "Failed to get \"write\" lock") ? 2 : 3);
+        }
+        if (!blk_attach(blk_find_for_device("c"), "c", rw, share, &err)) {
+            _exit(strstr(error_get_pretty(err), "\"write\" lock") ? 4 : 5);
+        }
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    return WEXITSTATUS(status);
+}
+
+static void test_locks(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "");
+
+    g_assert_true(blk_attach(blk, "dev", true, false, NULL));
+    g_assert_true(probe_lock(path, 100));
+    g_assert_true(probe_lock(path, 101));
+    g_assert_true(probe_lock(path, 201));
+    g_assert_false(probe_lock(path, 200));
+    /* Another writer is refused when it opens, a reader when it attaches. */
+    g_assert_cmpint(child_attach(path, "", true, false), ==, 2);
+    g_assert_cmpint(child_attach(path, "readonly=on", false, false), ==, 4);
+    g_assert_cmpint(child_attach(path, "readonly=on", false, true), ==, 0);
+    g_assert_cmpint(child_attach(path, "file.locking=off", true, false), ==, 0);
+    blk_detach(blk);
+    g_assert_false(probe_lock(path, 201));
+    g_assert_true(blk_attach(blk, "dev", true, true, NULL));
+    g_assert_cmpint(child_attach(path, "", true, true), ==, 0);
+    g_assert_cmpint(child_attach(path, "", true, false), ==, 4);
+    blk_cleanup_all();
+    /* Two readers. */
+    blk = open_drive(path, "readonly=on");
+    g_assert_true(blk_attach(blk, "dev", false, false, NULL));
+    g_assert_cmpint(child_attach(path, "readonly=on", false, false), ==, 0);
+    g_assert_cmpint(child_attach(path, "", true, false), ==, 2);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_blockdev(void)
+{
+    g_autofree char *path = new_image();
+    g_autofree char *file = g_strdup_printf("{\"driver\":\"file\",\"filename\":\"%s\","
+        "\"node-name\":\"s\",\"auto-read-only\":true,\"discard\":\"unmap\"}", path);
+    const char *raw = "{\"node-name\":\"f\",\"read-only\":false,\"driver\":\"raw\","
+        "\"file\":\"s\",\"cache\":{\"direct\":false,\"no-flush\":true}}";
+    g_autoptr(QemuOpts) fo = qemu_opts_parse(file, "driver", NULL);
+    g_autoptr(QemuOpts) ro = qemu_opts_parse(raw, "driver", NULL);
+    g_autofree char *nested = g_strdup_printf("raw,node-name=n,read-only=on,offset=512,size=1024,"
+                                              "file.driver=file,file.filename=%s", path);
+    g_autoptr(QemuOpts) no = qemu_opts_parse(nested, "driver", NULL);
+    Error *err = NULL;
+    uint8_t buf[512];
+
+    g_assert_nonnull(blockdev_add(fo, NULL));
+    g_assert_nonnull(blockdev_add(ro, NULL));
+    g_assert_null(blk_find_for_device("s"));        /* in use by f */
+    g_assert_nonnull(blk_find_for_device("f"));
+    g_assert_cmpuint(blk_getlength(blk_find_for_device("f")), ==, SIZE);
+    /* Duplicate names, and what stays after the failure. */
+    g_assert_null(blockdev_add(ro, &err));
+    error_free(err);
+    g_assert_nonnull(blockdev_add(no, NULL));
+    g_assert_true(blk_is_read_only(blk_find_for_device("n")));
+    g_assert_cmpuint(blk_getlength(blk_find_for_device("n")), ==, 1024);
+    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_READ, 512, buf, 512), ==, 0);
+    g_assert_cmphex(buf[0], ==, 3);
+    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_WRITE, 512, buf, 512), ==, -EPERM);
+    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_READ, 512, buf, 1024), ==, -EIO);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+/* Lists of more buffers than one system call of a worker takes. */
+static void check_vector(const char *options)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, options);
+    uint8_t *buf = aligned_alloc(4096, 1024 * 512);
+    struct iovec iov[1000];
+    BlockRequest req = { .op = BLOCK_OP_READ, .bytes = 1000 * 512, .iov = iov,
+                         .niov = 1000, .cb = done };
+
+    for (int i = 0; i < 1000; i++) {
+        iov[i] = (struct iovec) { buf + (999 - i) * 512, 512 };
+    }
+    blk_submit(blk, &req);
+    blk_kick(blk);
+    blk_drain(blk);
+    g_assert_cmpint(req.ret, ==, 0);
+    for (int i = 0; i < 1000; i++) {
+        g_assert_cmphex(buf[(999 - i) * 512], ==, (uint8_t)(i + 1));
+    }
+    free(buf);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_vectors(void)
+{
+    check_vector("aio=threads");
+    check_vector("aio=io_uring");
+    check_vector("aio=threads,cache=none");
+    check_vector("cache=none");
+    check_vector("snapshot=on");
+}
+
+/* More requests than the ring has room for. */
+static void test_many(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "");
+    g_autofree BlockRequest *req = g_new0(BlockRequest, 4000);
+    g_autofree struct iovec *iov = g_new0(struct iovec, 4000);
+    g_autofree uint8_t *buf = g_malloc0(4000 * 512);
+
+    for (int i = 0; i < 4000; i++) {
+        iov[i] = (struct iovec) { buf + i * 512, 512 };
+        req[i] = (BlockRequest) { .op = BLOCK_OP_READ, .offset = i % 2048 * 512, .bytes = 512,
+                                  .iov = &iov[i], .niov = 1, .cb = done };
+        blk_submit(blk, &req[i]);
+    }
+    blk_kick(blk);
+    blk_drain(blk);
+    for (int i = 0; i < 4000; i++) {
+        g_assert_cmpint(req[i].ret, ==, 0);
+        g_assert_cmphex(buf[i * 512 + 511], ==, (uint8_t)(i % 2048 + 1));
+    }
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_detect_zeroes(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "detect-zeroes=unmap,discard=unmap");
+    g_autofree uint8_t *buf = g_malloc0(SIZE);
+    BlockStats stats;
+    struct stat st;
+
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
+    blk_get_stats(blk, &stats);
+    g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE_ZEROES], ==, 1);
+    g_assert_cmpuint(stats.bytes[BLOCK_OP_WRITE_ZEROES], ==, SIZE);
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_size, ==, SIZE);
+    buf[SIZE - 1] = 1;
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
+    blk_get_stats(blk, &stats);
+    g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE], ==, 1);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_null(void)
+{
+    BlockBackend *blk;
+    uint8_t buf[512];
+
+    g_assert_null(try_drive("null-co://", "file.size=64k"));
+    blk = blk_find_for_device("d");
+    g_assert_cmpuint(blk_getlength(blk), ==, 65536);
+    memset(buf, 0xff, 512);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, buf, 512), ==, 0);
+    g_assert_cmphex(buf[511], ==, 0);
+    blk_cleanup_all();
+}
+
+/* The overlay's clusters: parts of them come from below, the image stays. */
+static void test_snapshot(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "snapshot=on");
+    g_autofree uint8_t *buf = g_malloc(SIZE);
+    g_autofree char *now = NULL;
+
+    g_assert_false(blk_is_read_only(blk));
+    memset(buf, 0, SIZE);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 65536 - 512, buf, 1024), ==, 0);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, 200 * 1024, NULL, 512), ==, 0);
+    memset(buf, 0xff, SIZE);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, buf, SIZE), ==, 0);
+    for (unsigned i = 0; i < SIZE; i++) {
+        bool zero = (i >= 65024 && i < 66048) || (i >= 204800 && i < 205312);
+        g_assert_cmphex(buf[i], ==, zero ? 0 : (uint8_t)(i / 512 + 1));
+    }
+    blk_cleanup_all();
+    g_assert_true(g_file_get_contents(path, &now, NULL, NULL));
+    g_assert_cmphex((uint8_t)now[65024], ==, 128);
+    unlink(path);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qemu_init_main_loop();
+    g_test_add_func("/block/cache-modes", test_cache_modes);
+    g_test_add_func("/block/option-errors", test_option_errors);
+    g_test_add_func("/block/bad-files", test_bad_files);
+    g_test_add_func("/block/probe", test_probe);
+    g_test_add_func("/block/f18-shrink", test_shrink);
+    g_test_add_func("/block/f14-file-limit", test_file_limit);
+    g_test_add_func("/block/f17-flush-error", test_flush_error);
+    g_test_add_func("/block/f20-locks", test_locks);
+    g_test_add_func("/block/blockdev", test_blockdev);
+    g_test_add_func("/block/vectors", test_vectors);
+    g_test_add_func("/block/f19-many", test_many);
+    g_test_add_func("/block/detect-zeroes", test_detect_zeroes);
+    g_test_add_func("/block/null", test_null);
+    g_test_add_func("/block/snapshot", test_snapshot);
+    return g_test_run();
+}
