@@ -1,0 +1,90 @@
+/*
+ * Decoded blocks, shared by all vCPUs: keyed by physical address and code
+ * size. Blocks of a page die together when something writes to code in it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_BLOCK_H
+#define TARGET_I386_TCG_BLOCK_H
+
+#include "target/i386/tcg/tcg-cpu.h"
+
+#define TCG_MAX_CPUS 255
+#define TCG_NO_PAGE (~(uint64_t)0)
+
+typedef struct TCGBlock TCGBlock;
+typedef struct TCGPage TCGPage;
+
+typedef struct TCGStats {
+    uint64_t blocks, ops, page_invalidations, cache_flushes, exclusives;
+    uint64_t dma_changes;
+} TCGStats;
+
+/*
+ * Everything the vCPUs share. lock protects the hash tables and pages; a leaf
+ * lock. run_lock is for exclusive sections.
+ */
+struct TCGState {
+    GMutex lock;
+    uint8_t *arena;             /* blocks, in order of their making */
+    size_t arena_size, arena_used;
+    TCGBlock **hash;
+    TCGPage **pages;
+    /*
+     * One byte a page of RAM: whose TLB may hold a write entry (cpu index + 1,
+     * 255: several), and whether it holds decoded code.
+     */
+    uint8_t *writer, *has_code;
+    uint64_t nr_pages;
+    TCGStats stats;
+
+    GMutex run_lock;
+    GCond run_cond;
+    unsigned running;           /* vCPUs in guest code */
+    bool exclusive;             /* somebody is, or wants to be, alone */
+    unsigned nr_cpus;
+    TCGCPU *cpus[TCG_MAX_CPUS];
+};
+
+/* ram_top: the first address above all RAM. NULL: no memory. */
+TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size);
+void tcg_state_free(TCGState *s);
+
+/*
+ * The op that executes what is at c->eip: decoded before, decoded now, or (where
+ * it cannot be kept) put into c->tmp_ops. Also fills the jump cache. Raises.
+ */
+const X86Op *tcg_block_find(TCGCPU *c);
+/* Just the instruction at c->eip, into c->tmp_ops. */
+const X86Op *tcg_single_find(TCGCPU *c);
+/* Let the direct branch op, whose target eip lies in its page, jump there. */
+void tcg_block_link(TCGCPU *c, const X86Op *op, uint64_t eip);
+
+/* Before a write entry for the page at pa is made; false: it holds code. */
+bool tcg_page_may_write(TCGCPU *c, uint64_t pa);
+/* n bytes at pa, in a page that holds code, have been written. */
+void tcg_code_written(TCGCPU *c, uint64_t pa, unsigned n);
+/*
+ * A fresh translation for code: has the page been changed behind our back (by
+ * a device's DMA) since it was decoded?
+ */
+void tcg_page_verify(TCGCPU *c, uint64_t pa, const uint8_t *host);
+/* Forget all blocks (the arena is full, or a debugger wants it). */
+void tcg_flush_blocks(TCGCPU *c);
+
+/*
+ * Stop all other vCPUs between two of their instructions. While waiting for
+ * its turn the caller counts as stopped too, so translations that it looked up
+ * before are not good any more.
+ */
+void tcg_exclusive_start(TCGCPU *c);
+void tcg_exclusive_end(TCGCPU *c);
+static inline bool tcg_exclusive_needed(const TCGCPU *c)
+{
+    return c->tcg->nr_cpus > 1;
+}
+/* Around guest code: waits while somebody is alone. */
+void tcg_run_begin(TCGCPU *c);
+void tcg_run_end(TCGCPU *c);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * The interpreter's loop: interrupts, single steps, blocks; raising and
+ * nesting of exceptions.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/log.h"
+#include "target/i386/tcg/block.h"
+#include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/system.h"
+
+void tcg_raise(TCGCPU *c, int vector)
+{
+    c->excp = vector;
+    c->excp_has_err = false;
+    c->excp_err = 0;
+    siglongjmp(c->jmp, 1);
+}
+
+void tcg_raise_err(TCGCPU *c, int vector, uint32_t error)
+{
+    c->excp = vector;
+    c->excp_has_err = true;
+    c->excp_err = error;
+    siglongjmp(c->jmp, 1);
+}
+
+void tcg_poll_set(TCGCPU *c, unsigned bits)
+{
+    atomic_fetch_or(&c->poll, bits);
+}
+
+void tcg_update_mode(TCGCPU *c)
+{
+    TLBSpace *sp = &c->spaces[c->cur_space];
+    uint16_t cs = c->segs[R_CS].attr;
+
+    if ((c->efer & EFER_LMA) && (cs & DESC_L)) {
+        c->code_size = CODE64;
+    } else {
+        c->code_size = cs & DESC_DB ? CODE32 : CODE16;
+    }
+    c->stack32 = c->segs[R_SS].attr & DESC_DB;
+    if (c->cpl == 3) {
+        c->mmu_mode = MMU_USER;
+    } else if ((c->cr4 & CR4_SMAP) && (c->eflags & AC_MASK)) {
+        c->mmu_mode = MMU_KERNEL_AC;
+    } else {
+        c->mmu_mode = MMU_KERNEL;
+    }
+    c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
+    c->tlb = sp->e[c->mmu_mode];
+    c->tlb_gen = sp->gen;
+    c->jc_tag = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
+}
+
+OP(op_dead)
+{
+    u64 eip = c->regs[R_PAGE] + op->off;
+
+    EXIT_TO(op->flags & OF_C64 ? eip : (u32)eip);
+}
+
+/* Falls out of the block: at the end of the page, or it was too long. */
+OP(op_block_end)
+{
+    if (op->flags & OF_INPAGE) {
+        return take_branch(c, op);
+    }
+    return jump_to(c, next_eip(c, op));
+}
+
+OP(op_ud)
+{
+    sync_eip(c, op);
+    tcg_raise(c, EXCP_UD);
+}
+
+OP(op_gp0)
+{
+    sync_eip(c, op);
+    tcg_raise_err(c, EXCP_GP, 0);
+}
+
+static bool contributory(int v)
+{
+    return v == EXCP_DE || (v >= EXCP_TS && v <= EXCP_GP);
+}
+
+/*
+ * What was raised, combined with what was under delivery (SDM 3A, table
+ * "Conditions for Generating a Double Fault").
+ */
+static void deliver_raised(TCGCPU *c)
+{
+    int first = c->delivering, v = c->excp;
+    bool trap = v == EXCP_DB && c->excp_err;
+
+    if (c->rmw_exclusive) {
+        c->rmw_exclusive = false;
+        tcg_exclusive_end(c);
+    }
+    if (first == EXCP_DF) {
+        c->shutdown = true;
+        return;
+    }
+    if (first >= 0 && ((contributory(first) && contributory(v)) ||
+                       (first == EXCP_PF &&
+                        (contributory(v) || v == EXCP_PF)))) {
+        v = EXCP_DF;
+        c->excp_has_err = true;
+        c->excp_err = 0;
+    }
+    qemu_log_mask(LOG_INT, "cpu %u: exception %d error %x at %04x:%016" PRIx64
+                  " cr2 %016" PRIx64 " cpl %u\n", c->index, v, c->excp_err,
+                  c->segs[R_CS].selector, c->eip, c->cr2, c->cpl);
+    c->delivering = v;
+    tcg_interrupt(c, v, trap ? INT_TRAP : INT_FAULT, c->excp_has_err,
+                  c->excp_err, c->eip);
+    c->delivering = -1;
+    c->halted = false;
+}
+
+static void deliver_external(TCGCPU *c, unsigned vector)
+{
+    qemu_log_mask(LOG_INT, "cpu %u: interrupt %u at %016" PRIx64 "\n",
+                  c->index, vector, c->eip);
+    c->halted = false;
+    c->delivering = vector;
+    tcg_interrupt(c, vector, INT_EXTERNAL, false, 0, c->eip);
+    c->delivering = -1;
+}
+
+/* NMI and interrupts that can be taken now. */
+static void take_interrupts(TCGCPU *c)
+{
+    int v;
+
+    atomic_fetch_and(&c->poll, ~(unsigned)POLL_IRQ);
+    if (!c->nmi_masked && atomic_exchange(&c->nmi_pending, false)) {
+        c->nmi_masked = true;
+        c->irq_waiting = true;
+        deliver_external(c, EXCP_NMI);
+        return;
+    }
+    if (!c->apic_ops || !c->apic_ops->has_interrupt(c->apic)) {
+        c->irq_waiting = false;
+        return;
+    }
+    c->irq_waiting = true;
+    if (c->eflags & IF_MASK) {
+        v = c->apic_ops->get_interrupt(c->apic);
+        if (v >= 0) {
+            deliver_external(c, v);
+        }
+    }
+}
+
+/* One instruction undisturbed: after STI and MOV SS, or with TF set. */
+static void run_single(TCGCPU *c)
+{
+    bool trap = c->eflags & TF_MASK;
+    const X86Op *op;
+
+    c->shadow = false;
+    op = tcg_single_find(c);
+    while (op) {
+        op = op->fn(c, op);
+    }
+    if (trap && (c->eflags & TF_MASK)) {
+        c->dr[6] |= 0x4000;
+        c->excp = EXCP_DB;
+        c->excp_has_err = false;
+        c->excp_err = 1;        /* a trap: see deliver_raised() */
+        siglongjmp(c->jmp, 1);
+    }
+    if (c->irq_waiting && (c->eflags & IF_MASK) && !c->shadow) {
+        tcg_poll_set(c, POLL_IRQ);
+    }
+}
+
+/* True: leave tcg_run() with *why. */
+static bool polled(TCGCPU *c, TCGExit *why)
+{
+    unsigned poll = atomic_load(&c->poll);
+
+    if (poll & POLL_EXIT) {
+        *why = TCG_EXIT_REQUEST;
+        return true;
+    }
+    if (poll & POLL_EXCLUSIVE) {
+        atomic_fetch_and(&c->poll, ~(unsigned)POLL_EXCLUSIVE);
+        tcg_run_end(c);
+        tcg_run_begin(c);
+    }
+    if ((poll & POLL_IRQ) && !c->shadow) {
+        take_interrupts(c);
+    }
+    return false;
+}
+
+TCGExit tcg_run(TCGCPU *c)
+{
+    TCGExit why = TCG_EXIT_REQUEST;
+    const X86Op *op;
+
+    if (sigsetjmp(c->jmp, 0)) {
+        deliver_raised(c);
+    }
+    for (;;) {
+        if (c->shutdown) {
+            return TCG_EXIT_SHUTDOWN;
+        }
+        if (atomic_load_explicit(&c->poll, memory_order_relaxed) &&
+            polled(c, &why)) {
+            return why;
+        }
+        if (c->halted) {
+            return TCG_EXIT_HALT;
+        }
+        if (c->shadow || (c->eflags & TF_MASK)) {
+            run_single(c);
+            continue;
+        }
+        op = tcg_block_find(c);
+        while (op) {
+            op = op->fn(c, op);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+/*
+ * What the files with instructions share: registers by width, going on to the
+ * next op, leaving a block, and the tables the decoder takes functions from.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_OPS_H
+#define TARGET_I386_TCG_OPS_H
+
+#include "target/i386/tcg/flags.h"
+#include "target/i386/tcg/mem.h"
+#include "target/i386/tcg/optabs.h"
+
+/*
+ * Go on with op. Optimised builds turn this into a jump (same signature, no
+ * address of a local escapes); others return to the loop in exec.c, so that
+ * the stack does not grow.
+ */
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(TCG_NO_TAIL_CALLS)
+#define GO(op_) return (op_)->fn(c, (op_))
+#else
+#define GO(op_) return (op_)
+#endif
+#define NEXT GO(op + 1)
+
+#define OP(name) const X86Op *name(TCGCPU *c, const X86Op *op); \
+                 const X86Op *name(TCGCPU *c, const X86Op *op)
+#define SOP(name) static const X86Op *name(TCGCPU *c, const X86Op *op)
+
+#define RB8(i)      (((u8 *)c->regs)[i])
+#define RGET8(i)    RB8(i)
+#define RGET16(i)   ((u16)c->regs[i])
+#define RGET32(i)   ((u32)c->regs[i])
+#define RGET64(i)   (c->regs[i])
+#define RSET8(i, v)  (RB8(i) = (u8)(v))
+#define RSET16(i, val_) (((un16 *)&c->regs[i])->v = (u16)(val_))
+#define RSET32(i, v) (c->regs[i] = (u32)(v))
+#define RSET64(i, v) (c->regs[i] = (v))
+
+#define SET_LOGIC(N, r) do { \
+        c->lf_res = (int##N##_t)(r); \
+        c->lf_aux = 0; \
+    } while (0)
+#define SET_ADD(N, a, b, r) do { \
+        u64 a_ = (a), b_ = (b), r_ = (r), v_; \
+        v_ = (a_ & b_) | ((a_ | b_) & ~r_); \
+        c->lf_res = (int##N##_t)r_; \
+        c->lf_aux = ((v_ << (64 - N)) & AUX_TOP) | (v_ & 8); \
+    } while (0)
+#define SET_SUB(N, a, b, r) do { \
+        u64 a_ = (a), b_ = (b), r_ = (r), v_; \
+        v_ = (~a_ & b_) | (~(a_ ^ b_) & r_); \
+        c->lf_res = (int##N##_t)r_; \
+        c->lf_aux = ((v_ << (64 - N)) & AUX_TOP) | (v_ & 8); \
+    } while (0)
+
+/* Register by size at run time, for what is not worth a function per size. */
+static inline u64 reg_get(TCGCPU *c, unsigned i, unsigned size)
+{
+    switch (size) {
+    case 0: return RGET8(i);
+    case 1: return RGET16(i);
+    case 2: return RGET32(i);
+    default: return RGET64(i);
+    }
+}
+
+static inline void reg_set(TCGCPU *c, unsigned i, u64 v, unsigned size)
+{
+    switch (size) {
+    case 0: RSET8(i, v); break;
+    case 1: RSET16(i, v); break;
+    case 2: RSET32(i, v); break;
+    default: RSET64(i, v); break;
+    }
+}
+
+static inline u64 rm_get(TCGCPU *c, const X86Op *op, unsigned size)
+{
+    if (op->flags & OF_MEM) {
+        return ld_size(c, op, ea(c, op), size);
+    }
+    return reg_get(c, op->rm, size);
+}
+
+static inline void rm_set(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
+{
+    if (op->flags & OF_MEM) {
+        st_size(c, op, ea(c, op), v, size);
+    } else {
+        reg_set(c, op->rm, v, size);
+    }
+}
+
+static inline int64_t sext(u64 v, unsigned size)
+{
+    unsigned sh = 64 - (8u << size);
+
+    return (int64_t)(v << sh) >> sh;
+}
+
+static inline u64 size_mask(unsigned size)
+{
+    return ~(u64)0 >> (64 - (8u << size));
+}
+
+/* RIP after op. */
+static inline u64 next_eip(const TCGCPU *c, const X86Op *op)
+{
+    u64 v = c->regs[R_PAGE] + op->off + op->len;
+
+    return op->flags & OF_C64 ? v : (u32)v;
+}
+
+/* Leave the block: execution continues at eip. */
+#define EXIT_TO(eip_) do { c->eip = (eip_); return NULL; } while (0)
+/* After op, by way of the loop, which looks at c->poll. */
+#define EXIT_NEXT EXIT_TO(next_eip(c, op))
+
+/* #NM, #UD as CR0 and CR4 want it before SSE and x87 instructions. */
+void tcg_sse_unavailable(TCGCPU *c, const X86Op *op);
+void tcg_fpu_unavailable(TCGCPU *c, const X86Op *op);
+
+/* Jump to a near target in whatever page: through the jump cache. */
+static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
+{
+    u64 lin = eip + c->segs[R_CS].base;
+    JumpEntry *e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
+
+    if (unlikely(atomic_load_explicit(&c->poll, memory_order_relaxed)) ||
+        e->lin != lin || e->tag != c->jc_tag) {
+        c->eip = eip;
+        return NULL;
+    }
+    c->regs[R_PAGE] = eip - (lin & 0xfff);
+    GO(e->op);
+}
+
+/* A taken direct branch without a usable link: make it, or look it up. */
+const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op);
+
+static inline const X86Op *take_branch(TCGCPU *c, const X86Op *op)
+{
+    const X86Op *t = __atomic_load_n(&op->link, __ATOMIC_ACQUIRE);
+
+    if (likely(t) &&
+        likely(!atomic_load_explicit(&c->poll, memory_order_relaxed))) {
+        GO(t);
+    }
+    return tcg_branch_slow(c, op);
+}
+
+/* IF has become 1: take what waited. True: leave the block. */
+static inline bool irq_window(TCGCPU *c)
+{
+    if (c->irq_waiting && (c->eflags & IF_MASK)) {
+        atomic_fetch_or(&c->poll, POLL_IRQ);
+        return true;
+    }
+    return false;
+}
+
+/* Stack of 1 << size bytes. SP is only changed once the access is done. */
+static inline u64 stack_addr(TCGCPU *c, const X86Op *op, u64 sp, unsigned size,
+                             bool write)
+{
+    if (likely(op->flags & OF_C64)) {
+        return sp;
+    }
+    sync_eip(c, op);
+    return tcg_seg_lin(c, R_SS, c->stack32 ? (u32)sp : (u16)sp, 1u << size,
+                       write);
+}
+
+static inline void set_sp(TCGCPU *c, const X86Op *op, u64 sp)
+{
+    if (likely(op->flags & OF_C64)) {
+        c->regs[R_ESP] = sp;
+    } else if (c->stack32) {
+        c->regs[R_ESP] = (u32)sp;
+    } else {
+        RSET16(R_ESP, sp);
+    }
+}
+
+static inline void push_val(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
+{
+    u64 sp = c->regs[R_ESP] - (1u << size);
+
+    st_size(c, op, stack_addr(c, op, sp, size, true), v, size);
+    set_sp(c, op, sp);
+}
+
+/* The value on top of the stack; the caller then moves SP. */
+static inline u64 stack_top(TCGCPU *c, const X86Op *op, unsigned size)
+{
+    return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP], size, false),
+                   size);
+}
+
+
+
+#endif

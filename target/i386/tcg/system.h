@@ -1,0 +1,86 @@
+/*
+ * The system side of the software CPU: segments, exceptions, MSRs, ports, and
+ * its seam to the local APIC.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_SYSTEM_H
+#define TARGET_I386_TCG_SYSTEM_H
+
+#include "target/i386/tcg/tcg-cpu.h"
+
+/* The APIC as the CPU uses it; accel/tcg/ connects it. All on the CPU's thread. */
+typedef struct TCGApicOps {
+    bool (*has_interrupt)(void *apic);
+    int (*get_interrupt)(void *apic);           /* vector or -1 */
+    uint64_t (*mmio_read)(void *apic, uint32_t offset, unsigned size);
+    void (*mmio_write)(void *apic, uint32_t offset, uint64_t v, unsigned size);
+    bool (*msr_read)(TCGCPU *c, uint32_t msr, uint64_t *v);     /* false: #GP */
+    bool (*msr_write)(TCGCPU *c, uint32_t msr, uint64_t v);
+    uint8_t (*get_cr8)(void *apic);
+    void (*set_cr8)(void *apic, uint8_t v);
+    void (*pv_eoi)(TCGCPU *c, uint64_t msr);
+    void (*tsc_changed)(void *apic);
+    /* KVM hypercall to other CPUs: kick, IPIs (Linux, hypercalls.rst). */
+    uint64_t (*hypercall)(TCGCPU *c, uint64_t nr, const uint64_t *args);
+} TCGApicOps;
+
+/* ---- exec.c ---- */
+typedef enum TCGExit {
+    TCG_EXIT_REQUEST,       /* POLL_EXIT */
+    TCG_EXIT_HALT,          /* c->halted, or not started */
+    TCG_EXIT_SHUTDOWN,      /* triple fault */
+} TCGExit;
+/* Run guest code. On the CPU's thread, without the machine lock. */
+TCGExit tcg_run(TCGCPU *c);
+/* Set bits in c->poll. Any thread. */
+void tcg_poll_set(TCGCPU *c, unsigned bits);
+
+/* ---- seg.c ---- */
+/* Load a segment register as MOV and POP do. Raises. */
+void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
+/* The descriptor that sel names; false: outside its table. Raises #PF. */
+bool tcg_read_desc(TCGCPU *c, uint16_t sel, uint64_t *lo, uint64_t *hi);
+void tcg_desc_to_cache(uint16_t sel, uint64_t desc, SegmentCache *sc);
+/* Set CS (and CPL) from a checked descriptor. */
+void tcg_set_cs(TCGCPU *c, uint16_t sel, uint64_t desc, unsigned cpl);
+/* Flat 64-bit or 32-bit CS and SS, as SYSCALL and its kin make them. */
+void tcg_set_flat_cs(TCGCPU *c, uint16_t sel, unsigned cpl, bool code64);
+void tcg_set_flat_ss(TCGCPU *c, uint16_t sel, unsigned cpl);
+/* Null selectors in data segments that a lower privilege may not use. */
+void tcg_drop_segs(TCGCPU *c);
+
+/* ---- excp.c ---- */
+typedef enum IntKind { INT_FAULT, INT_TRAP, INT_SOFT, INT_EXTERNAL } IntKind;
+/* Go through the IDT; eip is what the handler returns to. Raises. */
+void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
+                   uint32_t err, uint64_t eip);
+/* INT n, INT3, INTO; next is the address behind the instruction. */
+void tcg_soft_int(TCGCPU *c, unsigned vector, uint64_t next);
+
+/* ---- msr.c, ops-misc.c ---- */
+uint64_t tcg_tsc(const TCGCPU *c);
+/* The guest's TSC ticks this many times a second (kHz). */
+uint64_t tcg_tsc_khz(void);
+void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v);
+void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v);
+/* Write the paravirtual clock page now; after the machine was stopped too. */
+void tcg_kvmclock_update(TCGCPU *c);
+/* Does CPUID say that bit of register r (0-3: eax..edx) of leaf is set? */
+bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit);
+
+void tcg_check_io(TCGCPU *c, unsigned port, unsigned size);
+uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size);
+void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size);
+
+/* ---- ops-sys.c ---- */
+void tcg_set_cr0(TCGCPU *c, uint64_t v);
+void tcg_set_cr4(TCGCPU *c, uint64_t v);
+void tcg_set_efer(TCGCPU *c, uint64_t v);
+
+/* ---- vector state ---- */
+/* Load the guest's MXCSR into the host (all masked) and back, with flags. */
+void tcg_mxcsr_enter(TCGCPU *c);
+void tcg_mxcsr_leave(TCGCPU *c);
+
+#endif

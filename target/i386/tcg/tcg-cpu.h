@@ -1,0 +1,189 @@
+/*
+ * One vCPU of the software CPU.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_CPU_H
+#define TARGET_I386_TCG_CPU_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+#include "exec/memory.h"
+#include "target/i386/cpu.h"
+#include "target/i386/tcg/insn.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define TCG_PAGE_BITS 12
+#define TCG_PAGE_SIZE 4096u
+#define TCG_PAGE_MASK (~(uint64_t)0xfff)
+
+enum {
+    EXCP_DE = 0, EXCP_DB = 1, EXCP_NMI = 2, EXCP_BP = 3, EXCP_OF = 4,
+    EXCP_BR = 5, EXCP_UD = 6, EXCP_NM = 7, EXCP_DF = 8, EXCP_TS = 10,
+    EXCP_NP = 11, EXCP_SS = 12, EXCP_GP = 13, EXCP_PF = 14, EXCP_MF = 16,
+    EXCP_AC = 17, EXCP_MC = 18, EXCP_XM = 19,
+};
+
+/* Page fault error code: SDM 3A, 4.7. */
+#define PF_P 1u
+#define PF_W 2u
+#define PF_U 4u
+#define PF_RSVD 8u
+#define PF_I 16u
+
+typedef enum MMUAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MMUAccess;
+
+/*
+ * A translation: tags are the page's address plus the generation of its
+ * address space, so one compare checks both; addend makes a host address.
+ */
+typedef struct TLBEntry {
+    uint64_t r, w;
+    uintptr_t addend;
+    uint64_t pa;            /* of the page */
+} TLBEntry;
+
+/* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
+enum { MMU_KERNEL, MMU_KERNEL_AC, MMU_USER, MMU_MODES };
+
+#define TLB_BITS 9
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_ASIDS 8
+#define TLB_GENS 4096u      /* generations before the tables must be wiped */
+
+/* One address space (PCID) with its translations. */
+typedef struct TLBSpace {
+    uint64_t cr3;           /* page table and PCID it stands for */
+    uint64_t gen;           /* low 12 bits of its tags */
+    uint64_t code_gen;      /* tag of its jump cache entries */
+    uint64_t large_map;     /* bit (va >> 30) % 64: a large page is cached */
+    uint64_t used;          /* for replacement */
+    TLBEntry e[MMU_MODES][TLB_SIZE];
+} TLBSpace;
+
+#define JC_BITS 11
+#define JC_SIZE (1u << JC_BITS)
+
+/* From linear RIP to decoded code. */
+typedef struct JumpEntry {
+    uint64_t lin;
+    uint64_t tag;
+    const X86Op *op;
+} JumpEntry;
+
+/* Where a page of code is: checked before the jump cache is filled. */
+#define CODE_TLB_SIZE 128u
+typedef struct CodeTLB {
+    uint64_t lin;           /* of the page */
+    uint64_t tag;           /* c->jc_tag it is good for */
+    uint64_t pa;
+    const uint8_t *host;    /* NULL: not RAM */
+} CodeTLB;
+
+typedef struct TCGState TCGState;       /* shared by all vCPUs: block.h */
+
+/* c->poll bits: why the interpreter should come back to its loop. */
+enum {
+    POLL_EXIT = 1 << 0,         /* exit_request, or something to do there */
+    POLL_IRQ  = 1 << 1,         /* look at the interrupt controller */
+    POLL_EXCLUSIVE = 1 << 2,    /* another vCPU wants to be alone */
+};
+
+struct TCGCPU {
+    /* Hot: what nearly every op touches. */
+    uint64_t regs[18];          /* and R_ZERO, R_PAGE */
+    int64_t lf_res;             /* lazy flags: flags.h */
+    uint64_t lf_aux;
+    TLBEntry *tlb;              /* of the current address space and mode */
+    uint64_t tlb_gen;
+    uint64_t jc_tag;
+    atomic_uint poll;           /* POLL_*; set by any thread */
+    int df;                     /* 1 or -1 */
+    uint64_t eip;               /* of the op that called out, or where to go on */
+
+    uint64_t eflags;            /* without CF PF AF ZF SF OF DF */
+    SegmentCache segs[CPU_NB_SEGS];
+    SegmentCache ldt, tr;
+    DescriptorTable gdt, idt;
+    uint8_t cpl;
+    uint8_t code_size;          /* X86CodeSize */
+    uint8_t mmu_mode;
+    bool stack32;               /* SS.B (not 64-bit code) */
+    bool fpu_off;               /* CR0.TS or EM: x87 and SSE need a look */
+    bool sse_checked;           /* an SSE exception is unmasked */
+    bool shadow;                /* STI or MOV SS: next instruction undisturbed */
+    uint8_t fault_seg;          /* of the access: #SS or #GP */
+    bool irq_waiting;           /* an interrupt waits for IF */
+    bool halted;
+    bool nmi_masked;
+    atomic_bool nmi_pending;
+
+    uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+    uint64_t dr[8];
+    uint64_t apic_base;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t pat, tsc_adjust, tsc_aux, misc_enable, spec_ctrl;
+    int64_t tsc_offset;
+    uint64_t phys_reserved;     /* page table bits that must be 0 */
+    uint64_t wall_clock_msr, system_time_msr, steal_time_msr, pv_eoi_msr;
+    uint64_t poll_control_msr;
+    uint64_t spins;             /* PAUSEs since the last yield */
+
+    /* Exception being raised or delivered; -1: none. */
+    sigjmp_buf jmp;
+    int excp;
+    uint32_t excp_err;
+    bool excp_has_err;
+    int delivering;             /* vector under delivery, -1: none */
+    bool shutdown;              /* triple fault */
+
+    /* A read-modify-write that could not be done in place: mem.h. */
+    uint8_t rmw_buf[16] __attribute__((aligned(16)));
+    uint64_t rmw_addr;
+    unsigned rmw_size;
+    bool rmw_exclusive;
+
+    /* x87 as registers R0-R7; xmm. */
+    FPReg fpregs[8];
+    uint16_t fpuc, fpus, fpop;
+    uint8_t fptag;              /* bit n: Rn is not empty */
+    uint64_t fpip, fpdp;
+    uint16_t fpcs, fpds;
+    uint32_t mxcsr;             /* control bits; flags while not running */
+    XMMReg xmm[16] __attribute__((aligned(16)));
+
+    X86Op tmp_ops[2];           /* uncached single instruction */
+
+    CPUState *cs;               /* NULL in the in-process tests */
+    TCGState *tcg;
+    AddressSpace *mem, *io;
+    const CPUIDTable *cpuid;
+    const struct TCGApicOps *apic_ops;  /* system.h; NULL: no APIC */
+    void *apic;
+    uint64_t apic_page;         /* page number of its registers, or -1 */
+    unsigned index;
+    X86MPState mp_state;
+    uint8_t sipi_vector;
+
+    uint64_t gen_next;          /* generations of TLBSpace.gen, never 0 */
+    uint64_t code_gen_next;
+    uint64_t use_clock;
+    unsigned cur_space;
+    uint64_t stat_flushes, stat_fills;
+    CodeTLB ctlb[CODE_TLB_SIZE];
+    JumpEntry jc[JC_SIZE];
+    TLBSpace spaces[TLB_ASIDS];
+};
+
+/* Raise an exception of the instruction at c->eip. Does not return. */
+G_NORETURN void tcg_raise(TCGCPU *c, int vector);
+G_NORETURN void tcg_raise_err(TCGCPU *c, int vector, uint32_t error);
+
+/* After a change of CPL, CS, SS, CR0, CR4, EFER, AC: derived fields. */
+void tcg_update_mode(TCGCPU *c);
+
+#endif

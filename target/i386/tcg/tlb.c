@@ -1,0 +1,118 @@
+/*
+ * Dropping translations: CR3, INVLPG, INVPCID.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "target/i386/tcg/mmu.h"
+
+/* Give sp new generations: nothing cached for it is valid any more. */
+static void renew(TCGCPU *c, TLBSpace *sp)
+{
+    if (c->gen_next >= TLB_GENS) {
+        /* Tags only hold 12 bits of it: wipe, and count from the start. */
+        c->gen_next = 1;
+        for (unsigned i = 0; i < TLB_ASIDS; i++) {
+            memset(c->spaces[i].e, 0, sizeof(c->spaces[i].e));
+            c->spaces[i].gen = c->gen_next++;
+        }
+    }
+    sp->gen = c->gen_next++;
+    sp->code_gen = c->code_gen_next++;
+    sp->large_map = 0;
+    c->stat_flushes++;
+}
+
+void tcg_tlb_flush_space(TCGCPU *c)
+{
+    renew(c, &c->spaces[c->cur_space]);
+    tcg_update_mode(c);
+}
+
+void tcg_tlb_flush_all(TCGCPU *c)
+{
+    for (unsigned i = 0; i < TLB_ASIDS; i++) {
+        renew(c, &c->spaces[i]);
+    }
+    tcg_update_mode(c);
+}
+
+void tcg_tlb_init(TCGCPU *c)
+{
+    c->gen_next = 1;
+    c->code_gen_next = 1;
+    tcg_tlb_flush_all(c);
+}
+
+void tcg_tlb_flush_page(TCGCPU *c, uint64_t va)
+{
+    unsigned i, m, idx = (va >> TCG_PAGE_BITS) & (TLB_SIZE - 1);
+
+    for (i = 0; i < TLB_ASIDS; i++) {
+        TLBSpace *sp = &c->spaces[i];
+
+        if (sp->large_map & ((uint64_t)1 << ((va >> 30) & 63))) {
+            renew(c, sp);
+            continue;
+        }
+        for (m = 0; m < MMU_MODES; m++) {
+            TLBEntry *e = &sp->e[m][idx];
+
+            if ((e->r & TCG_PAGE_MASK) == (va & TCG_PAGE_MASK)) {
+                e->r = e->w = 0;
+            }
+        }
+        sp->code_gen = c->code_gen_next++;
+    }
+    tcg_update_mode(c);
+}
+
+void tcg_tlb_flush_pcid(TCGCPU *c, unsigned pcid)
+{
+    for (unsigned i = 0; i < TLB_ASIDS; i++) {
+        if ((c->spaces[i].cr3 & 0xfff) == pcid) {
+            renew(c, &c->spaces[i]);
+        }
+    }
+    tcg_update_mode(c);
+}
+
+/* The set that holds cr3, or the one unused for longest. */
+static unsigned choose_space(TCGCPU *c, uint64_t cr3, bool *found)
+{
+    unsigned i, best = 0;
+
+    for (i = 0; i < TLB_ASIDS; i++) {
+        if (c->spaces[i].cr3 == cr3) {
+            *found = true;
+            return i;
+        }
+        if (c->spaces[i].used < c->spaces[best].used) {
+            best = i;
+        }
+    }
+    *found = false;
+    return best;
+}
+
+void tcg_tlb_set_cr3(TCGCPU *c, uint64_t cr3, bool keep)
+{
+    bool found;
+
+    c->cr3 = cr3;
+    if (!(c->cr4 & CR4_PCIDE)) {
+        tcg_tlb_flush_space(c);
+        return;
+    }
+    c->cur_space = choose_space(c, cr3, &found);
+    c->spaces[c->cur_space].used = ++c->use_clock;
+    if (!keep) {
+        tcg_tlb_flush_pcid(c, cr3 & 0xfff);
+    }
+    if (!found) {
+        c->spaces[c->cur_space].cr3 = cr3;
+        renew(c, &c->spaces[c->cur_space]);
+    }
+    tcg_update_mode(c);
+}

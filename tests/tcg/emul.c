@@ -1,0 +1,142 @@
+/*
+ * The software CPU as the differential test drives it: user mode behind page
+ * tables that map the same two areas as the host has.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "diff.h"
+#include "target/i386/cpuid.h"
+#include "target/i386/tcg/block.h"
+#include "target/i386/tcg/flags.h"
+#include "target/i386/tcg/fpu.h"
+#include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/system.h"
+
+#define RAM_SIZE  0x100000u
+#define PHYS_CODE 0x10000u
+#define PHYS_DATA 0x20000u
+
+static uint8_t *ram;
+static TCGCPU *cpu;
+static CPUIDTable cpuid;
+uint8_t *emul_code, *emul_data;
+
+/* What the software CPU needs of the rest of the program. */
+void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len)
+{
+    return addr < RAM_SIZE && len <= RAM_SIZE - addr ? ram + addr : NULL;
+}
+
+bool address_space_rw(AddressSpace *as, hwaddr addr, uint64_t *data,
+                      unsigned size, bool is_write)
+{
+    return false;
+}
+
+static void put(uint64_t pa, uint64_t v)
+{
+    memcpy(ram + pa, &v, 8);
+}
+
+static void map(uint64_t va, uint64_t pa, unsigned pages)
+{
+    for (unsigned i = 0; i < pages; i++, va += 4096, pa += 4096) {
+        put(0x1000 + ((va >> 39) & 511) * 8, 0x2000 | 7);
+        put(0x2000 + ((va >> 30) & 511) * 8, 0x3000 | 7);
+        put(0x3000 + ((va >> 21) & 511) * 8, 0x4000 | 7);
+        put(0x4000 + ((va >> 12) & 511) * 8, pa | 7);
+    }
+}
+
+static void add_leaf(uint32_t leaf, uint32_t b, uint32_t c, uint32_t d)
+{
+    cpuid.e[cpuid.n++] = (CPUIDEntry){ .leaf = leaf, .ebx = b, .ecx = c, .edx = d };
+}
+
+void emul_init(void)
+{
+    ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    emul_code = ram + PHYS_CODE;
+    emul_data = ram + PHYS_DATA;
+    map(CODE_VA, PHYS_CODE, CODE_SIZE / 4096);
+    map(DATA_VA, PHYS_DATA, DATA_SIZE / 4096);
+    add_leaf(1, 0, 0x40d82203 | 1u << 22 | 1u << 20, 0x0781fbff);
+    cpuid.e[0].eax = 1;
+    cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
+    cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
+    cpu->tcg->nr_cpus = 1;
+    cpu->tcg->cpus[0] = cpu;
+    cpu->apic_page = ~(uint64_t)0;
+    cpu->cpuid = &cpuid;
+    cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP;
+    cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
+    cpu->cr3 = 0x1000;
+    cpu->phys_reserved = 0x000fff0000000000ull;
+    tcg_tlb_init(cpu);
+    tcg_set_flat_ss(cpu, 0x2b, 3);
+    tcg_set_flat_cs(cpu, 0x33, 3, true);
+}
+
+void emul_code_changed(void)
+{
+    tcg_code_written(cpu, PHYS_CODE, 4096);
+    tcg_code_written(cpu, PHYS_CODE + 4096, 4096);
+}
+
+void emul_run(CaseState *st, uint64_t end)
+{
+    TCGCPU *c = cpu;
+
+    memcpy(c->regs, st->regs, sizeof(st->regs));
+    c->eip = st->rip;
+    cpu_set_eflags(c, st->flags);
+    tcg_update_mode(c);
+    tcg_fxrstor_image(c, st->fx.b);
+    tcg_mxcsr_enter(c);
+    st->trap = -1;
+    st->error = 0;
+    st->cr2 = 0;
+    c->cr2 = 0;
+    if (sigsetjmp(c->jmp, 0)) {
+        st->trap = c->excp;
+        st->error = c->excp_has_err ? c->excp_err : 0;
+        st->cr2 = c->excp == EXCP_PF ? c->cr2 : 0;
+    } else {
+        while (c->eip != end) {
+            const X86Op *op = tcg_block_find(c);
+
+            while (op) {
+                op = op->fn(c, op);
+            }
+        }
+    }
+    tcg_mxcsr_leave(c);
+    memcpy(st->regs, c->regs, sizeof(st->regs));
+    st->rip = c->eip;
+    st->flags = cpu_get_eflags(c);
+    tcg_fxsave_image(c, st->fx.b);
+    /* The end is an instruction that faults (HLT): that is not one. */
+    if (st->trap == EXCP_GP && st->rip == end) {
+        st->trap = -1;
+        st->error = 0;
+    }
+}
+
+void x86_cpuid_lookup(const CPUIDTable *table, uint32_t leaf, uint32_t subleaf,
+                      uint32_t out[4])
+{
+    memset(out, 0, 16);
+    for (unsigned i = 0; i < table->n; i++) {
+        if (table->e[i].leaf == leaf) {
+            out[0] = table->e[i].eax;
+            out[1] = table->e[i].ebx;
+            out[2] = table->e[i].ecx;
+            out[3] = table->e[i].edx;
+        }
+    }
+}

@@ -1,0 +1,128 @@
+/*
+ * Runs code on the host's CPU with all registers set, catching its faults.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "diff.h"
+
+/* In low memory, so that absolute 32-bit addresses reach it. */
+#define STATE_VA 0x1f000000ul
+#define ST ((CaseState *)STATE_VA)
+#define HOST_RSP (*(uint64_t *)(STATE_VA + 0x800))
+#define EXIT_PTR (*(uint64_t *)(STATE_VA + 0x808))
+#define HOST_FX ((void *)(STATE_VA + 0xa00))
+
+uint8_t *const host_code = (uint8_t *)CODE_VA;
+uint8_t *const host_data = (uint8_t *)DATA_VA;
+
+void host_enter(void);
+void host_leave(void);
+void host_fault(void);
+
+__asm__(
+    ".globl host_enter, host_leave, host_fault\n"
+    ".set S, 0x1f000000\n"
+    "host_enter:\n"
+    "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+    "fxsave64 S+0xa00\n"
+    "mov %rsp, S+0x800\n"
+    "fxrstor64 S+192\n"
+    "pushq S+128\n"
+    "popfq\n"
+    "mov S+0, %rax; mov S+8, %rcx; mov S+16, %rdx; mov S+24, %rbx\n"
+    "mov S+32, %rsp; mov S+40, %rbp; mov S+48, %rsi; mov S+56, %rdi\n"
+    "mov S+64, %r8; mov S+72, %r9; mov S+80, %r10; mov S+88, %r11\n"
+    "mov S+96, %r12; mov S+104, %r13; mov S+112, %r14; mov S+120, %r15\n"
+    "jmp *S+136\n"
+    "host_leave:\n"
+    "mov %rax, S+0; mov %rcx, S+8; mov %rdx, S+16; mov %rbx, S+24\n"
+    "mov %rsp, S+32; mov %rbp, S+40; mov %rsi, S+48; mov %rdi, S+56\n"
+    "mov %r8, S+64; mov %r9, S+72; mov %r10, S+80; mov %r11, S+88\n"
+    "mov %r12, S+96; mov %r13, S+104; mov %r14, S+112; mov %r15, S+120\n"
+    "mov S+0x800, %rsp\n"
+    "pushfq\n"
+    "popq S+128\n"
+    "cld\n"
+    "fxsave64 S+192\n"
+    "host_fault:\n"
+    "fxrstor64 S+0xa00\n"
+    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+    "ret\n"
+);
+
+static const int greg_order[16] = {
+    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+
+static void on_fault(int sig, siginfo_t *si, void *ctx)
+{
+    ucontext_t *uc = ctx;
+    greg_t *g = uc->uc_mcontext.gregs;
+
+    for (int i = 0; i < 16; i++) {
+        ST->regs[i] = g[greg_order[i]];
+    }
+    ST->flags = g[REG_EFL];
+    ST->rip = g[REG_RIP];
+    ST->trap = g[REG_TRAPNO];
+    ST->error = g[REG_ERR];
+    ST->cr2 = g[REG_CR2];
+    memcpy(&ST->fx, uc->uc_mcontext.fpregs, 512);
+    g[REG_RIP] = (greg_t)host_fault;
+    g[REG_RSP] = HOST_RSP;
+    g[REG_EFL] = 0x202;
+}
+
+bool host_init(void)
+{
+    static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    static uint8_t stack[65536];
+    stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
+    struct sigaction sa = { .sa_sigaction = on_fault,
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+
+    if (mmap((void *)STATE_VA, 4096, PROT_READ | PROT_WRITE, flags, -1, 0) ==
+            MAP_FAILED ||
+        mmap(host_code, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, flags,
+             -1, 0) == MAP_FAILED ||
+        mmap(host_data, DATA_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0) ==
+            MAP_FAILED) {
+        perror("mmap");
+        return false;
+    }
+    sigaltstack(&ss, NULL);
+    for (unsigned i = 0; i < sizeof(sigs) / sizeof(*sigs); i++) {
+        sigaction(sigs[i], &sa, NULL);
+    }
+    EXIT_PTR = (uint64_t)host_leave;
+    return true;
+}
+
+unsigned host_exit_code(uint8_t *p)
+{
+    uint32_t a = STATE_VA + 0x808;
+
+    p[0] = 0xff;                /* jmp *abs32 */
+    p[1] = 0x24;
+    p[2] = 0x25;
+    memcpy(p + 3, &a, 4);
+    return 7;
+}
+
+void host_run(CaseState *st)
+{
+    st->trap = -1;
+    st->error = 0;
+    st->cr2 = 0;
+    memcpy(ST, st, sizeof(*st));
+    host_enter();
+    memcpy(st, ST, sizeof(*st));
+}

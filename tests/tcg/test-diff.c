@@ -1,0 +1,271 @@
+/*
+ * Compares the software CPU with the host's own CPU on random code. Usage:
+ * test-diff [SEED [CASES]]
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diff.h"
+
+#define FLAGS 0xcd5u        /* CF PF AF ZF SF DF OF */
+#define MAX_INSNS 16
+#define DATA_CHECK 0x1800   /* bytes around the pointers that are compared */
+
+typedef struct Case {
+    uint8_t code[512];
+    unsigned len, n;
+    unsigned at[MAX_INSNS + 1];
+    const char *names[MAX_INSNS];
+    uint32_t undefined;     /* flags of the last instruction */
+} Case;
+
+static unsigned failures;
+
+static void make_case(Case *k, GenKind kind, bool wild)
+{
+    unsigned want = wild ? 1 : 1 + rnd() % MAX_INSNS;
+
+    k->len = k->n = 0;
+    k->undefined = 0;
+    while (k->n < want) {
+        uint32_t u;
+
+        if (k->undefined) {
+            /* Nobody may see undefined flags: define them (cmp eax, ecx). */
+            memcpy(k->code + k->len, "\x39\xc8", 2);
+            k->len += 2;
+        }
+        k->at[k->n] = k->len;
+        k->len += gen_insn(k->code + k->len, kind, wild, &u, &k->names[k->n]);
+        k->undefined = u;
+        k->n++;
+    }
+    k->at[k->n] = k->len;
+}
+
+static void random_fx(uint8_t *fx)
+{
+    uint32_t mxcsr = 0x1f80 | (rnd() & 0xe040);
+    uint16_t fcw = 0x37f | (rnd() & 0xc00), fsw = (rnd() & 7) << 11;
+
+    memset(fx, 0, 512);
+    if (rnd() % 2) {
+        mxcsr = 0x1f80;
+        fcw = 0x37f;
+    }
+    memcpy(fx, &fcw, 2);
+    memcpy(fx + 2, &fsw, 2);
+    fx[4] = rnd() % 4 ? 0xff : rnd();
+    memcpy(fx + 24, &mxcsr, 4);
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t m = rnd_operand();
+        uint16_t e = rnd() % 3 ? 0x3fff - 20 + rnd() % 40 : rnd();
+
+        if (rnd() % 8) {
+            m |= 1ull << 63;
+        }
+        memcpy(fx + 32 + 16 * i, &m, 8);
+        memcpy(fx + 40 + 16 * i, &e, 2);
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        uint64_t v = rnd_operand();
+        double d = (double)(int64_t)(rnd() >> 40) / (1 + (rnd() & 15));
+
+        switch (rnd() % 4) {
+        case 0: {
+            float f[2] = { (float)d, (float)(int32_t)rnd() };
+            memcpy(&v, f, 8);
+            break;
+        }
+        case 1: memcpy(&v, &d, 8); break;
+        default: break;
+        }
+        memcpy(fx + 160 + 8 * i, &v, 8);
+    }
+}
+
+static void random_state(CaseState *st, bool wild)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        st->regs[i] = rnd_operand();
+    }
+    uint64_t mid = DATA_VA + DATA_SIZE / 2;
+    st->regs[3] = mid + (rnd() & 0xff0);
+    st->regs[5] = mid - (rnd() & 0xff0);
+    st->regs[12] = mid + (rnd() & 0x3f0);
+    st->regs[13] = mid - (rnd() & 0x3f0);
+    st->regs[14] = rnd() & 63;
+    st->regs[4] = mid + 0x200 + (rnd() & 0xf8);
+    if (wild && rnd() % 2) {
+        /* At the edges of the area. */
+        st->regs[rnd() % 2 ? 3 : 12] = (rnd() % 2 ? DATA_VA : DATA_VA + DATA_SIZE) +
+                                       (rnd() & 0x3f) - 0x20;
+    }
+    st->flags = 0x202 | (rnd() & (FLAGS & ~0x400u));
+    st->rip = CODE_VA;
+    random_fx(st->fx.b);
+}
+
+static bool fx_equal(const CaseState *h, const CaseState *e)
+{
+    /* Not the x87 instruction and data pointers, opcode; nor reserved parts. */
+    return memcmp(h->fx.b + 160, e->fx.b + 160, 256) == 0 &&
+           memcmp(h->fx.b, e->fx.b, 5) == 0 &&
+           (*(uint32_t *)(h->fx.b + 24) & 0xffff) ==
+           (*(uint32_t *)(e->fx.b + 24) & 0xffff) &&
+           memcmp(h->fx.b + 32, e->fx.b + 32, 128) == 0;
+}
+
+static bool same(const CaseState *h, const CaseState *e, uint32_t undefined)
+{
+    uint64_t mask = FLAGS & ~undefined;
+
+    if (h->trap != e->trap || h->rip != e->rip) {
+        return false;
+    }
+    /* The host has pages in its kernel's half. */
+    uint32_t p = h->trap == 14 && h->cr2 >> 47 ? 1 : 0;
+
+    if (h->trap >= 0 && ((h->error | p) != (e->error | p) ||
+                         (h->trap == 14 && h->cr2 != e->cr2))) {
+        return false;
+    }
+    return memcmp(h->regs, e->regs, sizeof(h->regs)) == 0 &&
+           ((h->flags ^ e->flags) & mask) == 0 && fx_equal(h, e);
+}
+
+static void print_fx(const CaseState *st, const CaseState *h, const CaseState *e)
+{
+    printf("  mxcsr %04x host %04x emul %04x; fcw/fsw/tag host %04x %04x %02x emul %04x %04x %02x before %04x %04x %02x\n",
+           *(uint32_t *)(st->fx.b + 24), *(uint32_t *)(h->fx.b + 24),
+           *(uint32_t *)(e->fx.b + 24), *(uint16_t *)h->fx.b,
+           *(uint16_t *)(h->fx.b + 2), h->fx.b[4], *(uint16_t *)e->fx.b,
+           *(uint16_t *)(e->fx.b + 2), e->fx.b[4], *(uint16_t *)st->fx.b,
+           *(uint16_t *)(st->fx.b + 2), st->fx.b[4]);
+    for (unsigned i = 0; i < 24; i++) {
+        const uint64_t *a = (const uint64_t *)(h->fx.b + 32 + 16 * i);
+        const uint64_t *b = (const uint64_t *)(e->fx.b + 32 + 16 * i);
+        const uint64_t *s = (const uint64_t *)(st->fx.b + 32 + 16 * i);
+
+        if (memcmp(a, b, 16)) {
+            printf("  %s%u: before %016lx:%016lx host %016lx:%016lx emul %016lx:%016lx\n",
+                   i < 8 ? "st" : "xmm", i < 8 ? i : i - 8, s[1], s[0], a[1],
+                   a[0], b[1], b[0]);
+        }
+    }
+}
+
+static void report(const Case *k, const CaseState *st, const CaseState *h,
+                   const CaseState *e, uint64_t seed)
+{
+    printf("MISMATCH seed %lu:", seed);
+    for (unsigned i = 0; i < k->n; i++) {
+        printf(" %s;", k->names[i]);
+    }
+    printf("\n  code:");
+    for (unsigned i = 0; i < k->len; i++) {
+        printf(" %02x", k->code[i]);
+    }
+    printf("\n  trap host %d err %x cr2 %lx rip %lx; emul %d err %x cr2 %lx rip %lx\n",
+           h->trap, h->error, h->cr2, h->rip, e->trap, e->error, e->cr2, e->rip);
+    printf("  flags before %lx host %lx emul %lx undefined %x\n", st->flags,
+           h->flags, e->flags, k->undefined);
+    for (unsigned i = 0; i < 16; i++) {
+        if (h->regs[i] != e->regs[i]) {
+            printf("  reg %u: before %lx host %lx emul %lx\n", i, st->regs[i],
+                   h->regs[i], e->regs[i]);
+        }
+    }
+    if (memcmp(host_data, emul_data, DATA_SIZE)) {
+        unsigned i = 0;
+
+        while (host_data[i] == emul_data[i]) {
+            i++;
+        }
+        printf("  memory at %lx: host %02x emul %02x\n", DATA_VA + i,
+               host_data[i], emul_data[i]);
+    }
+    print_fx(st, h, e);
+}
+
+static void run_both(const Case *k, const CaseState *st, CaseState *h, CaseState *e)
+{
+    uint64_t end = CODE_VA + k->len;
+
+    memcpy(host_code, k->code, k->len);
+    host_exit_code(host_code + k->len);
+    memcpy(emul_code, k->code, k->len);
+    emul_code[k->len] = 0xf4;
+    emul_code_changed();
+    *h = *e = *st;
+    host_run(h);
+    if (h->trap < 0) {
+        h->rip = end;
+    }
+    emul_run(e, end);
+}
+
+/* A failing sequence is cut to its first wrong instruction. */
+static bool run_case(const Case *k, const CaseState *st, uint64_t seed,
+                     bool check_mem)
+{
+    CaseState h, e;
+
+    run_both(k, st, &h, &e);
+    if (same(&h, &e, h.trap < 0 ? k->undefined : 0xffffffff) &&
+        (!check_mem || !memcmp(host_data, emul_data, DATA_SIZE))) {
+        return true;
+    }
+    report(k, st, &h, &e, seed);
+    memcpy(emul_data, host_data, DATA_SIZE);
+    return false;
+}
+
+static void random_data(void)
+{
+    for (unsigned i = 0; i < DATA_SIZE; i += 8) {
+        uint64_t v = rnd_operand();
+
+        memcpy(host_data + i, &v, 8);
+    }
+    memcpy(emul_data, host_data, DATA_SIZE);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+    uint64_t cases = argc > 2 ? strtoull(argv[2], NULL, 0) : 1000000, done = 0, i;
+    unsigned kinds = argc > 3 ? strtoul(argv[3], NULL, 0) : 7;
+    Case k;
+    CaseState st;
+
+    if (!host_init()) {
+        return 1;
+    }
+    emul_init();
+    for (i = 0; done < cases && failures < 20; i++) {
+        bool wild = i % 512 == 0;
+        GenKind kind;
+
+        rnd_seed(seed * 1000000007 + i);
+        rnd();
+        if (i % 64 == 0) {
+            random_data();
+        }
+        do {
+            kind = rnd() % 4;
+        } while (kind != GEN_ALL && !(kinds & (1u << kind)));
+        if (kind == GEN_ALL && kinds != 7) {
+            kind = kinds & 1 ? GEN_INT : kinds & 2 ? GEN_SSE : GEN_X87;
+        }
+        make_case(&k, kind, wild);
+        random_state(&st, wild);
+        failures += !run_case(&k, &st, i, i % 16 == 0 || wild);
+        done += k.n;
+    }
+    printf("%lu instructions in %lu sequences, %u failures\n", done, i, failures);
+    return failures != 0;
+}
