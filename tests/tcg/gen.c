@@ -204,7 +204,7 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
                 !(r->f & G_REGWIDE)) {
                 e.modrm = 0;    /* a base of R8 up would turn AH into SPL */
             }
-            mem_operand(&e, wild, (r->f & G_ALIGN) && rnd() % 16);
+            mem_operand(&e, wild, (r->f & G_ALIGN) && rnd() % 200);
         } else if (r->f & G_VECRM) {
             e.modrm |= 0xc0 | (rnd() & 7);
             e.rex |= !(r->f & G_MMX) && (rnd() & 1) ? 0x41 : 0;

@@ -61,11 +61,17 @@ static const int greg_order[16] = {
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
 
+static volatile bool in_host;
+
 static void on_fault(int sig, siginfo_t *si, void *ctx)
 {
     ucontext_t *uc = ctx;
     greg_t *g = uc->uc_mcontext.gregs;
 
+    if (!in_host) {
+        signal(sig, SIG_DFL);       /* a fault of our own */
+        return;
+    }
     for (int i = 0; i < 16; i++) {
         ST->regs[i] = g[greg_order[i]];
     }
@@ -123,6 +129,8 @@ void host_run(CaseState *st)
     st->error = 0;
     st->cr2 = 0;
     memcpy(ST, st, sizeof(*st));
+    in_host = true;
     host_enter();
+    in_host = false;
     memcpy(st, ST, sizeof(*st));
 }

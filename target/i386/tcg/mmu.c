@@ -372,7 +372,7 @@ void tcg_probe_write(TCGCPU *c, uint64_t addr, unsigned size)
     }
     tlb_fill(c, addr, MMU_WRITE, c->mmu_mode, &pa, &code);
     if ((addr & 0xfff) + size > TCG_PAGE_SIZE) {
-        tlb_fill(c, addr + size - 1, MMU_WRITE, c->mmu_mode, &pa, &code);
+        tlb_fill(c, (addr | 0xfff) + 1, MMU_WRITE, c->mmu_mode, &pa, &code);
     }
 }
 

@@ -331,7 +331,7 @@ OP(op_popcnt)
 /* CRC32 r, r/m: polynomial 0x11EDC6F41, bits reflected (SDM 2A). */
 OP(op_crc32)
 {
-    unsigned n = op->size, i;
+    unsigned n = op->id ? 0 : op->size, i;
     u64 v = rm_get(c, op, n);
     u32 crc = (u32)c->regs[op->reg];
 

@@ -155,6 +155,7 @@ struct TCGCPU {
     uint16_t fpcs, fpds;
     uint32_t mxcsr;             /* control bits; flags while not running */
     XMMReg xmm[16] __attribute__((aligned(16)));
+    XMMReg vec_tmp, vec_res;    /* operands of the vector op under way */
 
     X86Op tmp_ops[2];           /* uncached single instruction */
 

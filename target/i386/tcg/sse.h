@@ -1,0 +1,38 @@
+/*
+ * Functions that compute vector instructions on the host's own vector unit.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_SSE_H
+#define TARGET_I386_TCG_SSE_H
+
+#include "target/i386/cpu.h"
+
+enum { V_IB = 1, V_FP = 2, V_MEM = 4 };
+/* How an XMM function does the MMX form: see op_mmx(). */
+enum { MMX_LOW, MMX_PACK, MMX_HIGH, MMX_SHUF };
+
+typedef void SSEFn(XMMReg *d, const XMMReg *s, unsigned imm);
+
+typedef struct SSEDesc {
+    SSEFn *fn;
+    uint8_t bytes, attr, mmx;
+} SSEDesc;
+
+#define V0F(op, pfx, name, bytes, attr) SSEFn sse_##name;
+#define V38 V0F
+#define V3A V0F
+#define W0F(op, name, bytes, how) SSEFn sse_##name;
+#define W38 W0F
+#include "target/i386/tcg/sse-list.h"
+#undef V0F
+#undef V38
+#undef V3A
+#undef W0F
+#undef W38
+
+/* Numbers of the rows: map, prefix and opcode make them unique. */
+#define SSE_ID(map, pfx, op) ((map) << 10 | (pfx) << 8 | (op))
+extern const SSEDesc sse_descs[3 << 10];
+
+#endif
