@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "qemu/log.h"
+#include "qemu/timer.h"
 #include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/mmu.h"
 #include "target/i386/tcg/system.h"
@@ -30,14 +31,14 @@ enum {
 #define MSR_K7_HWCR     0xc0010015u
 #define MSR_AMD_DE_CFG  0xc0011029u
 
-/* The guest's TSC counts nanoseconds of CLOCK_MONOTONIC: the same everywhere. */
+/* The guest's TSC counts nanoseconds of the machine's clock: the same everywhere. */
 #define TSC_KHZ 1000000u
 
-static uint64_t host_ns(clockid_t clock)
+static uint64_t realtime_ns(void)
 {
     struct timespec ts;
 
-    clock_gettime(clock, &ts);
+    clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec;
 }
 
@@ -48,7 +49,8 @@ uint64_t tcg_tsc_khz(void)
 
 uint64_t tcg_tsc(const TCGCPU *c)
 {
-    return host_ns(CLOCK_MONOTONIC) + (uint64_t)c->tsc_offset;
+    return (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+           (uint64_t)c->tsc_offset;
 }
 
 /* struct pvclock_vcpu_time_info. */
@@ -69,8 +71,8 @@ typedef struct PVWallClock {
 } PVWallClock;
 
 /*
- * One ns is one tick: multiplied by 2^32 / 2^32. The system time is the host's
- * monotonic clock, on all CPUs, hence stable.
+ * One ns is one tick: multiplied by 2^32 / 2^32. The system time is the machine's
+ * clock, on all CPUs, hence stable.
  */
 void tcg_kvmclock_update(TCGCPU *c)
 {
@@ -89,7 +91,7 @@ void tcg_kvmclock_update(TCGCPU *c)
     __atomic_store_n(&p->version, v, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     p->tsc_timestamp = tcg_tsc(c);
-    p->system_time = host_ns(CLOCK_MONOTONIC);
+    p->system_time = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     p->tsc_to_system_mul = 0x80000000u;
     p->tsc_shift = 1;
     p->flags = 1;               /* PVCLOCK_TSC_STABLE_BIT */
@@ -99,7 +101,8 @@ void tcg_kvmclock_update(TCGCPU *c)
 static void wall_clock_write(TCGCPU *c)
 {
     PVWallClock *p = address_space_map(c->mem, c->wall_clock_msr, sizeof(*p));
-    uint64_t t = host_ns(CLOCK_REALTIME) - host_ns(CLOCK_MONOTONIC);
+    uint64_t t = realtime_ns() -
+                 (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     uint32_t v;
 
     if (!p) {

@@ -250,17 +250,28 @@ void tcg_check_io(TCGCPU *c, unsigned port, unsigned size)
     }
 }
 
+/* A device may have asked its own CPU to stop: nobody else tells it. */
+static void look_at_exit(TCGCPU *c)
+{
+    if (c->cs && atomic_load_explicit(&c->cs->exit_request,
+                                      memory_order_relaxed)) {
+        tcg_poll_set(c, POLL_EXIT);
+    }
+}
+
 uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size)
 {
     uint64_t v = 0;
 
     address_space_rw(c->io, port, &v, size, false);
+    look_at_exit(c);
     return v;
 }
 
 void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size)
 {
     address_space_rw(c->io, port, &v, size, true);
+    look_at_exit(c);
 }
 
 uint64_t tcg_io_read(TCGCPU *c, uint64_t pa, unsigned size)
@@ -280,6 +291,7 @@ void tcg_io_write(TCGCPU *c, uint64_t pa, uint64_t v, unsigned size)
         c->apic_ops->mmio_write(c->apic, pa & 0xfff, v, size);
     } else {
         address_space_rw(c->mem, pa, &v, size, true);
+        look_at_exit(c);
     }
 }
 

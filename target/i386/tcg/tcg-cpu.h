@@ -120,6 +120,9 @@ struct TCGCPU {
     bool halted;
     bool nmi_masked;
     atomic_bool nmi_pending;
+    atomic_bool init_pending;
+    atomic_int sipi_pending;    /* vector, or -1 */
+    atomic_bool asleep;         /* waits for the poll word to change */
 
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
     uint64_t dr[8];

@@ -1,0 +1,97 @@
+/*
+ * The software CPU as an accelerator: properties and class.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tcg-int.h"
+
+#include "qemu/cutils.h"
+#include "target/i386/cpuid.h"
+#include "target/i386/tcg/cpuid.h"
+
+static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
+{
+    TCGAccel *s = (TCGAccel *)as;
+
+    if (!__builtin_cpu_supports("sse4.2")) {
+        error_setg(errp, "the software CPU needs a host with SSE4.2");
+        return false;
+    }
+    if (s->tb_size < MiB || s->tb_size > GiB) {
+        error_setg(errp, "tb-size must be between 1M and 1G");
+        return false;
+    }
+    return true;
+}
+
+static void tcg_exit_machine(AccelState *as)
+{
+    TCGAccel *s = (TCGAccel *)as;
+
+    if (s->state) {
+        tcg_state_free(s->state);
+        s->state = NULL;
+    }
+}
+
+static bool tcg_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
+{
+    tcg_cpuid_fill(table, TCG_PHYS_BITS, tcg_tsc_khz());
+    return true;
+}
+
+/* "info jit" */
+static char *tcg_info(AccelState *as)
+{
+    TCGState *s = ((TCGAccel *)as)->state;
+    uint64_t fills = 0, flushes = 0;
+
+    if (!s) {
+        return g_strdup("no vCPU has run\n");
+    }
+    for (unsigned i = 0; i < s->nr_cpus; i++) {
+        fills += s->cpus[i]->stat_fills;
+        flushes += s->cpus[i]->stat_flushes;
+    }
+    return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu of %zu "
+                           "KiB)\npages invalidated %" PRIu64 ", changed by DMA %"
+                           PRIu64 "\ncache flushes %" PRIu64 "\nTLB fills %" PRIu64
+                           ", flushes %" PRIu64 "\nexclusive sections %" PRIu64 "\n",
+                           s->stats.blocks, s->stats.ops, s->arena_used / 1024,
+                           s->arena_size / 1024, s->stats.page_invalidations,
+                           s->stats.dma_changes, s->stats.cache_flushes, fills,
+                           flushes, s->stats.exclusives);
+}
+
+static const char *const thread_names[] = { "single", "multi", NULL };
+
+static const Property tcg_props[] = {
+    DEFINE_PROP_SIZE("tb-size", TCGAccel, tb_size, "14680064",
+                     "memory for decoded code"),
+    DEFINE_PROP_ENUM("thread", TCGAccel, thread_mode, thread_names, "multi",
+                     "accepted; each vCPU always has its own thread"),
+    DEFINE_PROP_END
+};
+
+static const AccelClass tcg_class = {
+    .oc = {
+        .name = "tcg",
+        .type_name = "tcg-accel",
+        .desc = "the software CPU",
+        .instance_size = sizeof(TCGAccel),
+        .props = tcg_props,
+    },
+    .has_vcpu_threads = true,
+    .init_machine = tcg_init_machine,
+    .exit_machine = tcg_exit_machine,
+    .supported_cpuid = tcg_supported_cpuid,
+    .vcpu_init = tcg_vcpu_init,
+    .vcpu_destroy = tcg_vcpu_destroy,
+    .vcpu_exec = tcg_vcpu_exec,
+    .vcpu_kick = tcg_vcpu_kick,
+    .get_registers = tcg_get_registers,
+    .put_registers = tcg_put_registers,
+    .inject_nmi = tcg_inject_nmi,
+    .info = tcg_info,
+};
+DEFINE_CLASS(tcg, &tcg_class.oc);

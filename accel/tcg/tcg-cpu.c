@@ -1,0 +1,192 @@
+/*
+ * vCPU threads of the software CPU: start, run, sleep, INIT and SIPI.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tcg-int.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hw/i386/apic.h"
+#include "qemu/log.h"
+#include "sysemu/runstate.h"
+#include "target/i386/cpuid.h"
+#include "target/i386/tcg/mmu.h"
+
+
+/* RAM lies below 4 GiB and from there up: no address is above this. */
+static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
+{
+    if (!s->state) {
+        s->state = tcg_state_new(ms->ram_size + 0x100000000ull, s->tb_size);
+        if (!s->state) {
+            error_setg(errp, "no memory for the software CPU");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tcg_vcpu_init(CPUState *cpu, Error **errp)
+{
+    TCGAccel *s = tcg_accel(cpu);
+    X86CPU *x = x86_cpu(cpu);
+    CPUIDTable *own;
+    TCGCPU *c;
+
+    if (!make_state(s, cpu->machine, errp)) {
+        return false;
+    }
+    c = g_aligned_alloc0(1, sizeof(*c), 64);
+    own = g_new0(CPUIDTable, 1);
+    if (x->cpuid) {
+        x86_cpuid_for_cpu(x->cpuid, x->apic_id, own);
+    }
+    c->cs = cpu;
+    c->index = cpu->cpu_index;
+    c->tcg = s->state;
+    c->mem = &cpu->machine->memory;
+    c->io = &cpu->machine->io;
+    c->cpuid = own;
+    c->apic_page = ~(uint64_t)0;
+    c->phys_reserved = 0x000fffffffffffffull & ~((1ull << TCG_PHYS_BITS) - 1);
+    c->delivering = -1;
+    atomic_store(&c->sipi_pending, -1);
+    tcg_tlb_init(c);
+    s->state->cpus[cpu->cpu_index] = c;
+    s->state->nr_cpus = MAX(s->state->nr_cpus, cpu->cpu_index + 1);
+    g_atomic_pointer_set(&cpu->accel, (AccelCPU *)c);
+    tcg_connect_apic(c, x);
+    return true;
+}
+
+void tcg_vcpu_destroy(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+
+    cpu->accel = NULL;
+    g_free((void *)c->cpuid);
+    g_aligned_free(c);
+}
+
+void tcg_wake(TCGCPU *c)
+{
+    if (atomic_load(&c->asleep)) {
+        syscall(SYS_futex, &c->poll, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+void tcg_vcpu_kick(CPUState *cpu)
+{
+    TCGCPU *c = (TCGCPU *)g_atomic_pointer_get(&cpu->accel);
+
+    if (c) {
+        tcg_poll_set(c, POLL_EXIT);
+        tcg_wake(c);
+    }
+}
+
+void tcg_inject_nmi(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+
+    atomic_store(&c->nmi_pending, true);
+    tcg_poll_set(c, POLL_IRQ);
+    tcg_wake(c);
+}
+
+/* Until something is in the poll word. */
+static void sleep_for_poll(TCGCPU *c)
+{
+    atomic_store(&c->asleep, true);
+    while (!atomic_load(&c->poll)) {
+        syscall(SYS_futex, &c->poll, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    }
+    atomic_store(&c->asleep, false);
+}
+
+static void do_init(TCGCPU *c)
+{
+    X86CPU *x = x86_cpu(c->cs);
+    bool first = x->cs.cpu_index == 0;
+    uint64_t base = x->apic ? apic_get_base(x->apic) : 0;
+
+    tcg_get_registers(c->cs);
+    x86_cpu_reset(x);
+    x->env.mp_state = first ? X86_MP_RUNNABLE : X86_MP_INIT_RECEIVED;
+    x->env.reset_pending = false;
+    x->env.apic_base = base;
+    if (x->apic) {
+        apic_init_reset(x->apic);
+    }
+    tcg_put_registers(c->cs);
+}
+
+/* SDM 3A, 9.4.3: real mode at vector << 12. */
+static void do_sipi(TCGCPU *c, unsigned vector)
+{
+    if (c->mp_state != X86_MP_INIT_RECEIVED &&
+        c->mp_state != X86_MP_UNINITIALIZED) {
+        return;
+    }
+    c->segs[R_CS].selector = vector << 8;
+    c->segs[R_CS].base = vector << 12;
+    c->eip = 0;
+    c->mp_state = X86_MP_RUNNABLE;
+    c->halted = false;
+    tcg_update_mode(c);
+}
+
+static void handle_events(TCGCPU *c)
+{
+    int sipi;
+
+    if (atomic_exchange(&c->init_pending, false)) {
+        do_init(c);
+    }
+    sipi = atomic_exchange(&c->sipi_pending, -1);
+    if (sipi >= 0) {
+        do_sipi(c, sipi);
+    }
+}
+
+static void triple_fault(TCGCPU *c)
+{
+    qemu_log_mask(LOG_CPU_RESET, "cpu %u: triple fault at %016" PRIx64 "\n",
+                  c->index, c->eip);
+    c->shutdown = false;
+    c->mp_state = X86_MP_UNINITIALIZED;
+    qemu_system_reset_request(c->cs->machine, SHUTDOWN_CAUSE_GUEST_RESET);
+}
+
+void tcg_vcpu_exec(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+    TCGExit why;
+
+    for (;;) {
+        /* Clear first, then look: setters do it the other way round. */
+        atomic_fetch_and(&c->poll, ~(unsigned)POLL_EXIT);
+        handle_events(c);
+        if (atomic_load(&cpu->exit_request)) {
+            return;
+        }
+        if (c->mp_state != X86_MP_RUNNABLE) {
+            atomic_fetch_and(&c->poll, POLL_EXIT);
+            sleep_for_poll(c);
+            continue;
+        }
+        tcg_run_begin(c);
+        tcg_mxcsr_enter(c);
+        why = tcg_run(c);
+        tcg_mxcsr_leave(c);
+        tcg_run_end(c);
+        if (why == TCG_EXIT_HALT) {
+            sleep_for_poll(c);
+        } else if (why == TCG_EXIT_SHUTDOWN) {
+            triple_fault(c);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/*
+ * What the files of the software CPU's accelerator share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef ACCEL_TCG_INT_H
+#define ACCEL_TCG_INT_H
+
+#include "sysemu/accel.h"
+#include "target/i386/tcg/block.h"
+#include "target/i386/tcg/system.h"
+
+#define TCG_PHYS_BITS 40
+
+typedef struct TCGAccel {
+    AccelState parent;
+    uint64_t tb_size;           /* "tb-size": bytes for decoded blocks */
+    int thread_mode;            /* "thread": only multi does anything else */
+    TCGState *state;            /* made by the first vCPU: RAM is known then */
+    int64_t tsc_base;           /* clock at the last reset: TSC 0 */
+    bool tsc_base_set;
+} TCGAccel;
+
+static inline TCGAccel *tcg_accel(const CPUState *cpu)
+{
+    return (TCGAccel *)cpu->machine->accel;
+}
+
+static inline TCGCPU *tcg_cpu(const CPUState *cpu)
+{
+    return (TCGCPU *)cpu->accel;
+}
+
+/* tcg-cpu.c: the hooks of AccelClass by these names. */
+bool tcg_vcpu_init(CPUState *cpu, Error **errp);
+void tcg_vcpu_destroy(CPUState *cpu);
+void tcg_vcpu_exec(CPUState *cpu);
+void tcg_vcpu_kick(CPUState *cpu);
+void tcg_inject_nmi(CPUState *cpu);
+/* tcg-regs.c */
+void tcg_get_registers(CPUState *cpu);
+void tcg_put_registers(CPUState *cpu);
+/* tcg-apic.c: join the vCPU and its local APIC. */
+void tcg_connect_apic(TCGCPU *c, X86CPU *cpu);
+
+/* Make a halted or waiting vCPU look at its poll word. Any thread. */
+void tcg_wake(TCGCPU *c);
+
+#endif

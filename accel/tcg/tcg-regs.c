@@ -1,0 +1,112 @@
+/*
+ * Registers of the software CPU to and from the architectural state.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "tcg-int.h"
+
+#include "hw/i386/apic.h"
+#include "qemu/timer.h"
+#include "target/i386/tcg/flags.h"
+#include "target/i386/tcg/mmu.h"
+
+/* Fields of the same name and type on both sides. */
+#define COMMON_FIELDS(X) \
+    X(ldt) X(tr) X(gdt) X(idt) X(efer) X(xcr0) X(star) X(lstar) X(cstar) \
+    X(fmask) X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) \
+    X(sysenter_eip) X(pat) X(tsc_adjust) X(tsc_aux) X(misc_enable) \
+    X(spec_ctrl) X(wall_clock_msr) X(system_time_msr) X(steal_time_msr) \
+    X(poll_control_msr) X(fpuc) X(fpus) X(fptag) X(fpop) X(fpip) X(fpdp) \
+    X(mxcsr) X(nmi_masked)
+
+void tcg_get_registers(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+    CPUX86State *env = &x86_cpu(cpu)->env;
+
+#define GET(f) env->f = c->f;
+    COMMON_FIELDS(GET)
+#undef GET
+    memcpy(env->regs, c->regs, sizeof(env->regs));
+    memcpy(env->segs, c->segs, sizeof(env->segs));
+    memcpy(env->dr, c->dr, sizeof(env->dr));
+    memcpy(env->fpregs, c->fpregs, sizeof(env->fpregs));
+    memcpy(env->xmm, c->xmm, sizeof(env->xmm));
+    env->eip = c->eip;
+    env->eflags = cpu_get_eflags(c);
+    env->cr[0] = c->cr0;
+    env->cr[2] = c->cr2;
+    env->cr[3] = c->cr3;
+    env->cr[4] = c->cr4;
+    env->cr8 = c->apic ? apic_get_cr8(c->apic) : 0;
+    env->apic_base = c->apic ? apic_get_base(c->apic) : c->apic_base;
+    env->pv_eoi_en_msr = c->pv_eoi_msr;
+    env->tsc = tcg_tsc(c);
+    env->interrupt_shadow = c->shadow;
+    env->nmi_pending = atomic_load(&c->nmi_pending);
+    env->mp_state = c->mp_state == X86_MP_RUNNABLE && c->halted ?
+                    X86_MP_HALTED : c->mp_state;
+}
+
+/* All CPUs count from the same moment, or their clocks would differ. */
+static void reset_tsc(TCGCPU *c)
+{
+    TCGAccel *s = tcg_accel(c->cs);
+
+    if (c->index == 0 || !s->tsc_base_set) {
+        s->tsc_base = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+        s->tsc_base_set = true;
+    }
+    c->tsc_offset = -s->tsc_base;
+}
+
+void tcg_put_registers(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+    CPUX86State *env = &x86_cpu(cpu)->env;
+
+#define PUT(f) c->f = env->f;
+    COMMON_FIELDS(PUT)
+#undef PUT
+    memcpy(c->regs, env->regs, sizeof(env->regs));
+    memcpy(c->segs, env->segs, sizeof(env->segs));
+    memcpy(c->dr, env->dr, sizeof(env->dr));
+    memcpy(c->fpregs, env->fpregs, sizeof(env->fpregs));
+    memcpy(c->xmm, env->xmm, sizeof(env->xmm));
+    c->regs[R_ZERO] = 0;
+    c->eip = env->eip;
+    cpu_set_eflags(c, env->eflags);
+    c->cr0 = env->cr[0];
+    c->cr2 = env->cr[2];
+    c->cr3 = env->cr[3];
+    c->cr4 = env->cr[4];
+    c->pv_eoi_msr = env->pv_eoi_en_msr;
+    c->apic_base = env->apic_base;
+    c->shadow = env->interrupt_shadow != 0;
+    atomic_store(&c->nmi_pending, env->nmi_pending);
+    c->mp_state = env->mp_state == X86_MP_HALTED ? X86_MP_RUNNABLE :
+                  env->mp_state;
+    c->halted = env->mp_state == X86_MP_HALTED;
+    /* Where the code segment is real or flat, CPL is that of the stack. */
+    c->cpl = env->cr[0] & CR0_PE ?
+             (env->segs[R_SS].attr >> DESC_DPL_SHIFT) & 3 : 0;
+    c->delivering = -1;
+    c->shutdown = false;
+    if (env->reset_pending) {
+        env->reset_pending = false;
+        reset_tsc(c);
+        atomic_store(&c->init_pending, false);
+        atomic_store(&c->sipi_pending, -1);
+    }
+    c->irq_waiting = true;
+    tcg_poll_set(c, POLL_IRQ);
+    if (c->apic) {
+        c->apic_page = apic_mmio_page(c->apic) >> 12;
+        if (apic_mmio_page(c->apic) == UINT64_MAX) {
+            c->apic_page = ~(uint64_t)0;
+        }
+    }
+    tcg_tlb_flush_all(c);
+}
