@@ -159,5 +159,3 @@ const OpDesc x86_sse3a[256][4] = {
     [0x60][1] = FI(op_pcmpstr, VI, 0), [0x61][1] = FI(op_pcmpstr, VI, 1),
     [0x62][1] = FI(op_pcmpstr, VI, 2), [0x63][1] = FI(op_pcmpstr, VI, 3),
 };
-OP(op_x87) { return op_ud(c, op); }
-OP(op_fwait) { NEXT; }
