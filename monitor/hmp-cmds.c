@@ -221,6 +221,7 @@ const HmpCommand hmp_commands[] = {
 };
 
 const HmpCommand hmp_info_commands[] = {
+    { "block", "", "", "show the block devices", hmp_info_block, NULL },
     { "chardev", "", "", "show the character devices", hmp_info_chardev, NULL },
     { "cpus", "", "", "show infos for each CPU", hmp_info_cpus, NULL },
     { "history", "", "", "show the command line history", hmp_info_history, NULL },

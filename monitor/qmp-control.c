@@ -410,15 +410,6 @@ json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
-json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *device = qmp_str(args, "device"), *node = qmp_str(args, "node-name");
-
-    error_setg(errp, "Cannot find device='%s' nor node-name='%s'", device ? device : "",
-               node ? node : "");
-    return NULL;
-}
-
 json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
 {
     error_setg(errp, "I/O throttling is not supported");

@@ -142,7 +142,6 @@ json_t *qmp_query_chardev_backends(Monitor *mon, json_t *args, Error **errp)
     return list;
 }
 
-/* No iothread objects exist yet; those of the class of this name are listed. */
 json_t *qmp_query_iothreads(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();

@@ -168,6 +168,8 @@ bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp)
     int fd;
 
     signal(SIGPIPE, SIG_IGN);
+    /* A limit on the size of files is an error of the write, not our end. */
+    signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

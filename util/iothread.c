@@ -98,6 +98,10 @@ static void *iothread_main(void *opaque)
     return NULL;
 }
 
+static void iothread_nothing(void *opaque)
+{
+}
+
 static bool iothread_complete(Object *obj, Error **errp)
 {
     IOThread *iothread = (IOThread *)obj;
@@ -118,6 +122,8 @@ static bool iothread_complete(Object *obj, Error **errp)
                    gerr->message);
         return false;
     }
+    /* From here on its thread id is known. */
+    iothread_run(iothread, iothread_nothing, NULL);
     return true;
 }
 
@@ -140,7 +146,25 @@ static void iothread_finalize(Object *obj)
     g_clear_pointer(&iothread->ctx, g_main_context_unref);
 }
 
+static bool set_thread_id(Object *obj, const Property *prop, const char *value,
+                          Error **errp)
+{
+    error_setg(errp, "Property '%s.%s' is read-only", obj->oc->name, prop->name);
+    return false;
+}
+
+static char *get_thread_id(const Object *obj, const Property *prop)
+{
+    return g_strdup_printf("%d", ((const IOThread *)obj)->thread_id);
+}
+
+static const PropertyInfo prop_thread_id = {
+    .name = "int", .set = set_thread_id, .get = get_thread_id,
+};
+
 static const Property iothread_props[] = {
+    DEFINE_PROP("thread-id", IOThread, thread_id, prop_thread_id, int, NULL,
+                "Linux thread id; read-only"),
     DEFINE_PROP_UINT64("poll-max-ns", IOThread, poll_max_ns, "0",
                        "how long to look for work before sleeping"),
     DEFINE_PROP_IGNORED("poll-grow", "accepted, without effect"),
