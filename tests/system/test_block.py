@@ -3,10 +3,16 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import hashlib
+import json
 import os
 import random
+import re
+import secrets
+import socket
+import subprocess
+import time
 
-from harness import SCRATCH, case, check, run_job
+from harness import SCRATCH, Qemu, case, check, initrd, kernel, machine_args, run_job
 
 MIB = 1 << 20
 
@@ -141,3 +147,162 @@ def properties():
                    smp=2, extra=disk(image("properties"), "",
                                      "logical_block_size=4096,physical_block_size=8192,num-queues=2"))
     check(text.split("\n")[:5] == ["4096", "8192", "write back", "2", "write through"], text)
+
+
+class Qmp:
+    """A QMP client on a unix socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        end = time.monotonic() + 20
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                check(time.monotonic() < end, "no QMP socket")
+                time.sleep(0.1)
+        self.socket.settimeout(180)
+        self.stream = self.socket.makefile("rw")
+        self.events = []
+        self.read()
+        self.command("qmp_capabilities")
+
+    def read(self):
+        """One object."""
+        line = self.stream.readline()
+        check(line, "the QMP socket was closed")
+        return json.loads(line)
+
+    def command(self, name, **args):
+        """Its return value; events that come meanwhile are kept."""
+        self.stream.write(json.dumps({"execute": name, "arguments": args}) + "\n")
+        self.stream.flush()
+        while True:
+            answer = self.read()
+            if "event" in answer:
+                self.events.append(answer)
+                continue
+            check("return" in answer, f"{name}: {answer}")
+            return answer["return"]
+
+    def event(self, name):
+        """Wait for an event; its data."""
+        while True:
+            for number, event in enumerate(self.events):
+                if event["event"] == name:
+                    del self.events[:number + 1]
+                    return event.get("data")
+            answer = self.read()
+            if "event" in answer:
+                self.events.append(answer)
+
+
+def start(job, extra):
+    """A guest with a job and a QMP socket; the emulator, the client and the nonce."""
+    path = os.path.join(SCRATCH.name, "qmp")
+    nonce = secrets.token_hex(6)
+    args = machine_args(kernel_path=kernel("lean"), initrd_path=initrd(job, nonce), append="quiet")
+    qemu = Qemu([*args, "-no-reboot", "-serial", "stdio", "-qmp", f"unix:{path},server=on,wait=off",
+                 *extra])
+    return qemu, path, nonce.encode()
+
+
+FILL = """
+dd if=/dev/zero bs=1M count=6 2>/dev/null | tr '\\0' 'y' > /tmp/y
+sha256sum < /tmp/y
+dd if=/tmp/y of=/dev/vda bs=1M oflag=direct 2>/dev/null || dd if=/tmp/y of=/dev/vda bs=1M conv=fsync
+echo 3 > /proc/sys/vm/drop_caches
+head -c 6291456 /dev/vda | sha256sum
+"""
+
+
+@case("disk out of space stops the machine, cont goes on")
+def enospc():
+    """BLOCK_IO_ERROR, io-error, room made, cont: the guest notices nothing."""
+    place = os.path.join(SCRATCH.name, "small")
+    os.mkdir(place)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], check=True)
+    path = os.path.join(place, "image")
+    with open(path, "wb") as file:
+        file.truncate(8 * MIB)
+    try:
+        qemu, name, nonce = start(FILL, disk(path))
+        with qemu:
+            qmp = Qmp(name)
+            data = qmp.event("BLOCK_IO_ERROR")
+            check(data["action"] == "stop" and data["nospace"] and data["operation"] == "write",
+                  str(data))
+            qmp.event("STOP")
+            check(qmp.command("query-status")["status"] == "io-error", "not io-error")
+            check(qmp.command("query-block")[0]["io-status"] == "nospace", "not nospace")
+            subprocess.run(["mount", "-o", "remount,size=20m", place], check=True)
+            qmp.command("cont")
+            check(qemu.wait() == 0, qemu.tail())
+            found = re.search(b"@@%s:begin@@\r?\n(.*)@@%s:end:0@@" % (nonce, nonce), qemu.log,
+                              re.DOTALL)
+            check(found, qemu.tail())
+            sums = found[1].decode().split()
+            check(sums[0] == sums[2], f"the guest reads something else: {sums}")
+    finally:
+        subprocess.run(["umount", place], check=False)
+
+
+@case("disk has one writer")
+def lock():
+    """A second emulator is refused; one that only reads a shared image is not."""
+    path = image("lock")
+    qemu, name, _ = start("sleep 1000", disk(path))
+    with qemu:
+        Qmp(name)
+        with Qemu([*machine_args(), "-S", *disk(path)]) as second:
+            check(second.wait() == 1, "a second writer was let in")
+            check(b'Failed to get "write" lock' in second.log, second.tail())
+            check(b"Is another process using the image" in second.log, second.tail())
+
+
+RESIZE = """
+echo ready > /dev/console
+i=0
+while [ $(cat /sys/block/vda/size) != 32768 -a $i -lt 300 ]; do i=$((i+1)); sleep 0.1; done
+cat /sys/block/vda/size
+"""
+
+
+@case("disk grows while it is used")
+def resize():
+    """block_resize reaches the guest."""
+    qemu, name, _ = start(RESIZE, disk(image("resize")))
+    with qemu:
+        qmp = Qmp(name)
+        qemu.expect(b"ready")
+        qmp.command("block_resize", device="d0", size=16 * MIB)
+        qemu.expect(b"32768")
+        check(qemu.wait() == 0, qemu.tail())
+
+
+STREAM = """
+i=0
+while :; do
+    printf '%08d' $i | dd of=/dev/vda bs=4k count=1 conv=sync,fsync seek=$((i % 1000)) 2>/dev/null
+    echo "done $i" > /dev/console
+    i=$((i+1))
+done
+"""
+
+
+@case("disk has what was flushed when the emulator is killed")
+def kill():
+    """Every write that the guest saw completed is in the image after kill -9."""
+    path = image("kill")
+    qemu, name, _ = start(STREAM, disk(path))
+    with qemu:
+        Qmp(name)
+        qemu.expect(b"done 120\r?\n")
+        qemu.process.kill()
+        qemu.wait()
+        last = max(int(n) for n in re.findall(rb"done (\d+)\r?\n", qemu.log))
+    with open(path, "rb") as file:
+        for number in range(max(0, last - 900), last + 1):
+            file.seek(number % 1000 * 4096)
+            check(file.read(8) == b"%08d" % number, f"write {number} of {last} is lost")
