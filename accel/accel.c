@@ -70,25 +70,31 @@ static bool report_unknown(char **names, unsigned known, bool *failed,
     return true;
 }
 
-/* Nothing was asked for: what is compiled in and runs code, the fastest first. */
-static char **default_names(void)
+/*
+ * Nothing was asked for: KVM, or where the host has none the software CPU, and
+ * one line that says so.
+ */
+static const char *default_names(void)
 {
-    static const char *const order[] = { "kvm", "tcg" };
-    char **names = g_new0(char *, G_N_ELEMENTS(order) + 1);
-    unsigned n = 0;
+    const ObjectClass *kvm = object_class_by_name(accel_classes, "kvm");
+    const ObjectClass *tcg = object_class_by_name(accel_classes, "tcg");
+    int ret;
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(order); i++) {
-        if (object_class_by_name(accel_classes, order[i])) {
-            names[n++] = g_strdup(order[i]);
-        }
+    if (!kvm || !tcg) {
+        return kvm ? "kvm" : tcg ? "tcg" : "";
     }
-    return names;
+    ret = ((const AccelClass *)kvm)->probe();
+    if (ret < 0) {
+        info_report("KVM is not available (%s): using the software CPU", strerror(-ret));
+        return "tcg";
+    }
+    return "kvm:tcg";
 }
 
 bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
                 Error **errp)
 {
-    g_auto(GStrv) list = names ? g_strsplit(names, ":", -1) : default_names();
+    g_auto(GStrv) list = g_strsplit(names ? names : default_names(), ":", -1);
     unsigned known = 0;
     bool failed = false, final = false;
 

@@ -70,7 +70,7 @@ static bool init_accelerator(VLState *vl, Error **errp)
         error_report("falling back to %s",
                      qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
     }
-    return accel_init(vl->ms, names ? names : "kvm", NULL, errp);
+    return accel_init(vl->ms, names, NULL, errp);
 }
 
 /* The backend that -machine memory-backend= names, or a new one. */

@@ -46,6 +46,11 @@ static const struct {
     { KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
+static int kvm_probe(void)
+{
+    return access("/dev/kvm", R_OK | W_OK) < 0 ? -errno : 0;
+}
+
 static bool kvm_open(KVMState *s, Error **errp)
 {
     int version;
@@ -283,6 +288,7 @@ static const AccelClass kvm_class = {
         .finalize = kvm_instance_finalize,
     },
     .has_vcpu_threads = true,
+    .probe = kvm_probe,
     .init_machine = kvm_init_machine,
     .exit_machine = kvm_exit_machine,
     .irqchip_mode = kvm_irqchip_mode,

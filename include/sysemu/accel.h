@@ -38,6 +38,8 @@ typedef enum AccelIrqchipMode {
 struct AccelClass {
     ObjectClass oc;             /* "kvm", "tcg", "qtest" */
     bool has_vcpu_threads;      /* false: no guest code is ever run */
+    /* 0 if the host has the facility, or negative errno; NULL: it always has. */
+    int (*probe)(void);
     /* Open the host's facility; called once, before the machine's init. */
     bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
     void (*exit_machine)(AccelState *as);       /* may be NULL */
