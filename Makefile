@@ -5,7 +5,7 @@ NINJA ?= ninja
 DEPS = scripts/install-deps
 
 all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+	@$(NINJA) -C $(BUILD) qemu-system-x86_64
 
 $(BUILD)/build.ninja:
 	@$(DEPS) build

@@ -38,10 +38,11 @@ class Failed(Exception):
     """What a test case found wrong."""
 
 
-def case(name):
-    """Mark a function as a test case with this name."""
+def case(name, accel=None):
+    """Mark a function as a test case with this name, for one accelerator only if named."""
     def register(function):
-        CASES.append((name, function))
+        if accel in (None, ACCEL):
+            CASES.append((name, function))
         return function
     return register
 
