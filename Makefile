@@ -10,15 +10,22 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	@$(DEPS) build
 	@mkdir -p $(BUILD)
-	@cd $(BUILD) && $(CURDIR)/configure
+	@cd $(BUILD) && "$(CURDIR)/configure"
 
 # Boot Debian's kernel to a shell on this terminal; DEMO_CMD='…' runs commands
-# in the guest instead, prints their output and ends with their status.
+# in the guest instead, prints their output and fails if they do. A $ in them is
+# the guest's, not make's.
+ifdef DEMO_CMD
+override DEMO_CMD := $(value DEMO_CMD)
+export DEMO_CMD
+endif
 demo:
+	@$(DEPS) demo
 	@scripts/demo
 
 # Every test; ends with "N passed, N failed".
 check:
+	@command -v python3 >/dev/null || $(DEPS) check || { echo "0 passed, 1 failed"; exit 1; }
 	@scripts/check
 
 # The figures that the documentation quotes, beside Debian's QEMU.
