@@ -4,12 +4,13 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "diff.h"
-#include "target/i386/cpuid.h"
 #include "target/i386/tcg/block.h"
+#include "target/i386/tcg/cpuid.h"
 #include "target/i386/tcg/flags.h"
 #include "target/i386/tcg/fpu.h"
 #include "target/i386/tcg/mmu.h"
@@ -23,18 +24,6 @@ static uint8_t *ram;
 static TCGCPU *cpu;
 static CPUIDTable cpuid;
 uint8_t *emul_code, *emul_data;
-
-/* What the software CPU needs of the rest of the program. */
-void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len)
-{
-    return addr < RAM_SIZE && len <= RAM_SIZE - addr ? ram + addr : NULL;
-}
-
-bool address_space_rw(AddressSpace *as, hwaddr addr, uint64_t *data,
-                      unsigned size, bool is_write)
-{
-    return false;
-}
 
 static void put(uint64_t pa, uint64_t v)
 {
@@ -51,9 +40,21 @@ static void map(uint64_t va, uint64_t pa, unsigned pages)
     }
 }
 
-static void add_leaf(uint32_t leaf, uint32_t b, uint32_t c, uint32_t d)
+static void make_memory(void)
 {
-    cpuid.e[cpuid.n++] = (CPUIDEntry){ .leaf = leaf, .ebx = b, .ecx = c, .edx = d };
+    static MemoryRegion root, mr;
+    static AddressSpace as;
+    Error *err = NULL;
+
+    memory_region_init(&root, "memory", UINT64_MAX);
+    memory_region_init_ram_ptr(&mr, "ram", RAM_SIZE, ram);
+    memory_region_add_subregion(&root, 0, &mr);
+    address_space_init(&as, &root, "memory", false);
+    if (!address_space_seal(&as, &err)) {
+        error_report_err(err);
+        exit(1);
+    }
+    cpu->mem = &as;
 }
 
 void emul_init(void)
@@ -64,9 +65,9 @@ void emul_init(void)
     emul_data = ram + PHYS_DATA;
     map(CODE_VA, PHYS_CODE, CODE_SIZE / 4096);
     map(DATA_VA, PHYS_DATA, DATA_SIZE / 4096);
-    add_leaf(1, 0, 0x40d82203 | 1u << 22 | 1u << 20, 0x0781fbff);
-    cpuid.e[0].eax = 1;
+    tcg_cpuid_fill(&cpuid, 40, tcg_tsc_khz());
     cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
+    make_memory();
     cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
     cpu->tcg->nr_cpus = 1;
     cpu->tcg->cpus[0] = cpu;
@@ -124,19 +125,5 @@ void emul_run(CaseState *st, uint64_t end)
     if (st->trap == EXCP_GP && st->rip == end) {
         st->trap = -1;
         st->error = 0;
-    }
-}
-
-void x86_cpuid_lookup(const CPUIDTable *table, uint32_t leaf, uint32_t subleaf,
-                      uint32_t out[4])
-{
-    memset(out, 0, 16);
-    for (unsigned i = 0; i < table->n; i++) {
-        if (table->e[i].leaf == leaf) {
-            out[0] = table->e[i].eax;
-            out[1] = table->e[i].ebx;
-            out[2] = table->e[i].ecx;
-            out[3] = table->e[i].edx;
-        }
     }
 }

@@ -119,5 +119,6 @@ const GenRow gen_rows[] = {
     B("loop", KI, "\xb1\x05\x48\x0f\xb6\xc9\x04\x03\xe2\xfc"),
     B("ud2", KI * 0, "\x0f\x0b"),
 #include "gen-vec.h"
+#include "gen-x87.h"
 };
 const unsigned gen_nr_rows = sizeof(gen_rows) / sizeof(gen_rows[0]);

@@ -23,10 +23,11 @@ typedef struct Case {
 } Case;
 
 static unsigned failures;
+static unsigned max_insns = MAX_INSNS;
 
 static void make_case(Case *k, GenKind kind, bool wild)
 {
-    unsigned want = wild ? 1 : 1 + rnd() % MAX_INSNS;
+    unsigned want = wild || max_insns == 1 ? 1 : 1 + rnd() % max_insns;
 
     k->len = k->n = 0;
     k->undefined = 0;
@@ -241,6 +242,10 @@ int main(int argc, char **argv)
     unsigned kinds = argc > 3 ? strtoul(argv[3], NULL, 0) : 7;
     Case k;
     CaseState st;
+
+    if (argc > 4) {
+        max_insns = strtoul(argv[4], NULL, 0);
+    }
 
     if (!host_init()) {
         return 1;

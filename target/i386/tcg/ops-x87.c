@@ -92,6 +92,28 @@ static void set_reg(TCGCPU *c, unsigned i, const FPReg *v)
     c->fptag |= 1u << phys(c, i);
 }
 
+static bool is_nan(const FPReg *r)
+{
+    return (r->exponent & 0x7fff) == 0x7fff && (r->mantissa << 1) != 0;
+}
+
+/*
+ * Flags of an operation whose memory operand had flags of its own: a denormal
+ * is not reported with a NaN, nor with what ranks higher (SDM 1, 8.6).
+ */
+static uint16_t with_source(const TCGCPU *c, uint16_t sw, uint16_t before)
+{
+    const FPReg *a = &c->fpregs[phys(c, 0)];
+
+    if (is_nan(a) || ((sw | before) & (FS_IE | FS_ZE))) {
+        before &= ~FS_DE;
+        if (before & FS_IE) {
+            sw &= ~FS_DE;
+        }
+    }
+    return sw | before;
+}
+
 /*
  * dst = fn(ST0, b). b_empty: the other operand is an empty register. True when
  * the result was stored, so that pops may follow.
@@ -109,7 +131,8 @@ static bool binary(TCGCPU *c, X87Fn fn, const FPReg *b, bool b_empty,
         set_reg(c, dst, &indefinite);
         return true;
     }
-    sw = x87_compute(fn, c->fpuc, st(c, 0), b, &r, &unused) | before;
+    sw = x87_compute(fn, c->fpuc, st(c, 0), b, &r, &unused);
+    sw = with_source(c, sw, before);
     if (flags(c, sw)) {
         return false;
     }
@@ -130,7 +153,8 @@ static bool compare(TCGCPU *c, X87Fn fn, const FPReg *b, bool b_empty,
         c->fpus |= FS_C0 | FS_C2 | FS_C3;
         return !stop;
     }
-    sw = x87_compute(fn, c->fpuc, st(c, 0), b, &r, &unused) | before;
+    sw = with_source(c, x87_compute(fn, c->fpuc, st(c, 0), b, &r, &unused),
+                     before);
     stop = flags(c, sw & 0x3f);
     c->fpus = (c->fpus & ~FS_CC) | (sw & (FS_C0 | FS_C2 | FS_C3));
     return !stop;
@@ -139,11 +163,16 @@ static bool compare(TCGCPU *c, X87Fn fn, const FPReg *b, bool b_empty,
 /* FCOMI and FUCOMI: the same in EFLAGS. */
 static bool compare_eflags(TCGCPU *c, X87Fn fn, unsigned i)
 {
+    bool bad = empty(c, 0) || empty(c, i);
     uint16_t old = c->fpus;
     bool ok = compare(c, fn, st(c, i), empty(c, i), 0);
     uint16_t cond = c->fpus;
 
-    c->fpus = (c->fpus & ~FS_CC) | (old & (FS_CC & ~FS_C1)) | (c->fpus & FS_C1);
+    /* The conditions are as before; C1 tells of a stack fault only. */
+    c->fpus = (c->fpus & ~FS_CC) | (old & FS_CC);
+    if (bad) {
+        c->fpus &= ~FS_C1;
+    }
     lf_set(c, (cond & FS_C0 ? CC_C : 0) | (cond & FS_C2 ? CC_P : 0) |
               (cond & FS_C3 ? CC_Z : 0));
     return ok;
@@ -155,6 +184,9 @@ static void unary(TCGCPU *c, X87Fn fn)
     FPReg r = { 0 }, zero = { 0 }, unused;
     uint16_t sw;
 
+    if (fn == X87_SIN || fn == X87_COS) {
+        c->fpus &= ~FS_C2;
+    }
     if (empty(c, 0)) {
         if (!stack_fault(c, false)) {
             set_reg(c, 0, &indefinite);
@@ -176,6 +208,9 @@ static void push_second(TCGCPU *c, X87Fn fn)
     FPReg r = { 0 }, r2 = { 0 };
     uint16_t sw;
 
+    if (fn != X87_XTRACT) {
+        c->fpus &= ~FS_C2;
+    }
     if (empty(c, 0) || !empty(c, 7)) {
         if (!stack_fault(c, !empty(c, 0))) {
             set_reg(c, 0, &indefinite);
@@ -203,6 +238,7 @@ static void remainder_op(TCGCPU *c, X87Fn fn)
     FPReg r = { 0 }, unused;
     uint16_t sw;
 
+    c->fpus &= ~FS_C2;
     if (empty(c, 0) || empty(c, 1)) {
         if (!stack_fault(c, false)) {
             set_reg(c, 0, &indefinite);
@@ -213,7 +249,9 @@ static void remainder_op(TCGCPU *c, X87Fn fn)
     if (!flags(c, sw)) {
         set_reg(c, 0, &r);
     }
-    c->fpus = (c->fpus & ~FS_CC) | (sw & FS_CC);
+    if (!is_nan(&r)) {      /* else C0 and C3 stay as they are */
+        c->fpus = (c->fpus & ~FS_CC) | (sw & FS_CC);
+    }
 }
 
 /* Result to ST1, then pop: FYL2X, FYL2XP1, FPATAN. */
@@ -315,7 +353,7 @@ static void fld_sti(TCGCPU *c, unsigned i)
     FPReg v = *st(c, i);
 
     if (empty(c, i)) {
-        if (!empty(c, 7) ? stack_fault(c, true) : stack_fault(c, false)) {
+        if (stack_fault(c, false)) {
             return;
         }
         v = indefinite;
@@ -331,12 +369,12 @@ static void fcmov(TCGCPU *c, unsigned n, bool not, unsigned i)
     static const uint8_t cc[4] = { 2, 4, 6, 10 };
 
     if (empty(c, 0) || empty(c, i)) {
-        if (!stack_fault(c, false) && cond_eval(c, cc[n]) != not) {
+        /* Whatever the condition is. */
+        if (!stack_fault(c, false)) {
             set_reg(c, 0, &indefinite);
         }
         return;
     }
-    c->fpus &= ~FS_C1;
     if (cond_eval(c, cc[n]) != not) {
         *st(c, 0) = *st(c, i);
     }
@@ -406,7 +444,10 @@ static void arith_reg(TCGCPU *c, unsigned fn, unsigned i, bool to_sti, bool and_
 static bool dd_reg(TCGCPU *c, unsigned reg, unsigned i)
 {
     switch (reg) {
-    case 0: c->fptag &= ~(1u << phys(c, i)); return true;
+    case 0:
+        c->fptag &= ~(1u << phys(c, i));
+        c->fpus &= ~FS_C1;
+        return true;
     case 1: exchange(c, i); return true;
     case 2: copy_to(c, i); return true;
     case 3:
@@ -503,6 +544,33 @@ static void load_mem(TCGCPU *c, const X86Op *op, X87Mem kind)
     push_checked(c, &r, sw);
 }
 
+/*
+ * A NaN of 32 or 64 bits as it is: loading would make a signalling one quiet
+ * before the operation can choose between two.
+ */
+static bool load_nan(X87Mem kind, const uint8_t *m, FPReg *r)
+{
+    uint64_t q = 0, frac;
+    bool sign;
+
+    memcpy(&q, m, x87_mem_bytes[kind]);
+    if (kind == X87_M32) {
+        sign = q >> 31;
+        frac = (q & 0x7fffff) << 40;
+        q = (q >> 23) & 0xff;
+        q = q == 0xff;
+    } else if (kind == X87_M64) {
+        sign = q >> 63;
+        frac = (q & 0xfffffffffffffull) << 11;
+        q = ((q >> 52) & 0x7ff) == 0x7ff;
+    } else {
+        return false;
+    }
+    r->mantissa = 1ull << 63 | frac;
+    r->exponent = 0x7fff | (unsigned)sign << 15;
+    return q && frac;
+}
+
 static void arith_mem(TCGCPU *c, const X86Op *op, unsigned fn, X87Mem kind)
 {
     uint8_t m[16];
@@ -510,7 +578,7 @@ static void arith_mem(TCGCPU *c, const X86Op *op, unsigned fn, X87Mem kind)
     uint16_t sw;
 
     tcg_load_bytes(c, ea(c, op), m, x87_mem_bytes[kind]);
-    sw = x87_load(kind, m, &b) & 0x3f;
+    sw = load_nan(kind, m, &b) ? 0 : x87_load(kind, m, &b) & 0x3f;
     if (fn == X87_COM || fn == X87_COMP_) {
         if (compare(c, fn, &b, false, sw) && fn == X87_COMP_) {
             pop(c);
