@@ -41,6 +41,7 @@
 #define STR(n, op) \
     R(n "b", 0, op, G_STRING | G_BYTE, 0), R(n, 0, op + 1, G_STRING, 0)
 #define MULF (PF | AF | ZF | SF)
+#define BITF (OF | SF | AF | PF)
 #define ALLF (CF | PF | AF | ZF | SF | OF)
 
 const GenRow gen_rows[] = {
@@ -85,18 +86,19 @@ const GenRow gen_rows[] = {
     R("movsx16", 1, 0xbf, RM, 0), R("movsxd", 0, 0x63, RM, 0),
     R("cbw", 0, 0x98, 0, 0), R("cwd", 0, 0x99, 0, 0),
     R("bswap", 1, 0xc8, G_OPREG | G_NO16, 0),
-    R("bt", 1, 0xa3, G_MODRM, OF | SF | AF | PF), R("bts", 1, 0xab, G_MODRM, OF | SF | AF | PF),
-    R("btr", 1, 0xb3, G_MODRM, OF | SF | AF | PF), R("btc", 1, 0xbb, G_MODRM, OF | SF | AF | PF),
-    D("bt i", 1, 0xba, 4, RM | G_IB, OF | SF | AF | PF),
-    D("bts i", 1, 0xba, 5, RM | G_IB | G_LOCK, OF | SF | AF | PF),
-    D("btr i", 1, 0xba, 6, RM | G_IB | G_LOCK, OF | SF | AF | PF),
-    D("btc i", 1, 0xba, 7, RM | G_IB | G_LOCK, OF | SF | AF | PF),
+    R("bt", 1, 0xa3, G_MODRM, BITF), R("bts", 1, 0xab, G_MODRM, BITF),
+    R("btr", 1, 0xb3, G_MODRM, BITF), R("btc", 1, 0xbb, G_MODRM, BITF),
+    D("bt i", 1, 0xba, 4, RM | G_IB, BITF),
+    D("bts i", 1, 0xba, 5, RM | G_IB | G_LOCK, BITF),
+    D("btr i", 1, 0xba, 6, RM | G_IB | G_LOCK, BITF),
+    D("btc i", 1, 0xba, 7, RM | G_IB | G_LOCK, BITF),
     R("bsf", 1, 0xbc, RM, CF | PF | AF | SF | OF), R("bsr", 1, 0xbd, RM, CF | PF | AF | SF | OF),
     { "popcnt", KI | 8, 1, 0xf3, 0xb8, -1, RM | G_NO16, 0, 0 },
     SHIFT("rol", 0, OF), SHIFT("ror", 1, OF), SHIFT("rcl", 2, OF),
     SHIFT("rcr", 3, OF), SHIFT("shl", 4, OF | AF | CF), SHIFT("shr", 5, OF | AF | CF),
     SHIFT("sar", 7, OF | AF),
-    R("shld", 1, 0xa4, RM | G_IB | G_NO16, OF | AF), R("shrd", 1, 0xac, RM | G_IB | G_NO16, OF | AF),
+    R("shld", 1, 0xa4, RM | G_IB | G_NO16, OF | AF),
+    R("shrd", 1, 0xac, RM | G_IB | G_NO16, OF | AF),
     R("shld cl", 1, 0xa5, RM | G_NO16, OF | AF), R("shrd cl", 1, 0xad, RM | G_NO16, OF | AF),
     CC(0), CC(1), CC(2), CC(3), CC(4), CC(5), CC(6), CC(7), CC(8), CC(9),
     CC(10), CC(11), CC(12), CC(13), CC(14), CC(15),

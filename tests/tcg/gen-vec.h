@@ -24,7 +24,8 @@
 
 #define S(n, map, pfx, op, f) { n, KS | 8, map, pfx, op, -1, VEC | (f), 0, 0 }
 #define SM(n, map, pfx, op, f) { n, KS, map, pfx, op, -1, VEC | G_MMX | (f), 0, 0 }
-#define SD(n, pfx, op, d, f) { n, KS, 1, pfx, op, d, G_MODRM | G_NOSIZE | G_VECRM | G_IB | (f), 0, 0 }
+#define SD(n, pfx, op, d, f) { n, KS, 1, pfx, op, d, \
+       G_MODRM | G_NOSIZE | G_VECRM | G_IB | (f), 0, 0 }
     S("movups", 1, 0, 0x10, 0), S("movupd", 1, 0x66, 0x10, 0),
     S("movss", 1, 0xf3, 0x10, 0), S("movsd", 1, 0xf2, 0x10, 0),
     S("movups st", 1, 0, 0x11, 0), S("movss st", 1, 0xf3, 0x11, 0),
@@ -72,4 +73,5 @@
     B("cvtpi2pd", KS, "\x66\x0f\x2a\xd9"), B("cvttps2pi", KS, "\x0f\x2c\xd9"),
     B("cvtps2pi", KS, "\x0f\x2d\xe1"), B("cvtpd2pi", KS, "\x66\x0f\x2d\xe1"),
     B("cvttpd2pi", KS, "\x66\x0f\x2c\xe1"), B("stmxcsr", KS, "\x0f\xae\x5b\x10"),
-    B("ldmxcsr", KS, "\x0f\xae\x5b\x10\x81\x63\x10\xc0\xff\x00\x00\x81\x4b\x10\x80\x1f\x00\x00\x0f\xae\x53\x10"),
+    B("ldmxcsr", KS,
+      "\x0f\xae\x5b\x10\x81\x63\x10\xc0\xff\x00\x00\x81\x4b\x10\x80\x1f\x00\x00\x0f\xae\x53\x10"),

@@ -140,7 +140,8 @@ static bool same(const CaseState *h, const CaseState *e, uint32_t undefined)
 
 static void print_fx(const CaseState *st, const CaseState *h, const CaseState *e)
 {
-    printf("  mxcsr %04x host %04x emul %04x; fcw/fsw/tag host %04x %04x %02x emul %04x %04x %02x before %04x %04x %02x\n",
+    printf("  mxcsr %04x host %04x emul %04x; fcw/fsw/tag host %04x %04x %02x "
+           "emul %04x %04x %02x before %04x %04x %02x\n",
            *(uint32_t *)(st->fx.b + 24), *(uint32_t *)(h->fx.b + 24),
            *(uint32_t *)(e->fx.b + 24), *(uint16_t *)h->fx.b,
            *(uint16_t *)(h->fx.b + 2), h->fx.b[4], *(uint16_t *)e->fx.b,

@@ -29,7 +29,7 @@
 #define SOP(name) static const X86Op *name(TCGCPU *c, const X86Op *op)
 
 #define RB8(i)      (((u8 *)c->regs)[i])
-#define RGET8(i)    RB8(i)
+#define RGET8       RB8
 #define RGET16(i)   ((u16)c->regs[i])
 #define RGET32(i)   ((u32)c->regs[i])
 #define RGET64(i)   (c->regs[i])
@@ -95,9 +95,7 @@ static inline void rm_set(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
 
 static inline int64_t sext(u64 v, unsigned size)
 {
-    unsigned sh = 64 - (8u << size);
-
-    return (int64_t)(v << sh) >> sh;
+    return (int64_t)(v << (64 - (8u << size))) >> (64 - (8u << size));
 }
 
 static inline u64 size_mask(unsigned size)
@@ -113,9 +111,8 @@ static inline u64 next_eip(const TCGCPU *c, const X86Op *op)
     return op->flags & OF_C64 ? v : (u32)v;
 }
 
-/* Leave the block: execution continues at eip. */
+/* Leave the block for eip, or for what follows op, by way of the loop. */
 #define EXIT_TO(eip_) do { c->eip = (eip_); return NULL; } while (0)
-/* After op, by way of the loop, which looks at c->poll. */
 #define EXIT_NEXT EXIT_TO(next_eip(c, op))
 
 /* #NM, #UD as CR0 and CR4 want it before SSE and x87 instructions. */
@@ -198,7 +195,6 @@ static inline u64 stack_top(TCGCPU *c, const X86Op *op, unsigned size)
     return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP], size, false),
                    size);
 }
-
 
 
 #endif
