@@ -441,6 +441,8 @@ uint64_t tcg_code_page(TCGCPU *c, uint64_t lin, const uint8_t **host)
         if (w.large) {
             c->spaces[c->cur_space].large_map |= (uint64_t)1 << ((lin >> 30) & 63);
         }
+        c->spaces[c->cur_space].code_seen[page >> (TCG_PAGE_BITS + 6) & 63] |=
+            (uint64_t)1 << (page >> TCG_PAGE_BITS & 63);
         e->lin = page;
         e->tag = c->jc_tag;
         e->pa = w.pa & TCG_PAGE_MASK;

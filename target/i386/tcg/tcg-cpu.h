@@ -60,6 +60,7 @@ typedef struct TLBSpace {
     uint64_t gen;           /* low 12 bits of its tags */
     uint64_t code_gen;      /* tag of its jump cache entries */
     uint64_t large_map;     /* bit (va >> 30) % 64: a large page is cached */
+    uint64_t code_seen[64]; /* bit (page % 4096): code was fetched there */
     uint64_t used;          /* for replacement */
     TLBEntry e[MMU_MODES][TLB_SIZE];
 } TLBSpace;

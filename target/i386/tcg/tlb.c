@@ -21,6 +21,7 @@ static void renew(TCGCPU *c, TLBSpace *sp)
     sp->gen = c->gen_next++;
     sp->code_gen = c->code_gen_next++;
     sp->large_map = 0;
+    memset(sp->code_seen, 0, sizeof(sp->code_seen));
     c->stat_flushes++;
 }
 
@@ -47,6 +48,7 @@ void tcg_tlb_init(TCGCPU *c)
 
 void tcg_tlb_flush_page(TCGCPU *c, uint64_t va)
 {
+    uint64_t page = va >> TCG_PAGE_BITS;
     unsigned i, m, idx = (va >> TCG_PAGE_BITS) & (TLB_SIZE - 1);
 
     for (i = 0; i < TLB_ASIDS; i++) {
@@ -63,7 +65,11 @@ void tcg_tlb_flush_page(TCGCPU *c, uint64_t va)
                 e->r = e->w = 0;
             }
         }
-        sp->code_gen = c->code_gen_next++;
+        /* Jumps to that page may be cached. */
+        if ((sp->code_seen[page >> 6 & 63] >> (page & 63)) & 1) {
+            sp->code_gen = c->code_gen_next++;
+            memset(sp->code_seen, 0, sizeof(sp->code_seen));
+        }
     }
     tcg_update_mode(c);
 }
