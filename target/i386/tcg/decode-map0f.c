@@ -67,7 +67,7 @@ const OpDesc x86_map0f[256] = {
     [0x07] = F(op_sysret, D_END),
     [0x08] = F(op_wbinvd, 0), [0x09] = F(op_wbinvd, 0),
     [0x0b] = F(op_ud, D_END),
-    [0x0d] = HINT, [0x18] = HINT, [0x19] = HINT, [0x1a] = HINT, [0x1b] = HINT,
+    [0x0d] = F(op_nop, D_MODRM | D_MEMONLY), [0x18] = HINT, [0x19] = HINT, [0x1a] = HINT, [0x1b] = HINT,
     [0x1c] = HINT, [0x1d] = HINT, [0x1e] = HINT, [0x1f] = HINT,
     [0x20] = F(op_mov_from_cr, D_MODRM | D_NOMOD | D_SZ64 | D_LOCK),
     [0x21] = F(op_mov_from_dr, D_MODRM | D_NOMOD | D_SZ64),

@@ -206,7 +206,7 @@ static void sizes(Decoder *d, uint32_t attr)
         op->size = 0;
     } else if (d->mode == CODE64) {
         op->size = rexw ? 3 : d->op16 ? 1 : 2;
-        if (((attr & D_64) && op->size == 2) || (attr & (D_FORCE64 | D_SZ64))) {
+        if (((attr & (D_64 | D_FORCE64)) && op->size == 2) || (attr & D_SZ64)) {
             op->size = 3;
         }
         if ((attr & D_AUTOSIZE) && op->size == 3) {
@@ -327,7 +327,7 @@ static void finish(Decoder *d, const OpDesc *desc, uint32_t attr)
         }
         int64_t t = (int64_t)op->off + op->len + op->imm;
 
-        if (t >= 0 && t < TCG_PAGE_SIZE && d->mode != CODE16) {
+        if (t >= 0 && t < TCG_PAGE_SIZE && op->size != 1) {
             op->flags |= OF_INPAGE;
         }
     }

@@ -88,7 +88,7 @@ enum {
     D_AUTOSIZE = 1 << 22,   /* IN, OUT, INS, OUTS: never 64 bits */
     D_RMMMX   = 1 << 23,    /* only r/m is an MMX number */
     D_REGMMX  = 1 << 24,    /* only reg is */
-    D_FORCE64 = 1 << 25,    /* 64 bits in 64-bit code whatever 66 says */
+    D_FORCE64 = 1 << 25,    /* a near branch: as D_64 (66 counts, as on AMD) */
     D_FAR     = 1 << 26,    /* ptr16:16/32 immediate */
     D_GRP7    = 1 << 27,    /* 0F 01 */
     D_REL     = 1 << 28,    /* the immediate is a branch distance */

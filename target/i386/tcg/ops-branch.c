@@ -10,7 +10,7 @@
 /* RIP as the operand size cuts it. */
 static inline u64 cut_eip(const X86Op *op, u64 eip)
 {
-    if (likely(op->flags & OF_C64)) {
+    if (likely(op->size == 3)) {
         return eip;
     }
     return op->size == 1 ? (u16)eip : (u32)eip;

@@ -1,0 +1,146 @@
+/*
+ * Sweeps opcodes, prefixes and ModRM bytes, and compares the decoder's idea of
+ * length and validity with the host's: an instruction is put right before an
+ * unmapped page with 1, 2, 3… of its bytes present; as long as bytes are missing
+ * the host's fetch faults.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diff.h"
+#include "target/i386/tcg/insn.h"
+#include "target/i386/tcg/optabs.h"
+
+#define END (CODE_VA + CODE_SIZE)
+
+typedef struct Tally {
+    unsigned tried, same, both_invalid, host_only, late, wrong;
+} Tally;
+
+/* Instructions that would end or damage this process. */
+static bool dangerous(unsigned map, uint8_t op)
+{
+    static const uint8_t two[] = {
+        0x05, 0x34, 0x07, 0x35, 0xa1, 0xa9, 0xb4, 0xb5, 0xae, 0xc7, 0x01,
+    };
+
+    if (map == 0) {
+        return op == 0xcd || op == 0xcc || op == 0xf1 || op == 0x8e ||
+               op == 0x9d || op == 0xcf || op == 0xca || op == 0xcb;
+    }
+    return map == 1 && memchr(two, op, sizeof(two));
+}
+
+/* Functions that refuse some of their encodings when they are executed. */
+static bool checks_late(const X86Op *op)
+{
+    return op->fn == op_mov_from_seg || op->fn == op_x87 ||
+           op->fn == op_mov_from_cr || op->fn == op_mov_to_cr ||
+           op->fn == op_mov_from_dr || op->fn == op_mov_to_dr;
+}
+
+/* Length on the host, or 0: #UD. */
+static unsigned host_length(const uint8_t *insn)
+{
+    CaseState st;
+
+    for (unsigned n = 1; n <= X86_INSN_MAX; n++) {
+        memset(&st, 0, sizeof(st));
+        memcpy(st.fx.b, "\x7f\x03", 2);
+        memcpy(st.fx.b + 24, "\x80\x1f", 2);
+        st.flags = 0x202;
+        st.rip = END - n;
+        memcpy((void *)(END - n), insn, n);
+        host_run(&st);
+        if (st.trap == 6 && st.rip == END - n) {
+            return 0;
+        }
+        if (!(st.trap == 14 && st.rip == END - n && st.cr2 == END &&
+              (st.error & 0x10))) {
+            return n;
+        }
+    }
+    return X86_INSN_MAX + 1;
+}
+
+static void compare(const uint8_t *insn, Tally *t, bool verbose)
+{
+    X86Op op;
+    int attr = x86_decode(insn, X86_INSN_MAX, CODE64, 0, &op);
+    bool ours_ud = attr < 0 || op.fn == op_ud;
+    unsigned host = host_length(insn);
+
+    t->tried++;
+    if (host == 0 && ours_ud) {
+        t->both_invalid++;
+    } else if (host != 0 && ours_ud) {
+        t->host_only++;         /* a feature we do not offer */
+    } else if (host == 0 && checks_late(&op)) {
+        t->late++;
+    } else if (host != op.len) {
+        t->wrong++;
+        if (verbose) {
+            printf("host %u ours %u:", host, op.len);
+            for (unsigned i = 0; i < 8; i++) {
+                printf(" %02x", insn[i]);
+            }
+            printf("\n");
+        }
+    } else {
+        t->same++;
+    }
+}
+
+static void sweep_opcode(const uint8_t *head, unsigned n, unsigned step,
+                         Tally *t)
+{
+    uint8_t insn[X86_INSN_MAX];
+
+    for (unsigned modrm = 0; modrm < 256; modrm += step) {
+        memset(insn, 0, sizeof(insn));
+        memcpy(insn, head, n);
+        insn[n] = modrm;
+        if ((modrm & 7) == 4) {
+            insn[n + 1] = modrm * 37;   /* SIB */
+        }
+        compare(insn, t, t->wrong < 20);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const prefixes[] = {
+        "", "\x66", "\xf2", "\xf3", "\x48", "\x67", "\x66\x48", "\x2e",
+    };
+    static const char *const maps[] = { "", "\x0f", "\x0f\x38", "\x0f\x3a" };
+    unsigned step = argc > 1 ? strtoul(argv[1], NULL, 0) : 7;
+    Tally t = { 0 };
+
+    if (!host_init()) {
+        return 1;
+    }
+    for (unsigned m = 0; m < 4; m++) {
+        for (unsigned p = 0; p < 8; p++) {
+            for (unsigned op = 0; op < 256; op++) {
+                uint8_t head[8];
+                unsigned n = strlen(prefixes[p]);
+
+                if (dangerous(m, op) || (m == 0 && op == 0x0f)) {
+                    continue;
+                }
+                memcpy(head, prefixes[p], n);
+                memcpy(head + n, maps[m], strlen(maps[m]));
+                n += strlen(maps[m]);
+                head[n++] = op;
+                sweep_opcode(head, n, step, &t);
+            }
+        }
+    }
+    printf("%u encodings: %u alike, %u invalid on both, %u only on the host, "
+           "%u refused later, %u wrong\n", t.tried, t.same, t.both_invalid,
+           t.host_only, t.late, t.wrong);
+    return t.wrong != 0 || t.same < t.tried / 4;
+}
