@@ -99,7 +99,11 @@ static void sweep_opcode(const uint8_t *head, unsigned n, unsigned step,
 {
     uint8_t insn[X86_INSN_MAX];
 
-    for (unsigned modrm = 0; modrm < 256; modrm += step) {
+    /* Short branches: a distance of 0 alone, as others could make loops. */
+    uint8_t op = head[n - 1];
+    bool branch = (op & 0xf0) == 0x70 || (op & 0xfc) == 0xe0 || op == 0xeb;
+
+    for (unsigned modrm = 0; modrm < 256; modrm += branch ? 256 : step) {
         memset(insn, 0, sizeof(insn));
         memcpy(insn, head, n);
         insn[n] = modrm;
