@@ -74,6 +74,12 @@ const OptionRow option_table[] = {
     { "vga", "none", NULL, PHASE_EARLY, opt_must_be_none },
     { "parallel", "none", NULL, PHASE_EARLY, opt_must_be_none },
 
+    /* Networks */
+    { "netdev", "TYPE,id=ID[,prop=value…]", "add a network backend; \"help\" lists", PHASE_NETDEV,
+      opt_netdev, KEYVAL("type"), help_netdev },
+    { "nic", "none|TYPE[,mac=MAC][,prop=value…]", "a network card with its backend",
+      PHASE_DEVICE, opt_nic, KEYVAL("type"), help_netdev },
+
     /* The process */
     { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "names of guest and process",
       PHASE_EARLY, opt_name, KEYVAL("guest") },
@@ -106,6 +112,6 @@ const OptionRow option_table[] = {
     { "id", "ID", NULL, PHASE_NONE },
     { "no-acpi", NULL, NULL, PHASE_NONE },
     { "no-hpet", NULL, NULL, PHASE_NONE },
-    { "net", "none", NULL, PHASE_EARLY, opt_must_be_none },
+    { "net", "none", NULL, PHASE_EARLY, opt_net },
     { NULL }
 };

@@ -163,6 +163,12 @@ bool help_chardev(const char *, QemuOpts *);
 /* What -nographic adds when nothing else is said. */
 bool add_default_serial(VLState *vl, Error **errp);
 
+/* system/opts-net.c */
+bool opt_netdev(VLState *, const char *, QemuOpts *, Error **);
+bool opt_nic(VLState *, const char *, QemuOpts *, Error **);
+bool opt_net(VLState *, const char *, QemuOpts *, Error **);
+bool help_netdev(const char *, QemuOpts *);
+
 /* system/opts-debug.c */
 bool opt_qtest(VLState *, const char *, QemuOpts *, Error **);
 bool opt_gdb(VLState *, const char *, QemuOpts *, Error **);

@@ -13,6 +13,7 @@
 #include "chardev/char.h"
 #include "hw/loader.h"
 #include "monitor/monitor.h"
+#include "net/net.h"
 #include "options.h"
 #include "qemu/main-loop.h"
 #include "sysemu/accel.h"
@@ -173,6 +174,7 @@ static bool build_machine(VLState *vl, Error **errp)
         return false;
     }
     warn_unused_globals(ms);
+    net_check_clients();
     if (!address_space_seal(&ms->memory, errp) || !address_space_seal(&ms->io, errp)) {
         return false;
     }
@@ -217,6 +219,7 @@ static void cleanup(VLState *vl)
         monitor_cleanup(ms);
     }
     blk_flush_all();
+    net_cleanup();
     qemu_chr_cleanup();
     os_remove_pidfile();
 }

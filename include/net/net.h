@@ -1,0 +1,170 @@
+/*
+ * Network backends: Ethernet frames to and from the host.
+ *
+ * A NetClientState is the host's side (-netdev); at most one NIC (a NICState,
+ * embedded in the device) is its peer. Both sides pull and nobody queues
+ * without bound: who cannot take a frame says so and is called when it can.
+ *
+ * Frames are given as iovecs. When a backend carries virtio-net headers
+ * (vnet_hdr), each frame begins with one, of the length last given to
+ * net_set_offload(); otherwise frames begin with the destination address.
+ *
+ * Main loop and machine lock.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "qemu/object.h"
+
+/*
+ * No frame is longer: 64 KiB of IP with Ethernet and VLAN headers and a
+ * virtio-net header fit in.
+ */
+#define NET_FRAME_MAX (68u << 10)
+/* Addresses and type: what a frame has at least. */
+#define NET_ETH_HLEN 14
+#define NET_MAX_QUEUES 16
+
+/* Offloads that need virtio-net headers; bits. */
+enum {
+    NET_OFFLOAD_CSUM = 1 << 0,      /* partial checksums */
+    NET_OFFLOAD_TSO4 = 1 << 1,
+    NET_OFFLOAD_TSO6 = 1 << 2,
+    NET_OFFLOAD_ECN = 1 << 3,       /* TSO with ECN bits */
+};
+
+typedef struct NetClientState NetClientState;
+typedef struct NetClientClass NetClientClass;
+typedef struct NICState NICState;
+
+struct NetClientClass {
+    ObjectClass oc;         /* "tap", "user", … and its property rows */
+    /* Open what the properties name. On failure close() is called as well. */
+    bool (*open)(NetClientState *nc, Error **errp);
+    /* Also after a failed or partial open. */
+    void (*close)(NetClientState *nc);
+    /*
+     * A frame from the guest, through queue q; the list has at least the
+     * header (if any) and NET_ETH_HLEN bytes. 0: sent or dropped. -EAGAIN: not
+     * taken; nic->ops->writable will be called.
+     */
+    int (*send)(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt);
+    /*
+     * Put the next frame from the host into the list; bytes of the frame, which
+     * is cut when the list is too short. -EAGAIN: there is none;
+     * nic->ops->readable will be called if set_receive is on.
+     */
+    ssize_t (*recv)(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt);
+    /* The NIC waits for frames on queue q, or does not: poll or stop polling. */
+    void (*set_receive)(NetClientState *nc, unsigned q, bool on);
+    /* Header length and the offloads of frames to the guest. NULL: no headers. */
+    void (*set_offload)(NetClientState *nc, unsigned hdr_len, unsigned offloads);
+    /* Use the first n queues only. NULL: there is one. 0 or negative errno. */
+    int (*set_queues)(NetClientState *nc, unsigned n);
+};
+
+struct NetClientState {
+    Object obj;
+    NICState *nic;          /* the peer, or NULL */
+    unsigned queues;        /* pairs, >= 1; set by open */
+    bool vnet_hdr;          /* frames carry virtio-net headers; set by open */
+    unsigned offloads;      /* that the backend can do both ways; set by open */
+    bool carrier_off;       /* the backend has lost its host side */
+    bool link_off;          /* set_link NAME off */
+    char *info;             /* "type=tap,ifname=tap0": info network; owned */
+};
+
+typedef struct NICOps {
+    /* Frames may wait on queue q: call net_recv() until -EAGAIN. */
+    void (*readable)(void *opaque, unsigned q);
+    /* net_send() on queue q may work again. */
+    void (*writable)(void *opaque, unsigned q);
+    /* net_link_up() has changed. */
+    void (*link_changed)(void *opaque);
+} NICOps;
+
+/* Embedded in the NIC; zeroed means no peer. nc is claimed by the property. */
+struct NICState {
+    NetClientState *nc;
+    const NICOps *ops;      /* set by realize, with opaque */
+    void *opaque;
+    bool link_off;          /* set_link NIC off */
+};
+
+/* The rows common to all backends; parent of every netdev class. */
+extern const ObjectClass netdev_base_class;
+
+static inline const NetClientClass *net_client_class(const NetClientState *nc)
+{
+    return (const NetClientClass *)nc->obj.oc;
+}
+
+/*
+ * -netdev: opts has "type", "id" and the properties. The backend joins the list
+ * that net_find() searches. NULL with errp set on failure.
+ */
+NetClientState *net_client_new(QemuOpts *opts, Error **errp);
+/*
+ * The same for a name that nobody chose: "#netNNN". opts has "type" and the
+ * properties.
+ */
+NetClientState *net_client_new_anonymous(QemuOpts *opts, Error **errp);
+NetClientState *net_find(const char *id);
+/* Close, forget and free. A NIC is left without a peer. */
+void net_client_del(NetClientState *nc);
+typedef void NetClientFn(NetClientState *nc, void *opaque);
+void net_foreach(NetClientFn *fn, void *opaque);
+/* Warn about backends without a NIC: "netdev n0 has no peer". */
+void net_check_clients(void);
+/* Close them all at exit: scripts run, sockets are unlinked. */
+void net_cleanup(void);
+/* -netdev help, on stdout. */
+void net_print_types(void);
+
+/*
+ * Link of the backend called name up or down, as a cable. False with errp when
+ * there is none.
+ */
+bool net_set_link(const char *name, bool up, Error **errp);
+
+/* For backends ------------------------------------------------------------- */
+
+void net_notify_readable(NetClientState *nc, unsigned q);
+void net_notify_writable(NetClientState *nc, unsigned q);
+/* The backend's host side came or went. */
+void net_set_carrier(NetClientState *nc, bool on);
+
+/* For NICs; all are harmless without a peer -------------------------------- */
+
+/* See the class. Without a peer or link frames are dropped (0). */
+int net_send(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt);
+/* -EAGAIN also without a peer or link. */
+ssize_t net_recv(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt);
+void net_set_receive(NICState *nic, unsigned q, bool on);
+void net_set_offload(NICState *nic, unsigned hdr_len, unsigned offloads);
+int net_set_queues(NICState *nic, unsigned n);
+bool net_link_up(const NICState *nic);
+/* Give the peer up (unrealize). */
+void net_nic_detach(NICState *nic);
+
+/* A MAC address as a property; all zero: net_default_mac() fills it in. */
+typedef struct MACAddr {
+    uint8_t a[6];
+} MACAddr;
+extern const PropertyInfo prop_macaddr;
+#define DEFINE_PROP_MACADDR(n, s, f) \
+    DEFINE_PROP(n, s, f, prop_macaddr, MACAddr, NULL, "Ethernet address of the guest")
+/* Give an all-zero mac the next address of 52:54:00:12:34:56 and up. */
+void net_default_mac(MACAddr *mac);
+
+/* A device property that names a netdev; the field is a NICState. */
+extern const PropertyInfo prop_netdev;
+#define DEFINE_PROP_NETDEV(n, s, f) \
+    DEFINE_PROP(n, s, f, prop_netdev, NICState, NULL, "ID of a netdev to use")
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Descriptors under the network backends: polling, and numbers from users.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net-fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#include "qemu/cutils.h"
+
+static gboolean net_fd_ready(gint fd, GIOCondition cond, gpointer opaque)
+{
+    NetFD *f = opaque;
+
+    /* Callbacks may stop or change the polling: look at the fields each time. */
+    if ((cond & G_IO_IN) && f->want_in) {
+        f->in(f);
+    }
+    if ((cond & G_IO_OUT) && f->want_out) {
+        f->out(f);
+    }
+    /* With input left the peer's last words come first. */
+    if ((cond & (G_IO_ERR | G_IO_HUP | G_IO_NVAL)) && !(cond & G_IO_IN) && f->tag) {
+        f->gone(f);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+void net_fd_poll(NetFD *f, bool in, bool out)
+{
+    GIOCondition cond = (in ? G_IO_IN : 0) | (out ? G_IO_OUT : 0);
+
+    f->want_in = in;
+    f->want_out = out;
+    if (f->tag && (cond != f->cond || f->fd < 0)) {
+        g_source_remove(f->tag);
+        f->tag = 0;
+    }
+    f->cond = cond;
+    /* Nothing wanted, nothing polled: errors would be reported all the same. */
+    if (!f->tag && cond && f->fd >= 0) {
+        f->tag = g_unix_fd_add(f->fd, cond, net_fd_ready, f);
+    }
+}
+
+void net_fd_close(NetFD *f)
+{
+    net_fd_poll(f, false, false);
+    if (f->fd >= 0) {
+        close(f->fd);
+        f->fd = -1;
+    }
+}
+
+int net_parse_fd(NetClientState *nc, const char *str, Error **errp)
+{
+    uint64_t fd;
+    int flags;
+
+    if (qemu_strtou64(str, &fd) || fd > INT_MAX) {
+        error_setg(errp, "File descriptor named '%s' has not been found", str);
+        return -1;
+    }
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        error_setg_errno(errp, errno, "%s: Can't use file descriptor %s", nc->obj.id, str);
+        return -1;
+    }
+    return fd;
+}
+
+unsigned net_parse_fds(NetClientState *nc, const char *str, int *fds, Error **errp)
+{
+    g_auto(GStrv) words = g_strsplit(str, ":", -1);
+    unsigned n = g_strv_length(words);
+
+    if (!n || n > NET_MAX_QUEUES) {
+        error_setg(errp, "'%s' is not a list of 1 to %d file descriptors", str,
+                   NET_MAX_QUEUES);
+        return 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        fds[i] = net_parse_fd(nc, words[i], errp);
+        if (fds[i] < 0) {
+            return 0;
+        }
+    }
+    return n;
+}

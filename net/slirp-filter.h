@@ -1,0 +1,19 @@
+/*
+ * What is taken out of frames before libslirp sees them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_SLIRP_FILTER_H
+#define NET_SLIRP_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Clear TCP's URG flag in an Ethernet frame of len bytes and correct the
+ * checksum. False: the frame must be dropped (TCP headers cut into fragments).
+ */
+bool slirp_filter_frame(uint8_t *frame, size_t len);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * User networking: ports of the host that lead into the guest, and addresses
+ * in the guest's network that lead to chardevs and programs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "chardev/char.h"
+#include "qemu/cutils.h"
+#include "slirp-internal.h"
+
+typedef struct GuestForward {
+    UserState *s;
+    CharBackend chr;
+    struct in_addr server;
+    int port;
+} GuestForward;
+
+/* The text up to the next sep, or NULL; *p moves behind it. Caller frees. */
+static char *next_part(const char **p, char sep)
+{
+    const char *end = strchr(*p, sep);
+    char *part;
+
+    if (!end) {
+        return NULL;
+    }
+    part = g_strndup(*p, end - *p);
+    *p = end + 1;
+    return part;
+}
+
+static bool parse_port(const char *str, bool zero_ok, int *port)
+{
+    uint64_t n;
+
+    if (!str || qemu_strtou64(str, &n) || n > 65535 || (!n && !zero_ok)) {
+        return false;
+    }
+    *port = n;
+    return true;
+}
+
+static bool bad_rule(Error **errp, const char *kind, const char *rule, const char *why)
+{
+    error_setg(errp, "Invalid %s forwarding rule '%s'%s%s%s", kind, rule, why ? " (" : "",
+               why ? why : "", why ? ")" : "");
+    return false;
+}
+
+/* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
+static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
+{
+    const char *p = rule;
+    g_autofree char *proto = next_part(&p, ':');
+    g_autofree char *haddr = NULL, *hport = NULL, *gaddr = NULL;
+    struct in_addr host = { .s_addr = INADDR_ANY }, guest = s->guest;
+    int host_port, guest_port;
+
+    if (!proto) {
+        return bad_rule(errp, "host", rule, "No : separators");
+    }
+    if (*proto && strcmp(proto, "tcp") && strcmp(proto, "udp")) {
+        return bad_rule(errp, "host", rule, "Bad protocol name");
+    }
+    haddr = next_part(&p, ':');
+    if (!haddr) {
+        return bad_rule(errp, "host", rule, "Missing : separator");
+    }
+    if (*haddr && !inet_aton(haddr, &host)) {
+        return bad_rule(errp, "host", rule, "Bad host address");
+    }
+    hport = next_part(&p, '-');
+    if (!parse_port(hport, true, &host_port)) {
+        return bad_rule(errp, "host", rule, "Bad host port");
+    }
+    gaddr = next_part(&p, ':');
+    if (!gaddr) {
+        return bad_rule(errp, "host", rule, "Missing guest address");
+    }
+    if (*gaddr && !inet_aton(gaddr, &guest)) {
+        return bad_rule(errp, "host", rule, "Bad guest address");
+    }
+    if (!parse_port(p, false, &guest_port)) {
+        return bad_rule(errp, "host", rule, "Bad guest port");
+    }
+    if (s->lib.add_hostfwd(s->slirp, !strcmp(proto, "udp"), host, host_port, guest,
+                           guest_port) < 0) {
+        error_setg(errp, "Could not set up host forwarding rule '%s'", rule);
+        return false;
+    }
+    return true;
+}
+
+/* Chardevs behind guest addresses ------------------------------------------ */
+
+static int fwd_can_read(void *opaque)
+{
+    GuestForward *f = opaque;
+
+    return f->s->lib.socket_can_recv(f->s->slirp, f->server, f->port);
+}
+
+static void fwd_read(void *opaque, const uint8_t *buf, int size)
+{
+    GuestForward *f = opaque;
+
+    f->s->lib.socket_recv(f->s->slirp, f->server, f->port, buf, size);
+}
+
+static ssize_t fwd_write(const void *buf, size_t len, void *opaque)
+{
+    return qemu_chr_fe_write_all(&((GuestForward *)opaque)->chr, buf, len);
+}
+
+static bool fwd_to_chardev(UserState *s, GuestForward *fwd, const char *rule, const char *dev,
+                           Error **errp)
+{
+    g_autofree char *label = g_strdup_printf("guestfwd.tcp.%d", fwd->port);
+    Error *err = NULL;
+    Chardev *chr = qemu_chr_new(label, dev, NULL, &err);
+
+    if (!chr || !qemu_chr_fe_init(&fwd->chr, chr, &err)) {
+        error_setg(errp, "Could not open guest forwarding device '%s': %s", label,
+                   err ? error_get_pretty(err) : "no such device");
+        g_clear_pointer(&err, error_free);
+        return false;
+    }
+    if (s->lib.add_guestfwd(s->slirp, fwd_write, fwd, &fwd->server, fwd->port) < 0) {
+        error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
+        return false;
+    }
+    qemu_chr_fe_set_handlers(&fwd->chr, fwd_can_read, fwd_read, NULL, fwd);
+    return true;
+}
+
+/* [tcp]:SERVER:PORT-DEV or …-cmd:COMMAND */
+static bool add_guestfwd(UserState *s, const char *rule, Error **errp)
+{
+    const char *p = rule;
+    g_autofree char *proto = next_part(&p, ':');
+    g_autofree char *server = proto ? next_part(&p, ':') : NULL;
+    g_autofree char *port = server ? next_part(&p, '-') : NULL;
+    GuestForward *fwd;
+
+    fwd = g_new0(GuestForward, 1);
+    fwd->s = s;
+    g_ptr_array_add(s->forwards, fwd);
+    if (!port || (*proto && strcmp(proto, "tcp")) || !inet_aton(server, &fwd->server) ||
+        !parse_port(port, false, &fwd->port) || !*p) {
+        return bad_rule(errp, "guest", rule, NULL);
+    }
+    if (!g_str_has_prefix(p, "cmd:")) {
+        return fwd_to_chardev(s, fwd, rule, p, errp);
+    }
+    if (s->lib.add_exec(s->slirp, p + strlen("cmd:"), &fwd->server, fwd->port) < 0) {
+        error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
+        return false;
+    }
+    return true;
+}
+
+static void forward_free(gpointer data)
+{
+    GuestForward *f = data;
+
+    qemu_chr_fe_deinit(&f->chr);
+    g_free(f);
+}
+
+bool slirp_add_forwards(UserState *s, Error **errp)
+{
+    s->forwards = g_ptr_array_new_with_free_func(forward_free);
+    for (guint i = 0; s->hostfwd && i < s->hostfwd->len; i++) {
+        if (!add_hostfwd(s, g_ptr_array_index(s->hostfwd, i), errp)) {
+            return false;
+        }
+    }
+    for (guint i = 0; s->guestfwd && i < s->guestfwd->len; i++) {
+        if (!add_guestfwd(s, g_ptr_array_index(s->guestfwd, i), errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void slirp_remove_forwards(UserState *s)
+{
+    g_clear_pointer(&s->forwards, g_ptr_array_unref);
+}
+
+void slirp_accept_forwards(UserState *s)
+{
+    for (guint i = 0; i < s->forwards->len; i++) {
+        GuestForward *f = g_ptr_array_index(s->forwards, i);
+
+        if (f->chr.chr) {
+            qemu_chr_fe_accept_input(&f->chr);
+        }
+    }
+}

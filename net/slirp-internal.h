@@ -1,0 +1,67 @@
+/*
+ * User networking: what its files share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_SLIRP_INTERNAL_H
+#define NET_SLIRP_INTERNAL_H
+
+#include "frame-queue.h"
+#include "net/net.h"
+#include "slirp-lib.h"
+
+/* A descriptor that libslirp wants to have polled. */
+typedef struct SlirpPoll {
+    int fd;
+    GIOCondition cond;
+    gpointer tag;           /* of g_source_add_unix_fd() */
+} SlirpPoll;
+
+/* libslirp as a source of the main loop. */
+typedef struct SlirpSource {
+    GSource source;
+    struct UserState *s;
+} SlirpSource;
+
+typedef struct UserState {
+    NetClientState nc;
+    /* Options. */
+    char *hostname;
+    bool restricted;
+    bool ipv4, ipv6;
+    char *net, *host;
+    char *dhcpstart, *dns;
+    char *ipv6_prefix, *ipv6_host, *ipv6_dns;
+    uint8_t ipv6_prefixlen;
+    char *ipv6_net;
+    char *tftp, *bootfile, *tftp_server_name;
+    char *domainname;
+    GPtrArray *dnssearch;   /* of char * */
+    GPtrArray *hostfwd;
+    GPtrArray *guestfwd;
+    char *smb, *smbserver;
+
+    SlirpLib lib;
+    Slirp *slirp;
+    struct in_addr guest;   /* where hostfwd goes by default */
+    FrameQueue in;          /* to the guest */
+    bool receiving;         /* the NIC waits for frames */
+    bool accept;            /* guest forwards may take more input */
+    SlirpSource *source;
+    GArray *polls;          /* of SlirpPoll */
+    unsigned nr_polls;      /* of them in use */
+    gint64 deadline;        /* of libslirp's timers, µs; -1: none */
+    GPtrArray *forwards;    /* of GuestForward */
+    uint8_t frame[NET_FRAME_MAX];
+} UserState;
+
+/* slirp-config.c: the addresses and names that the options give. */
+bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp);
+
+/* slirp-fwd.c: "hostfwd" and "guestfwd". */
+bool slirp_add_forwards(UserState *s, Error **errp);
+void slirp_remove_forwards(UserState *s);
+/* libslirp has room again: look at the chardevs behind the forwards. */
+void slirp_accept_forwards(UserState *s);
+
+#endif

@@ -1,0 +1,343 @@
+/*
+ * -netdev user: a TCP/IP stack in the process, by libslirp. No privileges.
+ *
+ * libslirp runs in the main loop as a source of its own: prepare asks it which
+ * descriptors to poll and how long to sleep, dispatch lets it work. What it
+ * sends to the guest waits in a bounded queue until the NIC fetches it;
+ * beyond that frames are lost, as in any network, and TCP slows down.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "qemu/iov.h"
+#include "qemu/log.h"
+#include "qemu/timer.h"
+#include "slirp-filter.h"
+#include "slirp-internal.h"
+
+typedef struct SlirpTimer {
+    QEMUTimer timer;
+    UserState *s;
+    SlirpTimerId id;
+    void *opaque;           /* libslirp's */
+} SlirpTimer;
+
+/* Called by libslirp ------------------------------------------------------- */
+
+static ssize_t cb_send_packet(const void *buf, size_t len, void *opaque)
+{
+    UserState *s = opaque;
+
+    if (len && len <= NET_FRAME_MAX) {
+        frame_queue_put(&s->in, buf, len);
+    }
+    return len;
+}
+
+static void cb_guest_error(const char *msg, void *opaque)
+{
+    qemu_log_mask(LOG_GUEST_ERROR, "netdev %s: %s\n", ((UserState *)opaque)->nc.obj.id, msg);
+}
+
+static int64_t cb_clock_get_ns(void *opaque)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
+static void timer_expired(void *opaque)
+{
+    SlirpTimer *t = opaque;
+
+    t->s->lib.handle_timer(t->s->slirp, t->id, t->opaque);
+}
+
+static void *cb_timer_new(SlirpTimerId id, void *cb_opaque, void *opaque)
+{
+    UserState *s = opaque;
+    SlirpTimer *t = g_new0(SlirpTimer, 1);
+
+    t->s = s;
+    t->id = id;
+    t->opaque = cb_opaque;
+    timer_init_ns(&t->timer, QEMU_CLOCK_VIRTUAL, timer_expired, t);
+    return t;
+}
+
+static void cb_timer_free(void *timer, void *opaque)
+{
+    SlirpTimer *t = timer;
+
+    timer_del(&t->timer);
+    g_free(t);
+}
+
+static void cb_timer_mod(void *timer, int64_t expire_ms, void *opaque)
+{
+    timer_mod_ns(&((SlirpTimer *)timer)->timer, expire_ms * 1000000);
+}
+
+/* Descriptors are asked for before every sleep: nothing to remember. */
+static void cb_register_poll_fd(int fd, void *opaque)
+{
+}
+
+/* A connection of a guest forward has room again. */
+static void cb_notify(void *opaque)
+{
+    ((UserState *)opaque)->accept = true;
+}
+
+static const SlirpCb slirp_callbacks = {
+    .send_packet = cb_send_packet,
+    .guest_error = cb_guest_error,
+    .clock_get_ns = cb_clock_get_ns,
+    .timer_new_opaque = cb_timer_new,
+    .timer_free = cb_timer_free,
+    .timer_mod = cb_timer_mod,
+    .register_poll_fd = cb_register_poll_fd,
+    .unregister_poll_fd = cb_register_poll_fd,
+    .notify = cb_notify,
+};
+
+/* The main loop's source --------------------------------------------------- */
+
+static GIOCondition events_to_glib(int events)
+{
+    return (events & SLIRP_POLL_IN ? G_IO_IN : 0) | (events & SLIRP_POLL_OUT ? G_IO_OUT : 0) |
+           (events & SLIRP_POLL_PRI ? G_IO_PRI : 0) | (events & SLIRP_POLL_ERR ? G_IO_ERR : 0) |
+           (events & SLIRP_POLL_HUP ? G_IO_HUP : 0);
+}
+
+static int events_from_glib(GIOCondition cond)
+{
+    return (cond & G_IO_IN ? SLIRP_POLL_IN : 0) | (cond & G_IO_OUT ? SLIRP_POLL_OUT : 0) |
+           (cond & G_IO_PRI ? SLIRP_POLL_PRI : 0) | (cond & G_IO_ERR ? SLIRP_POLL_ERR : 0) |
+           (cond & (G_IO_HUP | G_IO_NVAL) ? SLIRP_POLL_HUP : 0);
+}
+
+/* Sockets mostly come in the same order as the last time: keep what fits. */
+static int add_poll(int fd, int events, void *opaque)
+{
+    UserState *s = opaque;
+    GIOCondition cond = events_to_glib(events);
+    GSource *source = &s->source->source;
+    unsigned i = s->nr_polls++;
+    SlirpPoll *p;
+
+    if (i == s->polls->len) {
+        g_array_set_size(s->polls, i + 1);
+        g_array_index(s->polls, SlirpPoll, i) = (SlirpPoll){ .fd = -1 };
+    }
+    p = &g_array_index(s->polls, SlirpPoll, i);
+    if (p->tag && p->fd == fd) {
+        if (p->cond != cond) {
+            g_source_modify_unix_fd(source, p->tag, cond);
+            p->cond = cond;
+        }
+        return i;
+    }
+    if (p->tag) {
+        g_source_remove_unix_fd(source, p->tag);
+    }
+    *p = (SlirpPoll){ fd, cond, g_source_add_unix_fd(source, fd, cond) };
+    return i;
+}
+
+static int get_revents(int i, void *opaque)
+{
+    UserState *s = opaque;
+    SlirpPoll *p = &g_array_index(s->polls, SlirpPoll, i);
+
+    return events_from_glib(g_source_query_unix_fd(&s->source->source, p->tag));
+}
+
+static void drop_polls(UserState *s, unsigned from)
+{
+    for (unsigned i = from; i < s->polls->len; i++) {
+        g_source_remove_unix_fd(&s->source->source, g_array_index(s->polls, SlirpPoll, i).tag);
+    }
+    g_array_set_size(s->polls, from);
+}
+
+static bool frames_wait(const UserState *s)
+{
+    return s->receiving && !frame_queue_empty(&s->in);
+}
+
+static gboolean user_prepare(GSource *source, gint *timeout)
+{
+    UserState *s = ((SlirpSource *)source)->s;
+    uint32_t ms = UINT32_MAX;
+
+    s->nr_polls = 0;
+    s->lib.pollfds_fill(s->slirp, &ms, add_poll, s);
+    drop_polls(s, s->nr_polls);
+    *timeout = ms > INT_MAX ? -1 : (gint)ms;
+    s->deadline = ms > INT_MAX ? -1 : g_source_get_time(source) + (gint64)ms * 1000;
+    return frames_wait(s) || s->accept;
+}
+
+static gboolean user_check(GSource *source)
+{
+    UserState *s = ((SlirpSource *)source)->s;
+
+    if (frames_wait(s) || s->accept ||
+        (s->deadline >= 0 && g_source_get_time(source) >= s->deadline)) {
+        return TRUE;
+    }
+    for (unsigned i = 0; i < s->nr_polls; i++) {
+        if (g_source_query_unix_fd(source, g_array_index(s->polls, SlirpPoll, i).tag)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
+{
+    UserState *s = ((SlirpSource *)source)->s;
+
+    s->lib.pollfds_poll(s->slirp, 0, get_revents, s);
+    if (s->accept) {
+        s->accept = false;
+        slirp_accept_forwards(s);
+    }
+    if (frames_wait(s)) {
+        net_notify_readable(&s->nc, 0);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs user_source_funcs = {
+    .prepare = user_prepare,
+    .check = user_check,
+    .dispatch = user_dispatch,
+};
+
+/* Traffic ------------------------------------------------------------------ */
+
+/*
+ * A copy, because the guest could change the frame under libslirp's checks. The
+ * answers are delivered by the source, not from here: no recursion.
+ */
+static int user_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+{
+    UserState *s = (UserState *)nc;
+    size_t len = iov_to_buf(iov, cnt, 0, s->frame, sizeof(s->frame));
+
+    if (slirp_filter_frame(s->frame, len)) {
+        s->lib.input(s->slirp, s->frame, len);
+    }
+    return 0;
+}
+
+static ssize_t user_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+{
+    return frame_queue_get(&((UserState *)nc)->in, iov, cnt);
+}
+
+static void user_set_receive(NetClientState *nc, unsigned q, bool on)
+{
+    ((UserState *)nc)->receiving = on;
+}
+
+/* Opening ------------------------------------------------------------------ */
+
+static void user_start(UserState *s)
+{
+    GSource *source = g_source_new(&user_source_funcs, sizeof(SlirpSource));
+
+    s->source = (SlirpSource *)source;
+    s->source->s = s;
+    s->polls = g_array_new(FALSE, FALSE, sizeof(SlirpPoll));
+    g_source_set_name(source, "slirp");
+    g_source_attach(source, NULL);
+}
+
+static bool user_open(NetClientState *nc, Error **errp)
+{
+    UserState *s = (UserState *)nc;
+    SlirpConfig cfg = { .version = SLIRP_CONFIG_VERSION_MAX };
+    bool ok = slirp_fill_config(s, &cfg, errp) && slirp_lib_load(&s->lib, errp);
+
+    if (ok) {
+        s->slirp = s->lib.new(&cfg, &slirp_callbacks, s);
+        if (!s->slirp) {
+            error_setg(errp, "libslirp %s refuses the configuration", s->lib.version_string());
+        }
+    }
+    g_free(cfg.vdnssearch);
+    if (!s->slirp || !slirp_add_forwards(s, errp)) {
+        return false;
+    }
+    user_start(s);
+    nc->info = g_strdup_printf("type=user,net=%s,restrict=%s", s->net ? s->net : "10.0.2.0/24",
+                               s->restricted ? "on" : "off");
+    return true;
+}
+
+static void user_close(NetClientState *nc)
+{
+    UserState *s = (UserState *)nc;
+
+    if (s->source) {
+        g_source_destroy(&s->source->source);
+        g_source_unref(&s->source->source);
+        g_array_free(s->polls, TRUE);
+    }
+    slirp_remove_forwards(s);
+    if (s->slirp) {
+        s->lib.cleanup(s->slirp);
+    }
+    frame_queue_clear(&s->in);
+}
+
+static const Property user_props[] = {
+    DEFINE_PROP_STRING("hostname", UserState, hostname, NULL, "name that DHCP gives the guest"),
+    DEFINE_PROP_BOOL("restrict", UserState, restricted, "off",
+                     "cut the guest off from the host and the outside"),
+    DEFINE_PROP_BOOL("ipv4", UserState, ipv4, "on", "IPv4 for the guest"),
+    DEFINE_PROP_BOOL("ipv6", UserState, ipv6, "on", "IPv6 for the guest"),
+    DEFINE_PROP_STRING("net", UserState, net, NULL, "guest network: ADDRESS[/PREFIX or MASK]"
+                       " (unset: 10.0.2.0/24)"),
+    DEFINE_PROP_STRING("host", UserState, host, NULL, "address of the host (unset: number 2)"),
+    DEFINE_PROP_STRING("dhcpstart", UserState, dhcpstart, NULL,
+                       "first address that DHCP gives out (unset: number 15)"),
+    DEFINE_PROP_STRING("dns", UserState, dns, NULL, "address of the DNS (unset: number 3)"),
+    DEFINE_PROP_STRING("ipv6-net", UserState, ipv6_net, NULL, "guest network: PREFIX/LENGTH"),
+    DEFINE_PROP_STRING("ipv6-prefix", UserState, ipv6_prefix, NULL,
+                       "guest network (unset: fec0::)"),
+    DEFINE_PROP_UINT8("ipv6-prefixlen", UserState, ipv6_prefixlen, "64", "its length"),
+    DEFINE_PROP_STRING("ipv6-host", UserState, ipv6_host, NULL, "address of the host"),
+    DEFINE_PROP_STRING("ipv6-dns", UserState, ipv6_dns, NULL, "address of the DNS"),
+    DEFINE_PROP_STRLIST("dnssearch", UserState, dnssearch, "domains to search, by DHCP"),
+    DEFINE_PROP_STRING("domainname", UserState, domainname, NULL, "domain, by DHCP"),
+    DEFINE_PROP_STRING("tftp", UserState, tftp, NULL, "folder to serve by TFTP"),
+    DEFINE_PROP_STRING("tftp-server-name", UserState, tftp_server_name, NULL,
+                       "name of the TFTP server, by DHCP"),
+    DEFINE_PROP_STRING("bootfile", UserState, bootfile, NULL, "file to boot, by DHCP"),
+    DEFINE_PROP_STRLIST("hostfwd", UserState, hostfwd,
+                        "[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT"),
+    DEFINE_PROP_STRLIST("guestfwd", UserState, guestfwd,
+                        "[tcp]:ADDR:PORT-CHARDEV or [tcp]:ADDR:PORT-cmd:COMMAND"),
+    DEFINE_PROP_STRING("smb", UserState, smb, NULL, "not supported"),
+    DEFINE_PROP_STRING("smbserver", UserState, smbserver, NULL, "not supported"),
+    DEFINE_PROP_END
+};
+
+static const NetClientClass user_class = {
+    .oc = {
+        .name = "user",
+        .parent = &netdev_base_class,
+        .instance_size = sizeof(UserState),
+        .props = user_props,
+    },
+    .open = user_open,
+    .close = user_close,
+    .send = user_send,
+    .recv = user_recv,
+    .set_receive = user_set_receive,
+};
+DEFINE_CLASS(netdev_user, &user_class.oc);

@@ -1,0 +1,417 @@
+/*
+ * -netdev tap: frames to and from a TAP interface of the host.
+ *
+ * Frames go from and to the caller's buffers (guest memory) by one readv() or
+ * writev() each, virtio-net header included; the kernel checks and uses
+ * the header.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net-fd.h"
+
+#define TUN_DEVICE "/dev/net/tun"
+#define DEFAULT_SCRIPT "/etc/qemu-ifup"
+#define DEFAULT_DOWNSCRIPT "/etc/qemu-ifdown"
+/* What the kernel's header has without the count of merged buffers. */
+#define BASIC_HDR_LEN 10
+
+typedef struct TAPState {
+    NetClientState nc;
+    /* Options. */
+    char *ifname;
+    char *script;
+    char *downscript;
+    char *fd;
+    char *fds;
+    char *br;
+    char *helper;
+    uint32_t num_queues;
+    OnOffAuto vnet_hdr;
+    bool vhost;
+    bool vhostforce;
+    char *vhostfd;
+    char *vhostfds;
+    uint64_t sndbuf;
+
+    NetFD queue[NET_MAX_QUEUES];
+    unsigned nr_fds;            /* of queue[] */
+    unsigned active;            /* attached: receive and send */
+    unsigned hdr_len;
+    bool script_ran;
+    char name[IFNAMSIZ];
+} TAPState;
+
+/* Traffic ------------------------------------------------------------------ */
+
+/* The interface is gone for good: polling would only spin. */
+static void tap_gone(NetFD *f)
+{
+    TAPState *s = (TAPState *)f->nc;
+
+    net_fd_poll(f, false, false);
+    if (!s->nc.carrier_off) {
+        warn_report("netdev %s: interface %s has gone away", s->nc.obj.id, s->name);
+        net_set_carrier(&s->nc, false);
+    }
+}
+
+static void tap_readable(NetFD *f)
+{
+    net_notify_readable(f->nc, f->queue);
+}
+
+static void tap_writable(NetFD *f)
+{
+    net_fd_poll(f, f->want_in, false);
+    net_notify_writable(f->nc, f->queue);
+}
+
+static int tap_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+{
+    NetFD *f = &((TAPState *)nc)->queue[q];
+    ssize_t n;
+
+    do {
+        n = writev(f->fd, iov, cnt);
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0 || errno != EAGAIN) {
+        /* A frame that the kernel refuses, or while the interface is down, is lost. */
+        return 0;
+    }
+    net_fd_poll(f, f->want_in, true);
+    return -EAGAIN;
+}
+
+static ssize_t tap_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+{
+    NetFD *f = &((TAPState *)nc)->queue[q];
+    ssize_t n;
+
+    do {
+        n = readv(f->fd, iov, cnt);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        return n;
+    }
+    if (n == 0 || errno != EAGAIN) {
+        tap_gone(f);
+    }
+    return -EAGAIN;
+}
+
+static void tap_set_receive(NetClientState *nc, unsigned q, bool on)
+{
+    NetFD *f = &((TAPState *)nc)->queue[q];
+
+    net_fd_poll(f, on && !nc->carrier_off, f->want_out);
+}
+
+static void tap_set_offload(NetClientState *nc, unsigned hdr_len, unsigned offloads)
+{
+    TAPState *s = (TAPState *)nc;
+    unsigned flags = 0;
+    int len = hdr_len;
+
+    flags |= offloads & NET_OFFLOAD_CSUM ? TUN_F_CSUM : 0;
+    flags |= offloads & NET_OFFLOAD_TSO4 ? TUN_F_TSO4 : 0;
+    flags |= offloads & NET_OFFLOAD_TSO6 ? TUN_F_TSO6 : 0;
+    flags |= offloads & NET_OFFLOAD_ECN ? TUN_F_TSO_ECN : 0;
+    s->hdr_len = hdr_len;
+    for (unsigned i = 0; i < s->nr_fds; i++) {
+        if (ioctl(s->queue[i].fd, TUNSETVNETHDRSZ, &len) < 0 ||
+            ioctl(s->queue[i].fd, TUNSETOFFLOAD, flags) < 0) {
+            tap_gone(&s->queue[i]);
+        }
+    }
+}
+
+static int tap_attach(NetFD *f, bool on)
+{
+    struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+    return ioctl(f->fd, TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
+
+static int tap_set_queues(NetClientState *nc, unsigned n)
+{
+    TAPState *s = (TAPState *)nc;
+
+    if (s->nr_fds == 1) {
+        return 0;
+    }
+    while (s->active < n) {
+        int ret = tap_attach(&s->queue[s->active], true);
+
+        if (ret < 0) {
+            return ret;
+        }
+        s->active++;
+    }
+    while (s->active > n) {
+        int ret = tap_attach(&s->queue[s->active - 1], false);
+
+        if (ret < 0) {
+            return ret;
+        }
+        s->active--;
+    }
+    return 0;
+}
+
+/* Opening ------------------------------------------------------------------ */
+
+static bool is_no(const char *script)
+{
+    return !*script || !strcmp(script, "no");
+}
+
+static bool run_script(TAPState *s, const char *script, Error **errp)
+{
+    char *argv[] = { (char *)script, s->name, NULL };
+    g_autoptr(GError) gerr = NULL;
+    int status;
+
+    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
+                      NULL, &status, &gerr)) {
+        error_setg(errp, "could not launch network script %s: %s", script, gerr->message);
+        return false;
+    }
+    if (status) {
+        error_setg(errp, "network script %s failed with status %d", script, status);
+        return false;
+    }
+    return true;
+}
+
+static void tap_add_queue(TAPState *s, int fd)
+{
+    s->queue[s->nr_fds] = (NetFD){
+        .nc = &s->nc, .queue = s->nr_fds, .fd = fd,
+        .in = tap_readable, .out = tap_writable, .gone = tap_gone,
+    };
+    s->nr_fds++;
+}
+
+/* What a descriptor from elsewhere is; its name and flags. */
+static bool tap_query(TAPState *s, int fd, Error **errp)
+{
+    struct ifreq ifr = { .ifr_flags = 0 };
+
+    if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
+        error_setg_errno(errp, errno, "Unable to query TUNGETIFF on FD %d", fd);
+        return false;
+    }
+    if ((ifr.ifr_flags & (IFF_TAP | IFF_NO_PI)) != (IFF_TAP | IFF_NO_PI)) {
+        error_setg(errp, "FD %d is not a TAP interface opened with IFF_TAP and IFF_NO_PI", fd);
+        return false;
+    }
+    if (s->nr_fds > 1 && s->nc.vnet_hdr != !!(ifr.ifr_flags & IFF_VNET_HDR)) {
+        error_setg(errp, "vnet_hdr setting is inconsistent between the file descriptors");
+        return false;
+    }
+    s->nc.vnet_hdr = ifr.ifr_flags & IFF_VNET_HDR;
+    memcpy(s->name, ifr.ifr_name, IFNAMSIZ);
+    s->name[IFNAMSIZ - 1] = '\0';
+    return true;
+}
+
+static bool tap_open_fds(TAPState *s, Error **errp)
+{
+    int fds[NET_MAX_QUEUES];
+    unsigned n = 1;
+
+    if (s->fd) {
+        fds[0] = net_parse_fd(&s->nc, s->fd, errp);
+        n = fds[0] >= 0;
+    } else {
+        n = net_parse_fds(&s->nc, s->fds, fds, errp);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        tap_add_queue(s, fds[i]);
+        if (!tap_query(s, fds[i], errp)) {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
+static bool tap_open_queue(TAPState *s, Error **errp)
+{
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "could not open " TUN_DEVICE);
+        return false;
+    }
+    tap_add_queue(s, fd);
+    if (s->vnet_hdr != ON_OFF_AUTO_OFF) {
+        ifr.ifr_flags |= IFF_VNET_HDR;
+        s->nc.vnet_hdr = true;
+    }
+    if (s->num_queues > 1) {
+        ifr.ifr_flags |= IFF_MULTI_QUEUE;
+    }
+    g_strlcpy(ifr.ifr_name, *s->name ? s->name : s->ifname ? s->ifname : "tap%d", IFNAMSIZ);
+    if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+        error_setg_errno(errp, errno, "could not configure " TUN_DEVICE " (%s)",
+                         ifr.ifr_name);
+        return false;
+    }
+    memcpy(s->name, ifr.ifr_name, IFNAMSIZ);
+    return true;
+}
+
+/* Without a limit the kernel's default for sockets applies, which is none for us. */
+static bool tap_set_sndbuf(TAPState *s, Error **errp)
+{
+    int sndbuf = !s->sndbuf || s->sndbuf > INT_MAX ? INT_MAX : (int)s->sndbuf;
+
+    for (unsigned i = 0; i < s->nr_fds; i++) {
+        if (ioctl(s->queue[i].fd, TUNSETSNDBUF, &sndbuf) < 0 && s->sndbuf) {
+            error_setg_errno(errp, errno, "TUNSETSNDBUF ioctl failed");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool tap_check_options(TAPState *s, Error **errp)
+{
+    if (s->br || s->helper) {
+        error_setg(errp, "helper= and br= are not supported: create the interface and use "
+                   "ifname= or fd=");
+        return false;
+    }
+    if ((s->fd || s->fds) && (s->ifname || s->script || s->downscript || s->num_queues ||
+                              s->vnet_hdr != ON_OFF_AUTO_AUTO || (s->fd && s->fds))) {
+        error_setg(errp, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, %s= are "
+                   "invalid with %s=", s->fd ? "fds=, and vhostfds" : "and vhostfd",
+                   s->fd ? "fd" : "fds");
+        return false;
+    }
+    if (s->num_queues > NET_MAX_QUEUES) {
+        error_setg(errp, "queues must be 1 to %d", NET_MAX_QUEUES);
+        return false;
+    }
+    if (s->ifname && strlen(s->ifname) >= IFNAMSIZ) {
+        error_setg(errp, "interface name '%s' is too long", s->ifname);
+        return false;
+    }
+    if (s->vhost || s->vhostforce || s->vhostfd || s->vhostfds) {
+        error_setg(errp, "vhost is not supported: use vhost=off");
+        return false;
+    }
+    return true;
+}
+
+static bool tap_open_interface(TAPState *s, Error **errp)
+{
+    unsigned n = MAX(s->num_queues, 1);
+
+    s->num_queues = n;
+    for (unsigned i = 0; i < n; i++) {
+        if (!tap_open_queue(s, errp)) {
+            return false;
+        }
+    }
+    if (!s->script) {
+        s->script = g_strdup(DEFAULT_SCRIPT);
+    }
+    if (!is_no(s->script)) {
+        if (!run_script(s, s->script, errp)) {
+            return false;
+        }
+    }
+    s->script_ran = true;
+    return true;
+}
+
+static bool tap_open(NetClientState *nc, Error **errp)
+{
+    TAPState *s = (TAPState *)nc;
+
+    if (!tap_check_options(s, errp) ||
+        !(s->fd || s->fds ? tap_open_fds(s, errp) : tap_open_interface(s, errp)) ||
+        !tap_set_sndbuf(s, errp)) {
+        return false;
+    }
+    nc->queues = s->nr_fds;
+    s->active = s->nr_fds;
+    if (nc->vnet_hdr) {
+        nc->offloads = NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 |
+                       NET_OFFLOAD_ECN;
+        tap_set_offload(nc, BASIC_HDR_LEN, 0);
+    }
+    /* One queue is in use until the guest asks for more. */
+    tap_set_queues(nc, 1);
+    nc->info = g_strdup_printf("type=tap,ifname=%s", s->name);
+    return true;
+}
+
+static void tap_close(NetClientState *nc)
+{
+    TAPState *s = (TAPState *)nc;
+
+    if (s->script_ran) {
+        const char *script = s->downscript ? s->downscript : DEFAULT_DOWNSCRIPT;
+        Error *err = NULL;
+
+        if (!is_no(script) && !run_script(s, script, &err)) {
+            error_report_err(err);
+        }
+    }
+    for (unsigned i = 0; i < s->nr_fds; i++) {
+        net_fd_close(&s->queue[i]);
+    }
+}
+
+static const Property tap_props[] = {
+    DEFINE_PROP_STRING("ifname", TAPState, ifname, NULL, "name of the interface"),
+    DEFINE_PROP_STRING("script", TAPState, script, NULL,
+                       "program that sets the interface up (no: none; unset: "
+                       DEFAULT_SCRIPT ")"),
+    DEFINE_PROP_STRING("downscript", TAPState, downscript, NULL,
+                       "program to run at the end (no: none; unset: " DEFAULT_DOWNSCRIPT ")"),
+    DEFINE_PROP_STRING("fd", TAPState, fd, NULL, "descriptor of an open TAP interface"),
+    DEFINE_PROP_STRING("fds", TAPState, fds, NULL,
+                       "the same for several queues, separated by colons"),
+    DEFINE_PROP_UINT32("queues", TAPState, num_queues, NULL, "pairs of queues (default: 1)"),
+    DEFINE_PROP_ON_OFF_AUTO("vnet_hdr", TAPState, vnet_hdr, "auto",
+                            "checksum and segmentation offloads"),
+    DEFINE_PROP_SIZE("sndbuf", TAPState, sndbuf, "0", "limit of bytes on the way out (0: none)"),
+    DEFINE_PROP_STRING("br", TAPState, br, NULL, "not supported"),
+    DEFINE_PROP_STRING("helper", TAPState, helper, NULL, "not supported"),
+    DEFINE_PROP_BOOL("vhost", TAPState, vhost, "off", "only off is supported"),
+    DEFINE_PROP_BOOL("vhostforce", TAPState, vhostforce, "off", "only off is supported"),
+    DEFINE_PROP_STRING("vhostfd", TAPState, vhostfd, NULL, "not supported"),
+    DEFINE_PROP_STRING("vhostfds", TAPState, vhostfds, NULL, "not supported"),
+    DEFINE_PROP_IGNORED("poll-us", "only used by vhost"),
+    DEFINE_PROP_END
+};
+
+static const NetClientClass tap_class = {
+    .oc = {
+        .name = "tap",
+        .parent = &netdev_base_class,
+        .instance_size = sizeof(TAPState),
+        .props = tap_props,
+    },
+    .open = tap_open,
+    .close = tap_close,
+    .send = tap_send,
+    .recv = tap_recv,
+    .set_receive = tap_set_receive,
+    .set_offload = tap_set_offload,
+    .set_queues = tap_set_queues,
+};
+DEFINE_CLASS(netdev_tap, &tap_class.oc);
