@@ -53,7 +53,8 @@ static bool stash_fill(NetQueuePair *p, size_t want)
 {
     bool merge = net_has(p->n, VIRTIO_NET_F_MRG_RXBUF);
 
-    while (p->stash_len < want && p->nr_stash < NET_RX_STASH && (merge || !p->nr_stash)) {
+    while (!p->nr_stash ||
+           (merge && p->stash_len < want && p->nr_stash < NET_RX_STASH)) {
         VirtQueueElement *elem = virtqueue_pop(p->rx);
 
         if (!elem) {
