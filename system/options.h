@@ -48,6 +48,7 @@ typedef struct VLState {
     char *process_name;
     const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
+    bool nested_devices;        /* second pass of -device: see opt_device() */
     bool running;               /* the main loop has been entered */
     bool done;                  /* help was printed: leave with status 0 */
 } VLState;

@@ -250,8 +250,31 @@ bool opt_object(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return machine_add_object(vl->ms, opts, errp) != NULL;
 }
 
+/*
+ * A bus that another -device brings (or none) is what the device needs: it waits
+ * for the second pass, so that the order on the command line is free.
+ */
+static bool is_nested_device(const MachineState *ms, const char *driver)
+{
+    const ObjectClass *oc = driver ? object_class_by_name(device_classes, driver) : NULL;
+    const char *type = oc ? ((const DeviceClass *)oc)->bus_type : NULL;
+
+    for (guint i = 0; type && i < ms->buses->len; i++) {
+        const BusState *bus = ms->buses->pdata[i];
+
+        if (!strcmp(bus->type, type) &&
+            (!bus->parent || !device_get_class(bus->parent)->user_creatable)) {
+            return false;
+        }
+    }
+    return type != NULL;
+}
+
 bool opt_device(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
+    if (is_nested_device(vl->ms, qemu_opt_get(opts, "driver")) != vl->nested_devices) {
+        return true;
+    }
     return qdev_device_add(vl->ms, opts, errp) != NULL;
 }
 

@@ -159,6 +159,16 @@ static bool create_backends(VLState *vl, Error **errp)
            add_default_serial(vl, errp);
 }
 
+/* First what sits on the board's buses, then what sits on a device's. */
+static bool create_devices(VLState *vl, Error **errp)
+{
+    if (!options_run_phase(vl, PHASE_DEVICE, errp)) {
+        return false;
+    }
+    vl->nested_devices = true;
+    return options_run_phase(vl, PHASE_DEVICE, errp);
+}
+
 /* The machine itself, up to its state before the first instruction. */
 static bool build_machine(VLState *vl, Error **errp)
 {
@@ -167,7 +177,7 @@ static bool build_machine(VLState *vl, Error **errp)
 
     options_foreach(vl, PHASE_DEVICE, look_for_isa);
     if (!init_ram(vl, errp) || (mc->init && !mc->init(ms, errp)) ||
-        !options_run_phase(vl, PHASE_DEVICE, errp) || !drive_check_orphans(errp)) {
+        !create_devices(vl, errp) || !drive_check_orphans(errp)) {
         return false;
     }
     if (mc->init_done && !mc->init_done(ms, errp)) {
