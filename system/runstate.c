@@ -155,13 +155,13 @@ static void do_reset(MachineState *ms, ShutdownCause cause)
     qemu_system_reset(ms, cause);
     if (was_running) {
         resume_all_vcpus(ms);
-    } else if (ms->rsm.state != RUN_STATE_PRELAUNCH) {
-        /* What had ended or failed starts anew with "cont". */
-        ms->rsm.state = RUN_STATE_PAUSED;
+    } else {
+        /* What was paused, had ended or failed starts anew with "cont". */
+        ms->rsm.state = RUN_STATE_PRELAUNCH;
     }
 }
 
-/* Main loop: carry out what was requested, the most final last. */
+/* Main loop: carry out what was requested; the end goes before all else. */
 static void run_requests(void *opaque)
 {
     MachineState *ms = opaque;
@@ -192,7 +192,7 @@ static void run_requests(void *opaque)
     } else if (reset) {
         do_reset(ms, reset);
     }
-    if (stop) {
+    if (stop && !shutdown) {
         vm_stop(ms, stop_state);
     }
 }
@@ -207,7 +207,6 @@ static void schedule_and_unlock(MachineState *ms)
     if (schedule) {
         qemu_bh_schedule_oneshot(run_requests, ms);
     }
-    cpu_stop_current();
 }
 
 void qemu_system_reset_request(MachineState *ms, ShutdownCause cause)
@@ -215,6 +214,7 @@ void qemu_system_reset_request(MachineState *ms, ShutdownCause cause)
     g_mutex_lock(&ms->rsm.lock);
     ms->rsm.reset_requested = cause;
     schedule_and_unlock(ms);
+    cpu_stop_current();
 }
 
 void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause)
@@ -222,6 +222,7 @@ void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause)
     g_mutex_lock(&ms->rsm.lock);
     ms->rsm.shutdown_requested = cause;
     schedule_and_unlock(ms);
+    cpu_stop_current();
 }
 
 void qemu_system_shutdown_request_with_code(MachineState *ms,
@@ -231,6 +232,7 @@ void qemu_system_shutdown_request_with_code(MachineState *ms,
     ms->rsm.exit_status = status;
     ms->rsm.shutdown_requested = cause;
     schedule_and_unlock(ms);
+    cpu_stop_current();
 }
 
 void qemu_system_vmstop_request(MachineState *ms, RunState state)
@@ -239,6 +241,7 @@ void qemu_system_vmstop_request(MachineState *ms, RunState state)
     ms->rsm.stop_requested = true;
     ms->rsm.stop_state = state;
     schedule_and_unlock(ms);
+    cpu_stop_current();
 }
 
 void qemu_system_powerdown_request(MachineState *ms)

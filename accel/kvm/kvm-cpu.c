@@ -175,7 +175,6 @@ static bool kvm_exit_mmio(CPUState *cpu, struct kvm_run *run)
 static bool kvm_exit_shutdown(CPUState *cpu, struct kvm_run *run)
 {
     qemu_system_reset_request(cpu->machine, SHUTDOWN_CAUSE_GUEST_RESET);
-    cpu_stop_current();
     return false;
 }
 
@@ -195,7 +194,6 @@ static bool kvm_exit_system_event(CPUState *cpu, struct kvm_run *run)
         qemu_log_mask(LOG_UNIMP, "kvm: system event %u\n", run->system_event.type);
         return true;
     }
-    cpu_stop_current();
     return false;
 }
 
@@ -214,7 +212,6 @@ static bool kvm_internal_error(CPUState *cpu)
     regs = x86_cpu_dump_state(x86_cpu(cpu));
     error_printf("%s", regs);
     qemu_system_vmstop_request(cpu->machine, RUN_STATE_INTERNAL_ERROR);
-    cpu_stop_current();
     return false;
 }
 

@@ -82,6 +82,5 @@ bool kvm_exit_debug(CPUState *cpu, struct kvm_run *run)
         return true;
     }
     qemu_system_vmstop_request(cpu->machine, RUN_STATE_DEBUG);
-    cpu_stop_current();
     return false;
 }

@@ -95,8 +95,8 @@ void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
 
 /*
  * Requests: from any thread, with or without the machine lock; the main loop
- * carries them out. The calling vCPU must leave vcpu_exec(); these set its
- * exit_request.
+ * carries them out. A vCPU that calls them (but powerdown) runs no guest code until
+ * then: cpu_stop_current().
  */
 void qemu_system_reset_request(MachineState *ms, ShutdownCause cause);
 void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause);
