@@ -199,6 +199,9 @@ bool address_space_rw(AddressSpace *as, hwaddr addr, uint64_t *data,
     bool lock = r && r->mr->kind == MEMORY_REGION_IO && !r->mr->ops->lockless;
     bool answered;
 
+    /* What lies behind a device that an access reaches beyond may need the lock. */
+    lock |= as->is_io && r && size > r->size - (addr - r->start);
+
     if (lock) {
         bql_lock();
     }

@@ -40,14 +40,15 @@ void bql_cond_wait(GCond *cond)
     lock_held = true;
 }
 
-/* The lock is free exactly while the loop sleeps. */
+/* The lock is free exactly while the loop looks for events. */
 static gint poll_unlocked(GPollFD *fds, guint nfds, gint timeout)
 {
     gint ret;
 
-    if (timeout == 0 || !lock_held) {
+    if (!lock_held) {
         return g_poll(fds, nfds, timeout);
     }
+    /* Without a time-out too: vCPUs have their turn while idle callbacks are queued. */
     bql_unlock();
     ret = g_poll(fds, nfds, timeout);
     bql_lock();
