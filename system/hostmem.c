@@ -325,16 +325,18 @@ static const ObjectClass memory_backend_file_class = {
     .complete = file_complete,
 };
 
-HostMemoryBackend *host_memory_backend_new_default(const char *id,
-                                                   uint64_t size,
+HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
                                                    const char *mem_path,
                                                    bool prealloc,
                                                    Error **errp)
 {
     const ObjectClass *oc = mem_path ? &memory_backend_file_class : &memory_backend_ram_class;
+    const char *id = machine_get_class(ms)->default_ram_id;
     HostMemoryBackend *b = (HostMemoryBackend *)object_new(oc, id);
 
-    b->size = size;
+    b->size = ms->ram_size;
+    b->merge = ms->mem_merge;
+    b->dump = ms->dump_guest_core;
     b->prealloc = prealloc;
     b->mem_path = g_strdup(mem_path);
     if (!oc->complete(&b->obj, errp)) {

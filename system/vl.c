@@ -85,8 +85,8 @@ static bool init_ram(VLState *vl, Error **errp)
         return true;
     }
     if (!ms->memory_backend) {
-        ms->memdev = host_memory_backend_new_default(mc->default_ram_id, ms->ram_size,
-                                                     vl->mem_path, vl->mem_prealloc, errp);
+        ms->memdev = host_memory_backend_new_default(ms, vl->mem_path, vl->mem_prealloc,
+                                                     errp);
         if (ms->memdev) {
             g_ptr_array_add(ms->objects, ms->memdev);
         }

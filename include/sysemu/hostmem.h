@@ -7,6 +7,7 @@
 #define SYSEMU_HOSTMEM_H
 
 #include "exec/memory.h"
+#include "hw/boards.h"
 #include "qemu/object.h"
 
 /* -object memory-backend-ram|memfd|file */
@@ -34,9 +35,12 @@ typedef struct HostMemoryBackend {
 extern const ObjectClass memory_backend_base_class;
 bool object_is_memory_backend(const Object *obj);
 
-/* A private anonymous backend of size bytes; NULL with errp set on failure. */
-HostMemoryBackend *host_memory_backend_new_default(const char *id,
-                                                   uint64_t size,
+/*
+ * What the machine uses when none is named: private and anonymous, or a file at mem_path
+ * (may be NULL), with the machine's size, mem-merge and dump-guest-core. The caller's;
+ * NULL with errp set on failure.
+ */
+HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
                                                    const char *mem_path,
                                                    bool prealloc,
                                                    Error **errp);
