@@ -178,12 +178,17 @@ bool opt_qtest_log(VLState *, const char *, QemuOpts *, Error **);
 
 /* system/os-posix.c */
 
+/* Have 0, 1 and 2 open, so that no file of ours gets our messages. */
+void os_open_standard_fds(void);
+/* Small stacks for all threads that will be started. */
+void os_limit_stacks(void);
+
 /*
  * Fork; the parent waits until the child calls os_daemonize_done() (exit
  * status 0) or ends (status 1). Returns in the child only; false with errp.
  */
 bool os_daemonize(Error **errp);
-void os_daemonize_done(void);
+bool os_daemonize_done(Error **errp);
 /* Write and lock the pid file; it is removed by os_remove_pidfile(). */
 bool os_create_pidfile(const char *path, Error **errp);
 void os_remove_pidfile(void);

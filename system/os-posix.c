@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,35 @@ static struct {
     char *pidfile;      /* to be removed at exit */
     SignalFn *signal_fn;
 } os;
+
+/*
+ * For every thread but the main one. Eight megabytes, the usual size, would be worth a
+ * huge page to the host's kernel: two megabytes for each thread that touches a few
+ * kilobytes. The deepest that we go is a name look-up by the C library; the software
+ * CPU translates and runs without recursion.
+ */
+#define THREAD_STACK_SIZE (256 * KiB)
+
+void os_open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = fcntl(STDERR_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
+             fcntl(STDIN_FILENO, F_GETFD) < 0 ? open("/dev/null", O_RDWR) : -1;
+    } while (fd >= 0 && fd < STDERR_FILENO);
+}
+
+void os_limit_stacks(void)
+{
+    pthread_attr_t attr;
+
+    if (pthread_attr_init(&attr) == 0) {
+        pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
+        pthread_setattr_default_np(&attr);
+        pthread_attr_destroy(&attr);
+    }
+}
 
 /* The parent of a daemon: report the child's success or end. */
 static int wait_for_child(int fd)
@@ -70,51 +100,80 @@ bool os_daemonize(Error **errp)
     return true;
 }
 
-void os_daemonize_done(void)
+bool os_daemonize_done(Error **errp)
 {
     int fd;
 
     if (!os.daemon_pipe) {
-        return;
+        return true;
     }
     fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (chdir("/") < 0 || fd < 0) {
-        perror("daemonize");
-        return;         /* the parent sees the pipe close: failure */
+    if (fd < 0 || chdir("/") < 0) {
+        error_setg_errno(errp, errno, "cannot daemonize");
+        return false;
     }
     dup2(fd, STDIN_FILENO);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
     close(fd);
-    if (qemu_write_full(os.daemon_pipe, "", 1) == 0) {
-        close(os.daemon_pipe);
-        os.daemon_pipe = 0;
+    /* A parent that was killed meanwhile does not matter to us. */
+    qemu_write_full(os.daemon_pipe, "", 1);
+    close(os.daemon_pipe);
+    os.daemon_pipe = 0;
+    return true;
+}
+
+/*
+ * The file at path, locked by us, or -1. The lock lasts as long as fd is open and tells
+ * a second instance that we live.
+ */
+static int open_locked(const char *path, Error **errp)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct stat ours, there;
+
+    for (;;) {
+        /* Non-blocking: a FIFO without a reader must not stop us. */
+        int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_NONBLOCK, 0600);
+
+        if (fd < 0) {
+            error_setg_errno(errp, errno, "cannot create PID file: Could not create '%s'",
+                             path);
+            return -1;
+        }
+        if (fstat(fd, &ours) < 0 || !S_ISREG(ours.st_mode)) {
+            /* We shall remove it, and no device deserves that. */
+            error_setg(errp, "cannot create PID file: '%s' is not a regular file", path);
+            close(fd);
+            return -1;
+        }
+        if (fcntl(fd, F_SETLK, &lock) < 0) {
+            error_setg_errno(errp, errno, "cannot create PID file: Cannot lock pid file");
+            close(fd);
+            return -1;
+        }
+        if (stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+            ours.st_dev == there.st_dev) {
+            return fd;
+        }
+        /* Its former owner removed it after we had opened it. */
+        close(fd);
     }
 }
 
 bool os_create_pidfile(const char *path, Error **errp)
 {
     g_autofree char *text = g_strdup_printf("%d\n", getpid());
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    int fd = open_locked(path, errp);
     int ret;
 
-    /* fd stays open: the lock tells a second instance that we live. */
     if (fd < 0) {
-        error_setg(errp, "cannot create PID file: Could not create '%s': %s", path,
-                   strerror(errno));
-        return false;
-    }
-    if (fcntl(fd, F_SETLK, &lock) < 0) {
-        error_setg(errp, "cannot create PID file: Cannot lock pid file '%s': %s", path,
-                   strerror(errno));
-        close(fd);
         return false;
     }
     ret = ftruncate(fd, 0) < 0 ? -errno : qemu_write_full(fd, text, strlen(text));
     if (ret < 0) {
-        error_setg(errp, "cannot create PID file: Could not write '%s': %s", path,
-                   strerror(-ret));
+        error_setg_errno(errp, -ret, "cannot create PID file: Could not write '%s'", path);
+        unlink(path);
         close(fd);
         return false;
     }

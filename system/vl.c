@@ -192,6 +192,10 @@ static bool build_machine(VLState *vl, Error **errp)
         return false;
     }
     qemu_system_reset(ms, SHUTDOWN_CAUSE_NONE);
+    if (ms->rsm.shutdown_requested) {
+        error_setg(errp, "cannot load the guest");      /* why was said already */
+        return false;
+    }
     return true;
 }
 
@@ -263,6 +267,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
     if (vl->process_name) {
         os_set_process_name(vl->process_name);
     }
+    os_limit_stacks();
     qemu_init_main_loop();
     if (!os_setup_signals(end_by_signal, vl, errp) ||
         (vl->pidfile && !os_create_pidfile(vl->pidfile, errp)) ||
@@ -271,8 +276,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         !options_run_phase(vl, PHASE_LATE, errp)) {
         return false;
     }
-    os_daemonize_done();
-    return true;
+    return os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)
@@ -281,6 +285,7 @@ int qemu_main(int argc, char **argv)
     Error *err = NULL;
     int status = 0;
 
+    os_open_standard_fds();
     error_init(argv[0]);
     if (!start(&vl, argc, argv, &err)) {
         error_report_err(err);

@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+"""The process: signals, pid files, background, scarce resources, run states. No guest code.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import fcntl
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from qemutest import QEMU, VM, run, test
+
+QTEST = ["-accel", "qtest", "-display", "none", "-nodefaults"]
+
+
+def start(*args, **kwargs):
+    """The program with qtest's accelerator and its messages in a pipe."""
+    return subprocess.Popen([QEMU, *QTEST, *args], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
+
+
+def fails(*args, text, lines=1, **kwargs):
+    """It must end with status 1 and say text in so many lines."""
+    with start(*args, **kwargs) as proc:
+        err = proc.communicate(timeout=30)[1].decode()
+    assert proc.returncode == 1, (args, proc.returncode, err)
+    assert text in err and err.count("\n") == lines, (args, err)
+
+
+def ended_well(proc, number, seconds):
+    """How a process may end after a signal: by itself, or before it could listen."""
+    begin = time.monotonic()
+    proc.wait(20)
+    assert time.monotonic() - begin < seconds, f"signal {number}: too slow"
+    assert proc.returncode in (0, -number), (number, proc.returncode, proc.stderr.read())
+
+
+@test
+def signals_at_any_time():
+    """SIGTERM, SIGINT, SIGHUP at random moments from exec on leave nothing behind"""
+    rng = random.Random(76)
+    with tempfile.TemporaryDirectory() as folder:
+        pidfile, sock = os.path.join(folder, "pid"), os.path.join(folder, "qmp")
+        for n in range(90):
+            number = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[n % 3]
+            # -M none is ready after 20 ms; some arrive in the main loop.
+            with start("-M", rng.choice(["none", "microvm"]), "-pidfile", pidfile,
+                       "-qmp", f"unix:{sock},server=on,wait=off") as proc:
+                time.sleep(rng.random() * 0.1)
+                proc.send_signal(number)
+                ended_well(proc, number, 5)
+                proc.stderr.close()
+            assert os.listdir(folder) == [], (n, proc.returncode, os.listdir(folder))
+
+
+@test
+def signal_while_waiting():
+    """A signal ends the wait for a client of server=on,wait=on"""
+    with tempfile.TemporaryDirectory() as folder:
+        sock = os.path.join(folder, "s")
+        with start("-M", "none", "-chardev", f"socket,id=c,path={sock},server=on,wait=on",
+                   "-pidfile", os.path.join(folder, "pid")) as proc:
+            while not os.path.exists(sock):
+                time.sleep(0.01)
+            time.sleep(0.1)
+            proc.terminate()
+            assert proc.wait(5) == 0, proc.stderr.read()
+            proc.stderr.close()
+        assert os.listdir(folder) == [], os.listdir(folder)
+
+
+def daemon(folder, *args):
+    """Run with -daemonize: the parent's result."""
+    return subprocess.run([QEMU, *QTEST, "-M", "none", "-daemonize",
+                           "-pidfile", os.path.join(folder, "pid"), *args],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, text=True,
+                          check=False)
+
+
+@test
+def daemonize():
+    """-daemonize: the parent ends with 0 when the monitor listens and the pid file is there"""
+    with tempfile.TemporaryDirectory() as folder:
+        sock = os.path.join(folder, "qmp")
+        done = daemon(folder, "-qmp", f"unix:{sock},server=on,wait=off")
+        assert (done.returncode, done.stderr) == (0, ""), done
+        with open(os.path.join(folder, "pid"), encoding="ascii") as file:
+            text = file.read()
+        pid = int(text)
+        try:
+            assert text == f"{pid}\n", text
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(sock)
+                assert b"QMP" in client.recv(4096)
+            assert os.getsid(pid) != os.getsid(0)
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
+            for fd in range(3):
+                assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while os.listdir(folder) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert os.listdir(folder) == [], os.listdir(folder)
+
+
+@test
+def daemonize_failure():
+    """-daemonize: what fails in the child is said by it, and the parent ends with 1"""
+    with tempfile.TemporaryDirectory() as folder:
+        for args, text in ((["-device", "nope"], "'nope' is not a valid device model name"),
+                           (["-serial", "stdio"], "cannot use stdio with -daemonize"),
+                           (["-qmp", "unix:/nonexistent/s,server=on,wait=off"], "Failed to bind")):
+            done = daemon(folder, *args)
+            assert done.returncode == 1 and text in done.stderr, done
+            assert done.stderr.count("\n") == 1, done
+            assert os.listdir(folder) == [], os.listdir(folder)
+
+
+@test
+def pidfile_locked():
+    """-pidfile: a second instance is refused, and the first one's file stays"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pid")
+        with VM("-pidfile", path) as vm:
+            fails("-M", "none", "-pidfile", path, text="cannot create PID file: Cannot lock "
+                  "pid file: Resource temporarily unavailable")
+            with open(path, encoding="ascii") as file:
+                assert int(file.read()) == vm.proc.pid
+            vm.qmp().cmd("quit")
+            vm.wait()
+        assert os.listdir(folder) == []
+
+
+@test
+def pidfile_bad():
+    """-pidfile on a FIFO, with a reader or without: one line, no wait, and it stays"""
+    with tempfile.TemporaryDirectory() as folder:
+        fifo = os.path.join(folder, "fifo")
+        os.mkfifo(fifo)
+        fails("-M", "none", "-pidfile", fifo, text="Could not create")
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        fails("-M", "none", "-pidfile", fifo, text="is not a regular file")
+        os.close(reader)
+        assert os.listdir(folder) == ["fifo"]
+
+
+@test
+def stale_pidfile():
+    """-pidfile over a longer, stale one: its old text is gone"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pid")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("123456789\nold text\n")
+        with VM("-pidfile", path) as vm:
+            with open(path, encoding="ascii") as file:
+                assert file.read() == f"{vm.proc.pid}\n"
+
+
+@test
+def closed_standard_fds():
+    """Started without 0, 1 and 2: messages do not go into files of ours"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "log")
+        pid = os.fork()
+        if pid == 0:
+            os.closerange(0, 64)
+            os.execv(QEMU, [QEMU, *QTEST, "-M", "none", "-D", path, "-d", "guest_errors",
+                            "-device", "nope"])
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as file:
+                assert file.read() == ""
+
+
+def limit(what, value):
+    """For preexec_fn: a resource limit."""
+    return lambda: resource.setrlimit(what, (value, value))
+
+
+@test
+def address_space_limit():
+    """RLIMIT_AS too small for the guest's memory: one line, status 1"""
+    fails("-M", "microvm", "-m", "2G", preexec_fn=limit(resource.RLIMIT_AS, 1 << 30),
+          text="cannot set up guest memory 'microvm.ram': Cannot allocate memory")
+
+
+@test
+def lazy_memory():
+    """-m far beyond the host's memory starts: nothing is touched before the guest does"""
+    with VM("-m", "256G", "-object", "memory-backend-ram,id=m,size=256G,reserve=off",
+            machine="microvm,memory-backend=m") as vm:
+        assert vm.status("VmRSS") < 64 * 1024, vm.status("VmRSS")
+        vm.qmp().cmd("quit")
+        assert vm.wait() == 0
+
+
+@test
+def memory_lock_limit():
+    """-overcommit mem-lock=on with a low RLIMIT_MEMLOCK: one line, status 1"""
+    def unprivileged():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+
+    with start("-M", "microvm", "-overcommit", "mem-lock=on", preexec_fn=unprivileged) as proc:
+        err = proc.communicate(timeout=30)[1].decode()
+    assert proc.returncode == 1, err
+    assert "locking memory failed" in err or "mlockall" in err, err
+
+
+@test
+def memory_backends():
+    """memory-backend-ram, -memfd and -file with share and prealloc become the guest's RAM"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "ram")
+        for n, spec in enumerate(("ram", "ram,share=on", "ram,prealloc=on", "memfd",
+                                  "memfd,share=off", "memfd,seal=off,prealloc=on",
+                                  f"file,mem-path={path},share=on", f"file,mem-path={folder}",
+                                  f"file,mem-path={path},share=on,discard-data=on")):
+            with VM("-m", "32M", "-object", f"memory-backend-{spec},id=m,size=32M",
+                    machine="microvm,memory-backend=m", qtest=True) as vm:
+                vm.qmp().cmd("human-monitor-command", command_line="info mtree")
+                if "prealloc" in spec:
+                    assert vm.status("VmRSS") > 32 * 1024, spec
+                if n == 6:
+                    assert os.stat(path).st_size == 32 << 20
+                vm.qmp().cmd("quit")
+                assert vm.wait() == 0, spec
+        assert os.listdir(folder) == ["ram"], os.listdir(folder)
+        assert os.stat(path).st_blocks == 0, "discard-data=on left contents"
+
+
+@test
+def bad_memory_backends():
+    """Memory that cannot be had: one line, status 1"""
+    machine = ["-M", "microvm,memory-backend=m", "-m", "32M"]
+    for spec, text in (
+            ("ram,size=0", "doesn't take value '0'"),
+            ("ram,size=8E", "cannot set up guest memory 'm': Cannot allocate memory"),
+            ("memfd,size=32M,hugetlb=on,hugetlbsize=3M", "must be a power of two"),
+            ("file,size=32M", "mem-path property not set"),
+            ("file,size=32M,mem-path=/nonexistent/ram", "can't open backing store"),
+            ("file,size=32M,mem-path=/dev/null", "cannot set up guest memory 'm'"),
+            ("file,size=32M,mem-path=/proc/version", "cannot set up guest memory 'm'")):
+        fails(*machine, "-object", f"memory-backend-{spec},id=m", text=text)
+
+
+@test
+def merge_and_dump():
+    """-machine mem-merge=off,dump-guest-core=off reach the guest's memory"""
+    for options, want in (("", {"mg"}), (",mem-merge=off,dump-guest-core=off", {"dd"})):
+        with VM("-m", "48M", machine="microvm" + options) as vm:
+            flags, size = set(), None
+            with open(f"/proc/{vm.proc.pid}/smaps", encoding="ascii") as file:
+                for line in file:
+                    words = line.split()
+                    size = int(words[1]) if words[0] == "Size:" else size
+                    if words[0] == "VmFlags:" and size == 48 * 1024:
+                        flags = {"mg", "dd"} & set(words)
+            # A kernel without KSM knows no "mg".
+            assert flags in (want, want - {"mg"}), (options, flags)
+
+
+@test
+def reset_states():
+    """A reset of a machine that does not run leaves it in prelaunch; stop changes only running"""
+    with VM("-S") as vm:
+        qmp = vm.qmp()
+        qmp.cmd("stop")
+        assert qmp.cmd("query-status")["status"] == "prelaunch"
+        qmp.cmd("cont")
+        assert qmp.cmd("query-status")["status"] == "running"
+        qmp.cmd("stop")
+        assert qmp.cmd("query-status")["status"] == "paused"
+        qmp.cmd("system_reset")
+        qmp.event("RESET")
+        assert qmp.cmd("query-status")["status"] == "prelaunch"
+        qmp.cmd("cont")
+        qmp.cmd("system_reset")
+        qmp.event("RESET")
+        assert qmp.cmd("query-status")["status"] == "running"
+
+
+@test
+def many_resets():
+    """A thousand resets and stops: file descriptors, threads and memory stay flat"""
+    with VM("-m", "32M", machine="microvm,legacy=on") as vm:
+        qmp = vm.qmp()
+        for n in range(1000):
+            if n == 100:
+                before = vm.fds(), vm.status("Threads"), vm.status("VmRSS")
+            qmp.cmd("stop")
+            qmp.cmd("system_reset")
+            qmp.cmd("cont")
+            qmp.events.clear()
+        after = vm.fds(), vm.status("Threads"), vm.status("VmRSS")
+        assert after[:2] == before[:2], (before, after)
+        assert after[2] <= before[2] + 256, (before, after)
+
+
+@test
+def inherited_locks():
+    """The pid file's lock is held as long as the process lives"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pid")
+        with VM("-pidfile", path) as vm:
+            with open(path, "r+", encoding="ascii") as file:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    raise AssertionError("not locked")
+                except BlockingIOError:
+                    pass
+            vm.proc.kill()
+            vm.proc.wait()
+        # After SIGKILL the file stays, but not the lock.
+        with VM("-pidfile", path) as vm:
+            with open(path, encoding="ascii") as file:
+                assert int(file.read()) == vm.proc.pid
+
+
+sys.exit(run())
