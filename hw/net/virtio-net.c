@@ -128,6 +128,12 @@ void virtio_net_apply_offloads(VirtIONet *n)
             offloads |= map[i].offload;
         }
     }
+    /* Version 1 drivers, and the control queue, can choose what makes no sense. */
+    if (!(offloads & NET_OFFLOAD_CSUM)) {
+        offloads = 0;
+    } else if (!(offloads & (NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6))) {
+        offloads &= ~NET_OFFLOAD_ECN;
+    }
     net_set_offload(&n->nic, n->hdr_len, offloads);
 }
 
@@ -138,18 +144,23 @@ static uint64_t virtio_net_get_features(VirtIODevice *vdev, bool modern)
     bool csum = n->csum && (able & NET_OFFLOAD_CSUM);
     bool gcsum = n->guest_csum && (able & NET_OFFLOAD_CSUM);
     bool gso = csum && n->gso;
+    bool htso4 = gso && n->host_tso4 && (able & NET_OFFLOAD_TSO4);
+    bool htso6 = gso && n->host_tso6 && (able & NET_OFFLOAD_TSO6);
+    bool gtso4 = gcsum && n->guest_tso4 && (able & NET_OFFLOAD_TSO4);
+    bool gtso6 = gcsum && n->guest_tso6 && (able & NET_OFFLOAD_TSO6);
+    bool ecn = able & NET_OFFLOAD_ECN;
     const struct { unsigned bit; bool on; } rows[] = {
         { VIRTIO_NET_F_MAC, true },
         { VIRTIO_NET_F_STATUS, n->status_prop },
         { VIRTIO_NET_F_MRG_RXBUF, n->mrg_rxbuf },
         { VIRTIO_NET_F_CSUM, csum },
-        { VIRTIO_NET_F_HOST_TSO4, gso && n->host_tso4 && (able & NET_OFFLOAD_TSO4) },
-        { VIRTIO_NET_F_HOST_TSO6, gso && n->host_tso6 && (able & NET_OFFLOAD_TSO6) },
-        { VIRTIO_NET_F_HOST_ECN, gso && n->host_ecn && (able & NET_OFFLOAD_ECN) },
+        { VIRTIO_NET_F_HOST_TSO4, htso4 },
+        { VIRTIO_NET_F_HOST_TSO6, htso6 },
+        { VIRTIO_NET_F_HOST_ECN, (htso4 || htso6) && n->host_ecn && ecn },
         { VIRTIO_NET_F_GUEST_CSUM, gcsum },
-        { VIRTIO_NET_F_GUEST_TSO4, gcsum && n->guest_tso4 && (able & NET_OFFLOAD_TSO4) },
-        { VIRTIO_NET_F_GUEST_TSO6, gcsum && n->guest_tso6 && (able & NET_OFFLOAD_TSO6) },
-        { VIRTIO_NET_F_GUEST_ECN, gcsum && n->guest_ecn && (able & NET_OFFLOAD_ECN) },
+        { VIRTIO_NET_F_GUEST_TSO4, gtso4 },
+        { VIRTIO_NET_F_GUEST_TSO6, gtso6 },
+        { VIRTIO_NET_F_GUEST_ECN, (gtso4 || gtso6) && n->guest_ecn && ecn },
         { VIRTIO_NET_F_CTRL_VQ, n->ctrl_vq },
         { VIRTIO_NET_F_CTRL_RX, n->ctrl_vq && n->ctrl_rx },
         { VIRTIO_NET_F_CTRL_RX_EXTRA, n->ctrl_vq && n->ctrl_rx && n->ctrl_rx_extra },
