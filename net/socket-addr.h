@@ -1,0 +1,40 @@
+/*
+ * Addresses of the network backends that are sockets.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_SOCKET_ADDR_H
+#define NET_SOCKET_ADDR_H
+
+#include <sys/socket.h>
+
+#include "qemu/error.h"
+
+/* As options give it; strings are the caller's. All NULL: not given. */
+typedef struct NetAddr {
+    char *type;             /* "inet", "unix", "fd" */
+    char *host, *port;
+    char *path;
+    char *str;              /* of "fd": the number */
+} NetAddr;
+
+static inline bool net_addr_given(const NetAddr *a)
+{
+    return a->type || a->host || a->port || a->path || a->str;
+}
+
+/* "HOST:PORT" or ":PORT" taken apart into new strings; false with errp set. */
+bool net_addr_parse(NetAddr *a, const char *text, Error **errp);
+void net_addr_clear(NetAddr *a);
+
+/*
+ * A new non-blocking socket (SOCK_STREAM or SOCK_DGRAM) bound to local and
+ * connected to remote; either may be NULL. A stream socket without remote
+ * listens. -1 with errp set on failure.
+ */
+int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error **errp);
+/* A UDP socket that is a member of the multicast group. -1 with errp set. */
+int net_addr_mcast(const NetAddr *group, const char *localaddr, struct sockaddr_storage *ss,
+                   socklen_t *len, Error **errp);
+
+#endif
