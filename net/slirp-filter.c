@@ -1,8 +1,12 @@
 /*
- * Frames on their way to libslirp: no urgent data.
+ * Frames on their way to libslirp: no urgent data, no fragments.
  *
  * libslirp 4.7 trusts the urgent pointer of a TCP segment beyond the segment's
  * data (CVE-2026-9539). Nobody misses urgent data behind a NAT: the flag goes.
+ *
+ * Its reassembly of IPv4 fragments that overlap writes over its own list of them
+ * (tests/unit/test-slirp.c, N11, without this filter). Any guest could do that
+ * to us; few ever send a datagram larger than the MTU. So fragments are dropped.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,6 +19,7 @@
 #define ETH_TYPE_IPV6 0x86dd
 #define IP_HLEN 20
 #define IP6_HLEN 40
+#define IP_MF 0x2000
 #define IP_OFFSET_MASK 0x1fff
 /* In a TCP header (RFC 9293, section 3.1). */
 #define TCP_HLEN 20
@@ -60,18 +65,20 @@ static bool filter_tcp(uint8_t *tcp, size_t len)
 
 static bool filter_ip(uint8_t *ip, size_t len)
 {
-    unsigned header, offset;
+    unsigned header, total;
 
-    if (len < IP_HLEN || ip[9] != IPPROTO_TCP) {
-        return true;
+    if (len < IP_HLEN) {
+        return false;
     }
     header = (ip[0] & 15) * 4;
-    offset = load16(ip + 6) & IP_OFFSET_MASK;
-    if (offset == 0) {
-        return header >= IP_HLEN && header <= len && filter_tcp(ip + header, len - header);
+    total = load16(ip + 2);
+    if (header < IP_HLEN || total < header || total > len) {
+        return false;
     }
-    /* In units of 8 bytes: does a later piece write into the header (RFC 3128)? */
-    return offset * 8 >= TCP_HLEN;
+    if (load16(ip + 6) & (IP_MF | IP_OFFSET_MASK)) {
+        return false;
+    }
+    return ip[9] != IPPROTO_TCP || filter_tcp(ip + header, total - header);
 }
 
 bool slirp_filter_frame(uint8_t *frame, size_t len)

@@ -12,7 +12,7 @@
 
 /*
  * Clear TCP's URG flag in an Ethernet frame of len bytes and correct the
- * checksum. False: the frame must be dropped (TCP headers cut into fragments).
+ * checksum. False: the frame must be dropped (fragments, lengths that lie).
  */
 bool slirp_filter_frame(uint8_t *frame, size_t len);
 

@@ -1,0 +1,353 @@
+/*
+ * User networking from the guest's side: what the stack answers, and frames
+ * that would harm it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net-harness.h"
+#include "net/slirp-filter.h"
+
+#define GUEST_IP "\x0a\x00\x02\x0f"
+#define HOST_IP "\x0a\x00\x02\x02"
+#define GUEST_MAC "\x52\x54\x00\x01\x02\x03"
+#define USER "user,id=n0,ipv6=off,hostname=visitor"
+
+static uint8_t frame[2000], reply[2000];
+
+static NT *start(void)
+{
+    NT *n = nt_new(NULL, USER, "mac=52:54:00:01:02:03");
+
+    nt_start(n, 0);
+    nt_give(n, 60, NT_RX_SIZE);
+    return n;
+}
+
+/* The next frame, or 0 if none comes within 200 ms. */
+static size_t next_frame(NT *n)
+{
+    size_t len;
+
+    for (int i = 0; i < 200 && nt_quiet(n); i++) {
+        g_usleep(1000);
+    }
+    if (nt_quiet(n)) {
+        return 0;
+    }
+    len = nt_receive(n, reply, sizeof(reply), NULL, NULL);
+    nt_give(n, 1, NT_RX_SIZE);
+    return len;
+}
+
+static uint16_t sum16(const uint8_t *p, size_t len, uint32_t sum)
+{
+    for (size_t i = 0; i < len; i++) {
+        sum += i % 2 ? p[i] : p[i] << 8;
+    }
+    while (sum >> 16) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return sum;
+}
+
+static void put16(uint8_t *p, unsigned val)
+{
+    p[0] = val >> 8;
+    p[1] = val;
+}
+
+/* An Ethernet and IPv4 header for len bytes of payload; the frame's length. */
+static size_t make_ip(uint8_t proto, const char *src, const char *dst, size_t len)
+{
+    memset(frame, 0, 34);
+    memcpy(frame, "\x52\x55\x0a\x00\x02\x02" GUEST_MAC "\x08", 13);
+    frame[14] = 0x45;
+    put16(frame + 16, 20 + len);
+    frame[22] = 64;
+    frame[23] = proto;
+    memcpy(frame + 26, src, 4);
+    memcpy(frame + 30, dst, 4);
+    put16(frame + 24, ~sum16(frame + 14, 20, 0));
+    return 34 + len;
+}
+
+/* The transport checksum of the IPv4 frame: 0 when right. */
+static uint16_t check_transport(const uint8_t *f)
+{
+    unsigned len = (f[16] << 8 | f[17]) - 20;
+
+    return ~sum16(f + 34, len, sum16(f + 26, 8, f[23] + len));
+}
+
+static void send_arp(NT *n)
+{
+    memset(frame, 0xff, 6);
+    memcpy(frame + 6, GUEST_MAC "\x08\x06" "\0\1\x08\0\6\4\0\1" GUEST_MAC GUEST_IP "\0\0\0\0\0\0"
+           HOST_IP, 36);
+    nt_send(n, NULL, frame, 60);
+}
+
+/* The stack answers ARP: it lives. Other frames may come before. */
+static void assert_alive(NT *n)
+{
+    size_t len;
+
+    send_arp(n);
+    do {
+        len = next_frame(n);
+        g_assert_cmpuint(len, >, 0);
+    } while (reply[12] != 8 || reply[13] != 6 || reply[21] != 2);
+    g_assert(!memcmp(reply + 28, HOST_IP, 4));
+}
+
+static void test_arp(void)
+{
+    NT *n = start();
+
+    assert_alive(n);
+    g_assert(!memcmp(reply, GUEST_MAC, 6));
+    nt_free(n);
+}
+
+static void test_dhcp(void)
+{
+    NT *n = start();
+    uint8_t *bootp = frame + 42;
+    size_t len = make_ip(IPPROTO_UDP, "\0\0\0\0", "\xff\xff\xff\xff", 8 + 300);
+
+    memset(frame + 34, 0, 308);
+    put16(frame + 34, 68);
+    put16(frame + 36, 67);
+    put16(frame + 38, 308);
+    memcpy(bootp, "\1\1\6\0" "abcd", 8);
+    memcpy(bootp + 28, GUEST_MAC, 6);
+    memcpy(bootp + 236, "\x63\x82\x53\x63" "\x35\1\1" "\xff", 8);
+    nt_send(n, NULL, frame, len);
+    g_assert_cmpuint(next_frame(n), >, 42 + 240);
+    g_assert_cmpint(reply[42], ==, 2);
+    g_assert(!memcmp(reply + 42 + 4, "abcd", 4));
+    g_assert(!memcmp(reply + 42 + 16, GUEST_IP, 4));
+    g_assert(!memcmp(reply + 42 + 236, "\x63\x82\x53\x63" "\x35\1\2", 7));
+    g_assert_nonnull(memmem(reply, 590, "visitor", 7));
+    nt_free(n);
+}
+
+/* To a server on the host, and its answer. */
+static void test_udp(void)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t sin_len = sizeof(sin);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    NT *n = start();
+    char got[100];
+    ssize_t len;
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&sin, sin_len), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&sin, &sin_len), ==, 0);
+    assert_alive(n);
+    make_ip(IPPROTO_UDP, GUEST_IP, HOST_IP, 8 + 5);
+    put16(frame + 34, 4000);
+    memcpy(frame + 36, &sin.sin_port, 2);
+    put16(frame + 38, 13);
+    memcpy(frame + 40, "\0\0hello", 7);
+    nt_send(n, NULL, frame, 60);
+    VT_WAIT(n->t, (len = recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&sin,
+                                  &sin_len)) > 0);
+    g_assert_cmpint(len, ==, 5);
+    g_assert(!memcmp(got, "hello", 5));
+    g_assert_cmpint(sendto(fd, "answer", 6, 0, (struct sockaddr *)&sin, sin_len), ==, 6);
+    g_assert_cmpuint(next_frame(n), ==, 48);
+    g_assert(!memcmp(reply + 42, "answer", 6));
+    g_assert_cmphex(check_transport(reply), ==, 0);
+    close(fd);
+    nt_free(n);
+}
+
+/* The urgent flag goes, and the checksum stays right. */
+static void test_urgent(void)
+{
+    for (unsigned i = 0; i < 2000; i++) {
+        unsigned payload = i % 100;
+        size_t len = make_ip(IPPROTO_TCP, GUEST_IP, HOST_IP, 20 + payload);
+
+        for (size_t j = 34; j < len; j++) {
+            frame[j] = g_test_rand_int();
+        }
+        frame[46] = 0x50;
+        put16(frame + 50, 0);
+        put16(frame + 50, check_transport(frame));
+        g_assert_cmphex(check_transport(frame), ==, 0);
+        memcpy(reply, frame, len);
+        g_assert(slirp_filter_frame(frame, len));
+        g_assert_cmphex(frame[47], ==, reply[47] & ~0x20);
+        g_assert_cmphex(check_transport(frame), ==, 0);
+        if (!(reply[47] & 0x20)) {
+            g_assert(!memcmp(frame, reply, len));
+        }
+    }
+}
+
+/* Fragments do not pass, nor do headers that are cut off; IPv6 is looked at, too. */
+static void test_filter(void)
+{
+    for (unsigned offset = 0; offset < 0x4000; offset += 0x7f) {
+        size_t total = make_ip(IPPROTO_UDP, GUEST_IP, HOST_IP, 64);
+
+        put16(frame + 20, offset);
+        g_assert_cmpint(slirp_filter_frame(frame, total), ==, offset == 0);
+    }
+    for (unsigned len = 0; len < 34 + 40; len++) {
+        make_ip(IPPROTO_TCP, GUEST_IP, HOST_IP, 40);
+        memset(frame + 34, 0, 40);
+        g_assert_cmpint(slirp_filter_frame(frame, len), ==, false);
+    }
+    g_assert(slirp_filter_frame(frame, 34 + 40));
+    memcpy(frame + 12, "\x86\xdd", 2);
+    memset(frame + 14, 0, 60);
+    frame[20] = IPPROTO_TCP;
+    frame[14 + 40 + 13] = 0xff;
+    g_assert(slirp_filter_frame(frame, 14 + 60));
+    g_assert_cmphex(frame[14 + 40 + 13], ==, 0xdf);
+    g_assert(!slirp_filter_frame(frame, 14 + 59));
+}
+
+/* N12, N14: every prefix of frames of every kind, with one byte changed. */
+static void test_truncated(void)
+{
+    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_IGMP };
+    static const uint16_t ports[] = { 67, 69, 53, 113, 21, 6667, 445 };
+    NT *n = start();
+
+    assert_alive(n);
+    for (unsigned i = 0; i < 6000; i++) {
+        size_t len = make_ip(protos[i % 4], GUEST_IP, HOST_IP, 20 + i % 400);
+
+        for (size_t j = 34; j < len; j++) {
+            frame[j] = g_test_rand_int();
+        }
+        put16(frame + 36, ports[i % 7]);
+        if (protos[i % 4] == IPPROTO_UDP) {
+            put16(frame + 38, i % 3 ? len - 34 : (uint16_t)g_test_rand_int());
+            put16(frame + 40, 0);
+        }
+        if (i % 5 == 0) {
+            frame[g_test_rand_int_range(12, 34)] = g_test_rand_int();
+        } else if (i % 5 == 1) {
+            memcpy(frame + 12, "\x08\x06", 2);
+        }
+        if (i % 2) {
+            len = g_test_rand_int_range(14, len + 1);
+        }
+        nt_send(n, NULL, frame, len);
+        while (!nt_quiet(n)) {
+            next_frame(n);
+        }
+    }
+    assert_alive(n);
+    nt_free(n);
+}
+
+/* N11: fragments that overlap, repeat, never end, or end beyond 64 KiB. */
+static void test_fragments(void)
+{
+    NT *n = start();
+
+    assert_alive(n);
+    for (unsigned i = 0; i < 6000; i++) {
+        size_t len = make_ip(i % 3 ? IPPROTO_UDP : IPPROTO_ICMP, GUEST_IP, HOST_IP,
+                             g_test_rand_int_range(0, 1400));
+
+        put16(frame + 18, i / 40);
+        put16(frame + 20, (i % 7 ? 0x2000 : 0) |
+              (i % 5 ? g_test_rand_int_range(0, 300) : g_test_rand_int_range(8000, 8192)));
+        put16(frame + 24, 0);
+        put16(frame + 24, ~sum16(frame + 14, 20, 0));
+        nt_send(n, NULL, frame, len < 60 ? 60 : len);
+        while (!nt_quiet(n)) {
+            next_frame(n);
+        }
+    }
+    assert_alive(n);
+    nt_free(n);
+}
+
+/* The guest does not fetch frames for a while: bounded, and then all is well. */
+static void test_not_fetched(void)
+{
+    NT *n = nt_new(NULL, USER, NULL);
+
+    nt_start(n, 0);
+    for (int i = 0; i < 30000; i++) {
+        send_arp(n);
+    }
+    nt_give(n, 60, NT_RX_SIZE);
+    while (next_frame(n)) {
+        continue;
+    }
+    assert_alive(n);
+    nt_free(n);
+}
+
+static char *user_error(const char *options)
+{
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(options, "type", NULL);
+    Error *err = NULL;
+    char *text;
+
+    g_assert_null(net_client_new(opts, &err));
+    text = g_strdup(error_get_pretty(err));
+    error_free(err);
+    return text;
+}
+
+static void test_options(void)
+{
+    static const char *const rows[][2] = {
+        { "user", "Parameter 'id' is missing" },
+        { "bogus,id=x", "Parameter 'type' does not accept value 'bogus'" },
+        { "user,id=x,foo=1", "Invalid parameter 'foo'" },
+        { "user,id=x,net=zz", "Failed to parse netmask" },
+        { "user,id=x,net=10.0.0.0/33", "Invalid netmask provided (must be in range 4-32)" },
+        { "user,id=x,host=1.2.3.4", "Host doesn't belong to network" },
+        { "user,id=x,dns=10.0.2.2", "DNS must be different from host" },
+        { "user,id=x,dhcpstart=10.0.2.3", "DHCP must be different from host and DNS" },
+        { "user,id=x,ipv4=off,ipv6=off", "IPv4 and IPv6 disabled" },
+        { "user,id=x,hostfwd=foo", "Invalid host forwarding rule 'foo' (No : separators)" },
+        { "user,id=x,hostfwd=tcp:foo",
+          "Invalid host forwarding rule 'tcp:foo' (Missing : separator)" },
+        { "user,id=x,hostfwd=sctp::1-:2",
+          "Invalid host forwarding rule 'sctp::1-:2' (Bad protocol name)" },
+        { "user,id=x,hostfwd=tcp::99999-:2",
+          "Invalid host forwarding rule 'tcp::99999-:2' (Bad host port)" },
+        { "user,id=x,guestfwd=foo", "Invalid guest forwarding rule 'foo'" },
+        { "user,id=x,smb=/tmp", "smb= is not supported" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = user_error(rows[i][0]);
+
+        g_assert_cmpstr(text, ==, rows[i][1]);
+    }
+    g_assert_null(net_find("x"));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/slirp/arp", test_arp);
+    g_test_add_func("/slirp/dhcp", test_dhcp);
+    g_test_add_func("/slirp/udp", test_udp);
+    g_test_add_func("/slirp/urgent", test_urgent);
+    g_test_add_func("/slirp/filter", test_filter);
+    g_test_add_func("/slirp/N12-truncated", test_truncated);
+    g_test_add_func("/slirp/N11-fragments", test_fragments);
+    g_test_add_func("/slirp/not-fetched", test_not_fetched);
+    g_test_add_func("/slirp/options", test_options);
+    return g_test_run();
+}
