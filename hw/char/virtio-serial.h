@@ -51,9 +51,8 @@ enum {
     PORT_MSG_ADD     = 1 << 1,
     PORT_MSG_CONSOLE = 1 << 2,
     PORT_MSG_NAME    = 1 << 3,
-    PORT_MSG_RESIZE  = 1 << 4,
-    PORT_MSG_CLOSE   = 1 << 5,
-    PORT_MSG_OPEN    = 1 << 6,
+    PORT_MSG_CLOSE   = 1 << 4,
+    PORT_MSG_OPEN    = 1 << 5,
 };
 
 /* A place for a port; it outlives the port that is plugged into it. */
@@ -91,8 +90,6 @@ bool virtio_serial_plug(VirtIOSerial *s, VirtIOSerialPort *port, Error **errp);
 void virtio_serial_unplug(VirtIOSerial *s, VirtIOSerialPort *port);
 /* The peer came or went: port->host_connected is new. */
 void virtio_serial_host_changed(VirtIOSerial *s, VirtIOSerialPort *port);
-/* The chardev's terminal has another size. */
-void virtio_serial_size_changed(VirtIOSerial *s, VirtIOSerialPort *port);
 /* May the port's queues be used? Multiport drivers open ports first. */
 bool virtio_serial_guest_ready(const VirtIOSerialPort *port);
 
