@@ -66,6 +66,12 @@ json_t *qmp_system_wakeup(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* On the CPU's own thread: accelerators may not reach into a running one. */
+static void nmi_on_cpu(CPUState *cpu, void *opaque)
+{
+    accel_get_class(cpu->machine->accel)->inject_nmi(cpu);
+}
+
 json_t *qmp_inject_nmi(Monitor *mon, json_t *args, Error **errp)
 {
     MachineState *ms = mon->ms;
@@ -76,7 +82,7 @@ json_t *qmp_inject_nmi(Monitor *mon, json_t *args, Error **errp)
         return NULL;
     }
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
-        ac->inject_nmi(ms->cpus[i]);
+        run_on_cpu(ms->cpus[i], nmi_on_cpu, NULL);
     }
     return NULL;
 }

@@ -285,7 +285,7 @@ static void handle_request(QmpSession *s, QmpRequest *req)
     answer = make_answer(mon, ret, err, req->id);
     if (cmd && cmd->flags & QMP_EVENT_FIRST && ret) {
         s->held = answer;
-        s->held_source = g_idle_add(send_held, mon);
+        s->held_source = g_idle_add_full(G_PRIORITY_DEFAULT, send_held, mon, NULL);
     } else {
         send_line(mon, answer);
         g_free(answer);
