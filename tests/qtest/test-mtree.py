@@ -31,6 +31,8 @@ ANNOUNCED = """
 # The gate of PIT channel 2, by which kernels measure clocks; KVM's PIT has it, too.
 PORT_61 = "0000000000000061-0000000000000061"
 ACCEL = os.environ.get("MTREE_ACCEL", "qtest")
+# An accelerator that runs code wants a kernel.
+ARGS = ["-S", *os.environ.get("MTREE_ARGS", "").split()]
 
 
 def wanted():
@@ -49,7 +51,7 @@ def leaves(text):
 @test
 def format_of_tree():
     """info mtree: address spaces, indentation, aliases, as QEMU prints them"""
-    with VM("-m", "64M", machine="microvm", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", machine="microvm", accel=ACCEL) as vm:
         text = vm.qmp().hmp("info mtree")
         assert text.startswith(
             "address-space: memory\r\n"
@@ -77,7 +79,7 @@ def covered(lines):
 @test
 def announced_list():
     """the map equals the announced list, but for the documented differences"""
-    with VM("-m", "64M", machine="microvm", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", machine="microvm", accel=ACCEL) as vm:
         got = [line for line in leaves(vm.qmp().hmp("info mtree")) if PORT_61 not in line]
         if ACCEL == "kvm":
             assert got == wanted(), (got, wanted())
@@ -89,7 +91,7 @@ def announced_list():
 @test
 def smallest():
     """pic=off,pit=off leaves the transports and the APICs, no port at all"""
-    with VM("-m", "64M", machine="microvm,pic=off,pit=off", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", machine="microvm,pic=off,pit=off", accel=ACCEL) as vm:
         got = leaves(vm.qmp().hmp("info mtree"))
         assert len(got) == 10, got
         assert not [line for line in got if int(line[:16], 16) < 0x10000], got
@@ -98,7 +100,7 @@ def smallest():
 @test
 def surface():
     """info surface and x-query-surface: the same ranges, with right totals"""
-    with VM("-m", "64M", machine="microvm", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", machine="microvm", accel=ACCEL) as vm:
         c = vm.qmp()
         s = c.cmd("x-query-surface")
         text = c.hmp("info surface")
@@ -118,9 +120,9 @@ def surface():
 @test
 def serial_port():
     """legacy mode adds the serial port and nothing else"""
-    with VM("-m", "64M", machine="microvm", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", machine="microvm", accel=ACCEL) as vm:
         plain = leaves(vm.qmp().hmp("info mtree"))
-    with VM("-m", "64M", "-serial", "null", machine="microvm,legacy=on", accel=ACCEL) as vm:
+    with VM(*ARGS, "-m", "64M", "-serial", "null", machine="microvm,legacy=on", accel=ACCEL) as vm:
         legacy = leaves(vm.qmp().hmp("info mtree"))
     assert sorted(set(legacy) - set(plain)) == \
         ["00000000000003f8-00000000000003ff (prio 0, i/o): serial"], legacy
