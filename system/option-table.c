@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "options.h"
+#include "opts.h"
 
 #define KEYVAL(implied) .keyval = true, .implied_key = (implied)
 

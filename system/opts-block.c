@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "block/block.h"
-#include "options.h"
+#include "opts.h"
 
 bool opt_drive(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {

@@ -8,7 +8,7 @@
 
 #include "chardev/char.h"
 #include "monitor/monitor.h"
-#include "options.h"
+#include "opts.h"
 #include "qemu/cutils.h"
 
 #define MAX_SERIAL_PORTS 4

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "chardev/char.h"
-#include "options.h"
+#include "opts.h"
 #include "sysemu/gdbstub.h"
 #include "sysemu/qtest.h"
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
+#include "opts.h"
 #include "qemu/cutils.h"
 #include "sysemu/hostmem.h"
 #include "target/i386/cpuid.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "net/net.h"
-#include "options.h"
+#include "opts.h"
 
 #define NIC_MODEL "virtio-net-device"
 

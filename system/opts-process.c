@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
+#include "opts.h"
 #include "qemu/log.h"
 
 /* A parameter that must be one of names (if given); *index is its place. */

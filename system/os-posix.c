@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "opts.h"
 #include "qemu/cutils.h"
 
 /* What belongs to the process as such. */

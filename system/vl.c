@@ -14,7 +14,7 @@
 #include "hw/loader.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
-#include "options.h"
+#include "opts.h"
 #include "qemu/main-loop.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
