@@ -233,6 +233,7 @@ const HmpCommand hmp_info_commands[] = {
     { "mtree", "flatview:-f", "[-f]",
       "show memory tree (-f: dump flat view for address spaces)", hmp_info_mtree, NULL },
     { "name", "", "", "show the current VM name", hmp_info_name, NULL },
+    { "network", "", "", "show the network backends", hmp_info_network, NULL },
     { "pic", "", "", "show PIC and I/O APIC state", hmp_info_pic, NULL },
     { "qom-tree", "path:s?", "[path]", "show QOM composition tree",
       hmp_info_qom_tree, NULL },

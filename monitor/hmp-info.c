@@ -6,6 +6,7 @@
 #include "hmp.h"
 #include "hw/i386/apic.h"
 #include "hw/loader.h"
+#include "net/net.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpu.h"
 #include "version.h"
@@ -121,6 +122,19 @@ void hmp_info_pic(Monitor *mon, json_t *args)
 
     monitor_puts(mon, text ? text
                       : "No interrupt controllers but the accelerator's\n");
+}
+
+static void print_net_client(NetClientState *nc, void *opaque)
+{
+    const char *nic = !nc->nic ? "none" : nc->nic->name ? nc->nic->name : "virtio-net-device";
+
+    monitor_printf(opaque, "%s: index=0,%s,card=%s,link=%s\n", nc->obj.id, nc->info, nic,
+                   nc->nic && net_link_up(nc->nic) ? "up" : "down");
+}
+
+void hmp_info_network(Monitor *mon, json_t *args)
+{
+    net_foreach(print_net_client, mon);
 }
 
 void hmp_info_chardev(Monitor *mon, json_t *args)

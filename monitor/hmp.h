@@ -62,6 +62,7 @@ void hmp_info_lapic(Monitor *mon, json_t *args);
 void hmp_info_pic(Monitor *mon, json_t *args);
 void hmp_info_block(Monitor *mon, json_t *args);                /* qmp-block.c */
 void hmp_info_chardev(Monitor *mon, json_t *args);
+void hmp_info_network(Monitor *mon, json_t *args);
 void hmp_info_roms(Monitor *mon, json_t *args);
 void hmp_info_history(Monitor *mon, json_t *args);
 void hmp_info_mtree(Monitor *mon, json_t *args);

@@ -11,6 +11,7 @@
 #include "guest-memory.h"
 #include "hw/core/event.h"
 #include "hw/qdev.h"
+#include "net/net.h"
 #include "qemu/cutils.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
@@ -387,32 +388,43 @@ json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
-/* What has nothing behind it --------------------------------------------------------- */
+/* Networks --------------------------------------------------------------------------- */
 
-json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
-{
-    error_setg(errp, "The feature 'query-hotpluggable-cpus' is not enabled");
-    return NULL;
-}
-
-/* No network or block devices are compiled in: any name is unknown. */
 json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
 {
-    error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found",
-              qmp_str(args, "name"));
+    net_set_link(qmp_str(args, "name"), json_is_true(json_object_get(args, "up")), errp);
     return NULL;
 }
 
 json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
 {
-    error_setg(errp, "Parameter 'type' does not accept value '%s'", qmp_str(args, "type"));
+    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+
+    if (opts) {
+        net_client_new(opts, errp);
+    }
     return NULL;
 }
 
+/* A card that uses it loses its link. */
 json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
 {
-    error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found",
-              qmp_str(args, "id"));
+    const char *id = qmp_str(args, "id");
+    NetClientState *nc = net_find(id);
+
+    if (nc) {
+        net_client_del(nc);
+    } else {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+    }
+    return NULL;
+}
+
+/* What has nothing behind it --------------------------------------------------------- */
+
+json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "The feature 'query-hotpluggable-cpus' is not enabled");
     return NULL;
 }
 

@@ -214,17 +214,39 @@ void net_set_carrier(NetClientState *nc, bool on)
     link_update(nc, was_up);
 }
 
+/* The backend whose NIC is called name, or NULL. */
+static NetClientState *find_by_nic(const char *name)
+{
+    for (guint i = 0; net_state.list && i < net_state.list->len; i++) {
+        NetClientState *nc = g_ptr_array_index(net_state.list, i);
+
+        if (nc->nic && !g_strcmp0(nc->nic->name, name)) {
+            return nc;
+        }
+    }
+    return NULL;
+}
+
 bool net_set_link(const char *name, bool up, Error **errp)
 {
     NetClientState *nc = net_find(name);
+    bool is_nic = !nc;
     bool was_up;
+
+    if (is_nic) {
+        nc = find_by_nic(name);
+    }
 
     if (!nc) {
         error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", name);
         return false;
     }
     was_up = nc->nic && net_link_up(nc->nic);
-    nc->link_off = !up;
+    if (is_nic) {
+        nc->nic->link_off = !up;
+    } else {
+        nc->link_off = !up;
+    }
     link_update(nc, was_up);
     return true;
 }

@@ -332,6 +332,7 @@ static bool virtio_net_realize(VirtIODevice *vdev, Error **errp)
     virtio_add_queue(vdev, CTRL_QUEUE_SIZE, sizeof(VirtQueueElement), virtio_net_handle);
     vdev->config_len = offsetof(struct virtio_net_config, rss_max_key_size);
     n->nic.opaque = n;
+    n->nic.name = vdev->dev.obj.id;
     n->nic.ops = &nic_ops;
     virtio_net_reset(vdev);
     if (!n->nic.nc) {

@@ -93,6 +93,7 @@ struct NICState {
     NetClientState *nc;
     const NICOps *ops;      /* set by realize, with opaque */
     void *opaque;
+    const char *name;       /* the device's id, or NULL; set by realize */
     bool link_off;          /* set_link NIC off */
 };
 
@@ -127,8 +128,8 @@ void net_cleanup(void);
 void net_print_types(void);
 
 /*
- * Link of the backend called name up or down, as a cable. False with errp when
- * there is none.
+ * Link of the backend or NIC called name up or down, as a cable. False with
+ * errp when there is none.
  */
 bool net_set_link(const char *name, bool up, Error **errp);
 
