@@ -210,8 +210,8 @@ def states_and_events():
         assert c.cmd("query-status") == {"running": False, "singlestep": False,
                                          "status": "prelaunch"}
         expect = [("cont", "RESUME", "running"), ("stop", "STOP", "paused"),
-                  ("system_reset", "RESET", "paused"),
-                  ("system_powerdown", "POWERDOWN", "paused"), ("cont", "RESUME", "running"),
+                  ("system_reset", "RESET", "prelaunch"),
+                  ("system_powerdown", "POWERDOWN", "prelaunch"), ("cont", "RESUME", "running"),
                   ("system_reset", "RESET", "running")]
         for command, event, status in expect:
             c.events = []
@@ -428,6 +428,26 @@ def chardevs_and_objects():
         c.cmd("object-del", id="m")
         assert {m["id"] for m in c.cmd("query-memdev")} == {"microvm.ram"}
         assert c.error("object-del", id="microvm.ram")[0] == GENERIC
+
+
+@test
+def netdevs():
+    """netdev_add, set_link and netdev_del; names that nobody has"""
+    with VM(machine="microvm") as vm:
+        c = vm.qmp()
+        fds = vm.fds()
+        assert c.error("netdev_add", type="bogus", id="x") == \
+            (GENERIC, "Parameter 'type' does not accept value 'bogus'")
+        c.cmd("netdev_add", type="socket", id="n0", udp="127.0.0.1:9",
+              localaddr="127.0.0.1:0")
+        assert c.error("netdev_add", type="socket", id="n0", udp="127.0.0.1:9",
+                       localaddr="127.0.0.1:0")[0] == GENERIC
+        c.cmd("set_link", name="n0", up=False)
+        c.cmd("set_link", name="n0", up=True)
+        c.cmd("netdev_del", id="n0")
+        assert vm.fds() == fds, (fds, vm.fds())
+        for answer in (c.error("netdev_del", id="n0"), c.error("set_link", name="n0", up=True)):
+            assert answer == ("DeviceNotFound", "Device 'n0' not found"), answer
 
 
 @test
