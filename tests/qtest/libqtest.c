@@ -106,17 +106,18 @@ static void write_all(int fd, const char *text, size_t len)
 static void run_program(const char *qtest, const char *qmp, const char *args)
 {
     const char *binary = g_getenv("QTEST_QEMU_BINARY");
-    g_autofree char *cmd = NULL;
+    g_autofree char *quoted = NULL, *cmd = NULL;
 
     if (!binary) {
         fprintf(stderr, "QTEST_QEMU_BINARY is not set\n");
         _exit(1);
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    quoted = g_shell_quote(binary);
     cmd = g_strdup_printf("exec %s -qtest unix:%s -qtest-log none "
                           "-chardev socket,path=%s,id=qmp -mon chardev=qmp,mode=control "
                           "-display none -nodefaults -accel qtest %s </dev/null",
-                          binary, qtest, qmp, args);
+                          quoted, qtest, qmp, args);
     execl("/bin/sh", "sh", "-c", cmd, NULL);
     _exit(1);
 }
