@@ -49,6 +49,24 @@ bool qmp_bool(json_t *args, const char *name, bool def)
     return v ? json_is_true(v) : def;
 }
 
+/* A list of strings, or of {"str": …}, stands for a repeated key. */
+static bool add_list(QemuOpts *opts, const char *name, json_t *list, Error **errp)
+{
+    json_t *v;
+    size_t i;
+
+    json_array_foreach(list, i, v) {
+        const char *str = json_string_value(json_is_object(v) ? json_object_get(v, "str") : v);
+
+        if (!str) {
+            error_setg(errp, "Invalid parameter type for '%s[%zu]', expected: string", name, i);
+            return false;
+        }
+        qemu_opt_append(opts, name, str);
+    }
+    return true;
+}
+
 static bool add_opts(QemuOpts *opts, const char *prefix, json_t *obj, Error **errp)
 {
     const char *key;
@@ -67,6 +85,11 @@ static bool add_opts(QemuOpts *opts, const char *prefix, json_t *obj, Error **er
         } else if (json_is_object(v)) {
             sub = g_strconcat(name, ".", NULL);
             if (!add_opts(opts, sub, v, errp)) {
+                return false;
+            }
+            continue;
+        } else if (json_is_array(v)) {
+            if (!add_list(opts, name, v, errp)) {
                 return false;
             }
             continue;

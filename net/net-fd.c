@@ -41,18 +41,20 @@ void net_fd_poll(NetFD *f, bool in, bool out)
         f->tag = 0;
     }
     f->cond = cond;
-    /* Nothing wanted, nothing polled: errors would be reported all the same. */
-    if (!f->tag && cond && f->fd >= 0) {
+    /* Nothing wanted: errors and hang-ups would be reported all the same. */
+    if (!f->tag && (cond || f->watch) && f->fd >= 0) {
         f->tag = g_unix_fd_add(f->fd, cond, net_fd_ready, f);
     }
 }
 
 void net_fd_close(NetFD *f)
 {
+    int fd = f->fd;
+
+    f->fd = -1;
     net_fd_poll(f, false, false);
-    if (f->fd >= 0) {
-        close(f->fd);
-        f->fd = -1;
+    if (fd >= 0) {
+        close(fd);
     }
 }
 

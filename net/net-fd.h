@@ -17,6 +17,7 @@ typedef struct NetFD {
     unsigned queue;
     int fd;                 /* the owner closes it */
     bool want_in, want_out;
+    bool watch;             /* call gone() even while nobody is interested */
     guint tag;              /* the source, or 0 */
     GIOCondition cond;      /* what it polls */
     /* Input is there / the fd takes output / it failed or the peer hung up. */

@@ -292,6 +292,9 @@ static void socket_use(NetSocket *s, int fd)
         s->in = g_malloc0(BUF_SIZE);
         s->out = g_malloc(BUF_SIZE);
     }
+    /* Whoever hangs up makes room for the next, even if the guest sleeps. */
+    s->fd.watch = s->type == SOCK_STREAM;
+    net_fd_poll(&s->fd, false, false);
 }
 
 static void socket_accept(NetFD *f)

@@ -40,7 +40,8 @@ bool opt_nic(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     const char *type = qemu_opt_get(backend, "type");
     NetClientState *nc;
 
-    if (type && !strcmp(type, "none")) {
+    /* The card needs no other device's bus: it comes with the first pass. */
+    if (vl->nested_devices || (type && !strcmp(type, "none"))) {
         return true;
     }
     if (!take_nic_options(backend, dev, errp)) {

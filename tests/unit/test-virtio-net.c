@@ -137,7 +137,7 @@ static void test_no_merge(gconstpointer legacy)
 /* Buffers in one-byte pieces (2.7.4.1), and a chain as long as the queue. */
 static void test_split_buffers(gconstpointer legacy)
 {
-    uint8_t frame[52], got[100];
+    uint8_t frame[54], got[100];
     VTBuf bufs[64];
 
     START(0);

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Networks in the monitors: test-net.py QEMU prints TAP.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import socket
+import sys
+import tempfile
+import time
+
+import qemutest
+from qemutest import VM, test
+
+
+def link_of(q, name):
+    """What info network says of a backend: its line."""
+    rows = [row for row in q.hmp("info network").splitlines() if row.startswith(name + ":")]
+    return rows[0] if rows else None
+
+
+@test
+def links():
+    """set_link by the name of the backend and of the card"""
+    with VM("-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0,id=card",
+            machine="microvm") as vm:
+        q = vm.qmp()
+        assert "type=user,net=10.0.2.0/24" in link_of(q, "n0")
+        for name in ("n0", "card"):
+            assert link_of(q, "n0").endswith("card=card,link=up")
+            q.cmd("set_link", name=name, up=False)
+            assert link_of(q, "n0").endswith("card=card,link=down")
+            q.cmd("set_link", name=name, up=True)
+        assert q.error("set_link", name="nope", up=True)[0] == "DeviceNotFound"
+
+
+@test
+def add_and_remove():
+    """netdev_add and netdev_del, with a card or without"""
+    with VM("-device", "virtio-net-device,netdev=n0", "-netdev", "user,id=n0",
+            machine="microvm") as vm:
+        q = vm.qmp()
+        q.cmd("netdev_add", type="user", id="n1", hostfwd=[{"str": "tcp:127.0.0.1:0-:22"}])
+        assert link_of(q, "n1")
+        assert q.error("netdev_add", type="user", id="n1")[1] == "Duplicate ID 'n1' for netdev"
+        assert q.error("netdev_add", type="bogus", id="n2")[1] == \
+            "Parameter 'type' does not accept value 'bogus'"
+        for name in ("n1", "n0"):
+            q.cmd("netdev_del", id=name)
+            assert link_of(q, name) is None
+        assert q.error("netdev_del", id="n0")[0] == "DeviceNotFound"
+
+
+@test
+def one_card():
+    """-nic makes one backend and one card"""
+    with VM("-nic", "user", machine="microvm") as vm:
+        rows = vm.qmp().hmp("info network").splitlines()
+        assert len(rows) == 1 and rows[0].startswith("#net000:"), rows
+
+
+@test
+def streams():
+    """a stream server takes one peer after the other; its path goes at the end"""
+    with tempfile.TemporaryDirectory(prefix="test-net-") as folder:
+        path = os.path.join(folder, "socket")
+        with VM("-nic", f"stream,id=n0,server=on,addr.type=unix,addr.path={path}",
+                machine="microvm") as vm:
+            q = vm.qmp()
+            for _ in range(3):
+                assert link_of(q, "n0").endswith("link=down")
+                with socket.socket(socket.AF_UNIX) as peer:
+                    peer.connect(path)
+                    wait_for(lambda: link_of(q, "n0").endswith("link=up"))
+                wait_for(lambda: link_of(q, "n0").endswith("link=down"))
+            q.cmd("quit")
+            assert vm.wait() == 0
+        assert not os.path.exists(path)
+
+
+def wait_for(condition):
+    """Ask until it is so."""
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+if __name__ == "__main__":
+    sys.exit(qemutest.run())
