@@ -220,7 +220,6 @@ static const char *chardev_key(const char *key)
 static bool chardev_opts(QemuOpts *opts, json_t *data, Error **errp)
 {
     json_t *v, *addr = json_object_get(data, "addr");
-    g_autoptr(QemuOpts) flat = NULL;
     const char *key;
 
     if (addr && (!json_is_object(addr) ||
