@@ -271,16 +271,15 @@ void cpu_stop_threads(MachineState *ms)
     }
 }
 
-static void do_synchronize(CPUState *cpu, void *opaque)
+static void do_synchronize(CPUState *cpu, void *unused)
 {
-    const AccelClass *ac = cpu_accel(cpu);
-
-    if (!cpu->vcpu_dirty) {
-        if (ac->get_registers) {
-            ac->get_registers(cpu);
-        }
-        cpu->vcpu_dirty = true;
+    if (cpu->vcpu_dirty) {
+        return;     /* ours are the newer ones */
     }
+    if (cpu_accel(cpu)->get_registers) {
+        cpu_accel(cpu)->get_registers(cpu);
+    }
+    cpu->vcpu_dirty = true;
 }
 
 void cpu_synchronize_state(CPUState *cpu)
