@@ -89,6 +89,7 @@ json_t *qmp_query_machines(Monitor *mon, json_t *args, Error **errp)
 
     for (unsigned i = 0; machine_classes[i]; i++) {
         const MachineClass *mc = (const MachineClass *)*machine_classes[i];
+        const char *cpu = machine_default_cpu_model(mc, mon->ms->accel);
         json_t *m = json_pack("{s:b,s:s,s:b,s:i,s:b}", "hotpluggable-cpus", 0,
                               "name", mc->oc.name, "numa-mem-supported", 0,
                               "cpu-max", (int)MAX(mc->max_cpus, 1u), "deprecated", 0);
@@ -99,8 +100,9 @@ json_t *qmp_query_machines(Monitor *mon, json_t *args, Error **errp)
         if (mc->oc.alias) {
             json_object_set_new(m, "alias", json_string(mc->oc.alias));
         }
-        if (mc->default_cpu_type) {
-            g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", mc->default_cpu_type);
+        /* libvirt passes it back as -cpu, but knows no "max": left out, it passes none. */
+        if (strcmp(cpu, "max")) {
+            g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", cpu);
 
             json_object_set_new(m, "default-cpu-type", json_string(type));
         }

@@ -56,10 +56,9 @@ static QomNode *container_new(QomNode *parent, const char *name)
 static char *cpu_type(const MachineState *ms)
 {
     const char *model = ms->cpu_model ? ms->cpu_model :
-        machine_get_class(ms)->default_cpu_type;
+        machine_default_cpu_model(machine_get_class(ms), ms->accel);
 
-    return g_strdup_printf("%.*s-x86_64-cpu", (int)strcspn(model ? model : "host", ","),
-                           model ? model : "host");
+    return g_strdup_printf("%.*s-x86_64-cpu", (int)strcspn(model, ","), model);
 }
 
 /* Devices the user named, made without a name, or that the board made. */

@@ -8,6 +8,7 @@
 
 #include "hw/boards.h"
 #include "qemu/cutils.h"
+#include "sysemu/accel.h"
 
 static const Property machine_props[] = {
     DEFINE_PROP_STRING("accel", MachineState, accel_names, NULL,
@@ -220,6 +221,13 @@ bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp)
     }
     ms->smp = t;
     return true;
+}
+
+const char *machine_default_cpu_model(const MachineClass *mc, const AccelState *accel)
+{
+    bool kvm = accel && !strcmp(accel_get_class(accel)->oc.name, "kvm");
+
+    return kvm && mc->default_cpu_model ? mc->default_cpu_model : "max";
 }
 
 bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp)

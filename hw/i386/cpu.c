@@ -63,7 +63,7 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
     const AccelClass *ac = accel_get_class(ms->accel);
     const MachineClass *mc = machine_get_class(ms);
     bool kvm = !strcmp(ac->oc.name, "kvm");
-    const char *def = kvm && mc->default_cpu_type ? mc->default_cpu_type : "max";
+    const char *def = machine_default_cpu_model(mc, ms->accel);
     X86CPUTopoInfo topo = {
         .dies_per_pkg = ms->smp.dies,
         .cores_per_die = ms->smp.cores,

@@ -35,7 +35,7 @@ struct MachineClass {
     unsigned max_cpus;
     uint64_t default_ram_size;      /* bytes; 0: the machine has no RAM */
     const char *default_ram_id;     /* -object id that libvirt expects */
-    const char *default_cpu_type;   /* "host" */
+    const char *default_cpu_model;  /* where the accelerator runs the host's CPU */
     /* Build address spaces, RAM, interrupt controllers, CPUs, buses. */
     bool (*init)(MachineState *ms, Error **errp);
     /* After every -device is realized and before the map is sealed. */
@@ -135,6 +135,12 @@ Object *machine_find_object(const MachineState *ms, const char *id);
  * the object. NULL with errp set on failure.
  */
 Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/*
+ * The -cpu that stands for none: the host's CPU where accel (may be NULL) runs
+ * it and the machine asks for that, else "max". Static text.
+ */
+const char *machine_default_cpu_model(const MachineClass *mc, const AccelState *accel);
 
 /* Apply -global rows for the class to obj; called by qdev and by backends. */
 bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp);

@@ -161,7 +161,7 @@ static const MachineClass board_class = {
         .instance_size = sizeof(Board),
     },
     .max_cpus = 254,
-    .default_cpu_type = "host",
+    .default_cpu_model = "host",
     .reset = board_reset,
 };
 
