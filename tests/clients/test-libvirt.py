@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""libvirt drives the shipped binary: define, start, operate, destroy.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+Usage: test-libvirt.py QEMU
+
+An unmodified libvirt (Debian's, its driver embedded into virsh: no daemon)
+probes the binary, starts a domain of type qemu and operates it. Prints TAP.
+"""
+import os
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+GUEST = os.path.join(os.path.dirname(HERE), "guest")
+PATIENCE = 120  # seconds for any answer, on a busy machine
+
+CONFIG = """security_driver = "none"
+user = "root"
+group = "root"
+remember_owner = 0
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+"""
+
+DOMAIN = """<domain type='qemu'>
+  <name>guest</name>
+  <memory unit='MiB'>128</memory>
+  <vcpu>2</vcpu>
+  <os>
+    <type arch='x86_64' machine='microvm'>hvm</type>
+    <kernel>{kernel}</kernel>
+    <initrd>{initrd}</initrd>
+    <cmdline>console=ttyS0 reboot=t panic=-1</cmdline>
+  </os>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <devices>
+    <emulator>{qemu}</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file='{disk}'/>
+      <target dev='vda' bus='virtio'/>
+      <serial>disk-1</serial>
+      <address type='virtio-mmio'/>
+    </disk>
+    <controller type='usb' model='none'/>
+    <controller type='virtio-serial' index='0'><address type='virtio-mmio'/></controller>
+    <serial type='pty'><target type='isa-serial' port='0'/></serial>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <interface type='user'>
+      <mac address='52:54:00:11:22:33'/>
+      <model type='virtio'/>
+      <address type='virtio-mmio'/>
+    </interface>
+    <rng model='virtio'>
+      <backend model='random'>/dev/urandom</backend>
+      <address type='virtio-mmio'/>
+    </rng>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+# What the guest does: it answers lines on its console.
+JOB = """while read -r word; do
+    case $word in
+    cpus) echo "cpus $(nproc)." ;;
+    disk) echo "disk $(cat /sys/block/vda/serial) $(cat /sys/block/vda/size)." ;;
+    link) ip link set eth0 up; sleep 1; echo "link $(cat /sys/class/net/eth0/carrier)." ;;
+    esac
+done
+"""
+
+
+class Virsh:
+    """One virsh, fed with commands."""
+
+    def __init__(self, folder):
+        uri = f"qemu:///embed?root={folder}"
+        self.process = subprocess.Popen(["virsh", "-c", uri], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.count = 0
+
+    def __call__(self, command):
+        """What the command prints."""
+        self.count += 1
+        mark = f"end-of-command-{self.count}."
+        self.process.stdin.write(f"{command}\necho {mark}\n".encode())
+        self.process.stdin.flush()
+        text = ""
+        # virsh repeats what it reads.
+        while text.count(mark) < 2:
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise AssertionError(f"virsh died of {command!r}: {text}")
+            text += data.decode(errors="replace")
+        return text
+
+
+class Console:
+    """The guest's serial console, a pty."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        self.text = ""
+
+    def expect(self, pattern):
+        """Read until the pattern appears; the match."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            match = re.search(pattern, self.text)
+            if match:
+                self.text = self.text[match.end():]
+                return match
+            if select.select([self.fd], [], [], 0.5)[0]:
+                self.text += os.read(self.fd, 4096).decode(errors="replace")
+        raise AssertionError(f"the console never said {pattern!r}: {self.text[-500:]!r}")
+
+    def ask(self, word, pattern):
+        """Ask the guest until it answers with the pattern (it may be starting)."""
+        for _ in range(20):
+            os.write(self.fd, word.encode() + b"\n")
+            try:
+                return self.expect(rf"{word} ({pattern})\.")
+            except AssertionError:
+                if not select.select([self.fd], [], [], 0)[0]:
+                    raise
+        raise AssertionError(f"no answer to {word}")
+
+
+def check(condition, text):
+    """Fail the case with the text unless the condition holds."""
+    if not condition:
+        raise AssertionError(text)
+
+
+def start(virsh, state):
+    """A domain is defined, and started after libvirt has probed the binary."""
+    text = virsh(f"define {state['xml']}")
+    check("defined" in text, text)
+    text = virsh("start guest")
+    check("started" in text, text + open(state["log"], errors="replace").read()[-2000:])
+    check("running" in virsh("domstate guest"), "the domain does not run")
+    state["console"] = Console(re.search(r"/dev/\S+", virsh("ttyconsole guest"))[0])
+    state["console"].expect("begin@@")
+    state["console"].ask("cpus", "2")
+    state["console"].ask("disk", "disk-1 131072")
+
+
+def pause(virsh, _state):
+    """suspend and resume are seen in the state."""
+    virsh("suspend guest")
+    check("paused" in virsh("domstate guest"), "not paused")
+    virsh("resume guest")
+    check("running" in virsh("domstate guest"), "not running")
+
+
+def statistics(virsh, _state):
+    """Two vCPUs, a disk and a network interface are counted."""
+    text = virsh("domstats guest")
+    for line in ("vcpu.current=2", "vcpu.1.state=1", "block.0.capacity=67108864", "net.count=1"):
+        check(line in text, f"{line} is missing: {text}")
+
+
+def resize(virsh, state):
+    """The guest sees the disk's new size."""
+    text = virsh("blockresize guest vda 96MiB")
+    check("resized" in text, text)
+    state["console"].ask("disk", "disk-1 196608")
+
+
+def link(virsh, state):
+    """The guest sees the cable pulled and plugged."""
+    for word, carrier in (("down", "0"), ("up", "1")):
+        text = virsh(f"domif-setlink guest 52:54:00:11:22:33 {word}")
+        check("updated" in text, text)
+        state["console"].ask("link", carrier)
+
+
+def dump(virsh, state):
+    """A core of the guest's memory is an ELF file."""
+    path = os.path.join(state["folder"], "core")
+    text = virsh(f"dump guest {path} --memory-only")
+    check("dumped" in text, text)
+    with open(path, "rb") as file:
+        check(file.read(4) == b"\x7fELF", "the dump is not an ELF file")
+
+
+def reset(virsh, state):
+    """The guest starts again."""
+    text = virsh("reset guest")
+    check("was reset" in text, text)
+    state["console"].expect("begin@@")
+    state["console"].ask("cpus", "2")
+
+
+def refuse(virsh, _state):
+    """What the machine has not is refused, and it goes on."""
+    for command in ("save guest /nonexistent", "send-key guest KEY_A", "setvcpus guest 1 --live"):
+        text = virsh(command)
+        check("error:" in text, f"{command}: {text}")
+    check("running" in virsh("domstate guest"), "the domain does not run")
+
+
+def destroy(virsh, _state):
+    """The end, and a domain that can be started again."""
+    check("destroyed" in virsh("destroy guest"), "not destroyed")
+    check("shut off" in virsh("domstate guest"), "not shut off")
+    check("started" in virsh("start guest"), "no second start")
+    check("destroyed" in virsh("destroy guest"), "not destroyed")
+
+
+CASES = [start, pause, statistics, resize, link, dump, reset, refuse, destroy]
+
+
+def prepare(folder, qemu):
+    """The files of the domain and libvirt's configuration; what the cases need."""
+    os.makedirs(os.path.join(folder, "etc"))
+    with open(os.path.join(folder, "etc", "qemu.conf"), "w", encoding="ascii") as file:
+        file.write(CONFIG)
+    kernel = os.environ.get("LEAN_KERNEL") or subprocess.run(
+        [os.path.join(GUEST, "build-kernel")], stdout=subprocess.PIPE, check=True,
+        stdin=subprocess.DEVNULL).stdout.decode().strip()
+    names = {name: os.path.join(folder, name) for name in ("job", "initrd", "disk", "xml")}
+    with open(names["job"], "w", encoding="ascii") as file:
+        file.write(JOB)
+    subprocess.run([os.path.join(GUEST, "mkinitramfs"), "-o", names["initrd"],
+                    "--job", names["job"]], check=True)
+    with open(names["disk"], "wb") as file:
+        file.truncate(64 << 20)
+    with open(names["xml"], "w", encoding="ascii") as file:
+        file.write(DOMAIN.format(kernel=os.path.join(kernel, "vmlinux"), qemu=qemu, **names))
+    return {"folder": folder, "xml": names["xml"],
+            "log": os.path.join(folder, "log", "qemu", "guest.log")}
+
+
+def main():
+    """Run the cases in order; each builds on the one before."""
+    qemu = os.path.realpath(sys.argv[1])
+    failed = 0
+    print(f"1..{len(CASES)}", flush=True)
+    # libvirt's socket paths must stay short.
+    with tempfile.TemporaryDirectory(prefix="lv-", dir="/tmp") as folder:
+        state = prepare(folder, qemu)
+        virsh = Virsh(folder)
+        for number, function in enumerate(CASES, 1):
+            try:
+                function(virsh, state)
+                print(f"ok {number} {function.__name__}", flush=True)
+            except (AssertionError, OSError, TypeError) as error:
+                failed += 1
+                print(f"not ok {number} {function.__name__}", flush=True)
+                for line in str(error).splitlines():
+                    print(f"# {line}", flush=True)
+        virsh("destroy guest")
+        virsh.process.stdin.close()
+        virsh.process.wait()
+    sys.exit(failed != 0)
+
+
+main()
