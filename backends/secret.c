@@ -53,7 +53,6 @@ static bool read_file(Secret *s, Error **errp)
     return n >= 0 && s->len <= SECRET_MAX;
 }
 
-/* In place: the decoded text is shorter. */
 static bool decode(Secret *s, Error **errp)
 {
     const char *alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n";
@@ -63,9 +62,9 @@ static bool decode(Secret *s, Error **errp)
         error_setg(errp, "Base64 data '%s' is not valid", s->file ? s->file : "data");
         return false;
     }
-    if (s->len) {
-        g_base64_decode_inplace(text, &s->len);
-    }
+    s->bytes = g_base64_decode(text, &s->len);
+    explicit_bzero(text, strlen(text));
+    g_free(text);
     return true;
 }
 

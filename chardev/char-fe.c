@@ -191,6 +191,7 @@ bool qemu_chr_fe_backend_connected(const CharBackend *b)
 typedef struct FEWatch {
     GSource source;
     Chardev *chr;
+    struct FEWatch *next;   /* of the same chardev */
     gpointer fd_tag;
 } FEWatch;
 
@@ -212,8 +213,11 @@ static void watch_finalize(GSource *source)
 {
     FEWatch *w = (FEWatch *)source;
 
-    if (w->chr) {
-        w->chr->watches = g_slist_remove(w->chr->watches, w);
+    for (FEWatch **p = w->chr ? &w->chr->watches : NULL; p && *p; p = &(*p)->next) {
+        if (*p == w) {
+            *p = w->next;
+            break;
+        }
     }
 }
 
@@ -240,7 +244,8 @@ guint qemu_chr_fe_add_watch(CharBackend *b, GIOCondition cond,
     source = g_source_new(&watch_funcs, sizeof(FEWatch));
     w = (FEWatch *)source;
     w->chr = s;
-    s->watches = g_slist_prepend(s->watches, w);
+    w->next = s->watches;
+    s->watches = w;
     if (fd >= 0) {
         w->fd_tag = g_source_add_unix_fd(source, fd, cond | G_IO_HUP | G_IO_ERR);
     } else {
@@ -253,10 +258,8 @@ guint qemu_chr_fe_add_watch(CharBackend *b, GIOCondition cond,
 }
 
 /* Let a watch fire once more, without its descriptor. */
-static void watch_release(gpointer data, gpointer opaque)
+static void watch_release(FEWatch *w)
 {
-    FEWatch *w = data;
-
     if (w->fd_tag && !g_source_is_destroyed(&w->source)) {
         g_source_remove_unix_fd(&w->source, w->fd_tag);
         w->fd_tag = NULL;
@@ -268,19 +271,19 @@ void chr_set_be_open(Chardev *s, bool open)
 {
     s->be_open = open;
     if (!open) {
-        g_slist_foreach(s->watches, watch_release, NULL);
+        for (FEWatch *w = s->watches; w; w = w->next) {
+            watch_release(w);
+        }
     }
 }
 
 void chr_drop_watches(Chardev *s)
 {
-    for (GSList *l = s->watches; l; l = l->next) {
-        FEWatch *w = l->data;
-
-        watch_release(w, NULL);
+    for (FEWatch *w = s->watches; w; w = w->next) {
+        watch_release(w);
         w->chr = NULL;
     }
-    g_clear_pointer(&s->watches, g_slist_free);
+    s->watches = NULL;
 }
 
 /* The device property ------------------------------------------------------ */

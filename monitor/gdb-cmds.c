@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "gdb-internal.h"
@@ -185,7 +184,7 @@ static void handle_breakpoint(GdbServer *s, char *p)
         CPU_DEBUG_ACCESS,
     };
     bool insert = *p == 'Z';
-    unsigned type = g_ascii_digit_value(p[1]), kind;
+    unsigned type = p[1] - '0', kind;    /* not a digit: not a type */
     char *end = p + 2;
     uint64_t addr;
     int ret;
@@ -424,7 +423,7 @@ static void handle_vcont(GdbServer *s, const char *p)
         const char *colon = memchr(p, ':', end - p);
         int64_t tid = colon ? g_ascii_strtoll(colon + 1, NULL, 16) : 0;
 
-        if (tolower(action) == 's' && !step) {
+        if ((action == 's' || action == 'S') && !step) {
             step = true;
             s->step_cpu = tid > 0 && gdb_cpu(s, tid - 1) ? tid - 1 : s->cpu;
         }

@@ -374,11 +374,9 @@ void qmp_session_run(Monitor *mon)
 
 static json_t *version_info(void)
 {
-    int major, minor, micro;
-
-    sscanf(QEMU_INTERFACE_VERSION, "%d.%d.%d", &major, &minor, &micro);
-    return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", micro, "minor", minor,
-                     "major", major, "package", "microvm " MICROVM_VERSION);
+    return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", QEMU_INTERFACE_MICRO,
+                     "minor", QEMU_INTERFACE_MINOR, "major", QEMU_INTERFACE_MAJOR,
+                     "package", "microvm " MICROVM_VERSION);
 }
 
 void qmp_session_start(Monitor *mon)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct Error {
     char *msg;
@@ -165,11 +166,14 @@ static void report(const char *kind, const char *fmt, va_list ap)
     g_autofree char *stamp = NULL;
 
     if (reporter.timestamp) {
-        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-        g_autofree char *sec = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
+        struct timespec now;
+        struct tm tm;
 
-        stamp = g_strdup_printf("%s.%06dZ ", sec,
-                                g_date_time_get_microsecond(now));
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &tm);
+        stamp = g_strdup_printf("%d-%02d-%02dT%02d:%02d:%02d.%06ldZ ", tm.tm_year + 1900,
+                                tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                                now.tv_nsec / 1000);
     }
     fprintf(stderr, "%s%s: %s%s%s%s\n", stamp ? stamp : "", reporter.progname,
             reporter.where ? reporter.where : "", reporter.where ? ": " : "",

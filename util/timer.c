@@ -93,8 +93,7 @@ static void rearm(void)
         }
         timers.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
         if (timers.fd < 0) {
-            perror("timerfd_create");
-            abort();
+            g_error("timerfd_create: %s", strerror(errno));
         }
         g_unix_fd_add(timers.fd, G_IO_IN, timerfd_ready, NULL);
     }

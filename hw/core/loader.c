@@ -146,7 +146,7 @@ bool rom_add_file(MachineState *ms, const char *name, int fd,
  */
 static void populate(uint8_t *host, uint64_t size)
 {
-    uintptr_t page = getpagesize();
+    uintptr_t page = sysconf(_SC_PAGESIZE);
     uintptr_t start = QEMU_ALIGN_UP((uintptr_t)host, page);
     uintptr_t end = QEMU_ALIGN_DOWN((uintptr_t)host + size, page);
 

@@ -23,6 +23,16 @@ static const Property machine_props[] = {
     DEFINE_PROP_END
 };
 
+static void free_global(gpointer data)
+{
+    GlobalProperty *g = data;
+
+    g_free(g->driver);
+    g_free(g->property);
+    g_free(g->value);
+    g_free(g);
+}
+
 static void machine_init(Object *obj)
 {
     MachineState *ms = (MachineState *)obj;
@@ -35,21 +45,11 @@ static void machine_init(Object *obj)
     ms->devices = g_ptr_array_new();
     ms->buses = g_ptr_array_new();
     ms->serials = g_ptr_array_new();
-    ms->globals = g_ptr_array_new();
+    ms->globals = g_ptr_array_new_with_free_func(free_global);
     ms->objects = g_ptr_array_new();
     ms->kernel_cmdline = g_strdup("");
     ms->ram_size = mc->default_ram_size;
     ms->smp = (CpuTopology) { 1, 1, 1, 1, 1, 1 };
-}
-
-static void free_global(gpointer data, gpointer opaque)
-{
-    GlobalProperty *g = data;
-
-    g_free(g->driver);
-    g_free(g->property);
-    g_free(g->value);
-    g_free(g);
 }
 
 static void machine_finalize(Object *obj)
@@ -65,7 +65,6 @@ static void machine_finalize(Object *obj)
     g_ptr_array_unref(ms->devices);
     g_ptr_array_unref(ms->buses);
     g_ptr_array_unref(ms->serials);
-    g_ptr_array_foreach(ms->globals, free_global, NULL);
     g_ptr_array_unref(ms->globals);
     g_clear_pointer(&ms->reset_handlers, g_ptr_array_unref);
     qemu_opts_free(ms->accel_opts);

@@ -71,7 +71,7 @@ struct Chardev {
     int logfd;              /* -1: none */
     bool be_open;           /* a peer is there */
     bool write_failed;      /* the user was told */
-    GSList *watches;        /* of frontends' watches that are pending */
+    struct FEWatch *watches;    /* of frontends' watches that are pending */
 };
 
 /* Embedded in the frontend; zeroed means not attached. */
