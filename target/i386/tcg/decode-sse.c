@@ -127,15 +127,16 @@ const OpDesc x86_sse0f[256][4] = {
     [op][1] = FI(op_sse, VM, SSE_ID(1, 1, op)), \
     [op][0] = FI(op_mmx, MM, SSE_ID(1, 1, op)),
 
-const OpDesc x86_sse38[256][4] = {
+const OpDesc x86_sse38[X86_SSE38_END][4] = {
 #include "target/i386/tcg/sse-list.h"
     [0x10][1] = FI(op_blendv, VM, 1),
     [0x14][1] = FI(op_blendv, VM, 4),
     [0x15][1] = FI(op_blendv, VM, 8),
     [0x17][1] = F(op_ptest, VM),
-    [0x82][1] = F(op_invpcid, D_MODRM | D_MEMONLY | D_END),
-    [0xf0][3] = FI(op_crc32, D_MODRM | D_RMBYTE, 1),
-    [0xf1][3] = F(op_crc32, D_MODRM),
+};
+const OpDesc x86_invpcid = F(op_invpcid, D_MODRM | D_MEMONLY | D_END);
+const OpDesc x86_crc32[2] = {
+    FI(op_crc32, D_MODRM | D_RMBYTE, 1), F(op_crc32, D_MODRM),
 };
 
 #undef V38
@@ -146,7 +147,7 @@ const OpDesc x86_sse38[256][4] = {
 #define V3A(op, pfx, name, n, at) \
     [op][pfx] = FI(op_sse, ATTR(at), SSE_ID(2, pfx, op)),
 
-const OpDesc x86_sse3a[256][4] = {
+const OpDesc x86_sse3a[X86_SSE3A_END][4] = {
 #include "target/i386/tcg/sse-list.h"
     [0x0f][0] = F(op_mmx_palignr, MM | D_IB),
     [0x14][1] = FI(op_pextr, D_MODRM | D_IB, 0),

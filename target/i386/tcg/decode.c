@@ -249,19 +249,37 @@ static void immediates(Decoder *d, uint32_t attr)
     }
 }
 
+static const OpDesc none;
+
+/* 0F 38 b and 0F 3A b. */
+static const OpDesc *lookup38(uint8_t b, unsigned pfx)
+{
+    if (b < X86_SSE38_END) {
+        return &x86_sse38[b][pfx];
+    }
+    if (b == 0x82 && pfx == 1) {
+        return &x86_invpcid;
+    }
+    return (b & ~1) == 0xf0 && pfx == 3 ? &x86_crc32[b & 1] : &none;
+}
+
+static const OpDesc *lookup3a(uint8_t b, unsigned pfx)
+{
+    return b < X86_SSE3A_END ? &x86_sse3a[b][pfx] : &none;
+}
+
 /* The description of the opcode, with its attributes added up in *attr. */
 static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
 {
-    static const OpDesc none;
     const OpDesc *desc;
     unsigned pfx = d->rep == OF_REP ? 2 : d->rep == OF_REPNE ? 3 : d->op16;
 
     if (b == 0x0f) {
         b = next8(d);
         if (b == 0x38) {
-            desc = &x86_sse38[next8(d)][pfx];
+            desc = lookup38(next8(d), pfx);
         } else if (b == 0x3a) {
-            desc = &x86_sse3a[next8(d)][pfx];
+            desc = lookup3a(next8(d), pfx);
         } else {
             desc = &x86_map0f[b];
             if (!desc->h.fn && !desc->attr) {

@@ -111,8 +111,12 @@ extern const OpDesc x86_map0f[256];
 extern const OpDesc x86_grp7_reg[64];
 /* By opcode and mandatory prefix: none, 66, F3, F2. */
 extern const OpDesc x86_sse0f[256][4];
-extern const OpDesc x86_sse38[256][4];
-extern const OpDesc x86_sse3a[256][4];
+/* Opcodes from X86_SSE3[8A]_END on are not defined, but for decode-sse.c's few. */
+#define X86_SSE38_END 0x42
+#define X86_SSE3A_END 0x64
+extern const OpDesc x86_sse38[X86_SSE38_END][4];
+extern const OpDesc x86_sse3a[X86_SSE3A_END][4];
+extern const OpDesc x86_invpcid, x86_crc32[2];
 
 typedef enum X86CodeSize { CODE16, CODE32, CODE64 } X86CodeSize;
 

@@ -18,7 +18,7 @@
     [SSE_ID(2, pfx, op)] = { sse_##name, n, at, 0 },
 #define W0F(op, name, n, how) [SSE_ID(0, 1, op)] = { sse_##name, n, 0, how },
 #define W38(op, name, n, how) [SSE_ID(1, 1, op)] = { sse_##name, n, 0, how },
-const SSEDesc sse_descs[3 << 10] = {
+const SSEDesc sse_descs[SSE_COUNT] = {
 #include "target/i386/tcg/sse-list.h"
 };
 

@@ -31,8 +31,22 @@ typedef struct SSEDesc {
 #undef W0F
 #undef W38
 
-/* Numbers of the rows: map, prefix and opcode make them unique. */
-#define SSE_ID(map, pfx, op) ((map) << 10 | (pfx) << 8 | (op))
-extern const SSEDesc sse_descs[3 << 10];
+/* Numbers of the rows, without gaps; map, prefix and opcode make the names. */
+#define SSE_ID(map, pfx, op) SSE_##map##_##pfx##_##op
+#define V0F(op, pfx, name, bytes, attr) SSE_ID(0, pfx, op),
+#define V38(op, pfx, name, bytes, attr) SSE_ID(1, pfx, op),
+#define V3A(op, pfx, name, bytes, attr) SSE_ID(2, pfx, op),
+#define W0F(op, name, bytes, how) SSE_ID(0, 1, op),
+#define W38(op, name, bytes, how) SSE_ID(1, 1, op),
+enum {
+#include "target/i386/tcg/sse-list.h"
+    SSE_COUNT
+};
+#undef V0F
+#undef V38
+#undef V3A
+#undef W0F
+#undef W38
+extern const SSEDesc sse_descs[SSE_COUNT];
 
 #endif
