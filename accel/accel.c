@@ -5,6 +5,7 @@
  */
 #include "sysemu/accel.h"
 
+#include <errno.h>
 #include <string.h>
 
 /*
@@ -91,6 +92,17 @@ static const char *default_names(void)
     return "kvm:tcg";
 }
 
+/*
+ * The facility opens, but is not for guests like ours: an alternative is better.
+ * Other failures are reported when it is opened.
+ */
+static bool host_unfit(const ObjectClass *oc)
+{
+    const AccelClass *ac = (const AccelClass *)oc;
+
+    return ac->probe && ac->probe() == -EOPNOTSUPP;
+}
+
 bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
                 Error **errp)
 {
@@ -113,6 +125,12 @@ bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
         Error *err = NULL;
 
         if (!oc) {
+            continue;
+        }
+        if (known > 1 && host_unfit(oc)) {
+            error_report("this host's %s runs no ordinary guests", oc->name);
+            failed = true;
+            known--;
             continue;
         }
         if (try_accel(ms, oc, opts, &final, &err)) {

@@ -46,9 +46,25 @@ static const struct {
     { KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
+/*
+ * PVM's KVM is for guests that know of it: it interprets the kernel of others, at
+ * a thousandth of the speed, and gives up at the first CMPXCHG16B. Who asks for it
+ * by name gets it. Of the kernel's vendor modules only one is active; it is not
+ * PVM's where another one is loaded.
+ */
+static bool kvm_is_pvm(void)
+{
+    return access("/sys/module/kvm_pvm", F_OK) == 0 &&
+           access("/sys/module/kvm_intel", F_OK) < 0 &&
+           access("/sys/module/kvm_amd", F_OK) < 0;
+}
+
 static int kvm_probe(void)
 {
-    return access("/dev/kvm", R_OK | W_OK) < 0 ? -errno : 0;
+    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+        return -errno;
+    }
+    return kvm_is_pvm() ? -EOPNOTSUPP : 0;
 }
 
 static bool kvm_open(KVMState *s, Error **errp)

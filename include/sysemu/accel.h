@@ -38,7 +38,10 @@ typedef enum AccelIrqchipMode {
 struct AccelClass {
     ObjectClass oc;             /* "kvm", "tcg", "qtest" */
     bool has_vcpu_threads;      /* false: no guest code is ever run */
-    /* 0 if the host has the facility, or negative errno; NULL: it always has. */
+    /*
+     * 0 if the host has the facility, or negative errno (-EOPNOTSUPP: there, but for
+     * other guests; used when named alone). NULL: it always has.
+     */
     int (*probe)(void);
     /* Open the host's facility; called once, before the machine's init. */
     bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
