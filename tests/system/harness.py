@@ -200,12 +200,12 @@ def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), **ma
 
 # -- running the cases -------------------------------------------------------
 
-def run_cases(pattern):
-    """Run what matches, print TAP; the number of failures."""
+def run_cases(pattern, first):
+    """Run what matches, from number `first` on, print TAP; the number of failures."""
     chosen = [(name, function) for name, function in CASES if re.search(pattern, name)]
     print(f"1..{len(chosen)}", flush=True)
     failures = 0
-    for number, (name, function) in enumerate(chosen, 1):
+    for number, (name, function) in list(enumerate(chosen, 1))[first - 1:]:
         start = time.monotonic()
         try:
             function()
@@ -221,12 +221,13 @@ def run_cases(pattern):
 
 
 def main():
-    """Load every test_*.py here and run the cases that the pattern names."""
+    """Load every test_*.py here and run the cases that the arguments name."""
     sys.modules.setdefault("harness", sys.modules[__name__])
     for name in sorted(os.listdir(HERE)):
         if name.startswith("test_") and name.endswith(".py"):
             importlib.import_module(name[:-3])
-    sys.exit(1 if run_cases(sys.argv[1] if len(sys.argv) > 1 else "") else 0)
+    pattern, first = (sys.argv[1:] + ["", "1"][len(sys.argv) - 1:])[:2]
+    sys.exit(1 if run_cases(pattern, int(first)) else 0)
 
 
 if __name__ == "__main__":
