@@ -38,6 +38,8 @@ bool host_init(void);
 extern uint8_t *const host_code, *const host_data;
 /* Run from st->rip until the code jumps to host_exit_code()'s end or faults. */
 void host_run(CaseState *st);
+/* Where vendors differ our CPU is an AMD one: the host is of the others. */
+bool host_is_intel(void);
 /* Bytes that leave the code; returns their number. */
 unsigned host_exit_code(uint8_t *p);
 

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <cpuid.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +111,14 @@ bool host_init(void)
     }
     EXIT_PTR = (uint64_t)host_leave;
     return true;
+}
+
+bool host_is_intel(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+           c == signature_INTEL_ecx && d == signature_INTEL_edx;
 }
 
 unsigned host_exit_code(uint8_t *p)

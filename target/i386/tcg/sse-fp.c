@@ -117,52 +117,33 @@ ROUND(pd, R_PD, ppd)
 ROUND(ss, R_SCALAR_S, pps)
 ROUND(sd, R_SCALAR_D, ppd)
 
-static float mul_s(float a, float b)
-{
-    __asm__ volatile("mulss %1, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-
-static float add_s(float a, float b)
-{
-    __asm__ volatile("addss %1, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-
-static double mul_d(double a, double b)
-{
-    __asm__ volatile("mulsd %1, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-
-static double add_d(double a, double b)
-{
-    __asm__ volatile("addsd %1, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-
+/*
+ * The immediate picks products and places. What it leaves out is made zero
+ * around the host's instruction, which knows which of several NaNs goes where:
+ * processors differ in that.
+ */
 DEF(dpps)
 {
-    float p[4], sum;
+    const __m128i bits = _mm_setr_epi32(1, 2, 4, 8), none = _mm_setzero_si128();
+    __m128i in = _mm_and_si128(_mm_set1_epi32(imm >> 4), bits);
+    __m128i out = _mm_and_si128(_mm_set1_epi32(imm), bits);
+    __m128 drop = _mm_castsi128_ps(_mm_cmpeq_epi32(in, none));
+    __m128 a = _mm_andnot_ps(drop, gps(d)), b = _mm_andnot_ps(drop, gps(s));
 
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (imm >> (4 + i)) & 1 ? mul_s(d->s[i], s->s[i]) : 0.0f;
-    }
-    sum = add_s(add_s(p[0], p[1]), add_s(p[2], p[3]));
-    for (unsigned i = 0; i < 4; i++) {
-        d->s[i] = (imm >> i) & 1 ? sum : 0.0f;
-    }
+    __asm__ volatile("dpps $0xff, %1, %0" : "+x"(a) : "x"(b));
+    drop = _mm_castsi128_ps(_mm_cmpeq_epi32(out, none));
+    pps(d, _mm_andnot_ps(drop, a));
 }
 
 DEF(dppd)
 {
-    double p[2], sum;
+    const __m128i bits = _mm_set_epi64x(2, 1), none = _mm_setzero_si128();
+    __m128i in = _mm_and_si128(_mm_set1_epi64x(imm >> 4), bits);
+    __m128i out = _mm_and_si128(_mm_set1_epi64x(imm), bits);
+    __m128d drop = _mm_castsi128_pd(_mm_cmpeq_epi64(in, none));
+    __m128d a = _mm_andnot_pd(drop, gpd(d)), b = _mm_andnot_pd(drop, gpd(s));
 
-    for (unsigned i = 0; i < 2; i++) {
-        p[i] = (imm >> (4 + i)) & 1 ? mul_d(d->d[i], s->d[i]) : 0.0;
-    }
-    sum = add_d(p[0], p[1]);
-    for (unsigned i = 0; i < 2; i++) {
-        d->d[i] = (imm >> i) & 1 ? sum : 0.0;
-    }
+    __asm__ volatile("dppd $0xff, %1, %0" : "+x"(a) : "x"(b));
+    drop = _mm_castsi128_pd(_mm_cmpeq_epi64(out, none));
+    ppd(d, _mm_andnot_pd(drop, a));
 }
