@@ -20,41 +20,40 @@
 typedef struct UringEngine {
     BlockEngine e;
     struct io_uring ring;
+    int fd;
     GSource *source;
     unsigned unsubmitted;
     BlockRequest *pending, **pending_tail;  /* no room in the ring */
 } UringEngine;
 
-static void prepare(struct io_uring_sqe *sqe, BlockRequest *req)
+static void prepare(struct io_uring_sqe *sqe, int fd, BlockRequest *req)
 {
     const struct iovec *iov = req->iov;
     unsigned niov = req->niov;
     bool fua = req->flags & BLOCK_REQ_FUA;
 
-    /* 0: the one registered file. */
     switch (req->op) {
     case BLOCK_OP_READ:
         if (niov == 1) {
-            io_uring_prep_read(sqe, 0, iov->iov_base, iov->iov_len, req->pos);
+            io_uring_prep_read(sqe, fd, iov->iov_base, iov->iov_len, req->pos);
         } else {
-            io_uring_prep_readv(sqe, 0, iov, niov, req->pos);
+            io_uring_prep_readv(sqe, fd, iov, niov, req->pos);
         }
         break;
     case BLOCK_OP_WRITE:
         if (niov == 1) {
-            io_uring_prep_write(sqe, 0, iov->iov_base, iov->iov_len, req->pos);
+            io_uring_prep_write(sqe, fd, iov->iov_base, iov->iov_len, req->pos);
         } else {
-            io_uring_prep_writev(sqe, 0, iov, niov, req->pos);
+            io_uring_prep_writev(sqe, fd, iov, niov, req->pos);
         }
         sqe->rw_flags = fua ? RWF_DSYNC : 0;
         break;
     case BLOCK_OP_FLUSH:
-        io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+        io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
         break;
     default:
         g_assert_not_reached();
     }
-    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
     io_uring_sqe_set_data(sqe, req);
 }
 
@@ -66,7 +65,7 @@ static bool try_queue(UringEngine *u, BlockRequest *req)
     if (u->e.in_flight >= MAX_IN_FLIGHT || !(sqe = io_uring_get_sqe(&u->ring))) {
         return false;
     }
-    prepare(sqe, req);
+    prepare(sqe, u->fd, req);
     u->e.in_flight++;
     u->unsubmitted++;
     return true;
@@ -190,12 +189,6 @@ BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
     UringEngine *u = g_new0(UringEngine, 1);
     int ret = io_uring_queue_init(RING_ENTRIES, &u->ring, 0);
 
-    if (ret == 0) {
-        ret = io_uring_register_files(&u->ring, &fd, 1);
-        if (ret < 0) {
-            io_uring_queue_exit(&u->ring);
-        }
-    }
     if (ret < 0) {
         *err = -ret;
         g_free(u);
@@ -203,6 +196,11 @@ BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
     }
     u->e.ops = &uring_ops;
     u->e.bs = bs;
+    /*
+     * Not registered: the kernel lets go of a registered file some time after the
+     * process has ended, and its locks with it, which the next one runs into.
+     */
+    u->fd = fd;
     u->pending_tail = &u->pending;
     u->source = g_unix_fd_source_new(u->ring.ring_fd, G_IO_IN);
     g_source_set_callback(u->source, G_SOURCE_FUNC(uring_ready), u, NULL);

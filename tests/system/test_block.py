@@ -269,6 +269,15 @@ cat /sys/block/vda/size
 """
 
 
+@case("disk is free as soon as the emulator has ended")
+def released():
+    """One guest after the other uses the image; no lock of the last one is left."""
+    path = image("released")
+    for aio in ("threads", "io_uring") * 2:
+        run_job("dd if=/dev/vda of=/dev/null bs=64k count=8 2>/dev/null",
+                extra=disk(path, f"aio={aio}"))
+
+
 @case("disk grows while it is used")
 def resize():
     """block_resize reaches the guest."""
