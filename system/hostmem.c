@@ -21,19 +21,19 @@
 
 static const Property memory_backend_props[] = {
     DEFINE_PROP_SIZE("size", HostMemoryBackend, size, NULL,
-                     "Size of the memory region (ex: 500M)"),
+                     "Bytes of memory, e.g. 500M"),
     DEFINE_PROP_BOOL("share", HostMemoryBackend, share, "off",
-                     "Mark the memory as private to QEMU or shared"),
+                     "Other processes can map the memory"),
     DEFINE_PROP_BOOL("prealloc", HostMemoryBackend, prealloc, "off",
-                     "Preallocate memory"),
+                     "Take all of the memory from the host at start"),
     DEFINE_PROP_BOOL("reserve", HostMemoryBackend, reserve, "on",
-                     "Reserve swap space (or huge pages) if applicable"),
+                     "Count the memory against the host's limits at start"),
     DEFINE_PROP_BOOL("merge", HostMemoryBackend, merge, "on",
-                     "Mark memory as mergeable"),
+                     "Let the host merge equal pages"),
     DEFINE_PROP_BOOL("dump", HostMemoryBackend, dump, "on",
-                     "Set to 'off' to exclude from core dump"),
+                     "The memory is part of core dumps"),
     DEFINE_PROP_UINT32("prealloc-threads", HostMemoryBackend, prealloc_threads, "1",
-                       "Number of CPU threads to use for prealloc"),
+                       "Threads that preallocate"),
     DEFINE_PROP_IGNORED("x-use-canonical-path-for-ramblock-id", NULL),
     DEFINE_PROP_END
 };
@@ -286,10 +286,10 @@ static const ObjectClass memory_backend_ram_class = {
 };
 
 static const Property memfd_props[] = {
-    DEFINE_PROP_BOOL("hugetlb", HostMemoryBackend, hugetlb, "off", "Use huge pages"),
+    DEFINE_PROP_BOOL("hugetlb", HostMemoryBackend, hugetlb, "off", "Made of huge pages"),
     DEFINE_PROP_SIZE("hugetlbsize", HostMemoryBackend, hugetlbsize, "0",
-                     "Huge pages size (ex: 2M, 1G)"),
-    DEFINE_PROP_BOOL("seal", HostMemoryBackend, seal, "on", "Seal growing & shrinking"),
+                     "Bytes of a huge page, e.g. 2M"),
+    DEFINE_PROP_BOOL("seal", HostMemoryBackend, seal, "on", "The size cannot be changed any more"),
     DEFINE_PROP_END
 };
 

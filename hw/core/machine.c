@@ -12,14 +12,14 @@
 
 static const Property machine_props[] = {
     DEFINE_PROP_STRING("accel", MachineState, accel_names, NULL,
-                       "Accelerator list"),
+                       "Names of accelerators, the first that works is used"),
     DEFINE_PROP_STRING("memory-backend", MachineState, memory_backend, NULL,
-                       "Set RAM backend; valid value is ID of hostmem based backend"),
+                       "The memory backend that is the RAM"),
     DEFINE_PROP_BOOL("mem-merge", MachineState, mem_merge, "on",
-                     "Enable/disable memory merge support"),
+                     "Let the host merge equal pages of guest memory"),
     DEFINE_PROP_BOOL("dump-guest-core", MachineState, dump_guest_core, "on",
-                     "Include guest memory in a core dump"),
-    DEFINE_PROP_IGNORED("graphics", "Set on/off to enable/disable graphics emulation"),
+                     "Guest memory is part of the emulator's core dumps"),
+    DEFINE_PROP_IGNORED("graphics", "There are no graphics"),
     DEFINE_PROP_END
 };
 

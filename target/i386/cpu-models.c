@@ -46,7 +46,7 @@ static const ModelDef model_host = {
     "host", "processor with all supported host features", NULL, NULL, -1, -1, -1,
 };
 static const ModelDef model_max = {
-    "max", "Enables all features supported by the accelerator in the current host",
+    "max", "Everything that the accelerator offers on this host",
     NULL, NULL, -1, -1, -1,
 };
 
