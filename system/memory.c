@@ -79,6 +79,13 @@ void memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
     memory_region_add_subregion_overlap(mr, offset, sub, 0);
 }
 
+void memory_region_del_subregion(MemoryRegion *sub)
+{
+    g_assert(sub->container);
+    g_ptr_array_remove(sub->container->subregions, sub);
+    sub->container = NULL;
+}
+
 void memory_region_foreach(const MemoryRegion *root, MemoryRegionFn *fn,
                            void *opaque)
 {

@@ -129,6 +129,14 @@ static bool microvm_init(MachineState *ms, Error **errp)
            microvm_init_isa(mms, errp);
 }
 
+static bool microvm_init_done(MachineState *ms, Error **errp)
+{
+    if (!microvm_machine(ms)->unused_transports) {
+        virtio_mmio_unmap_unused(ms);
+    }
+    return true;
+}
+
 static bool microvm_load_kernel(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
@@ -195,6 +203,9 @@ static const Property microvm_props[] = {
     DEFINE_PROP_BOOL("auto-kernel-cmdline", MicrovmMachineState,
                      auto_kernel_cmdline, "on",
                      "Name the transports in use on the kernel command line"),
+    DEFINE_PROP_BOOL("unused-transports", MicrovmMachineState,
+                     unused_transports, "on",
+                     "The transports without a device are there, too"),
     PROP_REFUSED("acpi", acpi, "Not available: off or auto"),
     PROP_REFUSED("rtc", rtc, "Not available: off or auto"),
     PROP_REFUSED("pcie", pcie, "Not available: off or auto"),
@@ -221,6 +232,7 @@ static const MachineClass microvm_class = {
     .default_ram_id = "microvm.ram",
     .default_cpu_model = "host",
     .init = microvm_init,
+    .init_done = microvm_init_done,
     .load_kernel = microvm_load_kernel,
     .reset = microvm_reset,
     .want_isa = microvm_want_isa,

@@ -515,13 +515,29 @@ bool virtio_mmio_create(MachineState *ms, const VirtioMMIOSlot *slot,
     return true;
 }
 
+/* The transport that dev is, or NULL. */
+static VirtIOMMIOProxy *as_transport(DeviceState *dev)
+{
+    return device_get_class(dev) == &virtio_mmio_class ? (VirtIOMMIOProxy *)dev : NULL;
+}
+
+void virtio_mmio_unmap_unused(MachineState *ms)
+{
+    for (unsigned i = 0; i < ms->devices->len; i++) {
+        VirtIOMMIOProxy *p = as_transport(ms->devices->pdata[i]);
+
+        if (p && !p->vbus.vdev) {
+            memory_region_del_subregion(&p->iomem);
+        }
+    }
+}
+
 void virtio_mmio_append_cmdline(MachineState *ms, GString *cmdline)
 {
     for (unsigned i = 0; i < ms->devices->len; i++) {
-        DeviceState *dev = ms->devices->pdata[i];
-        VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
+        const VirtIOMMIOProxy *p = as_transport(ms->devices->pdata[i]);
 
-        if (device_get_class(dev) == &virtio_mmio_class && p->vbus.vdev) {
+        if (p && p->vbus.vdev) {
             g_string_append_printf(cmdline,
                                    " virtio_mmio.device=%u@0x%" PRIx64 ":%u",
                                    VIRTIO_MMIO_REGION_SIZE, p->slot.base,

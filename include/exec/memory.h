@@ -126,21 +126,21 @@ void memory_region_init(MemoryRegion *mr, const char *name, uint64_t size);
 void memory_region_init_io(MemoryRegion *mr, const MemoryRegionOps *ops,
                            void *opaque, const char *name, uint64_t size);
 /* RAM at host, which the caller owns. */
-void memory_region_init_ram_ptr(MemoryRegion *mr, const char *name,
-                                uint64_t size, void *host);
+void memory_region_init_ram_ptr(MemoryRegion *mr, const char *name, uint64_t size, void *host);
 /* A window on [offset, offset + size) of orig. */
 void memory_region_init_alias(MemoryRegion *mr, const char *name,
                               MemoryRegion *orig, hwaddr offset,
                               uint64_t size);
 /* A place that the host kernel serves (in-kernel interrupt controllers). */
-void memory_region_init_kernel(MemoryRegion *mr, const char *name,
-                               uint64_t size);
+void memory_region_init_kernel(MemoryRegion *mr, const char *name, uint64_t size);
 
 /* Put sub into mr at offset. Before sealing. The higher priority wins. */
 void memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
                                  MemoryRegion *sub);
 void memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
                                          MemoryRegion *sub, int priority);
+/* Take sub out of its container again. Before sealing. */
+void memory_region_del_subregion(MemoryRegion *sub);
 
 /*
  * Let writes signal e. Works before and after sealing and with every

@@ -9,7 +9,7 @@ import os
 import sys
 
 import qemutest
-from qemutest import VM, test
+from qemutest import Client, VM, test
 
 ANNOUNCED = """
 00000000d0000000-00000000d00001ff (prio 0, i/o): virtio-mmio
@@ -95,6 +95,28 @@ def smallest():
         got = leaves(vm.qmp().hmp("info mtree"))
         assert len(got) == 10, got
         assert not [line for line in got if int(line[:16], 16) < 0x10000], got
+
+
+@test
+def only_used():
+    """unused-transports=off leaves the transports that have a device; the rest do not answer"""
+    machine = "microvm,pic=off,pit=off,unused-transports=off"
+    args = [*ARGS, "-m", "64M", "-device", "virtio-rng-device", "-device",
+            "virtio-rng-device,bus=virtio-mmio-bus.5"]
+    with VM(*args, machine=machine, accel=ACCEL, qtest=True) as vm:
+        lines = leaves(vm.qmp().hmp("info mtree"))
+        mmio = [line[:16] for line in lines if line.endswith("virtio-mmio")]
+        assert mmio == ["00000000d0000000", "00000000d0000a00"], lines
+        assert len(lines) == 4, lines
+        if ACCEL == "qtest":
+            q = Client(vm.path("qtest"))
+            for address, magic in ((0xd0000000, 0x74726976), (0xd0000200, 0),
+                                   (0xd0000a00, 0x74726976), (0xd0000e00, 0)):
+                q.send(f"readl {address:#x}\n")
+                assert q.until("\n") == f"OK 0x{magic:016x}\n", hex(address)
+    with VM(*ARGS, "-m", "64M", machine=machine, accel=ACCEL) as vm:
+        total = vm.qmp().cmd("x-query-surface")
+        assert total["ports"]["count"] == 0 and total["memory"]["count"] == 2, total
 
 
 @test

@@ -71,6 +71,7 @@ typedef struct MicrovmMachineState {
     OnOffAuto pic;
     OnOffAuto pit;
     bool auto_kernel_cmdline;
+    bool unused_transports;
     /* Known, and refused when on: what other versions of this machine have. */
     OnOffAuto acpi, rtc, pcie, ioapic2, usb, smm, x_option_roms;
 

@@ -28,6 +28,9 @@ typedef struct VirtioMMIOSlot {
 bool virtio_mmio_create(MachineState *ms, const VirtioMMIOSlot *slot,
                         Error **errp);
 
+/* Unmap the registers of each transport without a device. Before sealing. */
+void virtio_mmio_unmap_unused(MachineState *ms);
+
 /*
  * Append " virtio_mmio.device=512@0xBASE:IRQ" for each transport with a device,
  * in ascending order of creation, as Linux' driver reads it.
