@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/rng.h"
+#include "qemu/fdset.h"
 
 /* A file that has ended, or fails, is looked at again after so many ms. */
 #define DRY_MS 1000
@@ -93,7 +94,7 @@ static bool random_complete(Object *obj, Error **errp)
         return false;
     }
     /* Non-blocking: a FIFO opens without a writer, and no read waits. */
-    r->fd = open(r->filename, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    r->fd = qemu_open(r->filename, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (r->fd < 0) {
         error_setg_errno(errp, errno, "Could not open '%s'", r->filename);
         return false;

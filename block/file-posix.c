@@ -13,23 +13,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qemu/fdset.h"
+
 /* Opening ------------------------------------------------------------------ */
 
 static int open_flags(const FileNode *f, bool read_only)
 {
     /* Without O_NONBLOCK a FIFO would make us wait here. */
-    return O_CLOEXEC | O_NONBLOCK | (read_only ? O_RDONLY : O_RDWR) |
+    return O_NONBLOCK | (read_only ? O_RDONLY : O_RDWR) |
            (f->bs.direct ? O_DIRECT : 0);
 }
 
 static int try_open(FileNode *f)
 {
     BlockNode *bs = &f->bs;
-    int fd = open(f->name, open_flags(f, bs->read_only));
+    int fd = qemu_open(f->name, open_flags(f, bs->read_only), 0);
 
     if (fd < 0 && bs->auto_read_only && (errno == EACCES || errno == EROFS)) {
         bs->is_ro = true;
-        fd = open(f->name, open_flags(f, true));
+        fd = qemu_open(f->name, open_flags(f, true), 0);
     }
     return fd < 0 ? -errno : fd;
 }

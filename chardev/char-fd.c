@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "char-internal.h"
+#include "qemu/fdset.h"
 
 /* Enough for a paste; what a frontend takes at once is mostly less. */
 #define READ_CHUNK 4096
@@ -95,7 +96,7 @@ int chr_open_file(const char *path, int flags, Error **errp)
     int fd;
 
     do {
-        fd = open(path, flags | O_CLOEXEC | O_NOCTTY, 0666);
+        fd = qemu_open(path, flags | O_NOCTTY, 0666);
     } while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         error_setg_errno(errp, errno, "Could not open '%s'", path);

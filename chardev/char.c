@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "char-internal.h"
+#include "qemu/fdset.h"
 
 /*
  * The one piece of process-wide state here. Chardevs are named by options
@@ -72,14 +73,13 @@ void qemu_chr_foreach(ChardevFn *fn, void *opaque)
 
 static bool open_logfile(Chardev *s, Error **errp)
 {
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC |
-                (s->logappend ? O_APPEND : O_TRUNC);
+    int flags = O_WRONLY | O_CREAT | (s->logappend ? O_APPEND : O_TRUNC);
 
     s->logfd = -1;
     if (!s->logfile) {
         return true;
     }
-    s->logfd = open(s->logfile, flags, 0666);
+    s->logfd = qemu_open(s->logfile, flags, 0666);
     if (s->logfd < 0) {
         error_setg_errno(errp, errno, "Could not create '%s'", s->logfile);
         return false;

@@ -18,6 +18,7 @@
 
 #include "guest-memory.h"
 #include "qemu/cutils.h"
+#include "qemu/fdset.h"
 #include "qemu/main-loop.h"
 #include "qmp.h"
 #include "sysemu/cpus.h"
@@ -344,7 +345,7 @@ static int open_target(Monitor *mon, const char *protocol, Error **errp)
         return -1;
     }
     rest = protocol + 5;
-    fd = open(rest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fd = qemu_open(rest, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0) {
         error_setg(errp, "Could not open '%s': %s", rest, strerror(errno));
     }

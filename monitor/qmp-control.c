@@ -13,6 +13,7 @@
 #include "hw/qdev.h"
 #include "net/net.h"
 #include "qemu/cutils.h"
+#include "qemu/fdset.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
@@ -120,7 +121,7 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
     uint64_t addr = qmp_int(args, "val", 0), size = qmp_int(args, "size", 0);
     const char *filename = qmp_str(args, "filename");
     g_autofree uint8_t *buf = g_malloc(64 * KiB);
-    int fd = open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     int ret = 0;
 
     if (fd < 0) {
@@ -162,49 +163,6 @@ json_t *qmp_memsave(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_pmemsave(Monitor *mon, json_t *args, Error **errp)
 {
     save_memory(mon, args, NULL, errp);
-    return NULL;
-}
-
-/* Descriptors ---------------------------------------------------------------------- */
-
-/* The descriptor that came with the command, or -1 with errp set. */
-static int passed_fd(Monitor *mon, Error **errp)
-{
-    int fd = mon->internal ? -1 : qemu_chr_fe_get_msgfd(&mon->chr);
-
-    if (fd < 0) {
-        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
-    }
-    return fd;
-}
-
-json_t *qmp_getfd(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *fdname = qmp_str(args, "fdname");
-    int fd = passed_fd(mon, errp);
-
-    if (fd < 0) {
-        return NULL;
-    }
-    if (g_ascii_isdigit(fdname[0])) {
-        close(fd);
-        error_setg(errp, "Parameter 'fdname' expects a name not starting with a digit");
-        return NULL;
-    }
-    monitor_add_fd(mon, fdname, fd);
-    return NULL;
-}
-
-json_t *qmp_closefd(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *fdname = qmp_str(args, "fdname");
-    int fd = monitor_take_fd(mon, fdname);
-
-    if (fd < 0) {
-        error_setg(errp, "File descriptor named '%s' not found", fdname);
-    } else {
-        close(fd);
-    }
     return NULL;
 }
 

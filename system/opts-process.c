@@ -3,10 +3,14 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "opts.h"
+#include "qemu/cutils.h"
+#include "qemu/fdset.h"
 #include "qemu/log.h"
 
 /* A parameter that must be one of names (if given); *index is its place. */
@@ -88,6 +92,44 @@ bool opt_pidfile(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     g_free(vl->pidfile);
     vl->pidfile = g_strdup(arg);
+    return true;
+}
+
+/* A number that is not negative, or -1 with errp set. */
+static int64_t add_fd_number(QemuOpts *opts, const char *name, Error **errp)
+{
+    const char *text = qemu_opt_get(opts, name);
+    uint64_t n;
+
+    if (!text || qemu_strtou64(text, &n) || n > INT_MAX) {
+        error_setg(errp, "%s option is required and must be non-negative", name);
+        return -1;
+    }
+    return n;
+}
+
+bool opt_add_fd(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    int64_t fd = add_fd_number(opts, "fd", errp), set;
+    const char *opaque = qemu_opt_get(opts, "opaque");
+    int flags;
+
+    set = fd < 0 ? -1 : add_fd_number(opts, "set", errp);
+    if (set < 0 || !qemu_opts_check_unused(opts, errp)) {
+        return false;
+    }
+    if (fd <= STDERR_FILENO) {
+        error_setg(errp, "fd cannot be a standard I/O stream");
+        return false;
+    }
+    /* Ours are all closed on exec: it is one of them, or in a set already. */
+    flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC)) {
+        error_setg(errp, "fd is not valid or already in use");
+        return false;
+    }
+    fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+    fdset_add(set, fd, opaque);
     return true;
 }
 

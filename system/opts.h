@@ -50,6 +50,7 @@ bool opt_pidfile(VLState *, const char *, QemuOpts *, Error **);
 bool opt_stopped(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_reboot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_shutdown(VLState *, const char *, QemuOpts *, Error **);
+bool opt_add_fd(VLState *, const char *, QemuOpts *, Error **);
 bool opt_action(VLState *, const char *, QemuOpts *, Error **);
 bool opt_nodefaults(VLState *, const char *, QemuOpts *, Error **);
 bool opt_nographic(VLState *, const char *, QemuOpts *, Error **);

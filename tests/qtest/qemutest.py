@@ -176,7 +176,7 @@ class VM:
     alive = set()
 
     def __init__(self, *args, machine="none", accel="qtest", qmp=1, hmp=0, qtest=False,
-                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=()):
         self.dir = tempfile.mkdtemp(prefix="qt-")
         command = [QEMU, "-M", machine, "-accel", accel, "-display", "none", "-nodefaults"]
         for n in range(qmp):
@@ -189,7 +189,7 @@ class VM:
                         "-qtest-log", "none"]
         self.log = open(self.path("stderr"), "wb")
         self.proc = subprocess.Popen(command + list(args), stdin=stdin, stdout=stdout,
-                                     stderr=self.log)
+                                     stderr=self.log, pass_fds=pass_fds)
         VM.alive.add(self)
         self.wait_for_sockets([f"qmp{n}" for n in range(qmp)] + [f"hmp{n}" for n in range(hmp)])
 
