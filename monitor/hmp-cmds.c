@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hmp.h"
+#include "net/net.h"
 #include "qemu/log.h"
 
 static void hmp_cpu(Monitor *mon, json_t *args)
@@ -140,6 +141,53 @@ static void hmp_dump_guest_memory(Monitor *mon, json_t *args)
     json_decref(qmp);
 }
 
+static void find_user_network(NetClientState *nc, void *opaque)
+{
+    NetClientState **found = opaque;
+
+    if (!*found && net_client_class(nc)->change_hostfwd) {
+        *found = nc;
+    }
+}
+
+/* [netdev_id] rule: without a name the first user network is meant. */
+static void change_hostfwd(Monitor *mon, json_t *args, bool add)
+{
+    const char *id = hmp_str(args, "arg1"), *rule = hmp_str(args, "arg2");
+    NetClientState *nc = NULL;
+    Error *err = NULL;
+
+    if (rule) {
+        nc = net_find(id);
+        if (!nc || !net_client_class(nc)->change_hostfwd) {
+            monitor_printf(mon, nc ? "'%s' is not a user mode network\n"
+                                   : "unrecognized netdev id '%s'\n", id);
+            return;
+        }
+    } else {
+        rule = id;
+        net_foreach(find_user_network, &nc);
+        if (!nc) {
+            monitor_puts(mon, "user mode network stack not in use\n");
+            return;
+        }
+    }
+    net_client_class(nc)->change_hostfwd(nc, rule, add, &err);
+    if (!hmp_error(mon, err) && !add) {
+        monitor_printf(mon, "host forwarding rule for %s removed\n", rule);
+    }
+}
+
+static void hmp_hostfwd_add(Monitor *mon, json_t *args)
+{
+    change_hostfwd(mon, args, true);
+}
+
+static void hmp_hostfwd_remove(Monitor *mon, json_t *args)
+{
+    change_hostfwd(mon, args, false);
+}
+
 static void hmp_memsave(Monitor *mon, json_t *args)
 {
     json_object_set_new(args, "cpu-index", json_integer(mon->cpu_index));
@@ -173,6 +221,12 @@ const HmpCommand hmp_commands[] = {
       "print the guest physical address corresponding to a guest virtual address",
       hmp_gva2gpa, NULL },
     { "help|?", "name:S?", "[cmd]", "show the help", hmp_help, NULL },
+    { "hostfwd_add", "arg1:s,arg2:s?",
+      "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+      "redirect TCP or UDP connections from host to guest (requires -netdev user)",
+      hmp_hostfwd_add, NULL },
+    { "hostfwd_remove", "arg1:s,arg2:s?", "[netdev_id] [tcp|udp]:[hostaddr]:hostport",
+      "remove host-to-guest TCP or UDP redirection", hmp_hostfwd_remove, NULL },
     { "i", "fmt:/,addr:i", "/fmt addr", "I/O port read", hmp_ioport_read, NULL },
     { "info", "", "[subcommand]", "show various information about the system state",
       hmp_info_help, NULL },
@@ -222,10 +276,12 @@ const HmpCommand hmp_commands[] = {
 
 const HmpCommand hmp_info_commands[] = {
     { "block", "", "", "show the block devices", hmp_info_block, NULL },
+    { "blockstats", "", "", "show block device statistics", hmp_info_blockstats, NULL },
     { "chardev", "", "", "show the character devices", hmp_info_chardev, NULL },
     { "cpus", "", "", "show infos for each CPU", hmp_info_cpus, NULL },
     { "history", "", "", "show the command line history", hmp_info_history, NULL },
     { "iothreads", "", "", "show iothreads", hmp_info_iothreads, NULL },
+    { "irq", "", "", "show the interrupts statistics (if available)", hmp_info_irq, NULL },
     { "kvm", "", "", "show KVM information", hmp_info_kvm, NULL },
     { "lapic", "apic-id:i?", "[apic-id]", "show local apic state (apic-id: of that one)",
       hmp_info_lapic, NULL },
@@ -245,6 +301,8 @@ const HmpCommand hmp_info_commands[] = {
       hmp_info_status, NULL },
     { "surface", "", "", "show every port and address that the guest can reach",
       hmp_info_surface, NULL },
+    { "usernet", "", "", "show user network stack connection states",
+      hmp_info_usernet, NULL },
     { "uuid", "", "", "show the current VM UUID", hmp_info_uuid, NULL },
     { "version", "", "", "show the version of QEMU", hmp_info_version, NULL },
     { NULL }

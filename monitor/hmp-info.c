@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <stdlib.h>
+
 #include "hmp.h"
 #include "hw/i386/apic.h"
 #include "hw/loader.h"
@@ -115,13 +117,23 @@ void hmp_info_lapic(Monitor *mon, json_t *args)
     monitor_puts(mon, "No local APIC\n");
 }
 
-void hmp_info_pic(Monitor *mon, json_t *args)
+static void print_irqchip(Monitor *mon, bool counts)
 {
     const MachineClass *mc = machine_get_class(mon->ms);
-    g_autofree char *text = mc->irqchip_info ? mc->irqchip_info(mon->ms) : NULL;
+    g_autofree char *text = mc->irqchip_info ? mc->irqchip_info(mon->ms, counts) : NULL;
 
     monitor_puts(mon, text ? text
                       : "No interrupt controllers but the accelerator's\n");
+}
+
+void hmp_info_pic(Monitor *mon, json_t *args)
+{
+    print_irqchip(mon, false);
+}
+
+void hmp_info_irq(Monitor *mon, json_t *args)
+{
+    print_irqchip(mon, true);
 }
 
 static void print_net_client(NetClientState *nc, void *opaque)
@@ -135,6 +147,22 @@ static void print_net_client(NetClientState *nc, void *opaque)
 void hmp_info_network(Monitor *mon, json_t *args)
 {
     net_foreach(print_net_client, mon);
+}
+
+static void print_connections(NetClientState *nc, void *opaque)
+{
+    const NetClientClass *ncc = net_client_class(nc);
+    char *text = ncc->connections ? ncc->connections(nc) : NULL;
+
+    if (text) {
+        monitor_printf(opaque, "Hub -1 (%s):\n%s", nc->obj.id, text);
+        free(text);
+    }
+}
+
+void hmp_info_usernet(Monitor *mon, json_t *args)
+{
+    net_foreach(print_connections, mon);
 }
 
 void hmp_info_chardev(Monitor *mon, json_t *args)

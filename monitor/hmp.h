@@ -60,7 +60,10 @@ void hmp_info_cpus(Monitor *mon, json_t *args);
 void hmp_info_registers(Monitor *mon, json_t *args);
 void hmp_info_lapic(Monitor *mon, json_t *args);
 void hmp_info_pic(Monitor *mon, json_t *args);
+void hmp_info_irq(Monitor *mon, json_t *args);
+void hmp_info_usernet(Monitor *mon, json_t *args);
 void hmp_info_block(Monitor *mon, json_t *args);                /* qmp-block.c */
+void hmp_info_blockstats(Monitor *mon, json_t *args);
 void hmp_info_chardev(Monitor *mon, json_t *args);
 void hmp_info_network(Monitor *mon, json_t *args);
 void hmp_info_roms(Monitor *mon, json_t *args);

@@ -165,3 +165,21 @@ void hmp_info_block(Monitor *mon, json_t *args)
 {
     blk_foreach(print_backend, mon);
 }
+
+void hmp_info_blockstats(Monitor *mon, json_t *args)
+{
+    json_t *list = hmp_qmp(mon, "query-blockstats", NULL), *item, *v;
+    const char *key;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        const char *device = hmp_str(item, "device");
+
+        monitor_printf(mon, "%s:", *device ? device : hmp_str(item, "node-name"));
+        json_object_foreach(json_object_get(item, "stats"), key, v) {
+            monitor_printf(mon, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(v));
+        }
+        monitor_puts(mon, "\n");
+    }
+    json_decref(list);
+}

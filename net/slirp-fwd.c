@@ -50,45 +50,85 @@ static bool bad_rule(Error **errp, const char *kind, const char *rule, const cha
     return false;
 }
 
-/* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
-static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
-{
-    const char *p = rule;
-    g_autofree char *proto = next_part(&p, ':');
-    g_autofree char *haddr = NULL, *hport = NULL, *gaddr = NULL;
-    struct in_addr host = { .s_addr = INADDR_ANY }, guest = s->guest;
-    int host_port, guest_port;
+/* The side of a rule that listens on the host. */
+typedef struct HostSide {
+    bool udp;
+    struct in_addr addr;
+    int port;
+} HostSide;
 
+/* [tcp|udp]:[HOSTADDR]:HOSTPORT, then end ('\0' or what *p moves behind). */
+static bool parse_host_side(const char **p, char end, HostSide *side, Error **errp)
+{
+    const char *rule = *p;
+    g_autofree char *proto = next_part(p, ':');
+    g_autofree char *addr = NULL, *port = NULL;
+
+    *side = (HostSide) { .addr.s_addr = INADDR_ANY };
     if (!proto) {
         return bad_rule(errp, "host", rule, "No : separators");
     }
     if (*proto && strcmp(proto, "tcp") && strcmp(proto, "udp")) {
         return bad_rule(errp, "host", rule, "Bad protocol name");
     }
-    haddr = next_part(&p, ':');
-    if (!haddr) {
+    side->udp = !strcmp(proto, "udp");
+    addr = next_part(p, ':');
+    if (!addr) {
         return bad_rule(errp, "host", rule, "Missing : separator");
     }
-    if (*haddr && !inet_aton(haddr, &host)) {
+    if (*addr && !inet_aton(addr, &side->addr)) {
         return bad_rule(errp, "host", rule, "Bad host address");
     }
-    hport = next_part(&p, '-');
-    if (!parse_port(hport, true, &host_port)) {
+    port = end ? next_part(p, end) : g_strdup(*p);
+    if (!parse_port(port, true, &side->port)) {
         return bad_rule(errp, "host", rule, "Bad host port");
     }
-    gaddr = next_part(&p, ':');
-    if (!gaddr) {
+    return true;
+}
+
+/* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
+static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
+{
+    struct in_addr guest = s->guest;
+    g_autofree char *addr = NULL;
+    const char *p = rule;
+    HostSide host;
+    int port;
+
+    if (!parse_host_side(&p, '-', &host, errp)) {
+        return false;
+    }
+    addr = next_part(&p, ':');
+    if (!addr) {
         return bad_rule(errp, "host", rule, "Missing guest address");
     }
-    if (*gaddr && !inet_aton(gaddr, &guest)) {
+    if (*addr && !inet_aton(addr, &guest)) {
         return bad_rule(errp, "host", rule, "Bad guest address");
     }
-    if (!parse_port(p, false, &guest_port)) {
+    if (!parse_port(p, false, &port)) {
         return bad_rule(errp, "host", rule, "Bad guest port");
     }
-    if (s->lib.add_hostfwd(s->slirp, !strcmp(proto, "udp"), host, host_port, guest,
-                           guest_port) < 0) {
+    if (s->lib.add_hostfwd(s->slirp, host.udp, host.addr, host.port, guest, port) < 0) {
         error_setg(errp, "Could not set up host forwarding rule '%s'", rule);
+        return false;
+    }
+    return true;
+}
+
+bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp)
+{
+    UserState *s = (UserState *)nc;
+    const char *p = rule;
+    HostSide host;
+
+    if (add) {
+        return add_hostfwd(s, rule, errp);
+    }
+    if (!parse_host_side(&p, '\0', &host, errp)) {
+        return false;
+    }
+    if (s->lib.remove_hostfwd(s->slirp, host.udp, host.addr, host.port) < 0) {
+        error_setg(errp, "host forwarding rule for %s not found", rule);
         return false;
     }
     return true;

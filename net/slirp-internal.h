@@ -61,6 +61,8 @@ bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp);
 /* slirp-fwd.c: "hostfwd" and "guestfwd". */
 bool slirp_add_forwards(UserState *s, Error **errp);
 void slirp_remove_forwards(UserState *s);
+/* NetClientClass.change_hostfwd */
+bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp);
 /* libslirp has room again: look at the chardevs behind the forwards. */
 void slirp_accept_forwards(UserState *s);
 

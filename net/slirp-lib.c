@@ -24,6 +24,7 @@ bool slirp_lib_load(SlirpLib *lib, Error **errp)
         { "slirp_input", offsetof(SlirpLib, input) },
         { "slirp_handle_timer", offsetof(SlirpLib, handle_timer) },
         { "slirp_add_hostfwd", offsetof(SlirpLib, add_hostfwd) },
+        { "slirp_remove_hostfwd", offsetof(SlirpLib, remove_hostfwd) },
         { "slirp_add_exec", offsetof(SlirpLib, add_exec) },
         { "slirp_add_guestfwd", offsetof(SlirpLib, add_guestfwd) },
         { "slirp_socket_can_recv", offsetof(SlirpLib, socket_can_recv) },

@@ -19,6 +19,7 @@ typedef struct SlirpLib {
     __typeof__(slirp_input) *input;
     __typeof__(slirp_handle_timer) *handle_timer;
     __typeof__(slirp_add_hostfwd) *add_hostfwd;
+    __typeof__(slirp_remove_hostfwd) *remove_hostfwd;
     __typeof__(slirp_add_exec) *add_exec;
     __typeof__(slirp_add_guestfwd) *add_guestfwd;
     __typeof__(slirp_socket_can_recv) *socket_can_recv;

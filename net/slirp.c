@@ -243,6 +243,14 @@ static void user_set_receive(NetClientState *nc, unsigned q, bool on)
     ((UserState *)nc)->receiving = on;
 }
 
+/* libslirp's text is malloc()ed in the library. */
+static char *user_connections(NetClientState *nc)
+{
+    UserState *s = (UserState *)nc;
+
+    return s->lib.connection_info(s->slirp);
+}
+
 /* Opening ------------------------------------------------------------------ */
 
 static void user_start(UserState *s)
@@ -339,5 +347,7 @@ static const NetClientClass user_class = {
     .send = user_send,
     .recv = user_recv,
     .set_receive = user_set_receive,
+    .connections = user_connections,
+    .change_hostfwd = slirp_change_hostfwd,
 };
 DEFINE_CLASS(netdev_user, &user_class.oc);

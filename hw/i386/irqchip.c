@@ -222,3 +222,28 @@ char *x86_irqchip_dump(X86Irqchip *chip)
 
     return g_strconcat(pic, ioapic, NULL);
 }
+
+static void append_counts(GString *out, X86Irqchip *chip, bool pic)
+{
+    unsigned n = pic ? PIC_NUM_IRQS : IOAPIC_NUM_PINS;
+
+    g_string_append_printf(out, "IRQ statistics for %s:\n", pic ? "i8259" : "ioapic");
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t count = pic ? pic_count(chip->pic, i) : ioapic_count(chip->ioapic, i);
+
+        if (count) {
+            g_string_append_printf(out, "%2u: %" PRIu64 "\n", i, count);
+        }
+    }
+}
+
+char *x86_irqchip_counts(X86Irqchip *chip)
+{
+    GString *out = g_string_new(NULL);
+
+    if (chip->pic) {
+        append_counts(out, chip, true);
+    }
+    append_counts(out, chip, false);
+    return g_string_free(out, FALSE);
+}

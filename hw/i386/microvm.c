@@ -181,11 +181,11 @@ static void microvm_want_isa(MachineState *ms)
     microvm_machine(ms)->isa_wanted = true;
 }
 
-static char *microvm_irqchip_info(MachineState *ms)
+static char *microvm_irqchip_info(MachineState *ms, bool counts)
 {
     X86Irqchip *chip = microvm_machine(ms)->irqchip;
 
-    return chip ? x86_irqchip_dump(chip) : NULL;
+    return !chip ? NULL : counts ? x86_irqchip_counts(chip) : x86_irqchip_dump(chip);
 }
 
 #define PROP_REFUSED(name, field, help) \

@@ -36,6 +36,7 @@ typedef struct PICChip {
     bool special_mask;
     bool auto_eoi, rotate_on_aeoi;
     bool special_nested;
+    uint64_t taken[8];      /* by the CPU, for "info irq" */
 } PICChip;
 
 struct PICState {
@@ -125,6 +126,7 @@ static void take(PICChip *c, unsigned irq)
 {
     uint8_t bit = 1u << irq;
 
+    c->taken[irq]++;
     if (!c->auto_eoi) {
         c->isr |= bit;
     } else if (c->rotate_on_aeoi) {
@@ -420,4 +422,14 @@ char *pic_dump(PICState *s)
     }
     g_mutex_unlock(&s->lock);
     return g_string_free(out, FALSE);
+}
+
+uint64_t pic_count(PICState *s, unsigned n)
+{
+    uint64_t count;
+
+    g_mutex_lock(&s->lock);
+    count = s->chip[n / 8].taken[n % 8];
+    g_mutex_unlock(&s->lock);
+    return count;
 }

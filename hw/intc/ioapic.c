@@ -40,6 +40,7 @@ struct IOAPICState {
     GMutex lock;            /* all below; a leaf but for what ops take */
     uint32_t lines;         /* bit n: input n is asserted */
     uint64_t rte[IOAPIC_NUM_PINS];
+    uint64_t sent[IOAPIC_NUM_PINS];     /* messages, for "info irq" */
     uint8_t id;
     uint8_t first_id;
     uint8_t select;
@@ -76,6 +77,7 @@ static void send(IOAPICState *s, unsigned pin)
     if (!level) {   /* the others are edges whatever the entry says */
         data &= ~RTE_LEVEL;
     }
+    s->sent[pin]++;
     if (s->ops->send_msi(s->opaque, msi_address(rte), data) > 0 && level) {
         s->rte[pin] |= RTE_REMOTE_IRR;
     }
@@ -307,4 +309,14 @@ char *ioapic_dump(IOAPICState *s)
     }
     g_mutex_unlock(&s->lock);
     return g_string_free(out, FALSE);
+}
+
+uint64_t ioapic_count(IOAPICState *s, unsigned pin)
+{
+    uint64_t n;
+
+    g_mutex_lock(&s->lock);
+    n = s->sent[pin];
+    g_mutex_unlock(&s->lock);
+    return n;
 }

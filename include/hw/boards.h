@@ -53,10 +53,10 @@ struct MachineClass {
      */
     void (*want_isa)(MachineState *ms);
     /*
-     * State of the board's own interrupt controllers in a person's form (caller
-     * frees); NULL: it has none. May be NULL.
+     * The board's own interrupt controllers in a person's form (caller frees): how
+     * often each input has interrupted, or their state. NULL: it has none. May be NULL.
      */
-    char *(*irqchip_info)(MachineState *ms);
+    char *(*irqchip_info)(MachineState *ms, bool counts);
 };
 
 struct MachineState {

@@ -66,6 +66,13 @@ struct NetClientClass {
     void (*set_offload)(NetClientState *nc, unsigned hdr_len, unsigned offloads);
     /* Use the first n queues only. NULL: there is one. 0 or negative errno. */
     int (*set_queues)(NetClientState *nc, unsigned n);
+    /* What it connects, in a person's form (caller frees). May be NULL. */
+    char *(*connections)(NetClientState *nc);
+    /*
+     * Lead a port of the host into the guest, or end that: rule as of hostfwd=, up
+     * to the host's port to end it. NULL: the backend has no such thing.
+     */
+    bool (*change_hostfwd)(NetClientState *nc, const char *rule, bool add, Error **errp);
 };
 
 struct NetClientState {

@@ -3,14 +3,17 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import errno
 import os
 import pty
+import re
+import socket
 import subprocess
 import sys
 import time
 
 import qemutest
-from qemutest import QEMU, VM, test
+from qemutest import QEMU, Client, VM, test
 
 BANNER = "QEMU 7.2.0 monitor - type 'help' for more information\r\n(qemu) "
 
@@ -79,6 +82,68 @@ def every_command():
                      "info mtree -f", 'help "', '"unterminated', "x /99999999999999999999xb 0"]:
             ask(c, line)
         assert q.cmd("query-status")["running"] is True
+
+
+@test
+def counters():
+    """info irq, info blockstats: what has happened is counted"""
+    with VM("-m", "16M", "-drive", "if=none,id=d0,file=null-co://,format=raw", "-device",
+            "virtio-blk-device,drive=d0", machine="microvm", qtest=True) as vm:
+        q, t = vm.qmp(), Client(vm.path("qtest"))
+
+        def tell(line):
+            t.send(line + "\n")
+            assert t.until("\n").startswith("OK")
+
+        assert q.hmp("info irq") == "IRQ statistics for i8259:\r\nIRQ statistics for ioapic:\r\n"
+        # Input 4 of the I/O APIC: vector 0x34, fixed, to APIC 0, not masked.
+        for register, value in ((0x19, 0), (0x18, 0x34)):
+            tell(f"writel 0xfec00000 {register:#x}")
+            tell(f"writel 0xfec00010 {value:#x}")
+        for level in (1, 0, 1, 0):
+            tell(f"set_irq_in ioapic unnamed-gpio-in 4 {level}")
+        assert q.hmp("info irq").endswith("IRQ statistics for ioapic:\r\n 4: 2\r\n")
+        stats = q.hmp("info blockstats")
+        assert stats.startswith("d0: rd_bytes=0 rd_operations=0 "), stats
+        assert " wr_bytes=0 " in stats and stats.endswith("\r\n"), stats
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@test
+def host_forwards():
+    """hostfwd_add, hostfwd_remove, info usernet: ports open and close"""
+    with VM("-netdev", "user,id=n0", "-netdev", "socket,id=n1,udp=127.0.0.1:9,localaddr=127.0.0.1:0",
+            machine="microvm") as vm:
+        q, port = vm.qmp(), free_port()
+        rule = f"tcp:127.0.0.1:{port}"
+        assert q.hmp(f"hostfwd_add {rule}-:22") == ""
+        socket.create_connection(("127.0.0.1", port), 20).close()
+        text = q.hmp("info usernet")
+        assert text.startswith("Hub -1 (n0):\r\n  Protocol[State]"), text
+        assert re.search(rf"TCP.HOST_FORWARD.\s+\d+\s+127.0.0.1\s+{port}\s+10.0.2.15\s+22 ", text)
+        assert "Could not set up" in q.hmp(f"hostfwd_add n0 {rule}-:23")
+        assert q.hmp(f"hostfwd_remove n0 {rule}") == f"host forwarding rule for {rule} removed\r\n"
+        with socket.socket() as s:
+            assert s.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+        for line, answer in [
+                (f"hostfwd_remove {rule}", f"Error: host forwarding rule for {rule} not found"),
+                ("hostfwd_add nope tcp::1-:1", "unrecognized netdev id 'nope'"),
+                ("hostfwd_add n1 tcp::1-:1", "'n1' is not a user mode network"),
+                ("hostfwd_add tcp", "Error: Invalid host forwarding rule 'tcp' (No : separators)"),
+                ("hostfwd_add tcp::1", "Error: Invalid host forwarding rule 'tcp::1'"
+                 " (Bad host port)"),
+                ("hostfwd_remove tcp::99999", "Error: Invalid host forwarding rule 'tcp::99999'"
+                 " (Bad host port)")]:
+            assert q.hmp(line) == answer + "\r\n", (line, q.hmp(line))
+    with VM() as vm:
+        q = vm.qmp()
+        assert q.hmp("hostfwd_add tcp::1-:1") == "user mode network stack not in use\r\n"
+        assert q.hmp("info usernet") == ""
 
 
 @test

@@ -42,5 +42,7 @@ void x86_irqchip_free(X86Irqchip *chip);
 
 /* "info pic": the PICs and the I/O APIC; caller frees. */
 char *x86_irqchip_dump(X86Irqchip *chip);
+/* How often each input has interrupted, the same way. */
+char *x86_irqchip_counts(X86Irqchip *chip);
 
 #endif

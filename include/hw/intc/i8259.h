@@ -34,5 +34,7 @@ int pic_acknowledge(PICState *s);
 
 /* "info pic", caller frees. */
 char *pic_dump(PICState *s);
+/* "info irq": how often the CPU took input n. */
+uint64_t pic_count(PICState *s, unsigned n);
 
 #endif

@@ -46,5 +46,7 @@ void ioapic_eoi(IOAPICState *s, uint8_t vector);
 
 /* "info pic": the redirection table in a person's form; caller frees. */
 char *ioapic_dump(IOAPICState *s);
+/* "info irq": messages sent for pin. Those of irqfds do not come by here. */
+uint64_t ioapic_count(IOAPICState *s, unsigned pin);
 
 #endif
