@@ -196,10 +196,10 @@ static void handle_breakpoint(GdbServer *s, char *p)
     }
     addr = g_ascii_strtoull(end + 1, &end, 16);
     kind = *end == ',' ? g_ascii_strtoull(end + 1, NULL, 16) : 1;
-    if (type == 0) {
-        ret = insert ? insert_swbp(s, addr) : remove_swbp(s, addr);
-    } else {
-        kind = type == 1 ? 1 : kind;
+    ret = type ? -1 : insert ? insert_swbp(s, addr) : remove_swbp(s, addr);
+    if (ret) {
+        /* Also where no INT3 can be written: the guest has yet to map the place. */
+        kind = type <= 1 ? 1 : kind;
         ret = insert ? insert_hw(s, addr, kind, types[type]) :
             remove_hw(s, addr, kind, types[type]);
     }

@@ -92,6 +92,7 @@ static const AccelClass tcg_class = {
     .get_registers = tcg_get_registers,
     .put_registers = tcg_put_registers,
     .inject_nmi = tcg_inject_nmi,
+    .set_debug = tcg_set_debug,
     .info = tcg_info,
 };
 DEFINE_CLASS(tcg, &tcg_class.oc);

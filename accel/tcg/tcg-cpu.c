@@ -187,6 +187,8 @@ void tcg_vcpu_exec(CPUState *cpu)
             sleep_for_poll(c);
         } else if (why == TCG_EXIT_SHUTDOWN) {
             triple_fault(c);
+        } else if (why == TCG_EXIT_DEBUG && tcg_debug_exit(c)) {
+            return;
         }
     }
 }

@@ -37,6 +37,10 @@ void tcg_vcpu_destroy(CPUState *cpu);
 void tcg_vcpu_exec(CPUState *cpu);
 void tcg_vcpu_kick(CPUState *cpu);
 void tcg_inject_nmi(CPUState *cpu);
+/* tcg-debug.c */
+int tcg_set_debug(CPUState *cpu, const CPUDebug *debug);
+/* After TCG_EXIT_DEBUG: false when it is to go on. The CPU's thread. */
+bool tcg_debug_exit(TCGCPU *c);
 /* tcg-regs.c */
 void tcg_get_registers(CPUState *cpu);
 void tcg_put_registers(CPUState *cpu);

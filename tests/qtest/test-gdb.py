@@ -3,10 +3,12 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree
 
 import qemutest
@@ -45,7 +47,7 @@ class Target:
     """with Target() as (vm, gdb, qmp)"""
 
     def __init__(self, *args):
-        self.path = qemutest.tempfile.mktemp(prefix="gdb-")
+        self.path = tempfile.mktemp(prefix="gdb-")
         self.vm = VM("-S", "-m", "16M", "-smp", "2", "-gdb",
                      f"unix:{self.path},server=on,wait=off", *args, machine="microvm",
                      qtest=True)
@@ -184,6 +186,68 @@ def gdb_itself():
         for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2", "= 0x1234",
                      "VM status: paused", "detached"]:
             assert text in out, (text, out)
+
+
+def guest_tool(name, *args):
+    """Run one of tests/guest; what it printed."""
+    folder = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "guest")
+    return subprocess.run([os.path.join(folder, name), *args], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+# One step after the other through the start of Linux, and what gdb says of each.
+SESSION = [
+    # Before there are page tables: no INT3 can be written.
+    ("break start_kernel", "Breakpoint 1 at 0xffffffff8"),
+    ("continue", "hit Breakpoint 1, 0x[0-9a-f]+ in start_kernel"),
+    ("stepi", r"0x[0-9a-f]+ in start_kernel \(\)"),
+    ("break rest_init", "Breakpoint 2 at 0xffffffff8"),
+    ("continue", "hit Breakpoint 2, 0x[0-9a-f]+ in rest_init"),
+    ("backtrace 3", r"#2 +0x[0-9a-f]+ in start_kernel"),
+    ("delete", ""),
+    ("watch *(unsigned long *)&jiffies_64", "Hardware watchpoint 3"),
+    ("continue", "Old value = [0-9]+\nNew value = [0-9]+\n0x[0-9a-f]+ in do_timer"),
+    ("delete", ""),
+    ("rwatch *(int *)&system_state", "Hardware read watchpoint 4"),
+    ("continue", "hit Hardware read watchpoint 4"),
+    ("delete", ""),
+    ("hbreak do_one_initcall", "Hardware assisted breakpoint 5"),
+    ("continue", "hit Breakpoint 5, 0x[0-9a-f]+ in do_one_initcall"),
+    ("delete", ""),
+    ("info threads", "Thread 1"),
+    ("detach", "detached"),
+]
+
+
+@test
+def linux():
+    """gdb stops Linux in start_kernel on the software CPU: break- and watchpoints, steps"""
+    if not shutil.which("gdb"):
+        raise Skip("no gdb here")
+    helped = subprocess.run([qemutest.QEMU, "-accel", "help"], stdout=subprocess.PIPE, check=True)
+    if b"tcg" not in helped.stdout:
+        raise Skip("no software CPU in this program")
+    kernel = os.path.join(os.environ.get("LEAN_KERNEL") or guest_tool("build-kernel"), "vmlinux")
+    with tempfile.TemporaryDirectory() as folder:
+        guest_tool("mkinitramfs", "--tiny", "-o", f"{folder}/initrd")
+        with VM("-S", "-m", "128M", "-smp", "2", "-no-reboot", "-kernel", kernel, "-initrd",
+                f"{folder}/initrd", "-serial", f"file:{folder}/serial", "-append",
+                "console=ttyS0 quiet nokaslr panic=-1 reboot=t", "-gdb",
+                f"unix:{folder}/gdb,server=on,wait=off", machine="microvm", accel="tcg") as vm:
+            commands = [c for command, _ in SESSION for c in (f"echo >{command}>\\n", command)]
+            args = [a for c in [f"target remote {folder}/gdb", *commands] for a in ("-ex", c)]
+            out = subprocess.run(
+                ["gdb", "-nx", "-batch", "-ex", "set pagination off", *args, kernel], text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                timeout=100, check=False).stdout
+            for command, pattern in SESSION:
+                answer = out.split(f">{command}>\n", 1)[1]
+                assert re.search(pattern, answer.split("\n>", 1)[0]), (command, pattern, out)
+                out = answer
+            # Left alone it goes on to its end.
+            assert vm.wait(60) == 0
+            with open(f"{folder}/serial", encoding="utf-8", errors="replace") as f:
+                assert "Restarting system" in f.read()
 
 
 if __name__ == "__main__":

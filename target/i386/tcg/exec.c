@@ -156,7 +156,7 @@ static void take_interrupts(TCGCPU *c)
     }
 }
 
-/* One instruction undisturbed: after STI and MOV SS, or with TF set. */
+/* One instruction undisturbed: after STI and MOV SS, with TF set, or debugged. */
 static void run_single(TCGCPU *c)
 {
     bool trap = c->eflags & TF_MASK;
@@ -193,7 +193,8 @@ static bool polled(TCGCPU *c, TCGExit *why)
         tcg_run_end(c);
         tcg_run_begin(c);
     }
-    if ((poll & POLL_IRQ) && !c->shadow) {
+    /* A debugger's step must not end up in a handler. */
+    if ((poll & POLL_IRQ) && !c->shadow && (c->halted || !c->debug.want.single_step)) {
         take_interrupts(c);
     }
     return false;
@@ -215,10 +216,13 @@ TCGExit tcg_run(TCGCPU *c)
             polled(c, &why)) {
             return why;
         }
+        if (unlikely(c->debug.int3) || (unlikely(c->debug.slow) && tcg_debug_stops(c))) {
+            return TCG_EXIT_DEBUG;
+        }
         if (c->halted) {
             return TCG_EXIT_HALT;
         }
-        if (c->shadow || (c->eflags & TF_MASK)) {
+        if (c->shadow || (c->eflags & TF_MASK) || c->debug.slow) {
             run_single(c);
             continue;
         }

@@ -255,6 +255,9 @@ static uint8_t *tlb_fill(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
             *code = true;
         }
     }
+    if (unlikely(c->debug.watching) && tcg_debug_watches(c, va)) {
+        e->r = e->w = 0;
+    }
     return host + (va & 0xfff);
 }
 
@@ -278,6 +281,9 @@ static void access_part(TCGCPU *c, uint64_t va, void *buf, unsigned n,
     uint64_t pa, v = 0;
     uint8_t *p = tlb_fill(c, va, acc, mode, &pa, &code);
 
+    if (unlikely(c->debug.watching)) {
+        tcg_debug_accessed(c, va, n, acc == MMU_WRITE);
+    }
     if (p && acc == MMU_WRITE) {
         copy_word(p, buf, n);
         if (code) {
@@ -387,7 +393,7 @@ uint8_t *tcg_page_ptr(TCGCPU *c, uint64_t addr, MMUAccess acc)
         return (uint8_t *)(addr + e->addend);
     }
     p = tlb_fill(c, addr, acc, c->mmu_mode, &pa, &code);
-    return acc == MMU_WRITE && code ? NULL : p;
+    return (acc == MMU_WRITE && code) || tcg_debug_watches(c, addr) ? NULL : p;
 }
 
 /*
@@ -404,6 +410,9 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
     if ((addr & 0xfff) + size <= TCG_PAGE_SIZE) {
         p = tlb_fill(c, addr, MMU_WRITE, c->mmu_mode, &pa, &code);
         if (p && !code) {
+            if (unlikely(c->debug.watching)) {
+                tcg_debug_accessed(c, addr, size, true);
+            }
             return p;
         }
     } else {

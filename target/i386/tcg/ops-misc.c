@@ -322,6 +322,11 @@ OP(op_out)
 OP(op_int3)
 {
     sync_eip(c, op);
+    if (unlikely(c->debug.want.enabled) && c->debug.int3_pass != c->eip) {
+        c->debug.int3 = true;       /* perhaps the debugger's */
+        return NULL;
+    }
+    c->debug.int3_pass = ~(uint64_t)0;
     tcg_soft_int(c, EXCP_BP, next_eip(c, op));
     return NULL;
 }

@@ -30,6 +30,7 @@ typedef enum TCGExit {
     TCG_EXIT_REQUEST,       /* POLL_EXIT */
     TCG_EXIT_HALT,          /* c->halted, or not started */
     TCG_EXIT_SHUTDOWN,      /* triple fault */
+    TCG_EXIT_DEBUG,         /* c->debug: an INT3, or an event */
 } TCGExit;
 /* Run guest code. On the CPU's thread, without the machine lock. */
 TCGExit tcg_run(TCGCPU *c);

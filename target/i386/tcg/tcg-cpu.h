@@ -11,6 +11,7 @@
 
 #include "exec/memory.h"
 #include "target/i386/cpu.h"
+#include "target/i386/tcg/debug.h"
 #include "target/i386/tcg/insn.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -162,6 +163,8 @@ struct TCGCPU {
     XMMReg vec_tmp, vec_res;    /* operands of the vector op under way */
 
     X86Op tmp_ops[2];           /* uncached single instruction */
+
+    TCGDebug debug;
 
     CPUState *cs;               /* NULL in the in-process tests */
     TCGState *tcg;
