@@ -19,6 +19,7 @@
 #include "net-fd.h"
 
 #define TUN_DEVICE "/dev/net/tun"
+#define VHOST_DEVICE "/dev/vhost-net"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
 #define DEFAULT_DOWNSCRIPT "/etc/qemu-ifdown"
 /* What the kernel's header has without the count of merged buffers. */
@@ -36,7 +37,7 @@ typedef struct TAPState {
     char *helper;
     uint32_t num_queues;
     OnOffAuto vnet_hdr;
-    bool vhost;
+    OnOffAuto vhost;
     bool vhostforce;
     char *vhostfd;
     char *vhostfds;
@@ -46,6 +47,8 @@ typedef struct TAPState {
     unsigned nr_fds;            /* of queue[] */
     unsigned active;            /* attached: receive and send */
     unsigned hdr_len;
+    NetVhost worker[NET_MAX_QUEUES];
+    unsigned nr_workers;
     bool script_ran;
     char name[IFNAMSIZ];
 } TAPState;
@@ -285,6 +288,13 @@ static bool tap_set_sndbuf(TAPState *s, Error **errp)
     return true;
 }
 
+/* vhostforce=on and given descriptors stand for vhost=on, unless that says off. */
+static bool tap_wants_vhost(const TAPState *s)
+{
+    return s->vhost == ON_OFF_AUTO_ON ||
+           (s->vhost == ON_OFF_AUTO_AUTO && (s->vhostforce || s->vhostfd || s->vhostfds));
+}
+
 static bool tap_check_options(TAPState *s, Error **errp)
 {
     if (s->br || s->helper) {
@@ -307,12 +317,75 @@ static bool tap_check_options(TAPState *s, Error **errp)
         error_setg(errp, "interface name '%s' is too long", s->ifname);
         return false;
     }
-    if (s->vhost || s->vhostforce || s->vhostfd || s->vhostfds) {
-        error_setg(errp, "vhost is not supported: use vhost=off");
+    if ((s->vhostfd || s->vhostfds) && !tap_wants_vhost(s)) {
+        error_setg(errp, "vhostfd(s)= is not valid without vhost");
         return false;
     }
     return true;
 }
+
+/* vhost -------------------------------------------------------------------- */
+
+static bool tap_parse_vhostfds(TAPState *s, int *fds, Error **errp)
+{
+    unsigned n;
+
+    if (s->vhostfd) {
+        fds[0] = net_parse_fd(&s->nc, s->vhostfd, errp);
+        n = fds[0] >= 0;
+    } else {
+        n = net_parse_fds(&s->nc, s->vhostfds, fds, errp);
+    }
+    if (n && n != s->nr_fds) {
+        error_setg(errp, "%u vhostfds do not fit %u pairs of queues", n, s->nr_fds);
+        return false;
+    }
+    s->nr_workers = n;
+    return n > 0;
+}
+
+/* Without the device it goes on without, unless the user insists. */
+static bool tap_open_vhost_devices(TAPState *s, int *fds, Error **errp)
+{
+    for (unsigned i = 0; i < s->nr_fds; i++) {
+        fds[i] = open(VHOST_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        if (fds[i] < 0) {
+            int err = errno;
+
+            while (i) {
+                close(fds[--i]);
+            }
+            if (s->vhostforce) {
+                error_setg_errno(errp, err, "tap: open vhost char device failed");
+            } else {
+                warn_report("tap: open vhost char device failed: %s", g_strerror(err));
+            }
+            return !s->vhostforce;
+        }
+    }
+    s->nr_workers = s->nr_fds;
+    return true;
+}
+
+static bool tap_open_vhost(TAPState *s, Error **errp)
+{
+    int fds[NET_MAX_QUEUES];
+
+    if (!tap_wants_vhost(s)) {
+        return true;
+    }
+    if (!(s->vhostfd || s->vhostfds ? tap_parse_vhostfds(s, fds, errp)
+                                    : tap_open_vhost_devices(s, fds, errp))) {
+        return false;
+    }
+    for (unsigned i = 0; i < s->nr_workers; i++) {
+        s->worker[i] = (NetVhost){ .fd = fds[i], .backend = s->queue[i].fd };
+    }
+    s->nc.vhost = s->nr_workers ? s->worker : NULL;
+    return true;
+}
+
+/* Beginning and end --------------------------------------------------------- */
 
 static bool tap_open_interface(TAPState *s, Error **errp)
 {
@@ -342,7 +415,7 @@ static bool tap_open(NetClientState *nc, Error **errp)
 
     if (!tap_check_options(s, errp) ||
         !(s->fd || s->fds ? tap_open_fds(s, errp) : tap_open_interface(s, errp)) ||
-        !tap_set_sndbuf(s, errp)) {
+        !tap_set_sndbuf(s, errp) || !tap_open_vhost(s, errp)) {
         return false;
     }
     nc->queues = s->nr_fds;
@@ -370,6 +443,9 @@ static void tap_close(NetClientState *nc)
             error_report_err(err);
         }
     }
+    for (unsigned i = 0; i < s->nr_workers; i++) {
+        close(s->worker[i].fd);
+    }
     for (unsigned i = 0; i < s->nr_fds; i++) {
         net_fd_close(&s->queue[i]);
     }
@@ -391,11 +467,14 @@ static const Property tap_props[] = {
     DEFINE_PROP_SIZE("sndbuf", TAPState, sndbuf, "0", "limit of bytes on the way out (0: none)"),
     DEFINE_PROP_STRING("br", TAPState, br, NULL, "not supported"),
     DEFINE_PROP_STRING("helper", TAPState, helper, NULL, "not supported"),
-    DEFINE_PROP_BOOL("vhost", TAPState, vhost, "off", "only off is supported"),
-    DEFINE_PROP_BOOL("vhostforce", TAPState, vhostforce, "off", "only off is supported"),
-    DEFINE_PROP_STRING("vhostfd", TAPState, vhostfd, NULL, "not supported"),
-    DEFINE_PROP_STRING("vhostfds", TAPState, vhostfds, NULL, "not supported"),
-    DEFINE_PROP_IGNORED("poll-us", "only used by vhost"),
+    DEFINE_PROP_ON_OFF_AUTO("vhost", TAPState, vhost, "auto",
+                            "let the host's kernel move the frames (" VHOST_DEVICE ")"),
+    DEFINE_PROP_BOOL("vhostforce", TAPState, vhostforce, "off", "vhost, or fail"),
+    DEFINE_PROP_STRING("vhostfd", TAPState, vhostfd, NULL,
+                       "descriptor of an open " VHOST_DEVICE),
+    DEFINE_PROP_STRING("vhostfds", TAPState, vhostfds, NULL,
+                       "the same for several queues, separated by colons"),
+    DEFINE_PROP_IGNORED("poll-us", "accepted, without effect"),
     DEFINE_PROP_END
 };
 

@@ -76,6 +76,7 @@ static void net_link_changed(void *opaque)
         virtio_queue_kick(n->pairs[i].rx);
         virtio_queue_kick(n->pairs[i].tx);
     }
+    virtio_net_vhost_update(n, true);
 }
 
 static const NICOps nic_ops = {
@@ -84,10 +85,16 @@ static const NICOps nic_ops = {
     .link_changed = net_link_changed,
 };
 
+static void virtio_net_start(VirtIODevice *vdev)
+{
+    virtio_net_vhost_update((VirtIONet *)vdev, true);
+}
+
 static void virtio_net_stop(VirtIODevice *vdev)
 {
     VirtIONet *n = (VirtIONet *)vdev;
 
+    virtio_net_vhost_update(n, false);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         net_set_receive(&n->nic, i, false);
         virtio_net_rx_stop(&n->pairs[i]);
@@ -108,6 +115,7 @@ bool virtio_net_set_pairs(VirtIONet *n, unsigned pairs)
         virtio_queue_kick(n->pairs[i].tx);
     }
     n->cur_pairs = pairs;
+    virtio_net_vhost_update(n, true);
     return true;
 }
 
@@ -317,6 +325,9 @@ static bool virtio_net_realize(VirtIODevice *vdev, Error **errp)
     /* A backend with several queues means it: mq=on is only said to be sure. */
     n->max_pairs = n->nic.nc ? n->nic.nc->queues : 1;
     n->cur_pairs = 1;
+    if (!virtio_net_vhost_init(n, errp)) {
+        return false;
+    }
     n->pairs = g_new0(NetQueuePair, n->max_pairs);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         NetQueuePair *p = &n->pairs[i];
@@ -345,6 +356,7 @@ static void virtio_net_unrealize(VirtIODevice *vdev)
 {
     VirtIONet *n = (VirtIONet *)vdev;
 
+    virtio_net_vhost_cleanup(n);
     net_nic_detach(&n->nic);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         g_free(n->pairs[i].spill);
@@ -412,6 +424,7 @@ static const VirtioDeviceClass virtio_net_class = {
     .set_features = virtio_net_set_features,
     .get_config = virtio_net_get_config,
     .set_config = virtio_net_set_config,
+    .start = virtio_net_start,
     .stop = virtio_net_stop,
     .reset = virtio_net_reset,
 };

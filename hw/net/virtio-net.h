@@ -8,6 +8,7 @@
 
 #include <linux/virtio_net.h>
 
+#include "hw/virtio/vhost.h"
 #include "hw/virtio/virtio.h"
 #include "net/net.h"
 
@@ -61,6 +62,7 @@ struct VirtIONet {
 
     unsigned max_pairs;         /* of queues that exist */
     NetQueuePair *pairs;
+    VhostDev *vhost;            /* of each pair; NULL: not used */
     uint8_t *bounce;            /* for frames in very many pieces; or NULL */
     unsigned cur_pairs;         /* of queues in use */
     unsigned hdr_len;           /* of the header in the guest's buffers */
@@ -101,5 +103,11 @@ void virtio_net_rx_stop(NetQueuePair *p);
 /* virtio-net-tx.c: send what the guest made available. */
 void virtio_net_tx(NetQueuePair *p);
 void virtio_net_tx_stop(NetQueuePair *p);
+
+/* vhost-net.c: take the backend's workers, if it has any. */
+bool virtio_net_vhost_init(VirtIONet *n, Error **errp);
+void virtio_net_vhost_cleanup(VirtIONet *n);
+/* Let workers serve the pairs that are in use; run: false when the device stops. */
+void virtio_net_vhost_update(VirtIONet *n, bool run);
 
 #endif

@@ -92,6 +92,14 @@ void virtqueue_reset(VirtQueue *vq);
 /* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
 bool virtqueue_map(VirtQueue *vq);
 
+/* virtio.c ----------------------------------------------------------------- */
+
+/*
+ * Listen to the queue's kicks (as from its start), or leave that to another; loop. What
+ * came meanwhile is noticed.
+ */
+void virtio_queue_watch(VirtQueue *vq, bool on);
+
 /* virtio.c, for transports; all with the machine lock held ------------------ */
 
 /* The Status register. Writing 0 resets. */

@@ -99,6 +99,19 @@ static void virtio_queue_kicked(void *opaque)
     }
 }
 
+void virtio_queue_watch(VirtQueue *vq, bool on)
+{
+    if (on && !vq->source) {
+        vq->source = event_notifier_add_handler(&vq->host_notifier,
+                                                virtio_get_context(vq->vdev),
+                                                virtio_queue_kicked, vq);
+    } else if (!on && vq->source) {
+        g_source_destroy(vq->source);
+        g_source_unref(vq->source);
+        vq->source = NULL;
+    }
+}
+
 /* Start and stop ----------------------------------------------------------- */
 
 GMainContext *virtio_get_context(const VirtIODevice *vdev)
@@ -140,9 +153,7 @@ static void virtio_start_in_loop(void *opaque)
 
         if (vq->ready && vq->host_notifier.fd >= 0 && virtqueue_map(vq)) {
             vq->active = true;
-            vq->source = event_notifier_add_handler(&vq->host_notifier,
-                                                    virtio_get_context(vdev),
-                                                    virtio_queue_kicked, vq);
+            virtio_queue_watch(vq, true);
         }
     }
     vdev->running = true;
@@ -165,13 +176,7 @@ static void virtio_stop_in_loop(void *opaque)
     const VirtioDeviceClass *vdc = virtio_get_class(vdev);
 
     for (unsigned i = 0; i < vdev->vqs->len; i++) {
-        VirtQueue *vq = vdev->vqs->pdata[i];
-
-        if (vq->source) {
-            g_source_destroy(vq->source);
-            g_source_unref(vq->source);
-            vq->source = NULL;
-        }
+        virtio_queue_watch(vdev->vqs->pdata[i], false);
     }
     if (vdc->stop) {
         vdc->stop(vdev);

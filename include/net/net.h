@@ -75,6 +75,12 @@ struct NetClientClass {
     bool (*change_hostfwd)(NetClientState *nc, const char *rule, bool add, Error **errp);
 };
 
+/* A worker in the host's kernel that can move a queue pair's frames: vhost. */
+typedef struct NetVhost {
+    int fd;                 /* of /dev/vhost-net */
+    int backend;            /* what it is to be connected with */
+} NetVhost;
+
 struct NetClientState {
     Object obj;
     NICState *nic;          /* the peer, or NULL */
@@ -83,6 +89,7 @@ struct NetClientState {
     unsigned offloads;      /* that the backend can do both ways; set by open */
     bool carrier_off;       /* the backend has lost its host side */
     bool link_off;          /* set_link NAME off */
+    const NetVhost *vhost;  /* of each queue pair, or NULL; set by open */
     char *info;             /* "type=tap,ifname=tap0": info network; owned */
 };
 

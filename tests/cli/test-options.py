@@ -184,7 +184,7 @@ BAD = [
     ("-netdev tap,id=x,fd=99", ".*x: Can't use file descriptor 99: Bad file descriptor"),
     ("-netdev tap,id=x,fd=0", ".*Unable to query TUNGETIFF on FD 0: .*"),
     ("-netdev tap,id=x,fd=0,ifname=a", ".*ifname=.* are invalid with fd="),
-    ("-netdev tap,id=x,vhost=on", ".*vhost is not supported.*"),
+    ("-netdev tap,id=x,vhost=off,vhostfd=3", r".*vhostfd\(s\)= is not valid without vhost"),
     ("-netdev socket,id=x", ".*exactly one of listen=, connect=, mcast= or udp= is required"),
     ("-netdev stream,id=x", ".*Parameter 'addr' is missing"),
     ("-netdev dgram,id=x", ".*dgram requires local= parameter"),

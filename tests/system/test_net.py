@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
+import glob
 import hashlib
 import os
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from harness import Qemu, case, check, initrd, kernel, machine_args, run_job
+from harness import SCRATCH, Qemu, case, check, initrd, kernel, machine_args, run_job
 
 NIC = ["-device", "virtio-net-device,netdev=n0,mac=52:54:00:aa:bb:cc"]
 USER = ["-netdev", "user,id=n0,hostname=visitor", *NIC]
@@ -199,6 +200,66 @@ def tap_queues():
                         ["-netdev", f"tap,id=n0,ifname={TAP},script=no,downscript=no,queues=2",
                          "-device", "virtio-net-device,netdev=n0,mq=on"], 2, "192.168.77.1")
         check("rx-1" in text and "tx-1" in text, f"not two pairs:\n{text}")
+
+
+@case("TAP with vhost: TCP both ways, two pairs of queues")
+def tap_vhost():
+    """The workers of the host's kernel serve both pairs, with and without the header's length."""
+    vhost = f"tap,id=n0,ifname={TAP},script=no,downscript=no,vhost=on,vhostforce=on"
+    device = "virtio-net-device,netdev=n0"
+    for flags, netdev, more, smp in ((["multi_queue"], ",queues=2", ",mq=on", 2),
+                                     ([], ",vnet_hdr=off", "", 1)):
+        with tap(*flags):
+            transfer("192.168.77.1", GUEST_TAP, ["-netdev", vhost + netdev, "-device",
+                                                 device + more], smp, "192.168.77.1")
+
+
+def vhost_workers():
+    """How many there are on this host."""
+    count = 0
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            with open(path, encoding="ascii", errors="replace") as file:
+                count += file.read().startswith("vhost-")
+    return count
+
+
+@case("TAP with vhost: the link goes and comes, the machine stops, goes on and is reset")
+def tap_vhost_life():
+    """The rings change hands between worker and process without losing their place."""
+    job = GUEST_TAP + """
+echo "@@talking@@" >/dev/console
+while :; do
+    ping -c 1 -W 1 192.168.77.1 | grep 'bytes from' >/dev/console
+    usleep 100000
+done
+"""
+    path = os.path.join(SCRATCH.name, "vhost-monitor")
+    args = machine_args(kernel_path=kernel("lean"), append="quiet",
+                        initrd_path=initrd(job, "life"))
+    with tap(), Qemu([*args, "-serial", "stdio", "-monitor", f"unix:{path},server=on,wait=off",
+                      "-netdev", f"tap,id=n0,ifname={TAP},script=no,downscript=no,vhost=on",
+                      *NIC]) as qemu, socket.socket(socket.AF_UNIX) as monitor:
+        def command(text):
+            monitor.sendall(text.encode() + b"\n")
+            time.sleep(2)
+            qemu.read_some(0)
+            qemu.seen = len(qemu.log)
+
+        qemu.expect(rb"@@talking@@")
+        qemu.expect(rb"bytes from")
+        monitor.connect(path)
+        check(vhost_workers() == 1, f"{vhost_workers()} workers")
+        for down, up in (("set_link n0 off", "set_link n0 on"), ("stop", "cont")):
+            command(down)
+            time.sleep(2)
+            check(b"bytes from" not in qemu.log[qemu.seen:], f"still talking after {down}")
+            command(up)
+            qemu.expect(rb"bytes from", 20)
+        command("system_reset")
+        qemu.expect(rb"@@talking@@")
+        qemu.expect(rb"bytes from")
+        check(b"falling back" not in qemu.log, qemu.tail())
 
 
 @case("TAP: scripts run with the interface's name; a failing one stops the start")

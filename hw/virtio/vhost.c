@@ -1,0 +1,212 @@
+/*
+ * vhost: queues that a worker in the host's kernel serves.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/virtio/vhost.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/vhost.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "virtio-internal.h"
+
+static int vhost_ioctl(VhostDev *hdev, unsigned long request, void *arg)
+{
+    return ioctl(hdev->fd, request, arg) < 0 ? -errno : 0;
+}
+
+/* Events ------------------------------------------------------------------- */
+
+/* Whether the driver wants to hear of it the worker has found out. */
+static void vhost_called(void *opaque)
+{
+    VhostDev *hdev = opaque;
+
+    hdev->vdev->vbus->ops->notify(hdev->vdev->vbus, VIRTIO_ISR_VRING);
+}
+
+static void vhost_failed(void *opaque)
+{
+    VhostDev *hdev = opaque;
+
+    virtio_error(hdev->vdev, "vhost cannot follow the rings");
+}
+
+bool vhost_dev_init(VhostDev *hdev, VirtIODevice *vdev, int fd, uint64_t need, Error **errp)
+{
+    int ret;
+
+    *hdev = (VhostDev) { .vdev = vdev, .fd = fd, .err = { .fd = -1 } };
+    for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++) {
+        hdev->call[i].fd = -1;
+    }
+    ret = vhost_ioctl(hdev, VHOST_SET_OWNER, NULL);
+    if (ret == 0) {
+        ret = vhost_ioctl(hdev, VHOST_GET_FEATURES, &hdev->features);
+    }
+    for (unsigned i = 0; ret == 0 && i < VHOST_MAX_QUEUES; i++) {
+        ret = event_notifier_init(&hdev->call[i]);
+    }
+    if (ret == 0) {
+        ret = event_notifier_init(&hdev->err);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "vhost cannot be initialized");
+    } else if (need & ~hdev->features) {
+        error_setg(errp, "vhost of this host lacks features 0x%" PRIx64,
+                   need & ~hdev->features);
+    } else {
+        return true;
+    }
+    vhost_dev_cleanup(hdev);
+    return false;
+}
+
+void vhost_dev_cleanup(VhostDev *hdev)
+{
+    g_assert(!hdev->running);
+    if (!hdev->vdev) {
+        return;
+    }
+    for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++) {
+        event_notifier_cleanup(&hdev->call[i]);
+    }
+    event_notifier_cleanup(&hdev->err);
+    hdev->vdev = NULL;
+}
+
+/* Start and stop ----------------------------------------------------------- */
+
+/* All of guest RAM, where we have it. */
+static int vhost_set_memory(VhostDev *hdev)
+{
+    const AddressSpace *as = hdev->vdev->as;
+    g_autofree struct vhost_memory *mem =
+        g_malloc0(sizeof(*mem) + as->nr_ram * sizeof(mem->regions[0]));
+
+    for (unsigned i = 0; i < as->nr_ram; i++) {
+        const FlatRange *r = &as->ram[i];
+
+        mem->regions[mem->nregions++] = (struct vhost_memory_region) {
+            .guest_phys_addr = r->start,
+            .memory_size = r->size,
+            .userspace_addr = (uintptr_t)address_space_map(as, r->start, r->size),
+        };
+    }
+    return vhost_ioctl(hdev, VHOST_SET_MEM_TABLE, mem);
+}
+
+static int vhost_set_vring(VhostDev *hdev, unsigned i)
+{
+    VirtQueue *vq = hdev->vqs[i];
+    struct vhost_vring_state num = { i, vq->num }, base = { i, vq->last_avail };
+    struct vhost_vring_addr addr = {
+        .index = i,
+        .desc_user_addr = (uintptr_t)vq->desc,
+        .avail_user_addr = (uintptr_t)vq->avail,
+        .used_user_addr = (uintptr_t)vq->used,
+    };
+    struct vhost_vring_file call = { i, hdev->call[i].fd }, err = { i, hdev->err.fd };
+    struct vhost_vring_file kick = { i, vq->host_notifier.fd };
+    const struct { unsigned long request; void *arg; } steps[] = {
+        { VHOST_SET_VRING_NUM, &num },
+        { VHOST_SET_VRING_BASE, &base },
+        { VHOST_SET_VRING_ADDR, &addr },
+        { VHOST_SET_VRING_CALL, &call },
+        { VHOST_SET_VRING_ERR, &err },
+        { VHOST_SET_VRING_KICK, &kick },
+    };
+    int ret = 0;
+
+    for (size_t step = 0; ret == 0 && step < G_N_ELEMENTS(steps); step++) {
+        ret = vhost_ioctl(hdev, steps[step].request, steps[step].arg);
+    }
+    return ret;
+}
+
+/* The worker no longer listens. */
+static void vhost_forget_kicks(VhostDev *hdev)
+{
+    for (unsigned i = 0; i < hdev->nvqs; i++) {
+        struct vhost_vring_file none = { i, -1 };
+
+        vhost_ioctl(hdev, VHOST_SET_VRING_KICK, &none);
+    }
+}
+
+int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extra)
+{
+    VirtIODevice *vdev = hdev->vdev;
+    uint64_t features = (vdev->features & hdev->features) | extra;
+    GMainContext *ctx = virtio_get_context(vdev);
+    int ret;
+
+    g_assert(!hdev->running && nvqs <= VHOST_MAX_QUEUES);
+    hdev->nvqs = nvqs;
+    for (unsigned i = 0; i < nvqs; i++) {
+        hdev->vqs[i] = virtio_get_queue(vdev, first + i);
+        g_assert(hdev->vqs[i]->active && !hdev->vqs[i]->in_flight);
+    }
+    ret = vhost_ioctl(hdev, VHOST_SET_FEATURES, &features);
+    if (ret == 0) {
+        ret = vhost_set_memory(hdev);
+    }
+    for (unsigned i = 0; ret == 0 && i < nvqs; i++) {
+        ret = vhost_set_vring(hdev, i);
+    }
+    if (ret < 0) {
+        vhost_forget_kicks(hdev);
+        return ret;
+    }
+    for (unsigned i = 0; i < nvqs; i++) {
+        virtio_queue_watch(hdev->vqs[i], false);
+        hdev->sources[i] = event_notifier_add_handler(&hdev->call[i], ctx, vhost_called, hdev);
+    }
+    hdev->sources[nvqs] = event_notifier_add_handler(&hdev->err, ctx, vhost_failed, hdev);
+    hdev->running = true;
+    return 0;
+}
+
+/*
+ * With its backend gone the worker has returned all that it took: its position
+ * in the available ring says it all, and nothing is believed of the guest's memory.
+ */
+static void vhost_get_position(VhostDev *hdev, unsigned i)
+{
+    struct vhost_vring_state base = { .index = i };
+    VirtQueue *vq = hdev->vqs[i];
+
+    if (vhost_ioctl(hdev, VHOST_GET_VRING_BASE, &base) == 0) {
+        vq->last_avail = vq->avail_seen = vq->used_idx = base.num;
+    }
+    vq->signalled_valid = false;
+}
+
+void vhost_dev_stop(VhostDev *hdev, bool go_on)
+{
+    if (!hdev->running) {
+        return;
+    }
+    vhost_forget_kicks(hdev);
+    for (unsigned i = 0; i < hdev->nvqs; i++) {
+        vhost_get_position(hdev, i);
+    }
+    for (unsigned i = 0; i <= hdev->nvqs; i++) {
+        g_source_destroy(hdev->sources[i]);
+        g_source_unref(hdev->sources[i]);
+    }
+    /* A last word that nobody has listened to. */
+    for (unsigned i = 0; i < hdev->nvqs; i++) {
+        if (event_notifier_test_and_clear(&hdev->call[i])) {
+            vhost_called(hdev);
+        }
+        if (go_on) {
+            virtio_queue_watch(hdev->vqs[i], true);
+            virtio_queue_kick(hdev->vqs[i]);
+        }
+    }
+    hdev->running = false;
+}
