@@ -163,7 +163,14 @@ void net_client_del(NetClientState *nc)
 void net_cleanup(void)
 {
     while (net_state.list && net_state.list->len) {
-        net_client_del(g_ptr_array_index(net_state.list, net_state.list->len - 1));
+        NetClientState *nc = g_ptr_array_index(net_state.list, net_state.list->len - 1);
+
+        /* No CPU is left that a card could tell. */
+        if (nc->nic) {
+            nc->nic->nc = NULL;
+            nc->nic = NULL;
+        }
+        net_client_del(nc);
     }
     g_clear_pointer(&net_state.list, g_ptr_array_unref);
 }
