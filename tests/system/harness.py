@@ -108,12 +108,13 @@ class Qemu:
 
     Use it as a context manager: whatever happens, no process stays behind."""
 
-    def __init__(self, args, stdin=subprocess.PIPE):
-        self.args = [QEMU, *args]
+    def __init__(self, args, stdin=subprocess.PIPE, before=(), **kwargs):
+        """before: words in front of the program; kwargs: for Popen."""
+        self.args = [*before, QEMU, *args]
         self.log = b""     # all that came
         self.seen = 0      # how far expect() has gone
         self.process = subprocess.Popen(self.args, stdin=stdin, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
+                                        stderr=subprocess.STDOUT, **kwargs)
         self.fd = self.process.stdout.fileno()
 
     def __enter__(self):

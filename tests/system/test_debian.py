@@ -1,0 +1,141 @@
+"""A Debian system on a disk: systemd up to the login, DHCP, packages from a server on the host.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+On the software CPU, which runs here at full speed; an emulated KVM host takes minutes.
+"""
+import contextlib
+import functools
+import hashlib
+import http.server
+import os
+import subprocess
+import tempfile
+import threading
+
+from harness import ACCEL, GUEST, Qemu, case, check, kernel
+
+PROMPT = rb"root@visitor:~# "
+APPEND = "console=hvc0 root=/dev/vda rw reboot=t panic=-1 systemd.show_status=0 quiet"
+BLOB = bytes(range(251)) * 16000  # 4 MB
+STEP = 240  # seconds for one step on a busy machine
+CONTROL = """Package: microvm-hello
+Version: 1.0
+Architecture: all
+Maintainer: tests <tests@localhost>
+Description: a file
+"""
+
+
+def rootfs(into):
+    """A copy of the cached image to write to; its path."""
+    done = subprocess.run([os.path.join(GUEST, "debian-rootfs")], stdout=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, check=False)
+    check(done.returncode == 0, "tests/guest/debian-rootfs made no Debian system")
+    path = os.path.join(into, "root.ext4")
+    subprocess.run(["cp", "--sparse=always",
+                    os.path.join(done.stdout.decode().strip(), "root.ext4"), path], check=True)
+    return path
+
+
+def repository(folder):
+    """A package, its index, and a file; what apt and apt-helper ask for."""
+    tree = os.path.join(folder, "tree")
+    os.makedirs(os.path.join(tree, "DEBIAN"))
+    with open(os.path.join(tree, "DEBIAN", "control"), "w", encoding="ascii") as file:
+        file.write(CONTROL)
+    with open(os.path.join(tree, "hello"), "w", encoding="ascii") as file:
+        file.write("hello from a package\n")
+    deb = os.path.join(folder, "hello.deb")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True,
+                   stdout=subprocess.DEVNULL)
+    with open(deb, "rb") as file:
+        data = file.read()
+    with open(os.path.join(folder, "Packages"), "w", encoding="ascii") as file:
+        file.write(f"{CONTROL}Filename: ./hello.deb\nSize: {len(data)}\n"
+                   f"SHA256: {hashlib.sha256(data).hexdigest()}\n")
+    with open(os.path.join(folder, "blob"), "wb") as file:
+        file.write(BLOB)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_):
+        """To nobody."""
+
+
+@contextlib.contextmanager
+def web_server(folder):
+    """Serves a folder on the loopback interface; yields the port."""
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+class Shell:
+    """A root shell behind the login of a guest's console."""
+
+    def __init__(self, qemu):
+        self.qemu = qemu
+        qemu.expect(rb"visitor login: ", STEP)
+        qemu.send("root\n")
+        qemu.expect(PROMPT, STEP)
+
+    def run(self, command):
+        """What it prints; it must succeed."""
+        start = self.qemu.seen
+        self.qemu.send(f"{command} && echo st''atus=0 || echo st''atus=bad\n")
+        status = self.qemu.expect(rb"status=(0|bad)\r\n", STEP)
+        text = self.qemu.log[start:self.qemu.seen].decode(errors="replace")
+        check(status[1] == b"0", f"{command} failed:\n{text}")
+        self.qemu.expect(PROMPT, STEP)
+        return text
+
+
+def use(shell, port):
+    """Units, address, packages, a download."""
+    url = f"http://10.0.2.2:{port}"
+    check("running" in shell.run("systemctl is-system-running --wait"), "not running")
+    shell.run("/lib/systemd/systemd-networkd-wait-online --timeout=100")
+    text = shell.run("ip -4 addr show eth0")
+    check("inet 10.0.2.15/24" in text and "dynamic" in text, f"no lease:\n{text}")
+    shell.run(f"echo deb [trusted=yes] {url} ./ >/etc/apt/sources.list")
+    shell.run("apt-get -q update")
+    shell.run("apt-get -q -y install microvm-hello")
+    check("hello from a package" in shell.run("cat /hello"), "the package's file is missing")
+    digest = hashlib.sha256(BLOB).hexdigest()
+    shell.run(f"/usr/lib/apt/apt-helper download-file {url}/blob /var/blob SHA256:{digest}")
+
+
+@case("a Debian root file system: systemd, DHCP, apt-get from a server on the host", "tcg")
+def debian():
+    """From a disk to a login; the file system is clean after its reboot."""
+    with tempfile.TemporaryDirectory(prefix="debian-") as folder:
+        disk = rootfs(folder)
+        web = os.path.join(folder, "web")
+        os.mkdir(web)
+        repository(web)
+        args = ["-M", "microvm", "-accel", ACCEL, "-cpu", "max", "-m", "512M", "-nodefaults",
+                "-kernel", kernel("lean"), "-append", APPEND, "-display", "none",
+                "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-device",
+                 "virtio-serial-device", "-device", "virtconsole,chardev=c",
+                 "-drive", f"file={disk},format=raw,if=none,id=root,discard=unmap",
+                 "-device", "virtio-blk-device,drive=root", "-netdev", "user,id=n0",
+                 "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device"]
+        with web_server(web) as port, Qemu(args) as qemu:
+            shell = Shell(qemu)
+            use(shell, port)
+            qemu.send("systemctl reboot\n")
+            check(qemu.wait(STEP) == 0, f"exit status\n{qemu.tail()}")
+        done = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE, check=False,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        check(done.returncode == 0, f"the file system is not clean:\n{done.stdout.decode()}")
+        dump = subprocess.run(["debugfs", "-R", "cat /var/blob", disk], stdout=subprocess.PIPE,
+                              check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        check(dump.stdout == BLOB, "the downloaded file is not on the disk as it should be")
