@@ -82,6 +82,7 @@ static const AccelClass tcg_class = {
         .props = tcg_props,
     },
     .has_vcpu_threads = true,
+    .unpack_kernels = true,
     .init_machine = tcg_init_machine,
     .exit_machine = tcg_exit_machine,
     .supported_cpuid = tcg_supported_cpuid,

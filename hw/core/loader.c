@@ -39,8 +39,27 @@ int load_file_open(const char *filename, uint64_t *size)
     return fd;
 }
 
+static void source_close(RomSource *s)
+{
+    if (s->fd >= 0) {
+        close(s->fd);
+        s->fd = -1;
+    }
+}
+
+void rom_source_unref(RomSource *s)
+{
+    if (--s->refs == 0) {
+        source_close(s);
+        s->free(s);
+    }
+}
+
 static void rom_free(Rom *rom)
 {
+    if (rom->source) {
+        rom_source_unref(rom->source);
+    }
     if (rom->fd >= 0) {
         close(rom->fd);
     }
@@ -140,6 +159,18 @@ bool rom_add_file(MachineState *ms, const char *name, int fd,
     return rom_add(ms, rom, errp);
 }
 
+bool rom_add_source(MachineState *ms, const char *name, RomSource *source,
+                    uint64_t offset, uint64_t size, uint64_t mem_size,
+                    hwaddr addr, Error **errp)
+{
+    Rom *rom = rom_new(name, addr, size, mem_size);
+
+    source->refs++;
+    rom->source = source;
+    rom->fd_offset = offset;
+    return rom_add(ms, rom, errp);
+}
+
 /*
  * Have the kernel make the whole pages of a large piece at once: that costs a
  * third of a page fault for each. A hint; hosts before Linux 5.14 lack it.
@@ -158,10 +189,16 @@ static void populate(uint8_t *host, uint64_t size)
 /* From the file straight to guest memory. */
 static bool rom_read_file(const Rom *rom, void *host)
 {
-    ssize_t n;
+    RomSource *s = rom->source;
+    ssize_t n = 0;
 
+    if (s && s->fd < 0) {
+        n = s->fd = s->open(s);
+    }
     populate(host, rom->size);
-    n = qemu_pread_full(rom->fd, host, rom->size, rom->fd_offset);
+    if (n >= 0) {
+        n = qemu_pread_full(s ? s->fd : rom->fd, host, rom->size, rom->fd_offset);
+    }
     if (n < 0) {
         error_report("could not read %s: %s", rom->name, strerror(-n));
         return false;
@@ -177,8 +214,9 @@ static bool rom_read_file(const Rom *rom, void *host)
 static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
 {
     uint8_t *host = address_space_map(&ms->memory, rom->addr, rom->mem_size);
+    bool from_file = rom->fd >= 0 || rom->source;
 
-    if (rom->fd >= 0) {
+    if (from_file) {
         if (!rom_read_file(rom, host)) {
             return false;
         }
@@ -186,7 +224,7 @@ static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
         memcpy(host, rom->data, rom->size);
     }
     if (!fresh) {
-        uint64_t written = rom->fd >= 0 || rom->data ? rom->size : 0;
+        uint64_t written = from_file || rom->data ? rom->size : 0;
 
         memset(host + written, 0, rom->mem_size - written);
     }
@@ -195,12 +233,19 @@ static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
 
 bool rom_reset_all(MachineState *ms, bool fresh)
 {
+    bool ok = true;
+
+    for (guint i = 0; ok && ms->roms && i < ms->roms->len; i++) {
+        ok = rom_reset(ms, g_ptr_array_index(ms->roms, i), fresh);
+    }
     for (guint i = 0; ms->roms && i < ms->roms->len; i++) {
-        if (!rom_reset(ms, g_ptr_array_index(ms->roms, i), fresh)) {
-            return false;
+        const Rom *rom = g_ptr_array_index(ms->roms, i);
+
+        if (rom->source) {
+            source_close(rom->source);
         }
     }
-    return true;
+    return ok;
 }
 
 void rom_free_all(MachineState *ms)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "hw/i386/x86-boot.h"
+#include "hw/loader.h"
 #include "qemu/error.h"
 
 #define X86_KERNEL_MAX_SEGMENTS 64
@@ -52,7 +53,15 @@ typedef struct X86Kernel {
 typedef struct X86KernelFile {
     int fd;
     uint64_t size;
+    RomSource *source;          /* which fd belongs to; NULL: a plain file */
 } X86KernelFile;
+
+/* The compressed kernel in a bzImage. */
+typedef struct X86Payload {
+    uint64_t offset;            /* in the file */
+    uint64_t size;
+    uint64_t limit;             /* unpacked, it has at most this many bytes */
+} X86Payload;
 
 /*
  * Read len bytes of headers at offset. False with errp set when the file ends
@@ -71,6 +80,15 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
 /* Which of the two formats do the first bytes of the file promise? */
 bool x86_elf_probe(const uint8_t *head, size_t len);
 bool x86_bzimage_probe(const uint8_t *head, size_t len);
+/* False when the headers do not say, or say nonsense. */
+bool x86_bzimage_payload(const X86KernelFile *file, X86Payload *payload);
+/*
+ * Unpack a payload (gzip, XZ, Zstandard or LZ4, as Linux packs itself) of the file fd
+ * into a new memory file of *size bytes. Its descriptor, or negative errno:
+ * -ENOTSUP for formats that are unknown, -EINVAL for payloads that are broken or too
+ * large. Time and memory are bounded by the payload's size and limit.
+ */
+int x86_unpack(int fd, const X86Payload *payload, uint64_t *size);
 /* Enough of a file's start for the probes. */
 #define X86_KERNEL_PROBE_SIZE 0x210
 

@@ -13,6 +13,7 @@
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/loader.h"
 #include "qemu/cutils.h"
+#include "sysemu/accel.h"
 
 /* An initrd while it is placed; fd is -1 when there is none. */
 typedef struct Initrd {
@@ -90,6 +91,76 @@ static bool check_room(const MachineState *ms, const X86Kernel *kernel,
     return true;
 }
 
+/* An unpacked kernel, made again for each reset from a duplicate of the file. */
+typedef struct UnpackedKernel {
+    RomSource source;
+    int fd;
+    X86Payload payload;
+    uint64_t size;
+} UnpackedKernel;
+
+static int unpacked_open(RomSource *s)
+{
+    UnpackedKernel *u = container_of(s, UnpackedKernel, source);
+    uint64_t size;
+    int fd = x86_unpack(u->fd, &u->payload, &size);
+
+    if (fd >= 0 && size != u->size) {
+        close(fd);
+        return -EINVAL;         /* somebody has changed the file */
+    }
+    return fd;
+}
+
+static void unpacked_free(RomSource *s)
+{
+    UnpackedKernel *u = container_of(s, UnpackedKernel, source);
+
+    close(u->fd);
+    g_free(u);
+}
+
+/*
+ * Guest code is slow: what a bzImage's own stub would unpack there is unpacked
+ * here and started like any ELF kernel. Whatever is unusual is left to the stub.
+ */
+static void use_payload(const MachineState *ms, X86KernelFile *file)
+{
+    g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
+    X86KernelFile inner = { .fd = -1 };
+    UnpackedKernel *u;
+    X86Payload payload;
+
+    if (!ms->accel || !accel_get_class(ms->accel)->unpack_kernels ||
+        !x86_bzimage_payload(file, &payload)) {
+        return;
+    }
+    payload.limit = MIN(payload.limit, ms->ram_size);
+    inner.fd = x86_unpack(file->fd, &payload, &inner.size);
+    if (inner.fd < 0 || !x86_elf_parse(&inner, kernel, NULL)) {
+        if (inner.fd >= 0) {
+            close(inner.fd);
+        }
+        return;
+    }
+    u = g_new0(UnpackedKernel, 1);
+    u->source = (RomSource) { unpacked_open, unpacked_free, inner.fd, 1 };
+    u->fd = file->fd;
+    u->payload = payload;
+    u->size = inner.size;
+    inner.source = &u->source;
+    *file = inner;
+}
+
+static void close_kernel(const X86KernelFile *file)
+{
+    if (file->source) {
+        rom_source_unref(file->source);     /* the roms have theirs */
+    } else {
+        close(file->fd);
+    }
+}
+
 static bool add_segments(MachineState *ms, const X86KernelFile *file,
                          const X86Kernel *kernel, Error **errp)
 {
@@ -97,7 +168,10 @@ static bool add_segments(MachineState *ms, const X86KernelFile *file,
         const X86KernelSegment *s = &kernel->segments[i];
         g_autofree char *name = g_strdup_printf("kernel segment %u", i);
 
-        if (!rom_add_file(ms, name, file->fd, s->offset, s->size, s->mem_size,
+        if (file->source ?
+            !rom_add_source(ms, name, file->source, s->offset, s->size,
+                            s->mem_size, s->addr, errp) :
+            !rom_add_file(ms, name, file->fd, s->offset, s->size, s->mem_size,
                           s->addr, errp)) {
             return false;
         }
@@ -107,7 +181,7 @@ static bool add_segments(MachineState *ms, const X86KernelFile *file,
 
 static bool load_kernel(MachineState *ms, X86Kernel *kernel, Error **errp)
 {
-    X86KernelFile file;
+    X86KernelFile file = { 0 };
     bool ok;
 
     file.fd = load_file_open(ms->kernel_filename, &file.size);
@@ -116,13 +190,14 @@ static bool load_kernel(MachineState *ms, X86Kernel *kernel, Error **errp)
                    ms->kernel_filename, open_error(file.fd));
         return false;
     }
+    use_payload(ms, &file);
     ok = parse_kernel(&file, kernel, errp) && check_room(ms, kernel, errp) &&
          add_segments(ms, &file, kernel, errp);
     if (!ok) {
         error_prepend(errp, "could not load kernel '%s': ",
                       ms->kernel_filename);
     }
-    close(file.fd);
+    close_kernel(&file);
     return ok;
 }
 

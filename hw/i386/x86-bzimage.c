@@ -32,6 +32,7 @@ typedef struct SetupFields {
     uint32_t init_size;
     uint32_t initrd_addr_max;
     uint32_t cmdline_size;
+    uint32_t payload_offset, payload_length;
 } SetupFields;
 
 bool x86_bzimage_probe(const uint8_t *head, size_t len)
@@ -56,6 +57,8 @@ static void decode_fields(const uint8_t *head, SetupFields *f)
     f->init_size = x86_ld(head + SETUP_INIT_SIZE, 4);
     f->initrd_addr_max = x86_ld(head + SETUP_INITRD_ADDR_MAX, 4);
     f->cmdline_size = x86_ld(head + SETUP_CMDLINE_SIZE, 4);
+    f->payload_offset = x86_ld(head + SETUP_PAYLOAD_OFFSET, 4);
+    f->payload_length = x86_ld(head + SETUP_PAYLOAD_LENGTH, 4);
 }
 
 static bool check_fields(const X86KernelFile *file, const SetupFields *f,
@@ -154,4 +157,24 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
         .mem_size = f.image_size, .addr = addr,
     };
     return true;
+}
+
+bool x86_bzimage_payload(const X86KernelFile *file, X86Payload *payload)
+{
+    uint8_t head[SETUP_HEADER_END];
+    SetupFields f;
+
+    if (!x86_kernel_read(file, 0, head, sizeof(head), "kernel header", NULL) ||
+        !x86_bzimage_probe(head, sizeof(head))) {
+        return false;
+    }
+    decode_fields(head, &f);
+    /* An unpacked kernel fits where its own stub would put it. */
+    *payload = (X86Payload) {
+        .offset = f.setup_size + f.payload_offset,
+        .size = f.payload_length,
+        .limit = f.init_size,
+    };
+    return check_fields(file, &f, NULL) &&
+           x86_range_fits(payload->offset, payload->size, file->size);
 }

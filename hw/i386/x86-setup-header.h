@@ -37,6 +37,8 @@
 #define SETUP_XLOADFLAGS        0x236   /* 2 */
 #define XLF_KERNEL_64           0x0001
 #define SETUP_CMDLINE_SIZE      0x238   /* 4 */
+#define SETUP_PAYLOAD_OFFSET    0x248   /* 4, from the end of the setup part */
+#define SETUP_PAYLOAD_LENGTH    0x24c   /* 4 */
 #define SETUP_DATA              0x250   /* 8 */
 #define SETUP_PREF_ADDRESS      0x258   /* 8 */
 #define SETUP_INIT_SIZE         0x260   /* 4 */

@@ -16,6 +16,21 @@
 int load_file_open(const char *filename, uint64_t *size);
 
 /*
+ * Bytes that several roms share and that are not kept between resets: open()
+ * makes them before roms are written, fd is closed afterwards.
+ */
+typedef struct RomSource RomSource;
+struct RomSource {
+    int (*open)(RomSource *s);      /* a new descriptor, or negative errno */
+    void (*free)(RomSource *s);     /* with the last rom */
+    int fd;                 /* -1: not open */
+    unsigned refs;          /* roms that use it, and its maker */
+};
+
+/* Give up a reference. */
+void rom_source_unref(RomSource *s);
+
+/*
  * A piece of guest memory that every reset writes anew: size bytes of data
  * followed by zeros up to mem_size. The data comes from memory, or straight
  * from a file, so that each byte is copied once.
@@ -27,7 +42,8 @@ typedef struct Rom {
     uint64_t size;
     uint8_t *data;          /* owned (g_free); NULL: from fd, or zeros */
     int fd;                 /* own duplicate; -1: none */
-    uint64_t fd_offset;
+    RomSource *source;      /* a reference; NULL: none */
+    uint64_t fd_offset;     /* in fd or source */
 } Rom;
 
 /*
@@ -41,6 +57,11 @@ bool rom_add_blob(MachineState *ms, const char *name, uint8_t *data,
 bool rom_add_file(MachineState *ms, const char *name, int fd,
                   uint64_t fd_offset, uint64_t size, uint64_t mem_size,
                   hwaddr addr, Error **errp);
+
+/* The same from a source, of which the rom gets a reference. */
+bool rom_add_source(MachineState *ms, const char *name, RomSource *source,
+                    uint64_t offset, uint64_t size, uint64_t mem_size,
+                    hwaddr addr, Error **errp);
 
 /*
  * Write all roms to guest memory. With fresh set (the first reset) RAM is
