@@ -9,6 +9,7 @@
 #include "gdb-regs.h"
 #include "guest-memory.h"
 #include "hmp.h"
+#include "qemu/trace.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "sysemu/gdbstub.h"
@@ -448,6 +449,7 @@ void gdb_detach(GdbServer *s)
 
 void gdb_handle_packet(GdbServer *s, char *p)
 {
+    trace(gdbstub_io_command, "%.80s", p);
     switch (*p) {
     case '?':
         gdb_report_stop(s);

@@ -33,6 +33,21 @@ static void hmp_log(Monitor *mon, json_t *args)
     hmp_error(mon, err);
 }
 
+static void hmp_info_trace_events(Monitor *mon, json_t *args)
+{
+    const char *name = hmp_str(args, "name");
+    json_t *all = json_pack("{s:s}", "name", name ? name : "*"), *list, *item;
+    size_t i;
+
+    list = hmp_qmp(mon, "trace-event-get-state", all);
+    json_array_foreach(list, i, item) {
+        monitor_printf(mon, "%s : state %d\n", hmp_str(item, "name"),
+                       !strcmp(hmp_str(item, "state"), "enabled"));
+    }
+    json_decref(list);
+    json_decref(all);
+}
+
 static void hmp_screendump(Monitor *mon, json_t *args)
 {
     monitor_puts(mon, "Error: There is no console to take a screendump from\n");
@@ -267,6 +282,9 @@ const HmpCommand hmp_commands[] = {
       NULL, "system_powerdown" },
     { "system_reset", "", "", "reset the system", NULL, "system_reset" },
     { "system_wakeup", "", "", "wakeup guest from suspend", NULL, "system_wakeup" },
+    { "trace-event", "name:s,enable:b", "name on|off",
+      "change the status of trace events; * and ? match any text", NULL,
+      "trace-event-set-state" },
     { "x", "fmt:/,addr:l", "/fmt addr", "virtual memory dump starting at 'addr'",
       hmp_memory_dump, NULL },
     { "xp", "fmt:/,addr:l", "/fmt addr", "physical memory dump starting at 'addr'",
@@ -301,6 +319,8 @@ const HmpCommand hmp_info_commands[] = {
       hmp_info_status, NULL },
     { "surface", "", "", "show every port and address that the guest can reach",
       hmp_info_surface, NULL },
+    { "trace-events", "name:s?", "[name]", "show available trace events and their state",
+      hmp_info_trace_events, NULL },
     { "usernet", "", "", "show user network stack connection states",
       hmp_info_usernet, NULL },
     { "uuid", "", "", "show the current VM UUID", hmp_info_uuid, NULL },

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hmp.h"
+#include "qemu/trace.h"
 #include "version.h"
 
 /* The arguments' values ------------------------------------------------- */
@@ -251,6 +252,7 @@ void hmp_execute(Monitor *mon, const char *line)
     if (!len && !*p) {
         return;
     }
+    trace(handle_hmp_command, "%.80s", line);
     cmd = find_command(hmp_commands, word, len);
     if (cmd && !strcmp(cmd->name, "info")) {
         len = command_word(&p);

@@ -60,6 +60,11 @@ const QmpCommand qmp_commands[] = {
     { "system_powerdown", "", NULL, qmp_system_powerdown, "press the power button",
       QMP_EVENT_FIRST },
     { "system_wakeup", "", NULL, qmp_system_wakeup, "refused: there is no suspend" },
+    { "trace-event-get-state", "name:s",
+      "[{name:s,state:(unavailable|disabled|enabled),vcpu:b}]", qmp_trace_event_get_state,
+      "which of these trace events are logged" },
+    { "trace-event-set-state", "name:s,enable:b,?ignore-unavailable:b", NULL,
+      qmp_trace_event_set_state, "log these trace events, or do not" },
     { "inject-nmi", "", NULL, qmp_inject_nmi, "send an NMI to every CPU" },
     { "set-action", "?reboot:(reset|shutdown),?shutdown:(poweroff|pause),"
       "?panic:(pause|shutdown|exit-failure|none)", NULL,

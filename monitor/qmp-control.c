@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
+#include "qemu/trace.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
@@ -109,6 +110,43 @@ json_t *qmp_set_action(Monitor *mon, json_t *args, Error **errp)
             !strcmp(panic, "pause") ? PANIC_ACTION_PAUSE :
             !strcmp(panic, "shutdown") ? PANIC_ACTION_SHUTDOWN :
             PANIC_ACTION_EXIT_FAILURE;
+    }
+    return NULL;
+}
+
+/* Trace events --------------------------------------------------------------------- */
+
+static json_t *unknown_event(const char *pattern, Error **errp)
+{
+    error_setg(errp, "unknown event \"%s\"", pattern);
+    return NULL;
+}
+
+json_t *qmp_trace_event_get_state(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *pattern = qmp_str(args, "name");
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < TRACE_COUNT; i++) {
+        if (g_pattern_match_simple(pattern, trace_name(i))) {
+            json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "name", trace_name(i), "state",
+                                                  trace_is_on(i) ? "enabled" : "disabled",
+                                                  "vcpu", 0));
+        }
+    }
+    if (!json_array_size(list) && !strpbrk(pattern, "*?")) {
+        json_decref(list);
+        return unknown_event(pattern, errp);
+    }
+    return list;
+}
+
+json_t *qmp_trace_event_set_state(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *pattern = qmp_str(args, "name");
+
+    if (!trace_set(pattern, qmp_bool(args, "enable", false)) && !strpbrk(pattern, "*?")) {
+        return unknown_event(pattern, errp);
     }
     return NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "hw/core/event.h"
 #include "qemu/main-loop.h"
+#include "qemu/trace.h"
 #include "qmp-parser.h"
 #include "qmp.h"
 #include "version.h"
@@ -300,12 +301,14 @@ static void handle_request(QmpSession *s, QmpRequest *req)
         cmd = check_request(s, req->value, &err);
     }
     if (cmd) {
+        trace(handle_qmp_command, "%s", cmd->name);
         ret = run_command(mon, cmd, json_object_get(req->value, "arguments"), &err);
     }
     if (cmd && cmd->flags & QMP_NEGOTIATION && !err) {
         s->negotiated = true;
     }
     answer = make_answer(mon, ret, err, req->id);
+    trace(monitor_qmp_respond, "%s", ret ? "return" : "error");
     if (cmd && cmd->flags & QMP_EVENT_FIRST && ret) {
         s->held = answer;
         s->held_source = g_idle_add_full(G_PRIORITY_DEFAULT, send_held, mon, NULL);
@@ -437,6 +440,7 @@ void qmp_emit(MonitorHub *hub, const char *name, json_t *data)
                               "microseconds", (json_int_t)(now % G_USEC_PER_SEC),
                               "event", name);
 
+    trace(monitor_protocol_event_emit, "%s", name);
     if (data) {
         json_object_set_new(event, "data", data);
     }

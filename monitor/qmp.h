@@ -76,6 +76,7 @@ QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_netdev_add, qmp_netdev_del, qmp_set_link,
     qmp_balloon, qmp_not_here, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,
+    qmp_trace_event_get_state, qmp_trace_event_set_state,
     qmp_migrate_set_capabilities;                               /* qmp-control.c */
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qemu/trace.h"
+
 /*
  * The one piece of process-wide state here, for the reason that chardevs have
  * theirs: options name backends before there is a machine.
@@ -262,13 +264,19 @@ bool net_set_link(const char *name, bool up, Error **errp)
 
 int net_send(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    return net_link_up(nic) ? net_client_class(nic->nc)->send(nic->nc, q, iov, cnt) : 0;
+    int ret = net_link_up(nic) ? net_client_class(nic->nc)->send(nic->nc, q, iov, cnt) : 0;
+
+    trace(net_send, "%s queue %u: %d", nic->name ? nic->name : "", q, ret);
+    return ret;
 }
 
 ssize_t net_recv(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    return net_link_up(nic) ? net_client_class(nic->nc)->recv(nic->nc, q, iov, cnt)
-                            : -EAGAIN;
+    ssize_t ret = net_link_up(nic) ? net_client_class(nic->nc)->recv(nic->nc, q, iov, cnt)
+                                   : -EAGAIN;
+
+    trace(net_recv, "%s queue %u: %zd", nic->name ? nic->name : "", q, ret);
+    return ret;
 }
 
 void net_set_receive(NICState *nic, unsigned q, bool on)

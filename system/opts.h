@@ -85,6 +85,8 @@ bool help_netdev(const char *, QemuOpts *);
 
 /* system/opts-debug.c */
 bool opt_qtest(VLState *, const char *, QemuOpts *, Error **);
+bool opt_trace(VLState *, const char *, QemuOpts *, Error **);
+bool help_trace(const char *, QemuOpts *);
 bool opt_gdb(VLState *, const char *, QemuOpts *, Error **);
 bool opt_s(VLState *, const char *, QemuOpts *, Error **);
 bool opt_qtest_log(VLState *, const char *, QemuOpts *, Error **);

@@ -8,6 +8,7 @@
 #include "exec/memory.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
+#include "qemu/trace.h"
 
 /* Binary search; the arrays are immutable once sealed. */
 static const FlatRange *find_range(const FlatRange *ranges, unsigned n,
@@ -143,7 +144,13 @@ static bool io_access(const FlatRange *r, hwaddr addr, uint64_t *data,
     }
     if (!is_write) {
         io_read(mr, offset, data, size);
-    } else if (!write_to_eventfd(mr, offset, *data, size)) {
+        trace(memory_region_ops_read, "%s addr 0x%" HWADDR_PRIx " size %u value 0x%" PRIx64,
+              mr->name, addr, size, *data);
+        return true;
+    }
+    trace(memory_region_ops_write, "%s addr 0x%" HWADDR_PRIx " size %u value 0x%" PRIx64,
+          mr->name, addr, size, *data);
+    if (!write_to_eventfd(mr, offset, *data, size)) {
         io_write(mr, offset, *data, size);
     }
     return true;

@@ -9,6 +9,7 @@
 #include "qemu/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
+#include "qemu/trace.h"
 #include "sysemu/cpus.h"
 #include "sysemu/reset.h"
 
@@ -102,12 +103,18 @@ static void notify(MachineState *ms, RunStateEvent event, ShutdownCause cause)
     }
 }
 
+static void set_state(MachineState *ms, RunState state)
+{
+    trace(runstate_set, "%s -> %s", runstate_name(ms->rsm.state), runstate_name(state));
+    ms->rsm.state = state;
+}
+
 void vm_start(MachineState *ms)
 {
     if (runstate_is_running(ms)) {
         return;
     }
-    ms->rsm.state = RUN_STATE_RUNNING;
+    set_state(ms, RUN_STATE_RUNNING);
     qemu_clock_enable_virtual(true);
     notify(ms, RUN_STATE_EVENT_RESUME, SHUTDOWN_CAUSE_NONE);
     resume_all_vcpus(ms);
@@ -117,17 +124,18 @@ void vm_stop(MachineState *ms, RunState state)
 {
     if (!runstate_is_running(ms)) {
         /* A paused machine can still be found to have ended or failed. */
-        ms->rsm.state = state;
+        set_state(ms, state);
         return;
     }
     pause_all_vcpus(ms);
     qemu_clock_enable_virtual(false);
-    ms->rsm.state = state;
+    set_state(ms, state);
     notify(ms, RUN_STATE_EVENT_STOP, SHUTDOWN_CAUSE_NONE);
 }
 
 void qemu_system_reset(MachineState *ms, ShutdownCause cause)
 {
+    trace(qemu_system_reset, "%s", shutdown_cause_name(cause));
     qemu_devices_reset(ms);
     if (cause != SHUTDOWN_CAUSE_NONE) {
         notify(ms, RUN_STATE_EVENT_RESET, cause);
@@ -157,7 +165,7 @@ static void do_reset(MachineState *ms, ShutdownCause cause)
         resume_all_vcpus(ms);
     } else {
         /* What was paused, had ended or failed starts anew with "cont". */
-        ms->rsm.state = RUN_STATE_PRELAUNCH;
+        set_state(ms, RUN_STATE_PRELAUNCH);
     }
 }
 
@@ -228,6 +236,7 @@ void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause)
 void qemu_system_shutdown_request_with_code(MachineState *ms,
                                             ShutdownCause cause, int status)
 {
+    trace(qemu_system_shutdown_request, "%s status %d", shutdown_cause_name(cause), status);
     g_mutex_lock(&ms->rsm.lock);
     ms->rsm.exit_status = status;
     ms->rsm.shutdown_requested = cause;
@@ -246,6 +255,7 @@ void qemu_system_vmstop_request(MachineState *ms, RunState state)
 
 void qemu_system_powerdown_request(MachineState *ms)
 {
+    trace(qemu_system_powerdown_request, "");
     g_mutex_lock(&ms->rsm.lock);
     ms->rsm.powerdown_requested = true;
     schedule_and_unlock(ms);

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "qemu/log.h"
+#include "qemu/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +56,10 @@ bool qemu_set_log(const char *items, Error **errp)
     for (char **name = names; *name; name++) {
         unsigned mask = log_item_mask(*name);
 
+        if (g_str_has_prefix(*name, "trace:")) {
+            trace_set_by_option(*name + strlen("trace:"));
+            continue;
+        }
         if (!mask && **name && strcmp(*name, "none")) {
             error_setg(errp, "unknown log item '%s'", *name);
             error_append_hint(errp, "Use -d help for a list of log items.\n");
@@ -89,4 +93,5 @@ void qemu_print_log_usage(void)
     for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
         printf("%-15s %s\n", log_items[i].name, log_items[i].help);
     }
+    printf("trace:PATTERN   trace events, as -trace\n");
 }

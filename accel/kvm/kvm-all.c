@@ -12,6 +12,7 @@
 #include "kvm-int.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
+#include "qemu/trace.h"
 
 int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -20,7 +21,9 @@ int kvm_ioctl(int fd, unsigned long request, void *arg)
     do {
         ret = ioctl(fd, request, arg);
     } while (ret < 0 && errno == EINTR);
-    return ret < 0 ? -errno : ret;
+    ret = ret < 0 ? -errno : ret;
+    trace(kvm_ioctl, "fd %d request 0x%lx: %d", fd, request, ret);
+    return ret;
 }
 
 int kvm_check_extension(const KVMState *s, int cap)

@@ -13,6 +13,7 @@
 #include "kvm-int.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
+#include "qemu/trace.h"
 #include "sysemu/cpus.h"
 
 /* What makes KVM_RUN return. It has a handler only so as not to kill us. */
@@ -274,6 +275,8 @@ static bool kvm_handle_exit(CPUState *cpu, struct kvm_run *run)
     KVMExitHandler *handler = kvm_exits[reason].handler;
 
     kvm_cpu(cpu)->exits[reason]++;
+    trace(kvm_run_exit, "cpu %u reason %u (%s)", cpu->cpu_index, run->exit_reason,
+          kvm_exits[reason].name ? kvm_exits[reason].name : "?");
     return (handler ? handler : kvm_exit_unknown)(cpu, run);
 }
 

@@ -11,6 +11,7 @@
 #include "hw/core/event.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
+#include "qemu/trace.h"
 #include "sysemu/runstate.h"
 #include "virtio-blk.h"
 
@@ -21,6 +22,8 @@ static void req_complete(VirtIOBlockReq *req, uint8_t status)
     VirtQueue *vq = req->elem.vq;
     unsigned n = virtio_queue_index(vq);
 
+    trace(virtio_blk_req_complete, "%s queue %u head %u status %u",
+          qdev_name(&req->s->vdev.dev), n, req->elem.head, status);
     *req->status = status;
     virtqueue_push(vq, &req->elem, req->in_len);
     req->s->dirty[n / 64] |= 1ull << (n % 64);
@@ -93,6 +96,9 @@ static void req_done(BlockRequest *breq, int ret)
 
 static void req_submit(VirtIOBlockReq *req)
 {
+    trace(virtio_blk_submit, "%s head %u op %d offset %" PRIu64 " bytes %" PRIu64,
+          qdev_name(&req->s->vdev.dev), req->elem.head, req->op, (uint64_t)req->offset,
+          (uint64_t)req->bytes);
     req->breq = (BlockRequest) {
         .op = req->op,
         .flags = req->flags,

@@ -12,6 +12,7 @@
 #include "hw/boards.h"
 #include "qemu/iov.h"
 #include "qemu/log.h"
+#include "qemu/trace.h"
 
 #define PORT_QUEUE_SIZE 128
 #define CTRL_QUEUE_SIZE 32
@@ -101,6 +102,7 @@ static bool send_message(VirtIOSerial *s, uint32_t nr, unsigned what)
         return false;
     }
     len = make_message(s, nr, what, &msg, &text);
+    trace(virtio_serial_send_control_event, "port %u event %u value %u", nr, msg.event, msg.value);
     iov_from_buf(elem->in_sg, elem->in_num, 0, &msg, sizeof(msg));
     /* A name that is longer than the buffer loses its end. */
     len = iov_from_buf(elem->in_sg, elem->in_num, sizeof(msg), text, len);
@@ -200,6 +202,8 @@ static void handle_message(VirtIOSerial *s, const ControlMsg *msg)
 {
     VirtIOSerialSlot *slot;
 
+    trace(virtio_serial_handle_control_message, "port %u event %u value %u", msg->id, msg->event,
+          msg->value);
     if (msg->event == VIRTIO_CONSOLE_DEVICE_READY) {
         driver_is_ready(s, msg->value);
         return;

@@ -10,6 +10,7 @@
 #include "apic-internal.h"
 
 #include "qemu/log.h"
+#include "qemu/trace.h"
 
 /* Delivery needs no more than a rough order among equals. */
 static uint32_t relaxed(const _Atomic uint32_t *word)
@@ -80,6 +81,8 @@ static int deliver_lowest(APICBus *bus, const APICMessage *m)
 
 int apic_bus_deliver(APICBus *bus, const APICMessage *m)
 {
+    trace(apic_deliver_irq, "dest 0x%x %s mode %u vector %u", m->dest,
+          m->logical ? "logical" : "physical", m->mode, m->vector);
     int taken = 0;
 
     if (m->mode == DM_LOWEST) {

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/intc/i8259.h"
+#include "qemu/trace.h"
 
 #define CASCADE         2       /* the slave's place on the master */
 
@@ -111,6 +112,7 @@ static void set_irq(void *opaque, int n, int level)
     if (n == CASCADE) {
         return;
     }
+    trace(pic_set_irq, "irq %d level %d", n, level);
     g_mutex_lock(&s->lock);
     if (c->elcr & bit) {
         c->irr = level ? c->irr | bit : c->irr & ~bit;

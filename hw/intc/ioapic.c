@@ -9,6 +9,7 @@
 #include "hw/intc/ioapic.h"
 
 #include "qemu/log.h"
+#include "qemu/trace.h"
 
 /* Memory-mapped. */
 #define IOREGSEL    0x00
@@ -101,6 +102,7 @@ static void set_irq(void *opaque, int n, int level)
     uint64_t rte;
     bool rising;
 
+    trace(ioapic_set_irq, "pin %d level %d", n, level);
     g_mutex_lock(&s->lock);
     rte = s->rte[n];
     rising = level && !(s->lines & bit);

@@ -7,6 +7,7 @@
  */
 #include "hw/virtio/virtio-mmio.h"
 
+#include "qemu/trace.h"
 #include "virtio-mmio-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
@@ -411,6 +412,7 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
         return;
     }
     if (addr == REG_QUEUE_NOTIFY && size == 4) {
+        trace(virtio_mmio_queue_notify, "%u value 0x%" PRIx64, p->slot.index, val);
         mmio_queue_notify(p, val);
         return;
     }

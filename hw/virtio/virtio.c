@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hw/boards.h"
+#include "qemu/trace.h"
 #include "virtio-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
@@ -94,6 +95,7 @@ static void virtio_queue_kicked(void *opaque)
 {
     VirtQueue *vq = opaque;
 
+    trace(virtio_queue_notify, "%s queue %u", qdev_name(&vq->vdev->dev), vq->index);
     if (virtio_queue_live(vq)) {
         vq->handler(vq->vdev, vq);
     }
@@ -309,6 +311,7 @@ void virtio_set_status(VirtIODevice *vdev, unsigned val)
     unsigned old = status_get(vdev);
     unsigned add = val & STATUS_DRIVER_BITS & ~old;
 
+    trace(virtio_set_status, "%s 0x%x -> 0x%x", qdev_name(&vdev->dev), old, val);
     if (!(val & 0xff)) {
         virtio_reset(vdev);
         return;
@@ -424,6 +427,7 @@ void virtio_config_write(VirtIODevice *vdev, unsigned offset, uint64_t val,
 void virtio_notify_config(VirtIODevice *vdev)
 {
     __atomic_fetch_add(&vdev->config_generation, 1, __ATOMIC_SEQ_CST);
+    trace(virtio_notify_config, "%s", qdev_name(&vdev->dev));
     if (virtio_driver_ok(vdev)) {
         vdev->vbus->ops->notify(vdev->vbus, VIRTIO_ISR_CONFIG);
     }

@@ -11,6 +11,7 @@
 #include "virtio-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
+#include "qemu/trace.h"
 
 #define BITS_PER_LONG (8 * sizeof(long))
 
@@ -381,6 +382,8 @@ void *virtqueue_pop(VirtQueue *vq)
     if (vq->event_idx && vq->notification) {
         guest_store16(vq_avail_event(vq), vq->last_avail);
     }
+    trace(virtqueue_pop, "%s queue %u head %u out %u in %u", qdev_name(&vq->vdev->dev),
+          vq->index, head, elem->out_num, elem->in_num);
     return elem;
 }
 
@@ -415,6 +418,8 @@ void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
     entry = &vq->used->ring[(vq->used_idx + ahead) & (vq->num - 1)];
     entry->id = head;
     entry->len = len;
+    trace(virtqueue_fill, "%s queue %u head %u len %u", qdev_name(&vq->vdev->dev), vq->index,
+          head, len);
 }
 
 void virtqueue_flush(VirtQueue *vq, unsigned count)
@@ -465,6 +470,8 @@ void virtio_notify(VirtQueue *vq)
 {
     if (virtio_queue_live(vq) && vq_wants_interrupt(vq)) {
         VirtioBusState *vbus = vq->vdev->vbus;
+
+        trace(virtio_notify, "%s queue %u", qdev_name(&vq->vdev->dev), vq->index);
         vbus->ops->notify(vbus, VIRTIO_ISR_VRING);
     }
 }

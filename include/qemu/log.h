@@ -38,7 +38,7 @@ void qemu_log(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
         } \
     } while (0)
 
-/* -d: a comma-separated list of names. False with errp set on an unknown one. */
+/* -d: a comma-separated list of names, or trace:PATTERN. False with errp set on an unknown one. */
 bool qemu_set_log(const char *items, Error **errp);
 /* -D: log to a file instead of stderr. */
 bool qemu_set_log_filename(const char *filename, Error **errp);

@@ -42,6 +42,7 @@ GOOD = [
     ("-M microvm,x-option-roms=off,acpi=off,rtc=off,pcie=off,usb=off,ioapic2=off", ""),
     ("-M microvm,acpi=auto", ""), ("-M accel=qtest", ""),
     # -cpu, -smp, -m
+    ("-trace virtio_* -trace enable=-virtio_notify -d trace:runstate_*", ""),
     ("-smp 4", ""), ("-smp cpus=2,maxcpus=4", ""), ("-smp 8,sockets=2,dies=1,cores=2,threads=2", ""),
     ("-smp 254", ""), ("-smp 1,cores=1,threads=1,sockets=1,maxcpus=1", ""),
     ("-m 64", ""), ("-m 64M", ""), ("-m 512m", ""), ("-m 1G", ""), ("-m size=256M", ""),
@@ -122,6 +123,8 @@ BAD = [
     ("! -M microvm,accel=nosuch", "invalid accelerator nosuch"),
     ("! -M microvm -accel", "-accel: requires an argument"),
     ("! -M none -accel qtest,foo=1", ".*Property 'qtest-accel.foo' not found"),
+    ("-trace events=/nonexist", "-trace events=/nonexist: .*No such file or directory"),
+    ("-trace bogus=1", "-trace bogus=1: Invalid parameter 'bogus'"),
     ("-smp 0", "-smp 0: Invalid CPU topology: .*"), ("-smp abc", ".*expects a number"),
     ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 254"),
     ("-smp 3,cores=2", ".*product of the hierarchy must match maxcpus.*"),

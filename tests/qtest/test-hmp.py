@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import qemutest
@@ -144,6 +145,51 @@ def host_forwards():
         q = vm.qmp()
         assert q.hmp("hostfwd_add tcp::1-:1") == "user mode network stack not in use\r\n"
         assert q.hmp("info usernet") == ""
+
+
+@test
+def trace_events():
+    """-trace, -d trace:, trace-event: only what is on is logged, from each kind of option"""
+    with tempfile.TemporaryDirectory() as folder:
+        log = f"{folder}/log"
+        with open(f"{folder}/events", "w", encoding="ascii") as f:
+            f.write("# a comment\n\nmonitor_qmp_*\n-monitor_qmp_respond\nhandle_qmp_command\n")
+        with VM("-m", "16M", "-device", "virtio-rng-device", "-trace", f"events={folder}/events",
+                "-trace", "enable=virtio_set_status", "-trace", "no_such_event", "-D", log,
+                "-d", "trace:runstate_*", machine="microvm", qtest=True) as vm:
+            q, t = vm.qmp(), Client(vm.path("qtest"))
+
+            def logged():
+                with open(log, encoding="utf-8") as f:
+                    return f.read()
+
+            assert "warning: trace event 'no_such_event' does not exist" in vm.stderr()
+            assert "runstate_set prelaunch -> running\n" in logged()
+            assert "handle_qmp_command qmp_capabilities\n" in logged()
+            assert "monitor_qmp_respond" not in logged()
+            t.send("writel 0xd0000070 0x1\n")
+            t.until("OK\n")
+            assert re.search("^virtio_set_status .* 0x0 -> 0x1$", logged(), re.MULTILINE), logged()
+            assert q.hmp("info trace-events runstate_set") == "runstate_set : state 1\r\n"
+            assert q.hmp("trace-event runstate_set off") == ""
+            assert q.hmp("info trace-events runstate_set") == "runstate_set : state 0\r\n"
+            before = logged().count("runstate_set")
+            q.cmd("stop")
+            assert logged().count("runstate_set") == before
+            q.cmd("trace-event-set-state", name="*", enable=True)
+            q.cmd("cont")
+            assert logged().count("runstate_set") == before + 1
+            t.send("readl 0xd0000000\n")
+            t.until("\n")
+            assert "memory_region_ops_read virtio-mmio addr 0xd0000000 size 4 value 0x74726976\n" \
+                in logged()
+            events = q.cmd("trace-event-get-state", name="*")
+            assert len(events) > 20 and all(e["state"] == "enabled" for e in events), events
+            helped = subprocess.run([QEMU, "-trace", "help"], stdout=subprocess.PIPE, text=True,
+                                    check=True).stdout
+            assert helped.split() == [e["name"] for e in events]
+            assert q.hmp("trace-event nope on") == 'Error: unknown event "nope"\r\n'
+            assert q.error("trace-event-get-state", name="nope")[0] == "GenericError"
 
 
 @test
