@@ -42,7 +42,7 @@ GOOD = [
     ("-M microvm,x-option-roms=off,acpi=off,rtc=off,pcie=off,usb=off,ioapic2=off", ""),
     ("-M microvm,acpi=auto", ""), ("-M accel=qtest", ""),
     # -cpu, -smp, -m
-    ("-trace virtio_* -trace enable=-virtio_notify -d trace:runstate_*", ""),
+    ("-trace virtio_* -trace enable=-virtio_notify -d trace:kvm_*", ""),
     ("-smp 4", ""), ("-smp cpus=2,maxcpus=4", ""), ("-smp 8,sockets=2,dies=1,cores=2,threads=2", ""),
     ("-smp 254", ""), ("-smp 1,cores=1,threads=1,sockets=1,maxcpus=1", ""),
     ("-m 64", ""), ("-m 64M", ""), ("-m 512m", ""), ("-m 1G", ""), ("-m size=256M", ""),

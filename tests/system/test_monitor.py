@@ -107,6 +107,19 @@ def look():
         guest.expect(b"count 1\\s")
 
 
+@case("a guest's first output arrives on the serial port")
+def boot_serial():
+    """tests/qtest/boot-serial-test.c on this accelerator: every kind of kernel file."""
+    program = os.environ.get("BOOT_SERIAL") or os.path.join(
+        os.path.dirname(harness.QEMU), "tests", "qtest", "boot-serial-test")
+    done = subprocess.run(
+        [program, "--tap"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200,
+        env=dict(os.environ, BOOT_SERIAL_ACCELS=harness.ACCEL, QTEST_QEMU_BINARY=harness.QEMU),
+        stdin=subprocess.DEVNULL, check=False)
+    text = done.stdout.decode(errors="replace")
+    check(done.returncode == 0 and text.count("\nok ") == 8, text)
+
+
 @case("the memory map under KVM is the announced one")
 def mtree():
     """tests/qtest/test-mtree.py with the host kernel's controllers."""
