@@ -6,6 +6,7 @@ no kvmvapic; the IOAPIC and port 0x61, which a guest can reach, are shown.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
+import subprocess
 import sys
 
 import qemutest
@@ -137,6 +138,16 @@ def surface():
             assert f"{r['start']:016x}-{r['start'] + r['size'] - 1:016x}" in flat, r
         mmio = [r for r in s["memory"]["ranges"] if r["name"] == "virtio-mmio"]
         assert len(mmio) == 8 and all(r["server"] == "vmm" and r["size"] == 512 for r in mmio)
+
+
+@test
+def documented():
+    """the table of attack surfaces in the documentation is that of this binary"""
+    done = subprocess.run(
+        [os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "scripts", "surface"),
+         "--check"], env=dict(os.environ, QEMU=qemutest.QEMU), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @test
