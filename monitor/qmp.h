@@ -30,14 +30,12 @@ typedef struct QmpCommand {
      * is an empty object, or failure with errp set.
      */
     json_t *(*fn)(Monitor *mon, json_t *args, Error **errp);
-    const char *help;
     unsigned flags;
 } QmpCommand;
 
 typedef struct QmpEvent {
     const char *name;
     const char *data;           /* as QmpCommand.args */
-    const char *help;
 } QmpEvent;
 
 extern const QmpCommand qmp_commands[];

@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -200,6 +201,24 @@ def schema():
                 check_type(types, types[name]["ret-type"], c.cmd(name))
                 asked += 1
         assert asked > 20, asked
+
+
+@test
+def documentation():
+    """the reference in docs/ has every command and event of this program, and no other"""
+    path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "docs", "system",
+                        "monitor-commands.rst")
+    with open(path, encoding="utf-8") as f:
+        parts = re.split(r"^(.*)\n-+\n", f.read(), flags=re.MULTILINE)[1:]
+    titles = {title: re.findall(r"^``([^`]*)``", text, re.MULTILINE)
+              for title, text in zip(parts[::2], parts[1::2])}
+    with VM() as vm:
+        c = vm.qmp()
+        for title, query in (("QMP: commands", "query-commands"), ("QMP: events", "query-events")):
+            assert sorted(titles[title]) == sorted(e["name"] for e in c.cmd(query)), title
+        for title, line in (("HMP: commands", "help"), ("HMP: info", "info")):
+            shown = [h.split(" -- ")[0].strip() for h in c.hmp(line).split("\r\n") if h]
+            assert titles[title] == shown, (titles[title], shown)
 
 
 @test
