@@ -74,6 +74,15 @@ static inline uint64_t tlb_tag(const TCGCPU *c, uint64_t addr, unsigned size)
     return ((addr + size - 1) & TCG_PAGE_MASK) + c->tlb_gen;
 }
 
+/*
+ * An atomic access to two cache lines stops all of the host for microseconds;
+ * hosts with split lock detection punish it by milliseconds.
+ */
+static inline bool tcg_splits_line(uint64_t addr, unsigned size)
+{
+    return (addr & 63) + size > 64;
+}
+
 #define DEF_ACCESS(N, BYTES) \
 static inline u##N ld##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
 { \
@@ -102,6 +111,14 @@ static inline un##N *rmw##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
         return (un##N *)(addr + e->addend); \
     } \
     return tcg_rmw_slow(c, op, addr, BYTES); \
+} \
+/* The same for an atomic access, which may not lie in two cache lines. */ \
+static inline un##N *atomic_rmw##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
+{ \
+    if (unlikely(tcg_splits_line(addr, BYTES))) { \
+        return tcg_rmw_slow(c, op, addr, BYTES); \
+    } \
+    return rmw##N(c, op, addr); \
 }
 
 DEF_ACCESS(8, 1)

@@ -397,7 +397,7 @@ uint8_t *tcg_page_ptr(TCGCPU *c, uint64_t addr, MMUAccess acc)
 }
 
 /*
- * Not a plain page: device, code, or two pages. The operand is copied out;
+ * Not a plain page: device, code, two pages or cache lines. The operand is copied out;
  * LOCK with other CPUs around stops them until it is stored back.
  */
 void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
@@ -409,7 +409,7 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
     sync_eip(c, op);
     if ((addr & 0xfff) + size <= TCG_PAGE_SIZE) {
         p = tlb_fill(c, addr, MMU_WRITE, c->mmu_mode, &pa, &code);
-        if (p && !code) {
+        if (p && !code && !tcg_splits_line(addr, size)) {
             if (unlikely(c->debug.watching)) {
                 tcg_debug_accessed(c, addr, size, true);
             }

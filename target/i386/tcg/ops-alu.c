@@ -27,9 +27,10 @@
 /* A writing operation with memory destination; b is evaluated before. */
 #define ALU_RMW(name, N, bval) do { \
         u##N b = (bval), a, r; \
-        un##N *p = rmw##N(c, op, ea(c, op)); \
+        un##N *p; \
         if (op->flags & OF_LOCK) { \
             u##N n; \
+            p = atomic_rmw##N(c, op, ea(c, op)); \
             a = p->v; \
             do { \
                 n = V_##name(a, b); \
@@ -39,6 +40,7 @@
             rmw_end(c, p); \
             DO_##name(N, a, b, r); \
         } else { \
+            p = rmw##N(c, op, ea(c, op)); \
             a = p->v; \
             r = V_##name(a, b); \
             p->v = r; \
@@ -184,15 +186,19 @@ SOP(name##_r##N) \
 } \
 SOP(name##_m##N) \
 { \
-    un##N *p = rmw##N(c, op, ea(c, op)); \
-    u##N a = p->v, r; \
+    un##N *p; \
+    u##N a, r; \
     if (op->flags & OF_LOCK) { \
+        p = atomic_rmw##N(c, op, ea(c, op)); \
+        a = p->v; \
         do { \
             r = U_##name(a); \
         } while (!__atomic_compare_exchange_n((u##N *)p, &a, r, false, \
                                               __ATOMIC_SEQ_CST, \
                                               __ATOMIC_SEQ_CST)); \
     } else { \
+        p = rmw##N(c, op, ea(c, op)); \
+        a = p->v; \
         r = U_##name(a); \
         p->v = r; \
     } \

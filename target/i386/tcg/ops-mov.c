@@ -52,7 +52,7 @@ SOP(xchg_rr##N) \
 } \
 SOP(xchg_mr##N) /* always locked */ \
 { \
-    un##N *p = rmw##N(c, op, ea(c, op)); \
+    un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
     u##N a = __atomic_exchange_n((u##N *)p, RGET##N(op->reg), \
                                  __ATOMIC_SEQ_CST); \
     rmw_end(c, p); \
@@ -69,7 +69,7 @@ SOP(xadd_rr##N) \
 } \
 SOP(xadd_mr##N) \
 { \
-    un##N *p = rmw##N(c, op, ea(c, op)); \
+    un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
     u##N b = RGET##N(op->reg), a, r; \
     a = __atomic_fetch_add((u##N *)p, b, __ATOMIC_SEQ_CST); \
     rmw_end(c, p); \
@@ -91,7 +91,7 @@ SOP(cmpxchg_rr##N) \
 } \
 SOP(cmpxchg_mr##N) \
 { \
-    un##N *p = rmw##N(c, op, ea(c, op)); \
+    un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
     u##N a = RGET##N(R_EAX), b = a, r; \
     __atomic_compare_exchange_n((u##N *)p, &b, RGET##N(op->reg), false, \
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
@@ -293,7 +293,7 @@ OP(op_cmpxchg8b)
         }
         NEXT;
     }
-    p = rmw64(c, op, ea(c, op));
+    p = atomic_rmw64(c, op, ea(c, op));
     want = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
     new = (u64)(u32)c->regs[R_ECX] << 32 | (u32)c->regs[R_EBX];
     u64 seen = __sync_val_compare_and_swap((u64 *)p, want, new);

@@ -273,7 +273,7 @@ OP(op_bt)
         NEXT;
     }
     if (size == 3) {
-        un64 *p = rmw64(c, op, addr);
+        un64 *p = atomic_rmw64(c, op, addr);
         v = p->v;
         while (!__atomic_compare_exchange_n((u64 *)p, &v,
                     bit_apply(op->id & 3, v, bit), false,
@@ -281,7 +281,7 @@ OP(op_bt)
         }
         rmw_end(c, p);
     } else if (size == 2) {
-        un32 *p = rmw32(c, op, addr);
+        un32 *p = atomic_rmw32(c, op, addr);
         u32 w = p->v;
         while (!__atomic_compare_exchange_n((u32 *)p, &w,
                     (u32)bit_apply(op->id & 3, w, bit), false,
@@ -290,7 +290,7 @@ OP(op_bt)
         v = w;
         rmw_end(c, p);
     } else {
-        un16 *p = rmw16(c, op, addr);
+        un16 *p = atomic_rmw16(c, op, addr);
         u16 w = p->v;
         while (!__atomic_compare_exchange_n((u16 *)p, &w,
                     (u16)bit_apply(op->id & 3, w, bit), false,
