@@ -40,6 +40,8 @@ extern uint8_t *const host_code, *const host_data;
 void host_run(CaseState *st);
 /* Where vendors differ our CPU is an AMD one: the host is of the others. */
 bool host_is_intel(void);
+/* A locked operand in two cache lines costs the host milliseconds. */
+bool host_punishes_split_locks(void);
 /* Bytes that leave the code; returns their number. */
 unsigned host_exit_code(uint8_t *p);
 
@@ -53,6 +55,7 @@ void emul_code_changed(void);
 /* ---- gen.c ---- */
 typedef enum GenKind { GEN_INT, GEN_SSE, GEN_X87, GEN_ALL } GenKind;
 uint64_t rnd(void);
+extern bool gen_split_locks;    /* locked operands may lie in two cache lines */
 void rnd_seed(uint64_t seed);
 uint64_t rnd_operand(void);
 /*

@@ -11,6 +11,7 @@
 #include "gen-tables.h"
 
 static uint64_t seed_state = 1;
+bool gen_split_locks = true;
 
 void rnd_seed(uint64_t seed)
 {
@@ -140,7 +141,7 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
     Enc e = { .p = p };
     uint8_t op;
     unsigned size, osize;
-    bool byte, mem, locked;
+    bool byte, mem, locked, align;
 
     do {
         r = &gen_rows[rnd() % gen_nr_rows];
@@ -204,7 +205,9 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
                 !(r->f & G_REGWIDE)) {
                 e.modrm = 0;    /* a base of R8 up would turn AH into SPL */
             }
-            mem_operand(&e, wild, (r->f & G_ALIGN) && rnd() % 200);
+            align = (r->f & G_ALIGN) && rnd() % 200;
+            align |= !gen_split_locks && (locked || (r->f & G_ATOMIC));
+            mem_operand(&e, wild, align);
         } else if (r->f & G_VECRM) {
             e.modrm |= 0xc0 | (rnd() & 7);
             e.rex |= !(r->f & G_MMX) && (rnd() & 1) ? 0x41 : 0;

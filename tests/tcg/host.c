@@ -121,6 +121,22 @@ bool host_is_intel(void)
            c == signature_INTEL_ecx && d == signature_INTEL_edx;
 }
 
+bool host_punishes_split_locks(void)
+{
+    char line[4096];
+    bool found = false;
+    FILE *f = fopen("/proc/cpuinfo", "re");
+
+    while (f && !found && fgets(line, sizeof(line), f)) {
+        found = strstr(line, "split_lock_detect") ||
+                strstr(line, "bus_lock_detect");
+    }
+    if (f) {
+        fclose(f);
+    }
+    return found;
+}
+
 unsigned host_exit_code(uint8_t *p)
 {
     uint32_t a = STATE_VA + 0x808;

@@ -24,6 +24,7 @@ typedef struct Case {
 
 static unsigned failures;
 static unsigned max_insns = MAX_INSNS;
+static bool intel;          /* the host's CPU */
 
 static void make_case(Case *k, GenKind kind, bool wild)
 {
@@ -93,7 +94,7 @@ static void random_state(CaseState *st, bool wild)
     for (unsigned i = 0; i < 16; i++) {
         st->regs[i] = rnd_operand();
     }
-    uint64_t mid = DATA_VA + DATA_SIZE / 2;
+    uint64_t mid = DATA_VA + DATA_SIZE / 2, edge = gen_split_locks ? 0x3f : 0x30;
     st->regs[3] = mid + (rnd() & 0xff0);
     st->regs[5] = mid - (rnd() & 0xff0);
     st->regs[12] = mid + (rnd() & 0x3f0);
@@ -103,7 +104,7 @@ static void random_state(CaseState *st, bool wild)
     if (wild && rnd() % 2) {
         /* At the edges of the area. */
         st->regs[rnd() % 2 ? 3 : 12] = (rnd() % 2 ? DATA_VA : DATA_VA + DATA_SIZE) +
-                                       (rnd() & 0x3f) - 0x20;
+                                       (rnd() & edge) - 0x20;
     }
     st->flags = 0x202 | (rnd() & (FLAGS & ~0x400u));
     st->rip = CODE_VA;
@@ -136,6 +137,34 @@ static bool same(const CaseState *h, const CaseState *e, uint32_t undefined)
     }
     return memcmp(h->regs, e->regs, sizeof(h->regs)) == 0 &&
            ((h->flags ^ e->flags) & mask) == 0 && fx_equal(h, e);
+}
+
+/*
+ * Intel's CPUs make an MMX store's registers MMX ones (TOP 0, none empty) even
+ * when its address faults; AMD's, and ours, leave all as it was.
+ */
+static void enter_mmx(CaseState *st)
+{
+    uint8_t *fx = st->fx.b, regs[8 * 16];
+    unsigned top = fx[3] >> 3 & 7;
+
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(regs + 16 * ((top + i) & 7), fx + 32 + 16 * i, 16);
+    }
+    memcpy(fx + 32, regs, sizeof(regs));
+    fx[3] &= ~(7 << 3);
+    fx[4] = 0xff;
+}
+
+static bool same_on_intel(const Case *k, const CaseState *h, const CaseState *e)
+{
+    CaseState as_intel = *e;
+
+    if (h->trap < 0 || !strstr(k->names[0], "mmx")) {
+        return false;
+    }
+    enter_mmx(&as_intel);
+    return same(h, &as_intel, 0xffffffff);
 }
 
 static void print_fx(const CaseState *st, const CaseState *h, const CaseState *e)
@@ -217,7 +246,8 @@ static bool run_case(const Case *k, const CaseState *st, uint64_t seed,
     CaseState h, e;
 
     run_both(k, st, &h, &e);
-    if (same(&h, &e, h.trap < 0 ? k->undefined : 0xffffffff) &&
+    if ((same(&h, &e, h.trap < 0 ? k->undefined : 0xffffffff) ||
+         (intel && same_on_intel(k, &h, &e))) &&
         (!check_mem || !memcmp(host_data, emul_data, DATA_SIZE))) {
         return true;
     }
@@ -252,6 +282,8 @@ int main(int argc, char **argv)
         return 1;
     }
     emul_init();
+    intel = host_is_intel();
+    gen_split_locks = !host_punishes_split_locks();
     for (i = 0; done < cases && failures < 20; i++) {
         bool wild = i % 512 == 0;
         GenKind kind;
