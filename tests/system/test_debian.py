@@ -92,7 +92,8 @@ class Shell:
         start = self.qemu.seen
         self.qemu.send(f"{command} && echo st''atus=0 || echo st''atus=bad\n")
         status = self.qemu.expect(rb"status=(0|bad)\r\n", STEP)
-        text = self.qemu.log[start:self.qemu.seen].decode(errors="replace")
+        # The first line is the echo of the command.
+        text = self.qemu.log[start:self.qemu.seen].decode(errors="replace").split("\n", 1)[1]
         check(status[1] == b"0", f"{command} failed:\n{text}")
         self.qemu.expect(PROMPT, STEP)
         return text
@@ -101,7 +102,8 @@ class Shell:
 def use(shell, port):
     """Units, address, packages, a download."""
     url = f"http://10.0.2.2:{port}"
-    check("running" in shell.run("systemctl is-system-running --wait"), "not running")
+    text = shell.run("(systemctl is-system-running --wait; systemctl --no-pager --failed; true)")
+    check("running" in text, f"not all units have started:\n{text}")
     shell.run("/lib/systemd/systemd-networkd-wait-online --timeout=100")
     text = shell.run("ip -4 addr show eth0")
     check("inet 10.0.2.15/24" in text and "dynamic" in text, f"no lease:\n{text}")
