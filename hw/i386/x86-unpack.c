@@ -23,7 +23,7 @@
 
 #define SIZE_BYTES 4
 /* For the dictionary, which the file chooses; xz -9 has 64 MiB. */
-#define XZ_MEMORY_LIMIT (256 * MiB)
+#define XZ_MEMORY_LIMIT (80 * MiB)
 #define GZIP_WINDOW (MAX_WBITS + 16)    /* +16: with a gzip header */
 
 /* Unpack all of in to exactly out_size bytes; false if they do not come out. */

@@ -183,7 +183,7 @@ static void test_noise(gconstpointer data)
     size_t size = build(packers[GPOINTER_TO_UINT(data)].pack, good);
     uint64_t out_size;
 
-    for (unsigned i = 0; i < 4000; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         memcpy(file, good, size);
         for (unsigned n = g_test_rand_int_range(1, 4); n; n--) {
             file[g_test_rand_int_range(IMG_BZ_CODE + PAYLOAD, size)] =
