@@ -32,10 +32,11 @@ static bool set_properties(Object *obj, QemuOpts *opts, bool strict, Error **err
 
 /*
  * True when it runs. Of the two kinds of failure, wrong properties are the
- * user's and final; a facility that does not open lets the next one have a try.
+ * user's and final; a facility that does not open, or with an alternative is not
+ * for guests like ours, lets the next one have a try.
  */
 static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
-                      bool *final, Error **errp)
+                      bool alternative, bool *final, Error **errp)
 {
     const AccelClass *ac = (const AccelClass *)oc;
     AccelState *as = (AccelState *)object_new(oc, NULL);
@@ -44,6 +45,8 @@ static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
     if (!set_properties(&as->obj, ms->accel_opts, false, errp) ||
         !set_properties(&as->obj, opts, true, errp)) {
         *final = true;
+    } else if (alternative && ac->probe && ac->probe() == -EOPNOTSUPP) {
+        error_setg(errp, "this host's %s runs no ordinary guests", oc->name);
     } else if (ac->init_machine(as, ms, errp)) {
         ms->accel = as;
         return true;
@@ -92,18 +95,7 @@ static const char *default_names(void)
     return "kvm:tcg";
 }
 
-/*
- * The facility opens, but is not for guests like ours: an alternative is better.
- * Other failures are reported when it is opened.
- */
-static bool host_unfit(const ObjectClass *oc)
-{
-    const AccelClass *ac = (const AccelClass *)oc;
-
-    return ac->probe && ac->probe() == -EOPNOTSUPP;
-}
-
-bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
+bool accel_init(MachineState *ms, const char *names, QemuOpts *opts, bool alternative,
                 Error **errp)
 {
     g_auto(GStrv) list = g_strsplit(names ? names : default_names(), ":", -1);
@@ -127,13 +119,7 @@ bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
         if (!oc) {
             continue;
         }
-        if (known > 1 && host_unfit(oc)) {
-            error_report("this host's %s runs no ordinary guests", oc->name);
-            failed = true;
-            known--;
-            continue;
-        }
-        if (try_accel(ms, oc, opts, &final, &err)) {
+        if (try_accel(ms, oc, opts, alternative || known > 1, &final, &err)) {
             if (failed) {
                 error_report("falling back to %s", oc->name);
             }

@@ -60,7 +60,7 @@ static bool init_accelerator(VLState *vl, Error **errp)
         bool is_last = i + 1 == vl->accels->len;
         Error *err = NULL;
 
-        if (accel_init(vl->ms, name, opts, &err)) {
+        if (accel_init(vl->ms, name, opts, !is_last, &err)) {
             return true;
         }
         if (is_last) {
@@ -71,7 +71,7 @@ static bool init_accelerator(VLState *vl, Error **errp)
         error_report("falling back to %s",
                      qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
     }
-    return accel_init(vl->ms, names, NULL, errp);
+    return accel_init(vl->ms, names, NULL, false, errp);
 }
 
 /* The backend that -machine memory-backend= names, or a new one. */

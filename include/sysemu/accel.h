@@ -121,8 +121,9 @@ static inline const AccelClass *accel_get_class(const AccelState *as)
  * Try the accelerators of the colon-separated list in turn ("kvm:tcg"; NULL:
  * kvm, then tcg), with opts' properties (may be NULL) for each; sets ms->accel.
  * With no name in the list compiled in, or none that works, false with errp set.
+ * alternative: the caller has another list, and will try it then.
  */
-bool accel_init(MachineState *ms, const char *names, QemuOpts *opts,
+bool accel_init(MachineState *ms, const char *names, QemuOpts *opts, bool alternative,
                 Error **errp);
 
 #endif

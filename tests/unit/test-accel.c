@@ -25,7 +25,7 @@ static void choose(const char *names, const char *props)
     Error *err = NULL;
 
     error_init("test");
-    if (accel_init(ms, names, opts, &err)) {
+    if (accel_init(ms, names, opts, false, &err)) {
         error_printf("chose %s\n", ms->accel->obj.oc->name);
     } else {
         g_assert_null(ms->accel);
