@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backends/rng.h"
 #include "qemu/fdset.h"
+#include "qemu/main-loop.h"
 
 /* A file that has ended, or fails, is looked at again after so many ms. */
 #define DRY_MS 1000
@@ -65,7 +65,7 @@ static gboolean random_readable(gint fd, GIOCondition cond, gpointer opaque)
 
 static void random_wait(RngRandom *r)
 {
-    r->tag = g_unix_fd_add(r->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, random_readable, r);
+    r->tag = qemu_fd_add(r->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, random_readable, r);
 }
 
 static void random_want(RngBackend *rng, bool want)

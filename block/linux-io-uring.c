@@ -8,10 +8,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <glib-unix.h>
 #include <liburing.h>
 
 #include "block-internal.h"
+#include "qemu/main-loop.h"
 
 #define RING_ENTRIES 256
 /* More would make the completion ring overflow, which is slow. */
@@ -202,8 +202,6 @@ BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
      */
     u->fd = fd;
     u->pending_tail = &u->pending;
-    u->source = g_unix_fd_source_new(u->ring.ring_fd, G_IO_IN);
-    g_source_set_callback(u->source, G_SOURCE_FUNC(uring_ready), u, NULL);
-    g_source_attach(u->source, block_context(bs));
+    u->source = qemu_fd_source(block_context(bs), u->ring.ring_fd, G_IO_IN, uring_ready, u, NULL);
     return &u->e;
 }

@@ -6,11 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <unistd.h>
 
 #include "char-internal.h"
 #include "qemu/fdset.h"
+#include "qemu/main-loop.h"
 
 /* Enough for a paste; what a frontend takes at once is mostly less. */
 #define READ_CHUNK 4096
@@ -65,8 +65,8 @@ void fd_reader_update(FDReader *r)
     bool want = r->fd >= 0 && qemu_chr_be_can_write(r->chr) > 0;
 
     if (want && !r->tag) {
-        r->tag = g_unix_fd_add(r->fd, G_IO_IN | G_IO_HUP | G_IO_ERR,
-                               fd_reader_ready, r);
+        r->tag = qemu_fd_add(r->fd, G_IO_IN | G_IO_HUP | G_IO_ERR,
+                             fd_reader_ready, r);
     } else if (!want) {
         fd_reader_unpoll(r);
     }

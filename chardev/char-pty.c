@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "char-internal.h"
+#include "qemu/main-loop.h"
 
 /* How often to look for a peer where the kernel cannot tell us, in ms. */
 #define LOOK_AGAIN_MS 1000
@@ -77,7 +77,7 @@ static void pty_wait(PtyChardev *p)
         return;
     }
     p->wait_tag = p->inotify_fd >= 0 ?
-        g_unix_fd_add(p->inotify_fd, G_IO_IN, wait_inotify, p) :
+        qemu_fd_add(p->inotify_fd, G_IO_IN, wait_inotify, p) :
         g_timeout_add(LOOK_AGAIN_MS, wait_timer, p);
 }
 

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <glib-unix.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 
 #include "char-socket.h"
 #include "char-telnet.h"
+#include "qemu/main-loop.h"
 
 #define READ_CHUNK 4096
 
@@ -54,7 +54,7 @@ static void update_accept(SocketChardev *c)
     bool want = c->listen_fd >= 0 && (c->fd < 0 || c->hung_up);
 
     if (want && !c->accept_tag) {
-        c->accept_tag = g_unix_fd_add(c->listen_fd, G_IO_IN, accept_ready, c);
+        c->accept_tag = qemu_fd_add(c->listen_fd, G_IO_IN, accept_ready, c);
     } else if (!want) {
         remove_source(&c->accept_tag);
     }
@@ -164,8 +164,8 @@ static gboolean try_connect(gpointer opaque)
     } else {
         c->fd = fd;
         c->connecting = true;
-        c->connect_tag = g_unix_fd_add(fd, G_IO_OUT | G_IO_ERR | G_IO_HUP,
-                                       connect_ready, c);
+        c->connect_tag = qemu_fd_add(fd, G_IO_OUT | G_IO_ERR | G_IO_HUP,
+                                     connect_ready, c);
     }
     return G_SOURCE_REMOVE;
 }
@@ -271,9 +271,9 @@ static void socket_update_read_handler(Chardev *s)
     remove_source(&c->io_tag);
     c->io_is_read = want;
     if (want) {
-        c->io_tag = g_unix_fd_add(c->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, read_ready, c);
+        c->io_tag = qemu_fd_add(c->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, read_ready, c);
     } else if (!c->hung_up) {
-        c->io_tag = g_unix_fd_add(c->fd, G_IO_HUP | G_IO_ERR, hang_up, c);
+        c->io_tag = qemu_fd_add(c->fd, G_IO_HUP | G_IO_ERR, hang_up, c);
     }
 }
 

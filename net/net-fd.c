@@ -7,10 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <unistd.h>
 
 #include "qemu/cutils.h"
+#include "qemu/main-loop.h"
 
 static gboolean net_fd_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
@@ -43,7 +43,7 @@ void net_fd_poll(NetFD *f, bool in, bool out)
     f->cond = cond;
     /* Nothing wanted: errors and hang-ups would be reported all the same. */
     if (!f->tag && (cond || f->watch) && f->fd >= 0) {
-        f->tag = g_unix_fd_add(f->fd, cond, net_fd_ready, f);
+        f->tag = qemu_fd_add(f->fd, cond, net_fd_ready, f);
     }
 }
 

@@ -261,6 +261,7 @@ static void user_start(UserState *s)
     s->source->s = s;
     s->polls = g_array_new(FALSE, FALSE, sizeof(SlirpPoll));
     g_source_set_name(source, "slirp");
+    g_source_set_can_recurse(source, TRUE);     /* as qemu_fd_source() */
     g_source_attach(source, NULL);
 }
 

@@ -6,10 +6,11 @@
 #include "qemu/event_notifier.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "qemu/main-loop.h"
 
 int event_notifier_init(EventNotifier *e)
 {
@@ -67,12 +68,9 @@ GSource *event_notifier_add_handler(EventNotifier *e, GMainContext *ctx,
                                     void *opaque)
 {
     NotifierSource *ns = g_new0(NotifierSource, 1);
-    GSource *source = g_unix_fd_source_new(e->fd, G_IO_IN);
 
     ns->e = e;
     ns->handler = handler;
     ns->opaque = opaque;
-    g_source_set_callback(source, G_SOURCE_FUNC(notifier_ready), ns, g_free);
-    g_source_attach(source, ctx);
-    return source;
+    return qemu_fd_source(ctx, e->fd, G_IO_IN, notifier_ready, ns, g_free);
 }

@@ -72,6 +72,26 @@ void qemu_main_loop_quit(void)
     g_main_loop_quit(main_loop.loop);
 }
 
+GSource *qemu_fd_source(GMainContext *ctx, int fd, GIOCondition cond, GUnixFDSourceFunc fn,
+                        void *opaque, GDestroyNotify free)
+{
+    GSource *source = g_unix_fd_source_new(fd, cond);
+
+    g_source_set_callback(source, G_SOURCE_FUNC(fn), opaque, free);
+    g_source_set_can_recurse(source, TRUE);
+    g_source_attach(source, ctx);
+    return source;
+}
+
+guint qemu_fd_add(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque)
+{
+    GSource *source = qemu_fd_source(NULL, fd, cond, fn, opaque, NULL);
+    guint tag = g_source_get_id(source);
+
+    g_source_unref(source);
+    return tag;
+}
+
 typedef struct OneshotBH {
     QEMUBHFunc *fn;
     void *opaque;

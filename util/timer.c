@@ -9,7 +9,6 @@
 #include "qemu/timer.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "qemu/main-loop.h"
 
 /* Timers belong to the one main loop of the process, as this does. */
 static struct {
@@ -95,7 +96,7 @@ static void rearm(void)
         if (timers.fd < 0) {
             g_error("timerfd_create: %s", strerror(errno));
         }
-        g_unix_fd_add(timers.fd, G_IO_IN, timerfd_ready, NULL);
+        qemu_fd_add(timers.fd, G_IO_IN, timerfd_ready, NULL);
     }
     if (first >= 0) {
         its.it_value.tv_sec = first / NANOSECONDS_PER_SECOND;

@@ -2,7 +2,7 @@
  * The main loop and the machine lock.
  *
  * The main loop is GLib's default main context: backends and devices add
- * their file descriptors with g_unix_fd_add() and friends. Callbacks run with
+ * their file descriptors with qemu_fd_add() and friends. Callbacks run with
  * the machine lock held; it is free while the loop sleeps. vCPU threads take
  * it around accesses to device registers. The data path never takes it.
  *
@@ -11,7 +11,7 @@
 #ifndef QEMU_MAIN_LOOP_H
 #define QEMU_MAIN_LOOP_H
 
-#include <glib.h>
+#include <glib-unix.h>
 #include <stdbool.h>
 
 /*
@@ -24,6 +24,18 @@ void qemu_init_main_loop(void);
 void qemu_main_loop(void);
 /* Any thread or callback. */
 void qemu_main_loop_quit(void);
+
+/*
+ * Call fn from ctx's loop (NULL: the main loop) while cond holds for fd, until it
+ * returns false. As GLib's sources, but for loops that are never run from inside
+ * a callback: it need not take fd out of the loop around each call and put
+ * it back, which costs three system calls. free (may be NULL) gets opaque in the end.
+ * The caller has a reference.
+ */
+GSource *qemu_fd_source(GMainContext *ctx, int fd, GIOCondition cond, GUnixFDSourceFunc fn,
+                        void *opaque, GDestroyNotify free);
+/* The same in the main loop as g_unix_fd_add(): a tag for g_source_remove(). */
+guint qemu_fd_add(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque);
 
 /* The machine lock ("big QEMU lock"): not recursive. */
 void bql_lock(void);
