@@ -52,7 +52,8 @@ const QmpCommand qmp_commands[] = {
     { "query-memdev", "", "[{?id:s,size:i,merge:b,dump:b,prealloc:b,share:b,?reserve:b,"
       "host-nodes:[i],policy:s}]", qmp_query_memdev, DOC("memory backends") },
     { "query-iothreads", "", "[{id:s,thread-id:i,*}]", qmp_query_iothreads, DOC("I/O threads") },
-    { "query-command-line-options", "?option:s", "[{option:s,parameters:[a]}]",
+    { "query-command-line-options", "?option:s", "[{option:s,parameters:"
+      "[{name:s,type:(string|boolean|number|size),?help:s}]}]",
       qmp_query_command_line_options, DOC("options that take properties") },
     { "query-tpm-models", "", "[s]", qmp_empty_list, DOC("none") },
     { "query-tpm-types", "", "[s]", qmp_empty_list, DOC("none") },
@@ -112,6 +113,8 @@ const QmpCommand qmp_commands[] = {
       DOC("what network cards receive") },
     { "block_resize", "?device:s,?node-name:s,size:i", NULL, qmp_block_resize,
       DOC("tell the guest that a disk has grown") },
+    { "query-block-jobs", "", "[a]", qmp_empty_list, DOC("none") },
+    { "query-jobs", "", "[a]", qmp_empty_list, DOC("none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
       DOC("refused") },
     { "netdev_add", "type:s,id:s,*", NULL, qmp_netdev_add, DOC("add a network backend") },

@@ -269,8 +269,13 @@ json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
     if (!chardev_opts(opts, json_object_get(backend, "data"), errp)) {
         return NULL;
     }
+    if (qemu_chr_find(qmp_str(args, "id"))) {
+        error_setg(errp, "Chardev with id '%s' already exists", qmp_str(args, "id"));
+        return NULL;
+    }
     chr = qemu_chr_new_from_opts(opts, errp);
     if (!chr) {
+        error_prepend(errp, "Failed to add chardev '%s': ", qmp_str(args, "id"));
         return NULL;
     }
     if (chr->filename && g_str_has_prefix(chr->filename, "pty:")) {

@@ -10,6 +10,7 @@
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
 #include "system/options.h"
+#include "target/i386/cpuid.h"
 
 json_t *qmp_query_status(Monitor *mon, json_t *args, Error **errp)
 {
@@ -185,14 +186,14 @@ json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_query_cpu_definitions(Monitor *mon, json_t *args, Error **errp)
 {
-    static const char *const models[] = { "host", "max" };
     json_t *list = json_array();
+    const char *name;
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
-        g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", models[i]);
+    for (unsigned i = 0; (name = x86_cpu_model_name(i)); i++) {
+        g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", name);
 
         json_array_append_new(list,
-            json_pack("{s:s,s:s,s:[],s:b,s:b,s:b}", "name", models[i], "typename", type,
+            json_pack("{s:s,s:s,s:[],s:b,s:b,s:b}", "name", name, "typename", type,
                       "unavailable-features", "static", 0,
                       "migration-safe", 0, "deprecated", 0));
     }
@@ -206,6 +207,74 @@ json_t *qmp_query_cpu_model_expansion(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* Options -------------------------------------------------------------------- */
+
+/* What QEMU calls the lists of some options. */
+static const char *option_list_name(const OptionRow *row)
+{
+    return !strcmp(row->name, "smp") ? "smp-opts" : !strcmp(row->name, "m") ? "memory" : row->name;
+}
+
+static void add_property(const Property *prop, void *opaque)
+{
+    const char *info = prop->info->name;
+    const char *type = !strcmp(info, "bool") ? "boolean" : !strcmp(info, "size") ? "size" :
+        g_str_has_prefix(info, "int") || g_str_has_prefix(info, "uint") ? "number" : "string";
+    json_t *p, *other;
+    size_t i;
+
+    json_array_foreach(opaque, i, other) {
+        if (!strcmp(qmp_str(other, "name"), prop->name)) {
+            return;     /* several classes have it */
+        }
+    }
+    p = json_pack("{s:s,s:s}", "name", prop->name, "type", type);
+    if (prop->help) {
+        json_object_set_new(p, "help", json_string(prop->help));
+    }
+    json_array_append_new(opaque, p);
+}
+
+/* The names in a usage like "[cpus=]N[,maxcpus=]". */
+static void add_named(json_t *list, const char *usage)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t n;
+
+    for (; *usage; usage += MAX(n, 1)) {
+        n = strspn(usage, letters);
+        if (n && usage[n] == '=' && !g_str_has_prefix(usage, "prop=")) {
+            json_array_append_new(list, json_pack("{s:s%,s:s}", "name", usage, n,
+                                                  "type", "string"));
+        }
+    }
+}
+
+static json_t *option_parameters(const OptionRow *row)
+{
+    static const struct {
+        const char *option;
+        const ObjectClass *const *const *classes;
+    } by_class[] = {
+        { "machine", machine_classes }, { "accel", accel_classes },
+        { "chardev", chardev_classes }, { "netdev", netdev_classes },
+        { "device", NULL }, { "object", NULL },     /* which depends on their type */
+    };
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(by_class); i++) {
+        if (strcmp(row->name, by_class[i].option)) {
+            continue;
+        }
+        for (unsigned c = 0; by_class[i].classes && by_class[i].classes[c]; c++) {
+            property_foreach(*by_class[i].classes[c], add_property, list);
+        }
+        return list;
+    }
+    add_named(list, row->arg);
+    return list;
+}
+
 /*
  * Options that take lists of properties. Clients pass every such option they
  * know of when it is listed, so what has no effect here is left out.
@@ -216,12 +285,14 @@ json_t *qmp_query_command_line_options(Monitor *mon, json_t *args, Error **errp)
     json_t *list = json_array();
 
     for (const OptionRow *row = option_table; row->name; row++) {
-        if (!row->keyval || !row->help || !strcmp(row->name, "sandbox") ||
-            (only && strcmp(only, row->name))) {
+        const char *name = option_list_name(row);
+
+        if (!row->keyval || !row->help || !strcmp(name, "sandbox") || !strcmp(name, "M") ||
+            (only && strcmp(only, name))) {
             continue;
         }
-        json_array_append_new(list, json_pack("{s:s,s:[]}", "option", row->name,
-                                              "parameters"));
+        json_array_append_new(list, json_pack("{s:s,s:o}", "option", name, "parameters",
+                                              option_parameters(row)));
     }
     if (only && !json_array_size(list)) {
         json_decref(list);

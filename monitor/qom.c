@@ -13,6 +13,7 @@
 #include "hw/core/cpu.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
+#include "target/i386/cpuid.h"
 
 typedef struct QomNode {
     char *name;
@@ -282,8 +283,6 @@ static const TypeKind type_kinds[] = {
     { accel_classes, "", "-accel", "accel" },
 };
 
-static const char *const cpu_types[] = { "host-x86_64-cpu", "max-x86_64-cpu" };
-
 static char *type_name(const TypeKind *k, const ObjectClass *oc)
 {
     return g_strconcat(k->prefix, oc->name, k->suffix, NULL);
@@ -306,9 +305,24 @@ static const ObjectClass *find_type(const char *name, bool *is_device)
     return NULL;
 }
 
+/* "MODEL-x86_64-cpu": a type without rows. */
+static char *cpu_type_name(unsigned i)
+{
+    const char *model = x86_cpu_model_name(i);
+
+    return model ? g_strconcat(model, "-x86_64-cpu", NULL) : NULL;
+}
+
 static bool is_cpu_type(const char *name)
 {
-    return !strcmp(name, cpu_types[0]) || !strcmp(name, cpu_types[1]);
+    char *type;
+    bool same = false;
+
+    for (unsigned i = 0; !same && (type = cpu_type_name(i)); i++) {
+        same = !strcmp(name, type);
+        g_free(type);
+    }
+    return same;
 }
 
 static void append_type(json_t *list, const char *name, const char *parent)
@@ -345,10 +359,13 @@ json_t *qmp_qom_list_types(Monitor *mon, json_t *args, Error **errp)
             }
         }
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(cpu_types); i++) {
-        if (!want || !strcmp(want, "x86_64-cpu") || !strcmp(want, "cpu") ||
-            !strcmp(want, "device") || !strcmp(want, "object")) {
-            append_type(list, cpu_types[i], "x86_64-cpu");
+    if (!want || !strcmp(want, "x86_64-cpu") || !strcmp(want, "cpu") ||
+        !strcmp(want, "device") || !strcmp(want, "object")) {
+        char *type;
+
+        for (unsigned i = 0; (type = cpu_type_name(i)); i++) {
+            append_type(list, type, "x86_64-cpu");
+            g_free(type);
         }
     }
     return list;
@@ -384,7 +401,7 @@ json_t *qmp_device_list_properties(Monitor *mon, json_t *args, Error **errp)
         return NULL;
     }
     if (oc && !is_device) {
-        error_setg(errp, "Parameter 'typename' expects device");
+        error_setg(errp, "Parameter 'typename' expects a non-abstract device type");
         return NULL;
     }
     list = json_array();

@@ -161,7 +161,7 @@ static BusState *bus_for(MachineState *ms, const DeviceClass *dc,
 {
     BusState *bus = qbus_find(ms, dc->bus_type, name, dc->oc.name, errp);
 
-    if (bus && ms->rsm.state != RUN_STATE_PRELAUNCH && !bus->hotpluggable) {
+    if (bus && ms->memory.sealed && !bus->hotpluggable) {
         error_setg(errp, "Bus '%s' does not support hotplugging", bus->name);
         return NULL;
     }

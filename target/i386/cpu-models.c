@@ -78,6 +78,11 @@ static void add_features(X86FeatureSet *set, const ModelDef *def)
     }
 }
 
+const char *x86_cpu_model_name(unsigned i)
+{
+    return i < G_N_ELEMENTS(models) ? models[i]->name : NULL;
+}
+
 void x86_cpu_list(void)
 {
     printf("Available CPUs:\n");

@@ -74,6 +74,8 @@ typedef struct X86CPUModel {
 X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
                                  Error **errp);
 void x86_cpu_model_free(X86CPUModel *model);
+/* The i-th model's name, or NULL behind the last. */
+const char *x86_cpu_model_name(unsigned i);
 /* -cpu help, on stdout. */
 void x86_cpu_list(void);
 

@@ -472,7 +472,7 @@ def netdevs():
 @test
 def property_tree():
     """/machine and below: paths, properties, types; what libvirt's probe asks"""
-    with VM("-object", "memory-backend-ram,id=m,size=1M", machine="microvm") as vm:
+    with VM("-S", "-object", "memory-backend-ram,id=m,size=1M", machine="microvm") as vm:
         c = vm.qmp()
         names = {p["name"]: p["type"] for p in c.cmd("qom-list", path="/")}
         assert names["machine"] == "child<microvm-machine>", names
@@ -484,6 +484,10 @@ def property_tree():
         assert c.cmd("qom-get", path="m", property="type") == "memory-backend-ram"
         cpu = c.cmd("query-cpus-fast")[0]["qom-path"]
         assert c.cmd("qom-get", path=cpu, property="type").endswith("-x86_64-cpu")
+        # A machine that is built takes nothing more, also before it runs.
+        assert "does not support hotplugging" in c.error("device_add", driver="virtio-rng-device")[1]
+        models = {d["typename"] for d in c.cmd("query-cpu-definitions")}
+        assert models == {t["name"] for t in c.cmd("qom-list-types", implements="x86_64-cpu")}
         assert "after it was realized" in c.error("qom-set", path="/machine", property="pit",
                                                   value="off")[1]
         types = {t["name"] for t in c.cmd("qom-list-types")}
@@ -520,6 +524,25 @@ def memory_files():
                                          filename=out)[1]
         assert "Could not open" in c.error("pmemsave", val=0, size=1, filename="/nope/x")[1]
         assert c.error("memsave", val=0, size=1, filename=out, cpu_index=7)[0] == GENERIC
+
+
+@test
+def options():
+    """query-command-line-options: the rows of machine, chardevs and networks, and usage texts"""
+    with VM() as vm:
+        c = vm.qmp()
+        listed = {o["option"]: {p["name"]: p["type"] for p in o["parameters"]}
+                  for o in c.cmd("query-command-line-options")}
+        assert listed["machine"]["mem-merge"] == "boolean", listed
+        assert listed["chardev"]["reconnect"] == "number" and "path" in listed["chardev"], listed
+        assert {"hostfwd", "vhost"} <= set(listed["netdev"]), listed
+        assert set(listed["smp-opts"]) == {"cpus", "maxcpus", "sockets", "dies", "cores", "threads"}
+        assert set(listed["add-fd"]) == {"fd", "set", "opaque"}
+        # libvirt would pass a sandbox that is listed.
+        assert "sandbox" not in listed and listed["device"] == {}, listed
+        assert [o["option"] for o in c.cmd("query-command-line-options", option="mon")] == ["mon"]
+        assert c.error("query-command-line-options", option="zz") == \
+            (GENERIC, "invalid option name: zz")
 
 
 def program_headers(core):
