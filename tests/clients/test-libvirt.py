@@ -9,8 +9,10 @@ An unmodified libvirt (Debian's, its driver embedded into virsh: no daemon)
 probes the binary, starts a domain of type qemu and operates it. Prints TAP.
 """
 import os
+import pwd
 import re
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 GUEST = os.path.join(os.path.dirname(HERE), "guest")
 PATIENCE = 120  # seconds for any answer, on a busy machine
 
+ACCOUNT = "libvirt-qemu"
 CONFIG = """security_driver = "none"
 user = "root"
 group = "root"
@@ -79,13 +82,34 @@ done
 """
 
 
+def with_account(folder, command):
+    """The command where the account exists that Debian's libvirt looks up at its start.
+
+    The package that would make it brings daemons along; so only the command sees it."""
+    try:
+        pwd.getpwnam(ACCOUNT)
+        return command
+    except KeyError:
+        pass
+    script = ""
+    for name, line in (("passwd", f"{ACCOUNT}:x:64055:64055::/nonexistent:/bin/false\n"),
+                       ("group", f"{ACCOUNT}:x:64055:\n")):
+        copy = os.path.join(folder, name)
+        shutil.copy(f"/etc/{name}", copy)
+        with open(copy, "a", encoding="utf-8") as file:
+            file.write(line)
+        script += f"mount --bind '{copy}' /etc/{name} && "
+    return ["unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh", *command]
+
+
 class Virsh:
     """One virsh, fed with commands."""
 
     def __init__(self, folder):
         uri = f"qemu:///embed?root={folder}"
-        self.process = subprocess.Popen(["virsh", "-c", uri], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(with_account(folder, ["virsh", "-c", uri]),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
         self.count = 0
 
     def __call__(self, command):
