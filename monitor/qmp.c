@@ -363,10 +363,13 @@ void qmp_session_run(Monitor *mon)
         if (req) {
             handle_request(s, req);
             free_request(req);
-        } else if (done < mon->in->len) {
-            qmp_parser_feed(s->parser, mon->in->data[done++]);
-        } else {
+            continue;
+        }
+        if (done == mon->in->len) {
             break;
+        }
+        while (done < mon->in->len && g_queue_is_empty(&s->requests)) {
+            qmp_parser_feed(s->parser, mon->in->data[done++]);
         }
     }
     s->running = false;
