@@ -108,5 +108,5 @@ void tcg_put_registers(CPUState *cpu)
             c->apic_page = ~(uint64_t)0;
         }
     }
-    tcg_tlb_flush_all(c);
+    tcg_debug_update(c);        /* and the translations go */
 }

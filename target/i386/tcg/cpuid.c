@@ -10,15 +10,16 @@
 
 #include <string.h>
 
+#define XSAVE_SIZE 576u     /* FXSAVE's area and the header */
 #define BIT32(n) (1u << (n))
 
 /* FPU DE PSE TSC MSR PAE CX8 APIC SEP PGE CMOV PAT CLFSH MMX FXSR SSE SSE2 */
 #define LEAF1_EDX (BIT32(0) | BIT32(2) | BIT32(3) | BIT32(4) | BIT32(5) | BIT32(6) | \
                    BIT32(8) | BIT32(9) | BIT32(11) | BIT32(13) | BIT32(15) | \
                    BIT32(16) | BIT32(19) | BIT32(23) | BIT32(24) | BIT32(25) | BIT32(26))
-/* SSE3 SSSE3 CX16 PCID SSE4.1 SSE4.2 X2APIC POPCNT DEADLINE RDRAND HYPERVISOR */
+/* SSE3 SSSE3 CX16 PCID SSE4.1 SSE4.2 X2APIC POPCNT DEADLINE XSAVE RDRAND HYPERVISOR */
 #define LEAF1_ECX (BIT32(0) | BIT32(9) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) | \
-                   BIT32(21) | BIT32(23) | BIT32(24) | BIT32(30) | BIT32(31))
+                   BIT32(21) | BIT32(23) | BIT32(24) | BIT32(26) | BIT32(30) | BIT32(31))
 /* FSGSBASE TSC_ADJUST SMEP ERMS INVPCID RDSEED SMAP CLFLUSHOPT */
 #define LEAF7_EBX (BIT32(0) | BIT32(1) | BIT32(7) | BIT32(9) | BIT32(10) | BIT32(18) | \
                    BIT32(20) | BIT32(23))
@@ -83,10 +84,13 @@ static void hypervisor(CPUIDTable *t, uint32_t tsc_khz)
 
 void tcg_cpuid_fill(CPUIDTable *t, unsigned phys_bits, uint32_t tsc_khz)
 {
-    vendor(t, 0, 0xb);
+    vendor(t, 0, 0xd);
     set(t, 1, (uint32_t[4]){ 0x00b00f20, 8 << 8, LEAF1_ECX, LEAF1_EDX });
     set(t, 6, (uint32_t[4]){ BIT32(2) });                   /* ARAT */
     set(t, 7, (uint32_t[4]){ 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX });
+    t->e[t->n - 1].has_subleaf = true;
+    /* XSAVE: x87 and SSE alone, in the standard form. */
+    set(t, 0xd, (uint32_t[4]){ 3, XSAVE_SIZE, XSAVE_SIZE });
     t->e[t->n - 1].has_subleaf = true;
     hypervisor(t, tsc_khz);
     vendor(t, 0x80000000, 0x80000021);

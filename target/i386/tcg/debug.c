@@ -1,5 +1,6 @@
 /*
- * Breakpoints, watchpoints and single steps for a debugger outside.
+ * Breakpoints, watchpoints and single steps, for a debugger outside and by the
+ * guest's debug registers.
  *
  * The debugger's software breakpoints are INT3s in memory and cost nothing. For
  * all else the CPU runs one instruction at a time and looks before each: slow,
@@ -11,20 +12,105 @@
 
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem.h"
+#include "target/i386/tcg/mmu.h"
 
 void tcg_debug_set(TCGCPU *c, const CPUDebug *debug)
 {
     c->debug = (TCGDebug) {
         .want = *debug,
-        .slow = debug->single_step || debug->nr_hw,
         .int3_pass = ~(uint64_t)0,
     };
-    for (unsigned i = 0; i < debug->nr_hw; i++) {
-        c->debug.watching |= debug->hw[i].type != CPU_DEBUG_EXECUTE;
-    }
     tcg_run_begin(c);
+    tcg_debug_update(c);
     tcg_flush_blocks(c);
     tcg_run_end(c);
+}
+
+/* Kinds of breakpoints, as DR7 numbers them. */
+enum { DR_EXEC, DR_WRITE, DR_IO, DR_ACCESS };
+
+typedef struct GuestBreak {
+    bool enabled;
+    unsigned kind, len;
+    uint64_t addr;
+} GuestBreak;
+
+static GuestBreak guest_break(const TCGCPU *c, unsigned n)
+{
+    static const uint8_t lengths[] = { 1, 2, 8, 4 };
+    uint64_t dr7 = c->dr[7];
+    GuestBreak b = {
+        .enabled = (dr7 >> (2 * n)) & 3,
+        .kind = (dr7 >> (16 + 4 * n)) & 3,
+        .len = lengths[(dr7 >> (18 + 4 * n)) & 3],
+    };
+
+    b.addr = c->dr[n] & ~(uint64_t)(b.len - 1);
+    return b;
+}
+
+static bool guest_watches(const TCGCPU *c, unsigned n, GuestBreak *b)
+{
+    *b = guest_break(c, n);
+    return b->enabled && (b->kind & 1);
+}
+
+void tcg_debug_update(TCGCPU *c)
+{
+    TCGDebug *d = &c->debug;
+
+    d->watching = d->exec = d->io = d->resume = false;
+    for (unsigned n = 0; n < 4; n++) {
+        GuestBreak b = guest_break(c, n);
+
+        d->watching |= b.enabled && (b.kind & 1);
+        d->exec |= b.enabled && b.kind == DR_EXEC;
+        d->io |= b.enabled && b.kind == DR_IO;
+    }
+    /* All of these act between two instructions. */
+    d->slow = d->want.single_step || d->want.nr_hw || d->watching || d->exec || d->io;
+    for (unsigned i = 0; i < d->want.nr_hw; i++) {
+        d->watching |= d->want.hw[i].type != CPU_DEBUG_EXECUTE;
+    }
+    tcg_tlb_flush_all(c);
+}
+
+void tcg_raise_debug(TCGCPU *c, unsigned bits, bool trap)
+{
+    c->dr[6] = (c->dr[6] & ~15ull) | bits;
+    c->dr[7] &= ~(uint64_t)DR7_GD;
+    c->excp = EXCP_DB;
+    c->excp_has_err = false;
+    c->excp_err = trap;         /* see deliver_raised() */
+    siglongjmp(c->jmp, 1);
+}
+
+void tcg_debug_before(TCGCPU *c)
+{
+    uint64_t lin = c->eip + c->segs[R_CS].base;
+    unsigned bits = 0;
+
+    for (unsigned n = 0; c->debug.exec && !c->debug.resume && n < 4; n++) {
+        GuestBreak b = guest_break(c, n);
+
+        bits |= b.enabled && b.kind == DR_EXEC && b.addr == lin ? 1u << n : 0;
+    }
+    c->debug.resume = false;
+    if (bits) {
+        tcg_raise_debug(c, bits, true);     /* a fault that pushes no RF */
+    }
+}
+
+void tcg_debug_io(TCGCPU *c, unsigned port, unsigned size)
+{
+    for (unsigned n = 0; unlikely(c->debug.io) && n < 4; n++) {
+        GuestBreak b = guest_break(c, n);
+
+        if (b.enabled && b.kind == DR_IO && (c->cr4 & CR4_DE) &&
+            port < b.addr + b.len && b.addr < port + size) {
+            c->debug.hits |= 1u << n;
+        }
+    }
 }
 
 static bool at_breakpoint(const TCGCPU *c)
@@ -56,7 +142,13 @@ bool tcg_debug_stops(TCGCPU *c)
 bool tcg_debug_watches(const TCGCPU *c, uint64_t va)
 {
     const CPUDebug *d = &c->debug.want;
+    GuestBreak b;
 
+    for (unsigned n = 0; c->debug.watching && n < 4; n++) {
+        if (guest_watches(c, n, &b) && !((b.addr ^ va) & TCG_PAGE_MASK)) {
+            return true;
+        }
+    }
     for (unsigned i = 0; c->debug.watching && i < d->nr_hw; i++) {
         /* Aligned, so it lies in one page. */
         if (d->hw[i].type != CPU_DEBUG_EXECUTE && !((d->hw[i].addr ^ va) & TCG_PAGE_MASK)) {
@@ -66,16 +158,23 @@ bool tcg_debug_watches(const TCGCPU *c, uint64_t va)
     return false;
 }
 
-void tcg_debug_accessed(TCGCPU *c, uint64_t va, unsigned n, bool write)
+void tcg_debug_accessed(TCGCPU *c, uint64_t va, unsigned n_bytes, bool write)
 {
     const CPUDebug *d = &c->debug.want;
+    GuestBreak b;
 
+    for (unsigned n = 0; n < 4; n++) {
+        if (guest_watches(c, n, &b) && (write || b.kind == DR_ACCESS) &&
+            va < b.addr + b.len && b.addr < va + n_bytes) {
+            c->debug.hits |= 1u << n;
+        }
+    }
     for (unsigned i = 0; i < d->nr_hw; i++) {
         CPUDebugType type = d->hw[i].type;
         uint64_t addr = d->hw[i].addr;
 
         if ((type == CPU_DEBUG_ACCESS || (type == CPU_DEBUG_WRITE && write)) &&
-            va < addr + d->hw[i].len && addr < va + n) {
+            va < addr + d->hw[i].len && addr < va + n_bytes) {
             c->debug.event = (CPUDebugEvent) {
                 .hit = true, .watch = true, .addr = addr, .type = type,
             };

@@ -1,19 +1,29 @@
 /*
- * What a debugger wants of a vCPU of the software CPU: AccelClass.set_debug().
+ * Debugging a vCPU of the software CPU, by a debugger outside
+ * (AccelClass.set_debug()) and by the guest's debug registers.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef TARGET_I386_TCG_DEBUG_H
 #define TARGET_I386_TCG_DEBUG_H
 
+#include <glib.h>
+
 #include "sysemu/debug.h"
 
 typedef struct TCGCPU TCGCPU;
 
+#define DR6_BD  0x2000u
+#define DR6_BS  0x4000u
+#define DR7_GD  0x2000u
+
 typedef struct TCGDebug {
     CPUDebug want;
     bool slow;              /* one instruction at a time: something to look for */
-    bool watching;          /* some of want.hw are watchpoints */
+    bool watching;          /* some of want.hw or of DR0-3 are watchpoints */
+    bool exec, io;          /* DR0-3 name an instruction, a port */
+    bool resume;            /* EFLAGS.RF: no instruction breakpoint here */
+    uint8_t hits;           /* DR6 bits of the guest's breakpoints met so far */
     bool stepped;           /* an instruction has been run since set_debug() */
     bool int3;              /* an INT3 was met and not executed */
     uint64_t int3_pass;     /* RIP of one that is the guest's own */
@@ -34,5 +44,16 @@ bool tcg_debug_stops(TCGCPU *c);
 bool tcg_debug_watches(const TCGCPU *c, uint64_t va);
 /* An access of n bytes at va, in such a page or not. */
 void tcg_debug_accessed(TCGCPU *c, uint64_t va, unsigned n, bool write);
+
+/* ---- The guest's debug registers (SDM 3B, 18.2) ---- */
+
+/* DR0-3 or DR7 may have changed. On the CPU's thread, or while it is paused. */
+void tcg_debug_update(TCGCPU *c);
+/* Before an instruction, while c->debug.slow: raises #DB at a breakpoint. */
+void tcg_debug_before(TCGCPU *c);
+/* An access to a port. */
+void tcg_debug_io(TCGCPU *c, unsigned port, unsigned size);
+/* #DB with these DR6 bits; trap: the instruction is done (or is a breakpoint). */
+G_NORETURN void tcg_raise_debug(TCGCPU *c, unsigned bits, bool trap);
 
 #endif

@@ -20,6 +20,7 @@ typedef struct Decoder {
     int seg;                /* override or -1 */
     uint8_t rex;            /* 0: none */
     uint8_t modrm;
+    uint8_t map, opcode;    /* 0-3: one byte, 0F, 0F38, 0F3A */
     bool riprel;
     X86Op *op;
 } Decoder;
@@ -276,10 +277,11 @@ static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
 
     if (b == 0x0f) {
         b = next8(d);
-        if (b == 0x38) {
-            desc = lookup38(next8(d), pfx);
-        } else if (b == 0x3a) {
-            desc = lookup3a(next8(d), pfx);
+        d->map = b == 0x38 ? 2 : b == 0x3a ? 3 : 1;
+        if (d->map == 2) {
+            desc = lookup38(b = next8(d), pfx);
+        } else if (d->map == 3) {
+            desc = lookup3a(b = next8(d), pfx);
         } else {
             desc = &x86_map0f[b];
             if (!desc->h.fn && !desc->attr) {
@@ -298,6 +300,7 @@ static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
             desc = &arpl;
         }
     }
+    d->opcode = b;
     *attr = desc->attr;
     if (*attr & D_MODRM) {
         d->modrm = next8(d);
@@ -397,6 +400,9 @@ int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
             op->seg = R_SS;         /* what a bad stack address raises */
         }
         immediates(&d, attr);
+        if (mode != CODE64 && x86_writes_memory(d.map, d.opcode, d.modrm, d.rep == OF_REP)) {
+            op->flags |= OF_WRITES;
+        }
     }
     if (d.too_long) {
         op->fn = op_gp0;

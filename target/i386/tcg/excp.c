@@ -75,7 +75,8 @@ static void enter_handler(TCGCPU *c, bool interrupt_gate, uint64_t eip)
 
     c->eflags &= ~(clear | (interrupt_gate ? IF_MASK : 0));
     c->eip = eip;
-    c->shadow = false;
+    c->shadow = c->ss_shadow = false;
+    c->debug.resume = false;
 }
 
 static void interrupt_long(TCGCPU *c, Delivery *d)
@@ -231,7 +232,7 @@ void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
         .eflags = cpu_get_eflags(c) & ~(uint64_t)RF_MASK,
     };
 
-    if (kind == INT_FAULT) {
+    if (kind == INT_FAULT || c->debug.resume) {
         d.eflags |= RF_MASK;
     }
     if (c->efer & EFER_LMA) {

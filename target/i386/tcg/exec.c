@@ -7,6 +7,7 @@
 #include "qemu/log.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/optabs.h"
 #include "target/i386/tcg/system.h"
 
 void tcg_raise(TCGCPU *c, int vector)
@@ -100,6 +101,8 @@ static void deliver_raised(TCGCPU *c)
         c->rmw_exclusive = false;
         tcg_exclusive_end(c);
     }
+    c->debug.hits = 0;
+    atomic_fetch_and(&c->poll, ~(unsigned)POLL_STEP);
     if (first == EXCP_DF) {
         c->shutdown = true;
         return;
@@ -156,24 +159,48 @@ static void take_interrupts(TCGCPU *c)
     }
 }
 
+/*
+ * What the instruction that was run has earned: a trap for TF, as it was before
+ * (POPF and IRET that clear it are traced, handlers and SYSCALL are not), and for
+ * breakpoints. MOV SS puts them off.
+ */
+static void debug_traps(TCGCPU *c, bool tf, OpFn *fn)
+{
+    unsigned bits = c->debug.hits;
+
+    if (c->ss_shadow) {
+        return;
+    }
+    if (tf && ((c->eflags & TF_MASK) || fn == op_popf || fn == op_iret)) {
+        bits |= DR6_BS;
+    }
+    c->debug.hits = 0;
+    if (bits) {
+        tcg_raise_debug(c, bits, true);
+    }
+}
+
 /* One instruction undisturbed: after STI and MOV SS, with TF set, or debugged. */
 static void run_single(TCGCPU *c)
 {
-    bool trap = c->eflags & TF_MASK;
+    bool tf = c->eflags & TF_MASK, repeated;
+    uint64_t eip = c->eip;
     const X86Op *op;
+    OpFn *fn;
 
-    c->shadow = false;
+    tcg_debug_before(c);
+    c->shadow = c->ss_shadow = false;
     op = tcg_single_find(c);
+    fn = op->fn;
+    repeated = op->flags & (OF_REP | OF_REPNE);
+    atomic_fetch_or(&c->poll, POLL_STEP);
     while (op) {
         op = op->fn(c, op);
     }
-    if (trap && (c->eflags & TF_MASK)) {
-        c->dr[6] |= 0x4000;
-        c->excp = EXCP_DB;
-        c->excp_has_err = false;
-        c->excp_err = 1;        /* a trap: see deliver_raised() */
-        siglongjmp(c->jmp, 1);
-    }
+    atomic_fetch_and(&c->poll, ~(unsigned)POLL_STEP);
+    /* Between two elements: a breakpoint there has been seen. */
+    c->debug.resume |= c->debug.slow && repeated && c->eip == eip;
+    debug_traps(c, tf, fn);
     if (c->irq_waiting && (c->eflags & IF_MASK) && !c->shadow) {
         tcg_poll_set(c, POLL_IRQ);
     }

@@ -256,7 +256,7 @@ static void init_x87(TCGCPU *c)
 OP(op_xrstor)
 {
     uint8_t m[576];
-    uint64_t addr, bv, comp, rfbm;
+    uint64_t addr, bv, comp, zero, rfbm;
     uint32_t mxcsr;
 
     if (!(op->flags & OF_MEM)) {
@@ -273,9 +273,10 @@ OP(op_xrstor)
     tcg_load_bytes(c, addr, m, 576);
     memcpy(&bv, m + 512, 8);
     memcpy(&comp, m + 520, 8);
+    memcpy(&zero, m + 528, 8);
     memcpy(&mxcsr, m + 24, 4);
     rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
-    if ((addr & 63) || (bv & ~c->xcr0) || comp ||
+    if ((addr & 63) || (bv & ~c->xcr0) || comp || zero ||
         ((rfbm & 2) && (mxcsr & ~MXCSR_MASK))) {
         tcg_raise_err(c, EXCP_GP, 0);
     }

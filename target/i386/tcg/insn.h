@@ -36,6 +36,7 @@ enum {
     OF_INPAGE = 1 << 9,  /* branch target lies in the same page */
     OF_REXW   = 1 << 10,
     OF_OP16   = 1 << 11, /* 66 prefix */
+    OF_WRITES = 1 << 15, /* not 64-bit code: the memory operand is written */
 };
 
 /* 32 bytes. Written by the decoder once; only fn and link change later. */
@@ -130,5 +131,8 @@ typedef enum X86CodeSize { CODE16, CODE32, CODE64 } X86CodeSize;
  */
 int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
                unsigned page_off, X86Op *op);
+
+/* Does this opcode write its memory operand? Maps: one byte, 0F, 0F38, 0F3A. */
+bool x86_writes_memory(unsigned map, uint8_t op, uint8_t modrm, bool f3);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Far transfers: JMP, CALL, RET between segments, IRET, SYSCALL and SYSENTER
- * with their returns. Call gates, task gates and virtual-8086 mode are not
- * implemented: they raise #GP.
+ * with their returns. Task switches and virtual-8086 mode are not implemented:
+ * they raise #GP.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,19 +26,24 @@ static bool canonical(uint64_t v)
     return (uint64_t)((int64_t)(v << 16) >> 16) == v;
 }
 
-/* Check the target of a far JMP or CALL, and read its descriptor. */
-static uint64_t far_target(TCGCPU *c, uint16_t sel, uint64_t off)
+/* The descriptor that a far JMP or CALL names; true: a system one, maybe a gate. */
+static bool far_descriptor(TCGCPU *c, uint16_t sel, uint64_t *d)
 {
-    unsigned type, dpl, rpl = sel & 3;
-    uint64_t d;
-    SegmentCache sc;
-
     if (!(sel & ~3u)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    if (!tcg_read_desc(c, sel, &d, NULL)) {
+    if (!tcg_read_desc(c, sel, d, NULL)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
+    return !((*d >> 44) & 1);
+}
+
+/* Check the code segment d, the target of a far JMP or CALL. */
+static void far_target(TCGCPU *c, uint16_t sel, uint64_t d, uint64_t off)
+{
+    unsigned type, dpl, rpl = sel & 3;
+    SegmentCache sc;
+
     type = (d >> 40) & 31;
     dpl = (d >> 45) & 3;
     if ((type & 0x18) != 0x18 ||
@@ -55,7 +60,6 @@ static uint64_t far_target(TCGCPU *c, uint16_t sel, uint64_t off)
     if (!((c->efer & EFER_LMA) && (sc.attr & DESC_L)) && off > sc.limit) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    return d;
 }
 
 static const X86Op *jmp_far(TCGCPU *c, uint16_t sel, uint64_t off)
@@ -66,7 +70,11 @@ static const X86Op *jmp_far(TCGCPU *c, uint16_t sel, uint64_t off)
         set_real_cs(c, sel);
         EXIT_TO(off);
     }
-    d = far_target(c, sel, off);
+    if (far_descriptor(c, sel, &d)) {
+        tcg_far_gate(c, sel, d, NULL);
+        return NULL;
+    }
+    far_target(c, sel, d, off);
     tcg_set_cs(c, sel, d, c->cpl);
     EXIT_TO(off);
 }
@@ -77,7 +85,13 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
     uint64_t d = 0, sp = c->regs[R_ESP], n = 1u << op->size;
 
     if (!real_mode(c)) {
-        d = far_target(c, sel, off);
+        if (far_descriptor(c, sel, &d)) {
+            uint64_t ret = next_eip(c, op);
+
+            tcg_far_gate(c, sel, d, &ret);
+            return NULL;
+        }
+        far_target(c, sel, d, off);
     }
     st_size(c, op, stack_addr(c, op, sp - n, op->size, true),
             c->segs[R_CS].selector, op->size);
@@ -289,6 +303,7 @@ OP(op_iret)
         far_return(c, op, 3, op->flags & OF_C64, 0);
     }
     cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(u64)RF_MASK);
+    c->debug.resume = c->debug.slow && (fl & mask & RF_MASK);
     c->nmi_masked = false;
     if (atomic_load(&c->nmi_pending)) {
         tcg_poll_set(c, POLL_IRQ);

@@ -263,6 +263,7 @@ uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size)
 {
     uint64_t v = 0;
 
+    tcg_debug_io(c, port, size);
     address_space_rw(c->io, port, &v, size, false);
     look_at_exit(c);
     return v;
@@ -270,6 +271,7 @@ uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size)
 
 void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size)
 {
+    tcg_debug_io(c, port, size);
     address_space_rw(c->io, port, &v, size, true);
     look_at_exit(c);
 }

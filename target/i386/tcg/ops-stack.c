@@ -177,7 +177,7 @@ OP(op_pop_seg)
     tcg_load_seg(c, op->id, (u16)v);
     set_sp(c, op, c->regs[R_ESP] + (1u << op->size));
     if (op->id == R_SS) {
-        c->shadow = true;
+        c->shadow = c->ss_shadow = true;
     }
     EXIT_NEXT;
 }

@@ -67,7 +67,8 @@ static u64 run_length(u64 lin, unsigned size, u64 n)
 /* May runs be used: flat addresses going up. */
 static inline bool runs(TCGCPU *c, const X86Op *op)
 {
-    return c->df > 0 && (op->flags & OF_C64) && !(op->flags & OF_A32);
+    return c->df > 0 && (op->flags & OF_C64) && !(op->flags & OF_A32) &&
+           !(c->eflags & TF_MASK);
 }
 
 static void movs_one(TCGCPU *c, const X86Op *op)

@@ -123,7 +123,7 @@ static void load_cr3(TCGCPU *c, u64 v)
         v &= ~(1ull << 63);
     }
     if (c->efer & EFER_LMA) {
-        if (v & c->phys_reserved & ~0xfffull) {
+        if ((v >> 52) || (v & c->phys_reserved)) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
     }
@@ -159,30 +159,34 @@ OP(op_mov_to_cr)
     return jump_to(c, next_eip(c, op));
 }
 
-/* Breakpoints are kept but do not trigger. */
-OP(op_mov_from_dr)
+/* Which debug register MOV names: 4 and 5 are other names of 6 and 7. */
+static unsigned debug_register(TCGCPU *c, const X86Op *op)
 {
     unsigned r = op->reg;
 
     need_cpl0(c, op);
-    if (r > 7 || (r >= 4 && r < 6 && (c->cr4 & CR4_DE))) {
-        return op_ud(c, op);
+    if (r > 7 || ((r == 4 || r == 5) && (c->cr4 & CR4_DE))) {
+        tcg_raise(c, EXCP_UD);
     }
-    r = r == 4 || r == 5 ? r + 2 : r;
+    if (c->dr[7] & DR7_GD) {
+        tcg_raise_debug(c, DR6_BD, false);
+    }
+    return r == 4 || r == 5 ? r + 2 : r;
+}
+
+OP(op_mov_from_dr)
+{
+    unsigned r = debug_register(c, op);
+
     reg_set(c, op->rm, c->dr[r], op->size);
     NEXT;
 }
 
 OP(op_mov_to_dr)
 {
-    unsigned r = op->reg;
+    unsigned r = debug_register(c, op);
     u64 v = reg_get(c, op->rm, op->size);
 
-    need_cpl0(c, op);
-    if (r > 7 || (r >= 4 && r < 6 && (c->cr4 & CR4_DE))) {
-        return op_ud(c, op);
-    }
-    r = r == 4 || r == 5 ? r + 2 : r;
     if (r >= 6 && (v >> 32)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
@@ -192,7 +196,10 @@ OP(op_mov_to_dr)
         v = (v & 0xffff2fff) | 0x400;
     }
     c->dr[r] = v;
-    NEXT;
+    if (r != 6) {
+        tcg_debug_update(c);
+    }
+    EXIT_NEXT;
 }
 
 OP(op_clts)

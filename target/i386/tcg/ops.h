@@ -136,7 +136,6 @@ static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
 
 /* A taken direct branch without a usable link: make it, or look it up. */
 const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op);
-
 static inline const X86Op *take_branch(TCGCPU *c, const X86Op *op)
 {
     const X86Op *t = __atomic_load_n(&op->link, __ATOMIC_ACQUIRE);
@@ -151,7 +150,9 @@ static inline const X86Op *take_branch(TCGCPU *c, const X86Op *op)
 /* IF has become 1: take what waited. True: leave the block. */
 static inline bool irq_window(TCGCPU *c)
 {
-    if (c->irq_waiting && (c->eflags & IF_MASK)) {
+    unsigned poll = atomic_load_explicit(&c->poll, memory_order_relaxed);
+
+    if ((c->eflags & IF_MASK) && (c->irq_waiting || (poll & POLL_IRQ))) {
         atomic_fetch_or(&c->poll, POLL_IRQ);
         return true;
     }
@@ -195,6 +196,5 @@ static inline u64 stack_top(TCGCPU *c, const X86Op *op, unsigned size)
     return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP], size, false),
                    size);
 }
-
 
 #endif

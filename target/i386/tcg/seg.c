@@ -61,8 +61,7 @@ uint64_t tcg_ea_slow(TCGCPU *c, const X86Op *op)
         return op->seg >= R_FS ? off + c->segs[op->seg].base : off;
     }
     sync_eip(c, op);
-    /* Writes to read-only segments are not refused here: see seg_lin users. */
-    return tcg_seg_lin(c, op->seg, off, 1u << op->size, false);
+    return tcg_seg_lin(c, op->seg, off, 1u << op->size, op->flags & OF_WRITES);
 }
 
 bool tcg_read_desc(TCGCPU *c, uint16_t sel, uint64_t *lo, uint64_t *hi)
@@ -243,7 +242,7 @@ OP(op_mov_to_seg)
     sync_eip(c, op);
     tcg_load_seg(c, r, v);
     if (r == R_SS) {
-        c->shadow = true;
+        c->shadow = c->ss_shadow = true;
     }
     EXIT_NEXT;
 }

@@ -48,6 +48,11 @@ void tcg_set_cs(TCGCPU *c, uint16_t sel, uint64_t desc, unsigned cpl);
 /* Flat 64-bit or 32-bit CS and SS, as SYSCALL and its kin make them. */
 void tcg_set_flat_cs(TCGCPU *c, uint16_t sel, unsigned cpl, bool code64);
 void tcg_set_flat_ss(TCGCPU *c, uint16_t sel, unsigned cpl);
+/*
+ * gates.c: a far JMP (ret NULL) or CALL to what is no code segment: a call gate,
+ * or else #GP. Sets c->eip.
+ */
+void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, const uint64_t *ret);
 /* Null selectors in data segments that a lower privilege may not use. */
 void tcg_drop_segs(TCGCPU *c);
 

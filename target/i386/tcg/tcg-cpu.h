@@ -92,6 +92,7 @@ enum {
     POLL_EXIT = 1 << 0,         /* exit_request, or something to do there */
     POLL_IRQ  = 1 << 1,         /* look at the interrupt controller */
     POLL_EXCLUSIVE = 1 << 2,    /* another vCPU wants to be alone */
+    POLL_STEP = 1 << 3,         /* after each instruction, REP's element */
 };
 
 struct TCGCPU {
@@ -117,6 +118,7 @@ struct TCGCPU {
     bool fpu_off;               /* CR0.TS or EM: x87 and SSE need a look */
     bool sse_checked;           /* an SSE exception is unmasked */
     bool shadow;                /* STI or MOV SS: next instruction undisturbed */
+    bool ss_shadow;             /* MOV SS: by debug traps as well */
     uint8_t fault_seg;          /* of the access: #SS or #GP */
     bool irq_waiting;           /* an interrupt waits for IF */
     bool halted;
