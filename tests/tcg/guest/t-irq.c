@@ -1,0 +1,192 @@
+/*
+ * Interrupts: the local APIC, its timer, shadows of STI and MOV SS, NMI, HLT.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+static volatile u32 count[256];
+static u64 came_at;
+
+static void on_irq(Frame *f)
+{
+    count[f->vector]++;
+    came_at = f->rip;
+    apic_wr(APIC_EOI, 0);
+}
+
+static void on_nmi(Frame *f)
+{
+    count[2]++;
+}
+
+static void ipi(u32 icr)
+{
+    apic_wr(APIC_ICR2, 0);
+    apic_wr(APIC_ICR, icr);
+    while (apic_rd(APIC_ICR) & 0x1000) {
+    }
+}
+
+#define SELF 0x40000u
+
+static void start(void)
+{
+    apic_wr(APIC_SVR, 0x100 | V_SPURIOUS);
+    for (unsigned v = V_IRQ; v < 256; v++) {
+        handlers[v] = on_irq;
+        count[v] = 0;
+    }
+    handlers[2] = on_nmi;
+}
+
+static void self_ipi(void)
+{
+    start();
+    ipi(SELF | V_IRQ);
+    check_eq(count[V_IRQ], 0);
+    check(apic_rd(APIC_IRR + (V_IRQ >> 5) * 0x10) & 1u << (V_IRQ & 31));
+    irq_window();
+    check_eq(count[V_IRQ], 1);
+    check_eq(apic_rd(APIC_IRR + (V_IRQ >> 5) * 0x10), 0);
+    check_eq(apic_rd(APIC_ISR + (V_IRQ >> 5) * 0x10), 0);
+    /* The higher one first; TPR holds back. */
+    ipi(SELF | V_IRQ);
+    ipi(SELF | V_TIMER);
+    wr_cr8(9);
+    irq_window();
+    check_eq(count[V_IRQ], 1);
+    check_eq(count[V_TIMER], 1);
+    check_eq(apic_rd(APIC_TPR), 0x90);
+    wr_cr8(0);
+    irq_window();
+    check_eq(count[V_IRQ], 2);
+}
+
+static void shadows(void)
+{
+    u64 rip;
+
+    start();
+    ipi(SELF | V_IRQ);
+    __asm__ volatile("lea 1f(%%rip), %0; sti; nop; 1: nop; cli" : "=&r"(rip) :: "memory");
+    check_eq(count[V_IRQ], 1);
+    check_eq(came_at, rip);
+    ipi(SELF | V_IRQ);
+    __asm__ volatile("sti; cli" ::: "memory");          /* never open */
+    check_eq(count[V_IRQ], 1);
+    __asm__ volatile("lea 1f(%%rip), %0; sti; mov %1, %%ss; nop; 1: nop; cli"
+                     : "=&r"(rip) : "r"(KDATA) : "memory");
+    check_eq(count[V_IRQ], 2);
+    ipi(SELF | V_IRQ);
+    __asm__ volatile("lea 1f(%%rip), %0; pushfq; orl $0x200, (%%rsp); popfq; 1: nop; cli"
+                     : "=&r"(rip) :: "memory");
+    check_eq(count[V_IRQ], 3);
+    check_eq(came_at, rip);
+}
+
+static void nmi(void)
+{
+    u64 before = count[2];
+
+    start();
+    ipi(SELF | 0x400);
+    check(wait_for(&count[2], before + 1));
+}
+
+static void timer(void)
+{
+    u32 now;
+
+    start();
+    apic_wr(APIC_TIMER_DIV, 0xb);
+    apic_wr(APIC_LVT_TIMER, V_TIMER);
+    apic_wr(APIC_TIMER_INIT, 100000);
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+    check_eq(count[V_TIMER], 1);
+    check_eq(apic_rd(APIC_TIMER_NOW), 0);
+    apic_wr(APIC_LVT_TIMER, 0x20000 | V_TIMER);         /* periodic */
+    apic_wr(APIC_TIMER_INIT, 1000000);
+    __asm__ volatile("sti");
+    check(wait_for(&count[V_TIMER], 4));
+    __asm__ volatile("cli");
+    apic_wr(APIC_LVT_TIMER, 0x10000 | V_TIMER);         /* masked */
+    apic_wr(APIC_TIMER_INIT, 0xffffffff);
+    now = apic_rd(APIC_TIMER_NOW);
+    check(now < 0xffffffff || apic_rd(APIC_TIMER_NOW) < now);
+    apic_wr(APIC_TIMER_INIT, 0);
+    irq_window();
+}
+
+static void deadline(void)
+{
+    if (!(cpuid(1, 0).c & 1u << 24)) {
+        return;
+    }
+    start();
+    apic_wr(APIC_LVT_TIMER, 0x40000 | V_TIMER);
+    wrmsr(0x6e0, rdtsc() + 1000000);
+    check(rdmsr(0x6e0) != 0);
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+    check_eq(count[V_TIMER], 1);
+    check_eq(rdmsr(0x6e0), 0);
+    wrmsr(0x6e0, 1);                                    /* long ago */
+    irq_window();
+    check_eq(count[V_TIMER], 2);
+    wrmsr(0x6e0, rdtsc() + 100000000000ull);
+    wrmsr(0x6e0, 0);
+    irq_window();
+    check_eq(count[V_TIMER], 2);
+    apic_wr(APIC_LVT_TIMER, 0x10000 | V_TIMER);
+}
+
+SNIPPET(user_loop, "sti; 1: jmp 1b");
+
+static void on_irq_back(Frame *f)
+{
+    apic_wr(APIC_EOI, 0);
+    last = *f;
+    __asm__ volatile("jmp guarded_out" :: "D"(V_IRQ));
+}
+
+static void from_user(void)
+{
+    start();
+    ipi(SELF | V_IRQ);
+    handlers[V_IRQ] = on_irq_back;
+    check_eq(user_run(user_loop, 0x3000), V_IRQ);
+    check_eq(last.cs, UCODE);
+    check(last.rflags & 0x200);
+}
+
+static void read_msr(u64 msr) { rdmsr(msr); }
+
+static void x2apic(void)
+{
+    if (!(cpuid(1, 0).c & 1u << 21)) {
+        return;
+    }
+    start();
+    wrmsr(0x1b, rdmsr(0x1b) | 0x400);
+    wrmsr(0x83f, V_IRQ);
+    irq_window();
+    check_eq(rdmsr(0x802), cpuid(0xb, 0).d);
+    wrmsr(0x80b, 0);                                    /* EOI by MMIO did nothing */
+    check_eq(count[V_IRQ], 1);
+    check_eq(guarded(read_msr, 0x80b), 13); /* write-only */
+    check_eq(guarded(read_msr, 0x80e), 13); /* DFR is no more */
+    wrmsr(0x1b, rdmsr(0x1b) & ~0xc00ull);
+    wrmsr(0x1b, rdmsr(0x1b) | 0x800);
+    start();
+}
+
+const Test irq_tests[] = {
+    { "IPIs to itself, priorities", self_ipi },
+    { "shadows of STI and MOV SS", shadows },
+    { "NMI", nmi },
+    { "the APIC's timer and HLT", timer },
+    { "TSC deadline", deadline },
+    { "an interrupt of user code", from_user },
+    { "x2APIC", x2apic },
+    { NULL, NULL }
+};

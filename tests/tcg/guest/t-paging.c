@@ -1,0 +1,260 @@
+/*
+ * Paging: accessed and dirty bits, permissions, reserved bits, error codes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+static void rd(u64 a) { (void)*(volatile u8 *)a; }
+static void wr(u64 a) { *(volatile u8 *)a = 1; }
+static void rmw(u64 a) { __asm__ volatile("lock incq (%0)" :: "r"(a) : "memory"); }
+static void call(u64 a) { ((void (*)(void))a)(); }
+
+#define faults(fn, a, err) do { \
+        check_eq(guarded(fn, a), 14); \
+        check_eq(last.error, err); \
+        check_eq(last_cr2, a); \
+    } while (0)
+
+static void ad_bits(void)
+{
+    u64 va = map_page(0, PTE_P | PTE_W);
+
+    check_eq(test_pt[0] & (PTE_A | PTE_D), 0);
+    check_eq(guarded(rd, va), -1);
+    check_eq(test_pt[0] & (PTE_A | PTE_D), PTE_A);
+    check_eq(guarded(wr, va), -1);
+    check_eq(test_pt[0] & (PTE_A | PTE_D), PTE_A | PTE_D);
+    map_page(0, PTE_P | PTE_W);
+    check_eq(guarded(rmw, va), -1);
+    check_eq(test_pt[0] & (PTE_A | PTE_D), PTE_A | PTE_D);
+    check(test_pd[0] & PTE_A);
+    check(pml4[2] & PTE_A);
+    /* A refused write leaves D alone. */
+    map_page(0, PTE_P);
+    faults(wr, va, 3);
+    check_eq(test_pt[0] & PTE_D, 0);
+    faults(rmw, va, 3);
+    check_eq(test_pt[0] & PTE_D, 0);
+}
+
+static void not_present(void)
+{
+    u64 va = map_page(0, 0);
+
+    test_pt[0] = 0;
+    faults(rd, va + 5, 0);
+    faults(wr, va + 5, 2);
+    faults(call, va, rdmsr(0xc0000080) & 0x800 ? 0x10 : 0);
+    faults(rd, 3 * USER_ALIAS, 0);
+    /* Across two pages: the address is that of the missing one. */
+    map_page(1, PTE_P | PTE_W);
+    va = map_page(2, PTE_P | PTE_W);
+    test_pt[3] = 0;
+    invlpg(va + 4096);
+    check_eq(guarded(rmw, va + 4092), 14);
+    check_eq(last_cr2, va + 4096);
+    check_eq(last.error, 2);
+}
+
+static void write_protect(void)
+{
+    u64 va = map_page(0, PTE_P);
+
+    faults(wr, va, 3);
+    wr_cr0(rd_cr0() & ~(u64)CR0_WP);
+    check_eq(guarded(wr, va), -1);
+    check(test_pt[0] & PTE_D);
+    wr_cr0(rd_cr0() | CR0_WP);
+    faults(wr, va, 3);
+    /* The upper levels count as well. */
+    map_page(0, PTE_P | PTE_W);
+    test_pd[0] &= ~PTE_W;
+    wr_cr3(rd_cr3());
+    faults(wr, va, 3);
+    test_pd[0] |= PTE_W;
+    check_eq(guarded(wr, va), -1);
+}
+
+static void reserved_bits(void)
+{
+    unsigned phys = cpuid(0x80000008, 0).a & 0xff;
+    u64 high = phys < 52 ? 1ull << phys : 0, old = test_pd[0];
+    u64 va = map_page(0, PTE_P | PTE_W | high);
+
+    if (high) {
+        faults(rd, va, 9);
+        faults(wr, va, 0xb);
+        map_page(0, PTE_P | PTE_W);
+        test_pd[0] = old | high;
+        wr_cr3(rd_cr3());
+        faults(rd, va, 9);
+        test_pd[0] = old;
+    }
+    test_pdpt[1] = PTE_P | PTE_W | PTE_PS | 1ull << 13;     /* 1 GiB, bit 13 */
+    faults(rd, TEST_VA + (1ull << 30), 9);
+    test_pd[1] = PTE_P | PTE_W | PTE_PS | 1ull << 13;       /* 2 MiB */
+    faults(rd, TEST_VA + (1ull << 21), 9);
+    pml4[2] |= PTE_PS;
+    wr_cr3(rd_cr3());
+    faults(rd, va, 9);
+    pml4[2] &= ~PTE_PS;
+    test_pdpt[1] = test_pd[1] = 0;
+    check_eq(guarded(rd, va), -1);
+}
+
+static void no_execute(void)
+{
+    u64 va = map_page(0, PTE_P | PTE_W);
+
+    *page(0) = 0xc3;
+    check_eq(guarded(call, va), -1);
+    map_page(0, PTE_P | PTE_W | PTE_NX);
+    faults(call, va, 0x11);
+    check_eq(last.rip, va);
+    check_eq(guarded(rd, va), -1);
+    wrmsr(0xc0000080, rdmsr(0xc0000080) & ~0x800ull);
+    invlpg(va);
+    faults(rd, va, 9);                          /* the bit is reserved then */
+    wrmsr(0xc0000080, rdmsr(0xc0000080) | 0x800);
+    /* An instruction that runs into such a page. */
+    va = map_page(1, PTE_P | PTE_W);
+    map_page(2, PTE_P | PTE_W | PTE_NX);
+    page(1)[4095] = 0x0f;
+    page(2)[0] = 0x0b;
+    check_eq(guarded(call, va + 4095), 14);
+    check_eq(last.error, 0x11);
+    check_eq(last_cr2, va + 4096);
+    check_eq(last.rip, va + 4095);
+}
+
+SNIPPET(user_read, "movabs $0x10000000000, %rax; mov (%rax), %cl; int $0x80");
+SNIPPET(user_write, "movabs $0x10000000000, %rax; mov %cl, (%rax); int $0x80");
+SNIPPET(user_jump, "movabs $0x10000000000, %rax; jmp *%rax");
+
+static void user_access(void)
+{
+    map_page(0, PTE_P | PTE_W);
+    check_eq(user_run(user_read, 0), 14);
+    check_eq(last.error, 5);
+    check_eq(user_run(user_write, 0), 14);
+    check_eq(last.error, 7);
+    check_eq(user_run(user_jump, 0), 14);
+    check_eq(last.error, 0x15);
+    map_page(0, PTE_P | PTE_U);
+    check_eq(user_run(user_read, 0), V_BACK);
+    check_eq(user_run(user_write, 0), 14);
+    check_eq(last.error, 7);
+    test_pt[0] = 0;
+    invlpg(TEST_VA);
+    check_eq(user_run(user_read, 0), 14);
+    check_eq(last.error, 4);
+    check_eq(last.cs, UCODE);
+    check_eq(last.ss, UDATA);
+}
+
+static void smep_smap(void)
+{
+    u32 has = cpuid(7, 0).b;
+    u64 va = map_page(0, PTE_P | PTE_W | PTE_U);
+
+    *page(0) = 0xc3;
+    check_eq(guarded(call, va), -1);
+    if (has & 1u << 7) {
+        wr_cr4(rd_cr4() | CR4_SMEP);
+        faults(call, va, 0x11);
+        check_eq(guarded(rd, va), -1);
+        wr_cr4(rd_cr4() & ~(u64)CR4_SMEP);
+    }
+    if (has & 1u << 20) {
+        wr_cr4(rd_cr4() | CR4_SMAP);
+        faults(rd, va, 1);
+        faults(wr, va, 3);
+        __asm__ volatile("stac");
+        rd(va);
+        __asm__ volatile("clac");
+        faults(rd, va, 1);
+        check_eq(user_run(user_read, 0), V_BACK);
+        wr_cr4(rd_cr4() & ~(u64)CR4_SMAP);
+        check_eq(guarded(rd, va), -1);
+    } else {
+        check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() | CR4_SMAP), 13);
+    }
+}
+
+static void translations(void)
+{
+    u64 va = map_page(0, PTE_P | PTE_W);
+
+    *page(0) = 0x11;
+    *page(1) = 0x22;
+    check_eq(*(volatile u8 *)va, 0x11);
+    test_pt[0] = (u64)page(1) | PTE_P | PTE_W;
+    invlpg(va);
+    check_eq(*(volatile u8 *)va, 0x22);
+    /* Global pages outlive CR3, not CR4.PGE. */
+    test_pt[0] = (u64)page(0) | PTE_P | PTE_W;
+    wr_cr3(rd_cr3());
+    check_eq(*(volatile u8 *)va, 0x11);
+    test_pt[0] = (u64)page(1) | PTE_P | PTE_W;
+    wr_cr4(rd_cr4() ^ 0x80);
+    wr_cr4(rd_cr4() ^ 0x80);
+    check_eq(*(volatile u8 *)va, 0x22);
+    /* A 2 MiB page, then a table in its place. */
+    test_pd[1] = ((u64)page(0) & ~0x1fffffull) | PTE_P | PTE_W | PTE_PS;
+    check_eq(*(volatile u8 *)(TEST_VA + 0x200000 + ((u64)page(0) & 0x1fffff)), 0x11);
+    check(!(test_pd[1] & PTE_D));
+    test_pd[1] = 0;
+    invlpg(TEST_VA + 0x200000 + ((u64)page(0) & 0x1fffff));
+    faults(rd, TEST_VA + 0x200000 + ((u64)page(0) & 0x1fffff), 0);
+}
+
+static void pcid(void)
+{
+    u64 va = map_page(0, PTE_P | PTE_W), cr3 = rd_cr3();
+
+    if (!(cpuid(1, 0).c & 1u << 17)) {
+        check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() | CR4_PCIDE), 13);
+        return;
+    }
+    *page(0) = 0x11;
+    *page(1) = 0x22;
+    wr_cr4(rd_cr4() | CR4_PCIDE);
+    wr_cr3(cr3 | 1);
+    check_eq(*(volatile u8 *)va, 0x11);
+    wr_cr3(cr3 | 2);
+    test_pt[0] = (u64)page(1) | PTE_P | PTE_W;
+    wr_cr3(cr3 | 1);                /* without bit 63: flushed */
+    check_eq(*(volatile u8 *)va, 0x22);
+    wr_cr3(cr3 | 2 | 1ull << 63);
+    check_eq(rd_cr3(), cr3 | 2);
+    wr_cr3(cr3);
+    wr_cr4(rd_cr4() & ~(u64)CR4_PCIDE);
+}
+
+static void big_addresses(void)
+{
+    check_eq(guarded(rd, 1ull << 47), 13);
+    check_eq(last.error, 0);
+    check_eq(guarded(wr, 0xffff700000000000), 13);
+    check_eq(guarded(rd, (1ull << 47) - 1), 14);
+    check_eq(guarded((void (*)(u64))wr_cr3, 1ull << 52), 13);
+    check_eq(guarded((void (*)(u64))wr_cr0, rd_cr0() & ~1ull), 13);
+    check_eq(guarded((void (*)(u64))wr_cr0, (u64)1 << 32 | rd_cr0()), 13);
+    check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() & ~0x20ull), 13);
+    check_eq(guarded((void (*)(u64))wr_cr4, 1ull << 40 | rd_cr4()), 13);
+}
+
+const Test paging_tests[] = {
+    { "accessed and dirty bits", ad_bits },
+    { "pages that are not there", not_present },
+    { "write protection", write_protect },
+    { "reserved bits", reserved_bits },
+    { "no-execute", no_execute },
+    { "user pages and user accesses", user_access },
+    { "SMEP and SMAP", smep_smap },
+    { "INVLPG, CR3, global and large pages", translations },
+    { "PCID", pcid },
+    { "addresses and control registers out of range", big_addresses },
+    { NULL, NULL }
+};

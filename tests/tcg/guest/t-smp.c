@@ -1,0 +1,206 @@
+/*
+ * More processors: INIT and SIPI, IPIs, atomics, shoot-downs, changing code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+#define AP_PAGE 0x10000ul
+
+extern u8 ap_start[], ap_end[], ap_cr3[], ap_stack[];
+static u8 ap_stack_mem[16384] __attribute__((aligned(16)));
+static volatile u32 alive, irqs, counter, other;
+static void (*volatile job)(void);
+void ap_main(void);
+
+void ap_main(void)
+{
+    struct __attribute__((packed)) { u16 limit; u64 base; } ptr;
+
+    __asm__ volatile("sidt %0" : "=m"(ptr));
+    __atomic_fetch_add(&alive, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        void (*j)(void) = job;
+
+        if (j) {
+            j();
+            job = NULL;
+        }
+        __asm__ volatile("pause");
+    }
+}
+
+static void send(u32 icr)
+{
+    apic_wr(APIC_ICR2, 1u << 24);
+    apic_wr(APIC_ICR, icr);
+    while (apic_rd(APIC_ICR) & 0x1000) {
+    }
+}
+
+static void delay(u64 cycles)
+{
+    u64 end = rdtsc() + cycles;
+
+    while (rdtsc() < end) {
+        __asm__ volatile("pause");
+    }
+}
+
+static void put64(u8 *where, u64 v)
+{
+    *(u64 *)(AP_PAGE + (u64)(where - ap_start)) = v;
+}
+
+static void bring_up(void)
+{
+    for (u64 i = 0; i < (u64)(ap_end - ap_start); i++) {
+        ((volatile u8 *)AP_PAGE)[i] = ap_start[i];
+    }
+    put64(ap_cr3, rd_cr3());
+    put64(ap_stack, (u64)ap_stack_mem + sizeof(ap_stack_mem));
+    apic_wr(APIC_SVR, 0x100 | V_SPURIOUS);
+    send(0xc500);
+    send(0x8500);
+    delay(10000000);
+    check_eq(alive, 0);
+    send(0x600 | AP_PAGE >> 12);
+    check(wait_for(&alive, 1));
+    send(0x600 | AP_PAGE >> 12);            /* the second one does nothing */
+    delay(1000000);
+    check_eq(alive, 1);
+}
+
+static void run_there(void (*fn)(void))
+{
+    job = fn;
+}
+
+static bool done(void)
+{
+    u64 end = rdtsc() + 20000000000ull;
+
+    while (job) {
+        if (rdtsc() > end) {
+            return false;
+        }
+        __asm__ volatile("pause");
+    }
+    return true;
+}
+
+#define ROUNDS 20000
+static u8 line[128] __attribute__((aligned(64)));
+
+static void add_there(void)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("lock incl %0" : "+m"(counter));
+        __asm__ volatile("lock incl %0" : "+m"(other));
+    }
+}
+
+static void atomics(void)
+{
+    check_eq(alive, 1);
+    run_there(add_there);
+    add_there();
+    check(done());
+    check_eq(counter, 2 * ROUNDS);
+    check_eq(other, 2 * ROUNDS);
+}
+
+/* An operand in two cache lines: few, as hosts punish it. */
+static void split_there(void)
+{
+    unsigned n = option("split") ? 2000 : 2;
+
+    for (unsigned i = 0; i < n; i++) {
+        __asm__ volatile("lock incl %0" : "+m"(line[62]));
+    }
+}
+
+static void split_locks(void)
+{
+    check_eq(alive, 1);
+    run_there(split_there);
+    split_there();
+    check(done());
+    check_eq(*(u32 *)(line + 62), option("split") ? 4000 : 4);
+}
+
+/* Dekker's: with a fence between, one of the two stores is seen. */
+static volatile u32 flag_a, flag_b, saw_b, turn, ready;
+static unsigned both;
+
+static void dekker_there(void)
+{
+    for (u32 i = 1; i <= 2000; i++) {
+        while (turn != i) {
+            __asm__ volatile("pause");
+        }
+        flag_b = 1;
+        __asm__ volatile("mfence" ::: "memory");
+        saw_b = flag_a;
+        ready = i;
+    }
+}
+
+static void ordering(void)
+{
+    u32 saw_a;
+
+    check_eq(alive, 1);
+    run_there(dekker_there);
+    for (u32 i = 1; i <= 2000; i++) {
+        flag_a = flag_b = 0;
+        turn = i;
+        flag_a = 1;
+        __asm__ volatile("mfence" ::: "memory");
+        saw_a = flag_b;
+        while (ready != i) {
+            __asm__ volatile("pause");
+        }
+        both += !saw_a && !saw_b;
+    }
+    check(done());
+    check_eq(both, 0);
+}
+
+/* The other processor runs code that this one changes. */
+static u8 code[64] __attribute__((aligned(64))) = { 0xb8, 1, 0, 0, 0, 0xc3 };
+static volatile u32 stop, seen, wrong;
+
+static void call_there(void)
+{
+    u32 before = 0;
+
+    while (!stop) {
+        u32 v = ((u32 (*)(void))code)();
+
+        wrong += v < before;
+        before = seen = v;
+    }
+}
+
+static void cross_modifying(void)
+{
+    check_eq(alive, 1);
+    run_there(call_there);
+    for (u32 i = 2; i < 100; i++) {
+        __atomic_store_n((u32 *)(code + 1), i, __ATOMIC_SEQ_CST);
+        check(wait_for(&seen, i));
+    }
+    stop = 1;
+    check(done());
+    check_eq(wrong, 0);
+}
+
+const Test smp_tests[] = {
+    { "INIT and SIPI", bring_up },
+    { "LOCK from two processors", atomics },
+    { "split locks", split_locks },
+    { "stores and fences", ordering },
+    { "code that another processor changes", cross_modifying },
+    { NULL, NULL }
+};

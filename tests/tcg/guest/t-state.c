@@ -1,0 +1,174 @@
+/*
+ * CPUID against what works: XSAVE; code that changes; the clock.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+static u8 area[4096] __attribute__((aligned(64)));
+
+static void xsave(u64 mask)
+{
+    __asm__ volatile("xsave64 %0" : "+m"(area) : "a"((u32)mask), "d"(0));
+}
+
+static void xrstor(u64 mask)
+{
+    __asm__ volatile("xrstor64 %0" :: "m"(area), "a"((u32)mask), "d"(0));
+}
+
+static void xsave_odd(u64 a)
+{
+    __asm__ volatile("xsave64 %0" : "+m"(area[8]) : "a"(3), "d"(0));
+}
+
+static u64 xgetbv(void)
+{
+    u32 lo, hi;
+
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (u64)hi << 32 | lo;
+}
+static void xsetbv(u64 v) { __asm__ volatile("xsetbv" :: "a"((u32)v), "d"(0), "c"(0)); }
+
+static u64 get_xmm0(void)
+{
+    u64 v;
+
+    __asm__ volatile("movq %%xmm0, %0" : "=r"(v));
+    return v;
+}
+
+static void xsave_state(void)
+{
+    CPUIDRegs r;
+
+    if (!(cpuid(1, 0).c & 1u << 26)) {
+        check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() | CR4_OSXSAVE), 13);
+        return;
+    }
+    check_eq(guarded(xsave, 3), 6);
+    check(!(cpuid(1, 0).c & 1u << 27));
+    wr_cr4(rd_cr4() | CR4_OSXSAVE);
+    check(cpuid(1, 0).c & 1u << 27);
+    check_eq(guarded(xsetbv, 2), 13);
+    check_eq(guarded(xsetbv, 3), -1);
+    check_eq(xgetbv(), 3);
+    r = cpuid(0xd, 0);
+    check_eq(r.a & 3, 3);
+    check_eq(r.b, 576);
+    check(r.c >= 576);
+    __asm__ volatile("fninit; fld1; movq %0, %%xmm0" :: "r"(0x1122334455667788));
+    check_eq(guarded(xsave, 3), -1);
+    check_eq(*(u64 *)(area + 512) & 3, 3);
+    __asm__ volatile("fninit; xorps %xmm0, %xmm0");
+    check_eq(guarded(xrstor, 3), -1);
+    check_eq(get_xmm0(), 0x1122334455667788);
+    __asm__ volatile("fstp %st(0)");
+    *(u64 *)(area + 512) = 0;               /* initial state */
+    check_eq(guarded(xrstor, 3), -1);
+    check_eq(get_xmm0(), 0);
+    check_eq(guarded(xsave_odd, 0), 13);
+    *(u64 *)(area + 512) = 1ull << 62;
+    check_eq(guarded(xrstor, 3), 13);
+    *(u64 *)(area + 512) = 0;
+    *(u64 *)(area + 528) = 1;               /* the header's reserved part */
+    check_eq(guarded(xrstor, 3), 13);
+    *(u64 *)(area + 528) = 0;
+    wr_cr0(rd_cr0() | CR0_TS);
+    check_eq(guarded(xsave, 3), 7);
+    __asm__ volatile("clts");
+    wr_cr4(rd_cr4() & ~(u64)CR4_OSXSAVE);
+}
+
+/* Code is changed by the processor that runs it, without any ceremony. */
+static void self_modifying(void)
+{
+    static u8 code[64] __attribute__((aligned(64))) = { 0xb8, 1, 0, 0, 0, 0xc3 };
+    u32 (*fn)(void) = (u32 (*)(void))code;
+    u32 v;
+
+    for (u32 i = 1; i < 200; i++) {
+        *(volatile u32 *)(code + 1) = i;
+        check_eq(fn(), i);
+    }
+    /* The next instruction in the same block. */
+    __asm__ volatile("movb $42, 1f + 1(%%rip); 1: mov $1, %0" : "=r"(v) :: "memory");
+    check_eq(v, 42);
+    /* Through another address. */
+    test_pt[7] = ((u64)code & ~0xfffull) | PTE_P | PTE_W;
+    invlpg(TEST_VA + 7 * 4096);
+    *(volatile u32 *)(TEST_VA + 7 * 4096 + ((u64)code & 0xfff) + 1) = 4711;
+    check_eq(fn(), 4711);
+    __asm__ volatile("lock addl $1, %0" : "+m"(*(u32 *)(code + 1)));
+    check_eq(fn(), 4712);
+}
+
+static void stos(u64 a)
+{
+    u64 n = 64;
+
+    __asm__ volatile("rep stosb" : "+c"(n), "+D"(a) : "a"(7) : "memory");
+}
+
+static void faulting_string(void)
+{
+    u64 end = TEST_VA + 8192;
+
+    map_page(1, PTE_P | PTE_W);
+    test_pt[2] = 0;
+    invlpg(end);
+    check_eq(guarded(stos, end - 10), 14);
+    check_eq(last.rdi, end);
+    check_eq(last.rcx, 54);
+    check_eq(last_cr2, end);
+    check_eq(page(1)[4095], 7);
+}
+
+static void features(void)
+{
+    CPUIDRegs r = cpuid(1, 0);
+    u64 t;
+
+    if (r.c & 1u << 30) {
+        __asm__ volatile("1: rdrand %0; jnc 1b" : "=r"(t) :: "cc");
+    }
+    check(cpuid(0x80000007, 0).d & 1u << 8 || !option("invtsc"));
+    t = rdtsc();
+    check(rdtsc() > t);
+    check_eq(cpuid(0x40000000, 0).b == 0x4b4d564b, !option("kvm=off"));
+    check_eq(!!(r.c & 1u << 31), 1);
+}
+
+/* KVM's clock: Linux, Documentation/virt/kvm/x86/msr.rst. */
+static void kvm_clock(void)
+{
+    static volatile struct {
+        u32 version, pad;
+        u64 tsc, time;
+        u32 mul;
+        signed char shift;
+        u8 flags;
+    } clock __attribute__((aligned(64)));
+    u64 a, b;
+
+    if (cpuid(0x40000000, 0).b != 0x4b4d564b || !(cpuid(0x40000001, 0).a & 8)) {
+        return;
+    }
+    wrmsr(0x4b564d01, (u64)&clock | 1);
+    check(clock.version != 0 && !(clock.version & 1));
+    a = clock.tsc;
+    b = rdtsc();
+    check(b >= a);
+    check(clock.mul != 0);
+    wrmsr(0x4b564d01, 0);
+}
+
+const Test state_tests[] = {
+    { "XSAVE and XRSTOR", xsave_state },
+    { "code that changes itself", self_modifying },
+    { "REP STOS stops where it faults", faulting_string },
+    { "features that CPUID shows", features },
+    { "KVM's clock", kvm_clock },
+    { NULL, NULL }
+};
