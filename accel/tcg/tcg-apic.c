@@ -129,12 +129,6 @@ static void tsc_changed(void *apic)
     apic_tsc_changed(apic);
 }
 
-/* None is offered: all features that call are left out of CPUID. */
-static uint64_t hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args)
-{
-    return (uint64_t)-1000;     /* -KVM_ENOSYS */
-}
-
 static const TCGApicOps apic_ops = {
     .has_interrupt = has_interrupt,
     .get_interrupt = get_interrupt,
@@ -146,7 +140,8 @@ static const TCGApicOps apic_ops = {
     .set_cr8 = set_cr8,
     .pv_eoi = pv_eoi,
     .tsc_changed = tsc_changed,
-    .hypercall = hypercall,
+    .hypercall = tcg_hypercall,
+    .steal_update = tcg_steal_update,
 };
 
 void tcg_connect_apic(TCGCPU *c, X86CPU *cpu)

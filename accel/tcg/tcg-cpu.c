@@ -180,6 +180,7 @@ void tcg_vcpu_exec(CPUState *cpu)
         }
         tcg_run_begin(c);
         tcg_mxcsr_enter(c);
+        tcg_steal_begin(c);
         why = tcg_run(c);
         tcg_mxcsr_leave(c);
         tcg_run_end(c);

@@ -44,6 +44,12 @@ bool tcg_debug_exit(TCGCPU *c);
 /* tcg-regs.c */
 void tcg_get_registers(CPUState *cpu);
 void tcg_put_registers(CPUState *cpu);
+/* tcg-pv.c: KVM's hypercalls; what RAX gets. */
+uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args);
+/* The thread begins to run guest code, after it has slept or was stopped. */
+void tcg_steal_begin(TCGCPU *c);
+/* From time to time, while the guest has steal time switched on. */
+void tcg_steal_update(TCGCPU *c);
 /* tcg-apic.c: join the vCPU and its local APIC. */
 void tcg_connect_apic(TCGCPU *c, X86CPU *cpu);
 

@@ -182,6 +182,17 @@ static void send_ipi(APICState *s, uint32_t icr, uint32_t dest)
     }
 }
 
+int apic_send_ipi_to(APICState *s, uint32_t apic_id, uint32_t icr)
+{
+    unsigned mode = icr >> LVT_MODE_SHIFT & 7, vector = icr & LVT_VECTOR;
+    APICState *to = apic_bus_find(s->bus, apic_id);
+
+    if (!to || !apic_hw_enabled(to) || (mode == DM_FIXED && vector < 16)) {
+        return 0;
+    }
+    return apic_accept(to, mode, vector, false);
+}
+
 /* ---- Writing ---- */
 
 static void write_lvt(APICState *s, unsigned n, uint32_t value)

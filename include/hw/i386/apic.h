@@ -115,6 +115,12 @@ bool apic_msr_read(APICState *apic, uint32_t msr, uint64_t *value);
 bool apic_msr_write(APICState *apic, uint32_t msr, uint64_t value);
 uint64_t apic_get_base(const APICState *apic);
 
+/*
+ * An IPI to one CPU by its APIC id, outside the ICR: KVM's hypercall. icr: the
+ * delivery mode (fixed or NMI) and the vector. Returns 1, or 0: nobody took it.
+ */
+int apic_send_ipi_to(APICState *apic, uint32_t apic_id, uint32_t icr);
+
 /* The guest's TSC was written or TSC_ADJUST changed: re-arm the deadline. */
 void apic_tsc_changed(APICState *apic);
 /* Next expiry in ns of QEMU_CLOCK_VIRTUAL, or -1. */

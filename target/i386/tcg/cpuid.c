@@ -29,8 +29,13 @@
 #define EXT1_EDX (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29) | \
                   (LEAF1_EDX & 0x0183f3ffu))
 #define EXT1_ECX (BIT32(0) | BIT32(8))          /* LAHF_LM 3DNOWPREFETCH */
-/* CLOCKSOURCE NOP_IO_DELAY CLOCKSOURCE2 PV_EOI CLOCKSOURCE_STABLE */
-#define KVM_EAX (BIT32(0) | BIT32(1) | BIT32(3) | BIT32(6) | BIT32(24))
+/*
+ * CLOCKSOURCE NOP_IO_DELAY CLOCKSOURCE2 STEAL_TIME PV_EOI PV_UNHALT PV_SEND_IPI
+ * SCHED_YIELD CLOCKSOURCE_STABLE. Not PV_TLB_FLUSH: a thread does not know when
+ * it is not running.
+ */
+#define KVM_EAX (BIT32(0) | BIT32(1) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7) | \
+                 BIT32(11) | BIT32(13) | BIT32(24))
 
 static CPUIDEntry *add(CPUIDTable *t, uint32_t leaf)
 {

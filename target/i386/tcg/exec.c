@@ -140,6 +140,12 @@ static void take_interrupts(TCGCPU *c)
     int v;
 
     atomic_fetch_and(&c->poll, ~(unsigned)POLL_IRQ);
+    if (c->halted && atomic_exchange(&c->pv_unhalted, false)) {
+        c->halted = false;
+    }
+    if (c->steal_time_msr & 1) {
+        c->apic_ops->steal_update(c);
+    }
     if (!c->nmi_masked && atomic_exchange(&c->nmi_pending, false)) {
         c->nmi_masked = true;
         c->irq_waiting = true;

@@ -196,6 +196,8 @@ static bool canonical(uint64_t v)
 static bool bad_value(uint32_t msr, uint64_t v)
 {
     switch (msr) {
+    case MSR_KVM_STEAL_TIME:
+        return v & 0x3e;
     case MSR_LSTAR:
     case MSR_CSTAR:
     case MSR_FS_BASE:

@@ -542,16 +542,23 @@ OP(op_xsetbv)
 OP(op_vmcall)
 {
     bool ring0 = c->cpl == 0;
-    u64 args[4];
+    u64 args[4], nr;
 
-    if (!tcg_has(c, 0x40000001, 0, 24) || !c->apic_ops) {
+    if (!tcg_has(c, 0x40000000, 1, 0) || !c->apic_ops) {     /* "KVMKVMKVM" */
         return op_ud(c, op);
     }
     args[0] = c->regs[R_EBX];
     args[1] = c->regs[R_ECX];
     args[2] = c->regs[R_EDX];
     args[3] = c->regs[R_ESI];
-    c->regs[R_EAX] = ring0 ? c->apic_ops->hypercall(c, c->regs[R_EAX], args) :
-                     (u64)-1;       /* -KVM_EPERM */
+    nr = c->regs[R_EAX];
+    if (c->code_size != CODE64) {
+        nr = (u32)nr;
+        for (unsigned i = 0; i < 4; i++) {
+            args[i] = (u32)args[i];
+        }
+    }
+    nr = ring0 ? c->apic_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
+    reg_set(c, R_EAX, nr, c->code_size == CODE64 ? 3 : 2);
     EXIT_NEXT;
 }

@@ -23,6 +23,7 @@ typedef struct TCGApicOps {
     void (*tsc_changed)(void *apic);
     /* KVM hypercall to other CPUs: kick, IPIs (Linux, hypercalls.rst). */
     uint64_t (*hypercall)(TCGCPU *c, uint64_t nr, const uint64_t *args);
+    void (*steal_update)(TCGCPU *c);
 } TCGApicOps;
 
 /* ---- exec.c ---- */

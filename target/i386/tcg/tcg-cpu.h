@@ -126,6 +126,7 @@ struct TCGCPU {
     atomic_bool nmi_pending;
     atomic_bool init_pending;
     atomic_int sipi_pending;    /* vector, or -1 */
+    atomic_bool pv_unhalted;    /* KVM's kick: the next HLT is none */
     atomic_bool asleep;         /* waits for the poll word to change */
 
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
@@ -138,6 +139,7 @@ struct TCGCPU {
     uint64_t phys_reserved;     /* page table bits that must be 0 */
     uint64_t wall_clock_msr, system_time_msr, steal_time_msr, pv_eoi_msr;
     uint64_t poll_control_msr;
+    int64_t steal_wall, steal_cpu;      /* clocks, as of the last look */
     uint64_t spins;             /* PAUSEs since the last yield */
 
     /* Exception being raised or delivered; -1: none. */

