@@ -180,15 +180,15 @@ class Qemu:
         return " ".join(self.args) + "\n" + "\n".join(lines)
 
 
-def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), **machine):
+def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), env=None, **machine):
     """Boot a guest that runs a shell script and powers off; the script's output.
 
-    extra: more arguments for the emulator.
+    extra: more arguments for the emulator; env: its environment.
     Fails if the script or the emulator ends with a status other than 0."""
     nonce = secrets.token_hex(6)
     args = machine_args(kernel_path=kernel(flavour, image), append=append,
                         initrd_path=initrd(job, nonce), **machine)
-    with Qemu([*args, "-no-reboot", "-serial", "stdio", *extra]) as qemu:
+    with Qemu([*args, "-no-reboot", "-serial", "stdio", *extra], env=env) as qemu:
         status = qemu.wait()
         word = nonce.encode()
         found = re.search(b"@@%s:begin@@\r?\n(.*)@@%s:end:(\\d+)@@" % (word, word), qemu.log,

@@ -1,14 +1,16 @@
 /*
  * Preloaded into the emulator: writes down what it does to a disk image, so that a test
- * can cut the power at any point; or makes the host's transfers short and interrupted.
+ * can cut the power at any point; or makes the host fail.
  *
- * IO_LOG=FILE, IO_INODE=N: the image is the file with this inode. FILE gets records in
- * the order of completion: u64 kind, position or log index, length; then data.
+ * IO_INODE=N: the image is the file with this inode.
+ * IO_LOG=FILE gets records in the order of completion: u64 kind, position or log index, length; then data.
  *   'W' data was written at a position (kind 'S': and was on the medium before the call
  *       returned)
  *   'F' all records before this index are on the medium
  *   'C' text went to standard output
  * IO_SHORT=1: each second vectored transfer ends early, each third is interrupted.
+ * IO_FAIL="OP ERRNO FIRST COUNT": of the image's reads (OP r), writes (w) or flushes (f)
+ *   the FIRSTth and COUNT - 1 after it fail.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,23 +34,45 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
 static uint64_t inode, records;
 static unsigned short_mode, transfers;
+static struct {
+    char op;
+    int error;
+    unsigned first, count, seen;
+} fail;
 
 __attribute__((constructor)) static void shim_init(void)
 {
-    const char *path = getenv("IO_LOG"), *number = getenv("IO_INODE");
+    const char *path = getenv("IO_LOG"), *number = getenv("IO_INODE"), *text = getenv("IO_FAIL");
 
-    if (path && number) {
+    if (path) {
         log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        inode = strtoull(number, NULL, 10);
     }
+    inode = number ? strtoull(number, NULL, 10) : 0;
     short_mode = getenv("IO_SHORT") != NULL;
+    if (text && sscanf(text, "%c %d %u %u", &fail.op, &fail.error, &fail.first,
+                       &fail.count) != 4) {
+        abort();
+    }
 }
 
 static int is_image(int fd)
 {
     struct stat st;
 
-    return log_fd >= 0 && !fstat(fd, &st) && st.st_ino == inode && S_ISREG(st.st_mode);
+    return inode && !fstat(fd, &st) && st.st_ino == inode && S_ISREG(st.st_mode);
+}
+
+/* True, and errno is set, if this one of the image's operations shall fail. */
+static int fails(int fd, char op)
+{
+    unsigned n;
+
+    if (op != fail.op || !is_image(fd)) {
+        return 0;
+    }
+    n = __atomic_add_fetch(&fail.seen, 1, __ATOMIC_RELAXED);
+    errno = fail.error;
+    return n >= fail.first && n - fail.first < fail.count;
 }
 
 /* Lock held. A log with a hole would prove nothing. */
@@ -62,6 +87,9 @@ static void record(uint64_t kind, uint64_t pos, const struct iovec *iov, int cnt
 {
     uint64_t head[3] = { kind, pos, len };
 
+    if (log_fd < 0) {
+        return;
+    }
     pthread_mutex_lock(&lock);
     put(head, sizeof(head));
     for (int i = 0; i < cnt && len; i++) {
@@ -99,7 +127,8 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int cnt, off64_t pos, int fl
 {
     struct iovec copy[1];
 
-    return spoil(&iov, &cnt, copy) ? -1 : REAL(preadv64v2)(fd, iov, cnt, pos, flags);
+    return fails(fd, 'r') || spoil(&iov, &cnt, copy) ? -1
+           : REAL(preadv64v2)(fd, iov, cnt, pos, flags);
 }
 
 /* Written and written down from one copy: guests may change a page while it goes out. */
@@ -132,10 +161,10 @@ ssize_t pwritev64v2(int fd, const struct iovec *iov, int cnt, off64_t pos, int f
 {
     struct iovec copy[1];
 
-    if (spoil(&iov, &cnt, copy)) {
+    if (fails(fd, 'w') || spoil(&iov, &cnt, copy)) {
         return -1;
     }
-    return is_image(fd) ? write_copy(fd, iov, cnt, pos, flags)
+    return log_fd >= 0 && is_image(fd) ? write_copy(fd, iov, cnt, pos, flags)
                         : REAL(pwritev64v2)(fd, iov, cnt, pos, flags);
 }
 
@@ -156,6 +185,9 @@ int fdatasync(int fd)
     uint64_t before;
     int ret;
 
+    if (fails(fd, 'f')) {
+        return -1;
+    }
     pthread_mutex_lock(&lock);
     before = records;
     pthread_mutex_unlock(&lock);
@@ -168,7 +200,7 @@ int fdatasync(int fd)
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-    if (fd == STDOUT_FILENO && log_fd >= 0) {
+    if (fd == STDOUT_FILENO) {
         struct iovec iov = { (void *)buf, len };
 
         record('C', 0, &iov, 1, len);
