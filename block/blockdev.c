@@ -393,11 +393,26 @@ static BlockNode *drive_format(DriveOptions *d, BlockNode *file, QemuOpts *opts,
     return node_open(bs, file, true, errp);
 }
 
+static bool names_protocol(const char *format)
+{
+    const ObjectClass *oc = format ? object_class_by_name(block_classes, format) : NULL;
+
+    return oc && ((const BlockDriver *)oc)->is_protocol;
+}
+
 static BlockNode *drive_nodes(DriveOptions *d, QemuOpts *opts, Error **errp)
 {
     g_autoptr(QemuOpts) file_opts = take_prefixed(opts, "file.");
-    BlockNode *bs = drive_protocol(d, file_opts, errp);
+    BlockNode *bs;
 
+    if (!d->file && !file_opts->opts->len && names_protocol(d->format)) {
+        /* driver=null-co: there is no format, all options are the protocol's. */
+        qemu_opts_free(file_opts);
+        file_opts = take_prefixed(opts, "");
+        qemu_opt_append(file_opts, "driver", d->format);
+        append_if(file_opts, "node-name", d->node_name);
+    }
+    bs = drive_protocol(d, file_opts, errp);
     if (bs) {
         bs = drive_format(d, bs, opts, errp);
     }

@@ -47,6 +47,8 @@ const OptionRow option_table[] = {
       "an image for a -device to use", PHASE_DRIVE, opt_drive, KEYVAL(NULL) },
     { "blockdev", "[driver=]raw,node-name=NAME,file.driver=file,file.filename=FILE[,prop=value…]",
       "the same, node by node; or JSON", PHASE_BLOCKDEV, opt_blockdev, KEYVAL("driver") },
+    { "snapshot", NULL, "what guests write to any -drive is temporary", PHASE_EARLY,
+      opt_snapshot },
 
     /* The kernel */
     { "kernel", "FILE", "kernel to boot: ELF vmlinux or bzImage", PHASE_MACHINE, opt_kernel },

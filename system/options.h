@@ -36,6 +36,7 @@ typedef struct VLState {
     QemuOpts *machine_opts;     /* all -machine options, merged */
     GPtrArray *accels;          /* of QemuOpts: each -accel */
     bool nodefaults;
+    bool snapshot;
     bool nographic;
     bool has_serial;
     bool has_monitor;

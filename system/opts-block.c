@@ -8,7 +8,18 @@
 
 bool opt_drive(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
-    return drive_new(opts, errp);
+    g_autoptr(QemuOpts) all = qemu_opts_clone(opts);
+
+    if (vl->snapshot && !qemu_opt_get(all, "snapshot")) {
+        qemu_opt_append(all, "snapshot", "on");
+    }
+    return drive_new(all, errp);
+}
+
+bool opt_snapshot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->snapshot = true;
+    return true;
 }
 
 bool opt_blockdev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)

@@ -38,6 +38,7 @@ void warn_unused_globals(MachineState *ms);
 /* system/opts-block.c */
 bool opt_drive(VLState *, const char *, QemuOpts *, Error **);
 bool opt_blockdev(VLState *, const char *, QemuOpts *, Error **);
+bool opt_snapshot(VLState *, const char *, QemuOpts *, Error **);
 
 /* system/opts-process.c */
 bool opt_name(VLState *, const char *, QemuOpts *, Error **);

@@ -42,21 +42,27 @@ static bool set_names(int *field, const EnumNames names, const Property *prop,
 
 static const char *const on_off_auto_names[] = { "auto", "on", "off", NULL };
 
+static bool parse_on_off_auto(int *choice, const Property *prop, const char *value,
+                              Error **errp)
+{
+    bool on;
+
+    if (qemu_parse_bool(value, &on)) {
+        *choice = on ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF;
+        return true;
+    }
+    return set_names(choice, on_off_auto_names, prop, value, errp);
+}
+
 static bool set_on_off_auto(Object *obj, const Property *prop,
                             const char *value, Error **errp)
 {
-    OnOffAuto *field = property_field(obj, prop);
-    bool on;
-    int n;
+    int choice;
 
-    if (qemu_parse_bool(value, &on)) {
-        *field = on ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF;
-        return true;
-    }
-    if (!set_names(&n, on_off_auto_names, prop, value, errp)) {
+    if (!parse_on_off_auto(&choice, prop, value, errp)) {
         return false;
     }
-    *field = n;
+    *(OnOffAuto *)property_field(obj, prop) = choice;
     return true;
 }
 
@@ -228,3 +234,23 @@ static bool set_ignored(Object *obj, const Property *prop, const char *value,
 }
 
 const PropertyInfo prop_ignored = { .name = "any", .set = set_ignored };
+
+static bool set_off(Object *obj, const Property *prop, const char *value, Error **errp)
+{
+    int choice;
+
+    if (!parse_on_off_auto(&choice, prop, value, errp)) {
+        return false;
+    }
+    if (choice == ON_OFF_AUTO_ON) {
+        error_setg(errp, "%s=on is not available: use %s=off", prop->name, prop->name);
+    }
+    return choice != ON_OFF_AUTO_ON;
+}
+
+static char *get_off(const Object *obj, const Property *prop)
+{
+    return g_strdup("off");
+}
+
+const PropertyInfo prop_off = { .name = "bool", .set = set_off, .get = get_off };

@@ -509,6 +509,8 @@ static const Property virtio_device_props[] = {
     DEFINE_PROP_IGNORED("notify_on_empty", "accepted, without effect"),
     DEFINE_PROP_IGNORED("any_layout", "accepted: always on"),
     DEFINE_PROP_IGNORED("use-started", "accepted, without effect"),
+    DEFINE_PROP_OFF("iommu_platform"),
+    DEFINE_PROP_OFF("packed"),
     DEFINE_PROP_END
 };
 

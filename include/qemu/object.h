@@ -134,6 +134,7 @@ extern const PropertyInfo prop_string;      /* char *, owned by the object */
 extern const PropertyInfo prop_strlist;     /* GPtrArray * of char *: repeats add up */
 extern const PropertyInfo prop_enum;        /* int; arg: EnumNames */
 extern const PropertyInfo prop_ignored;     /* accepted and without effect */
+extern const PropertyInfo prop_off;         /* only off is accepted */
 
 /* type is checked against the field at compile time. */
 #define DEFINE_PROP(_name, _state, _field, _info, _type, _defval, _help) { \
@@ -167,6 +168,8 @@ extern const PropertyInfo prop_ignored;     /* accepted and without effect */
         .name = (n), .info = &prop_enum, .offset = offsetof(s, f), \
         .defval = (d), .help = (h), .arg = (names) }
 #define DEFINE_PROP_IGNORED(n, h) { .name = (n), .info = &prop_ignored, .help = (h) }
+/* Something that there is not: "off" and "auto" are accepted, "on" is an error. */
+#define DEFINE_PROP_OFF(n) { .name = (n), .info = &prop_off, .help = "not available: off" }
 #define DEFINE_PROP_END { .name = NULL }
 
 /* The field that a property row describes. */

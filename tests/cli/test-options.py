@@ -27,6 +27,10 @@ def path(name, data=None):
     return full
 
 
+DRIVE = "-drive id=d0,if=none,file={tmp}/disk,format=raw"
+BLK = "-device virtio-blk-device,drive=d0"
+PORT = "chardev=c -chardev null,id=c"
+
 # Options, and what may stand on stderr (a regular expression; "" is nothing).
 GOOD = [
     ("", ""),
@@ -91,6 +95,43 @@ GOOD = [
     ("-nic socket,listen=127.0.0.1:0", ""),
     ("-nic user,guestfwd=tcp:10.0.2.100:80-cmd:true", ""),
     ("-device virtio-net-device", ".*warning: nic virtio-net-device has no peer\\n"),
+    # disks
+    (f"{DRIVE} {BLK}", ""), (f"{BLK} {DRIVE}", ""), (f"{DRIVE},readonly {BLK}", ""),
+    (f"{DRIVE},read-only=on {BLK}", ""), (f"{DRIVE},cache=writethrough {BLK}", ""),
+    (f"{DRIVE},cache=unsafe,aio=io_uring {BLK}", ""), (f"{DRIVE},aio=threads {BLK}", ""),
+    (f"{DRIVE},cache=writeback,cache.no-flush=on {BLK}", ""),
+    (f"{DRIVE},discard=unmap,detect-zeroes=unmap {BLK}", ""),
+    (f"{DRIVE},discard=on,detect-zeroes=on {BLK}", ""), (f"{DRIVE},snapshot=on {BLK}", ""),
+    (f"{DRIVE} {BLK} -snapshot", ""), (f"{DRIVE},werror=stop,rerror=ignore,serial=s {BLK}", ""),
+    (f"{DRIVE},werror=enospc,media=disk,index=0,auto-read-only=on {BLK}", ""),
+    (f"{DRIVE},media=cdrom,file.locking=off {BLK}", ""),
+    ("-drive id=d0,if=none,file={tmp}/disk " + f"{BLK}",
+     r"Image format was not specified .*\n.*restricted\.\n.*restrictions\.\n"),
+    (f"-drive id=d0,if=none,file=null-co://,file.read-zeroes=on,format=raw {BLK}", ""),
+    (f"-drive id=d0,if=none,driver=null-co,size=1M,read-zeroes=on {BLK}", ""),
+    (f"-drive id=d0,if=none,format=raw,file.driver=file,file.filename={{tmp}}/disk {BLK}", ""),
+    (f"{DRIVE} {BLK},id=x,serial=s,bootindex=1,write-cache=on,config-wce=off,share-rw=on,scsi=off", ""),
+    (f"{DRIVE} {BLK},num-queues=4,queue-size=1024,discard=off,write-zeroes=off", ""),
+    (f"{DRIVE} {BLK},logical_block_size=4096,physical_block_size=4K,min_io_size=4096", ""),
+    (f"{DRIVE} {BLK},iothread=io0 -object iothread,id=io0,poll-max-ns=0", ""),
+    (f"{DRIVE} {BLK},werror=report,rerror=auto,event_idx=off,indirect_desc=off,packed=off", ""),
+    (f"{DRIVE} {BLK},bus=virtio-mmio-bus.7,iommu_platform=off", ""),
+    (f"{DRIVE} -global virtio-mmio.force-legacy=on -global virtio-blk-device.queue-size=16 {BLK}", ""),
+    ("-blockdev driver=raw,node-name=n,file.driver=file,file.filename={tmp}/disk "
+     "-device virtio-blk-device,drive=n", ""),
+    ("-blockdev {{\"driver\":\"file\",\"filename\":\"{tmp}/disk\",\"node-name\":\"f\","
+     "\"auto-read-only\":true,\"discard\":\"unmap\"}} -blockdev {{\"node-name\":\"n\","
+     "\"driver\":\"raw\",\"file\":\"f\",\"cache\":{{\"direct\":false,\"no-flush\":true}}}} "
+     "-device {{\"driver\":\"virtio-blk-device\",\"drive\":\"n\",\"num-queues\":2}}", ""),
+    # consoles, ports, entropy
+    (f"-device virtio-serial-device -device virtconsole,{PORT}", ""),
+    (f"-device virtconsole,name=n,nr=0,{PORT} -device virtio-serial-device,max_ports=1", ""),
+    (f"-device virtserialport,bus=v.0,nr=3,name=org.x.0,id=p,{PORT} -device virtio-serial-device,id=v", ""),
+    ("-device virtio-serial-device,emergency-write=off,max_ports=511", ""),
+    ("-device virtio-rng-device", ""), ("-device virtio-rng-device,max-bytes=1024,period=1000", ""),
+    ("-device virtio-rng-device,rng=r -object rng-random,id=r,filename=/dev/urandom", ""),
+    ("-object rng-builtin,id=r -device virtio-rng-device,rng=r,id=rng0", ""),
+    (" ".join(["-device virtio-rng-device"] * 8), ""),
     # what clients pass by habit
     ("-vga none", ""), ("-parallel none", ""), ("-net none", ""), ("-no-hpet", ""), ("-no-acpi", ""),
     ("-boot strict=on", ""), ("-rtc base=utc,driftfix=slew,clock=host", ""), ("-rtc base=localtime", ""),
@@ -199,6 +240,45 @@ BAD = [
     ("-device virtio-net-device,rx_queue_size=3", ".*Invalid rx_queue_size.*"),
     ("-netdev user,id=n -device virtio-net-device,netdev=n -device virtio-net-device,netdev=n",
      ".*Property 'virtio-net-device.netdev' can't take value 'n', it's in use"),
+    # disks
+    (f"{BLK}", ".*Property 'virtio-blk-device.drive' can't find value 'd0'"),
+    ("-device virtio-blk-device", ".*drive property not set"),
+    ("-drive if=none,id=d0", ".*Device needs media, but drive is empty"),
+    ("-drive if=none,id=d0,file=/nonexist/x,format=raw", ".*Could not open '/nonexist/x': No such file.*"),
+    (f"{DRIVE} {DRIVE}", ".*Duplicate ID 'd0' for drive"),
+    (f"{DRIVE},format=qcow2", ".*Block format 'qcow2' is not supported.*"),
+    (f"{DRIVE},format=nosuch", ".*Unknown driver 'nosuch'"), (f"{DRIVE},foo=1", ".*option 'foo'"),
+    (f"{DRIVE},cache=fast", ".*invalid cache option"), (f"{DRIVE},aio=fast", ".*invalid aio option"),
+    (f"{DRIVE},aio=native", ".*aio=native was specified, but it requires cache.direct=on.*"),
+    (f"{DRIVE},werror=maybe", ".*'maybe' invalid write error action"),
+    (f"{DRIVE},rerror=enospc", ".*'enospc' invalid read error action"),
+    (f"{DRIVE},media=tape", ".*'tape' invalid media"), (f"{DRIVE},discard=maybe", ".*discard.*"),
+    (f"{DRIVE},detect-zeroes=unmap", ".*setting detect-zeroes to unmap is not allowed.*"),
+    (f"{DRIVE},if=virtio,index=1", "machine type does not support if=virtio.*"),
+    (f"{DRIVE} {BLK} {BLK}", ".*Drive 'd0' is already in use by another device"),
+    (f"{DRIVE} {BLK},queue-size=3", ".*invalid queue-size property.*"),
+    (f"{DRIVE} {BLK},queue-size=2048", ".*invalid queue-size property.*"),
+    (f"{DRIVE} {BLK},num-queues=0", ".*num-queues property must be between 1 and 1024"),
+    (f"{DRIVE} {BLK},logical_block_size=1000", ".*logical_block_size.*powers of 2.*"),
+    (f"{DRIVE} {BLK},scsi=on", ".*scsi=on is not supported.*"),
+    (f"{DRIVE} {BLK},packed=on", ".*packed=on is not available: use packed=off"),
+    (f"{DRIVE} {BLK},iothread=io7", ".*Device 'io7' not found"),
+    (f"{DRIVE} {BLK},romfile=x", ".*Property 'virtio-blk-device.romfile' not found"),
+    ("-blockdev driver=raw,node-name=n", ".*A block device must be specified for \"file\""),
+    ("-blockdev driver=raw,file.filename=x", ".*'node-name' must be specified.*"),
+    # consoles, ports, entropy, transports
+    (f"-device virtconsole,{PORT}", ".*No 'virtio-serial-bus' bus found for device 'virtconsole'"),
+    ("-device virtio-serial-device,max_ports=0", ".*Maximum number of serial ports not specified"),
+    (f"-device virtio-serial-device -device virtserialport,nr=0,{PORT}", ".*Port number 0 .*reserved.*"),
+    (f"-device virtio-serial-device,max_ports=2 -device virtserialport,nr=2,{PORT}",
+     ".*Out-of-range port id specified, max. allowed: 1"),
+    ("-device virtio-rng-device,rng=nosuch", ".*Device 'nosuch' not found"),
+    ("-device virtio-rng-device,period=0", ".*'period' parameter expects a positive integer"),
+    (" ".join(["-device virtio-rng-device"] * 9),
+     ".*No 'virtio-bus' bus found for device 'virtio-rng-device'"),
+    ("-device virtio-rng-device,bus=virtio-mmio-bus.3 -device virtio-rng-device,bus=virtio-mmio-bus.3",
+     ".*Bus 'virtio-mmio-bus.3' is full"),
+    ("-device virtio-rng-device,bus=virtio-mmio-bus.8", ".*Bus 'virtio-mmio-bus.8' not found"),
     ("-chardev null", "-chardev null: chardev: no id specified"),
     ("-chardev bogus,id=a", "-chardev bogus,id=a: 'bogus' is not a valid char driver name"),
     ("-chardev null,id=a -chardev null,id=a", ".*Duplicate ID 'a' for chardev"),
@@ -240,6 +320,11 @@ PRINTS = [
     ("-object help", r"\AList of user creatable objects:\n(.*\n)*  memory-backend-memfd\n"),
     ("-object memory-backend-ram,help", r"size=<size>"), ("-d help", r"guest_errors"),
     ("-display help", r"none"),
+    ("-device virtio-blk-device,help", r"virtio-blk-device options:\n(.*\n)*  drive=<str>"),
+    ("-device virtio-net-device,help", r"\n  netdev=<str>"), ("-device virtconsole,help", "chardev="),
+    ("-device virtio-rng-device,help", r"\n  max-bytes=<uint64>"), ("-device '?'", "virtserialport"),
+    ("-netdev help", r"\AAvailable netdev backend types:\n(.*\n)*user\n"),
+    ("-netdev user,help", r"\n  hostfwd=<str>"), ("-object iothread,help", "poll-max-ns"),
 ]
 
 
@@ -292,6 +377,7 @@ def check_prints(options, expect):
 
 def main():
     path("empty", b"")
+    path("disk", bytes(1 << 20))
     cases = [(check_prints, o, e) for o, e in PRINTS] + \
             [(check_typed, o, (t, e)) for o, t, e in TYPED] + \
             [(check_good, o, e) for o, e in GOOD] + [(check_bad, o, e) for o, e in BAD]

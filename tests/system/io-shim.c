@@ -3,7 +3,8 @@
  * can cut the power at any point; or makes the host fail.
  *
  * IO_INODE=N: the image is the file with this inode.
- * IO_LOG=FILE gets records in the order of completion: u64 kind, position or log index, length; then data.
+ * IO_LOG=FILE gets records in the order of completion: u64 kind, position or log index,
+ * length; then data.
  *   'W' data was written at a position (kind 'S': and was on the medium before the call
  *       returned)
  *   'F' all records before this index are on the medium

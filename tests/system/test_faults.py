@@ -1,6 +1,8 @@
 """Hosts that fail under a device: I/O errors, short transfers, peers that stall or leave.
 
 SPDX-License-Identifier: GPL-2.0-or-later
+
+Those that are about the disk's side alone run on the software CPU only, which is quicker.
 """
 import contextlib
 import errno
@@ -45,7 +47,7 @@ dd if=/dev/zero of=/dev/vda bs=64k count=16 conv=fsync 2>/dev/null && echo write
 """
 
 
-@case("an I/O error on a write is the guest's, and reported once a failure")
+@case("an I/O error on a write is the guest's, and reported once a failure", "tcg")
 def write_error():
     """The default policy: the machine runs on."""
     with failing(f"w {errno.EIO} 1 1", WRITE) as (qemu, qmp):
@@ -58,7 +60,7 @@ def write_error():
     check(b"nothing said" not in qemu.log, f"the error was kept from the guest\n{qemu.tail()}")
 
 
-@case("an I/O error on a read is the guest's; later reads work")
+@case("an I/O error on a read is the guest's; later reads work", "tcg")
 def read_error():
     """rerror=report is the default."""
     job = "dd if=/dev/vda of=/dev/null bs=64k count=1 skip=9 || true\n" \
@@ -103,7 +105,7 @@ dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null || echo second
 """
 
 
-@case("a flush that failed stays failed: the host has dropped the data")
+@case("a flush that failed stays failed: the host has dropped the data", "tcg")
 def flush_error():
     """The host's second fdatasync would succeed, and mean nothing."""
     with failing(f"f {errno.EIO} 1 1", FLUSH) as (qemu, _):
@@ -111,7 +113,7 @@ def flush_error():
         qemu.expect(rb"second told\r?\n")
 
 
-@case("short and interrupted transfers: every byte arrives")
+@case("short and interrupted transfers: every byte arrives", "tcg")
 def short_transfers():
     """What signals and network file systems do to preadv2 and pwritev2."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
