@@ -82,32 +82,31 @@ static void uring_submit(BlockEngine *e, BlockRequest *req)
     }
 }
 
-static void uring_kick(BlockEngine *e)
+/* Hand the kernel all that was queued, at once. */
+static void submit_all(UringEngine *u)
 {
-    UringEngine *u = (UringEngine *)e;
+    while (u->unsubmitted) {
+        int ret = io_uring_submit(&u->ring);
 
-    for (;;) {
-        while (u->pending && try_queue(u, u->pending)) {
-            /* prepare() kept no pointer to next. */
-            u->pending = u->pending->next;
+        if (ret >= 0) {
+            u->unsubmitted -= MIN((unsigned)ret, u->unsubmitted);
         }
-        if (!u->pending) {
-            u->pending_tail = &u->pending;
-        }
-        if (!u->unsubmitted) {
+        if (ret <= 0 && ret != -EINTR) {
+            /* No resources now: completions will bring us back. */
             return;
         }
-        while (u->unsubmitted) {
-            int ret = io_uring_submit(&u->ring);
+    }
+}
 
-            if (ret >= 0) {
-                u->unsubmitted -= MIN((unsigned)ret, u->unsubmitted);
-            }
-            if (ret <= 0 && ret != -EINTR) {
-                /* No resources now: completions will bring us back. */
-                return;
-            }
-        }
+/* What waits moves up, as far as there is room. */
+static void queue_pending(UringEngine *u)
+{
+    while (u->pending && try_queue(u, u->pending)) {
+        /* prepare() kept no pointer to next. */
+        u->pending = u->pending->next;
+    }
+    if (!u->pending) {
+        u->pending_tail = &u->pending;
     }
 }
 
@@ -131,10 +130,40 @@ static void complete(UringEngine *u, BlockRequest *req, int res)
     }
 }
 
+static void reap(UringEngine *u)
+{
+    struct io_uring_cqe *cqe;
+
+    while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+        BlockRequest *req = io_uring_cqe_get_data(cqe);
+        int res = cqe->res;
+
+        io_uring_cqe_seen(&u->ring, cqe);
+        complete(u, req, res);
+    }
+}
+
+/*
+ * What comes from the page cache or a fast device is done when the submission
+ * returns: it goes back now and not by way of the loop.
+ */
+static void uring_kick(BlockEngine *e)
+{
+    UringEngine *u = (UringEngine *)e;
+
+    do {
+        queue_pending(u);
+        if (!u->unsubmitted) {
+            return;
+        }
+        submit_all(u);
+        reap(u);
+    } while (!u->unsubmitted && u->pending);
+}
+
 static void uring_poll(BlockEngine *e, bool wait)
 {
     UringEngine *u = (UringEngine *)e;
-    struct io_uring_cqe *cqe;
 
     uring_kick(e);
     if (wait && e->in_flight) {
@@ -143,13 +172,7 @@ static void uring_poll(BlockEngine *e, bool wait)
         }
         u->unsubmitted = io_uring_sq_ready(&u->ring);
     }
-    while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
-        BlockRequest *req = io_uring_cqe_get_data(cqe);
-        int res = cqe->res;
-
-        io_uring_cqe_seen(&u->ring, cqe);
-        complete(u, req, res);
-    }
+    reap(u);
     uring_kick(e);
 }
 

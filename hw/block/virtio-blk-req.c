@@ -15,6 +15,9 @@
 #include "sysemu/runstate.h"
 #include "virtio-blk.h"
 
+/* Queues full of requests between two looks at the rest of the world. */
+#define MAX_BATCHES 8
+
 /* Completion ---------------------------------------------------------------- */
 
 static void req_complete(VirtIOBlockReq *req, uint8_t status)
@@ -283,18 +286,38 @@ static bool handle_request(VirtIOBlock *s, VirtIOBlockReq *req)
     return true;
 }
 
+/* Take what is there, at most a queue full, and hand it over together. */
+static void handle_batch(VirtIOBlock *s, VirtQueue *vq)
+{
+    unsigned room = virtio_queue_size(vq);
+    VirtIOBlockReq *req;
+
+    while (room-- && (req = virtqueue_pop(vq)) && handle_request(s, req)) {
+        continue;
+    }
+    blk_kick(s->blk);
+}
+
+/*
+ * Kicks are not wanted before the host has had its share. A guest with several
+ * CPUs may always have more by then: others in the loop have their turn.
+ */
 void virtio_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOBlock *s = (VirtIOBlock *)vdev;
-    VirtIOBlockReq *req;
 
-    do {
-        virtio_queue_set_notification(vq, false);
-        while ((req = virtqueue_pop(vq)) && handle_request(s, req)) {
-            continue;
+    virtio_queue_set_notification(vq, false);
+    for (unsigned i = 0; i < MAX_BATCHES; i++) {
+        handle_batch(s, vq);
+        if (virtio_queue_empty(vq)) {
+            virtio_queue_set_notification(vq, true);
+            if (virtio_queue_empty(vq)) {
+                virtio_blk_notify(s);
+                return;
+            }
+            virtio_queue_set_notification(vq, false);
         }
-        virtio_queue_set_notification(vq, true);
-    } while (!virtio_queue_empty(vq));
-    blk_kick(s->blk);
+    }
     virtio_blk_notify(s);
+    virtio_queue_kick(vq);
 }
