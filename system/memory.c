@@ -299,6 +299,23 @@ bool address_space_seal(AddressSpace *as, Error **errp)
     return true;
 }
 
+void memory_region_set_late(MemoryRegion *mr, hwaddr offset, uint64_t len)
+{
+    g_assert(mr->kind == MEMORY_REGION_IO && mr->ops->lockless);
+    mr->late = (MemoryRegionLate) { offset, len };
+}
+
+void address_space_flush_late(const AddressSpace *as)
+{
+    for (guint l = 0; l < as->listeners->len; l++) {
+        MemoryListener *listener = g_ptr_array_index(as->listeners, l);
+
+        if (listener->flush_late) {
+            listener->flush_late(listener);
+        }
+    }
+}
+
 /* Where the region starts in the sealed map; false if it is not visible. */
 static bool region_address(const AddressSpace *as, const MemoryRegion *mr,
                            hwaddr offset, hwaddr *addr)

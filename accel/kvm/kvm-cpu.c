@@ -57,6 +57,7 @@ void kvm_inject_nmi(CPUState *cpu)
 static void kvm_free_cpu(KVMState *s, KVMCPU *kc)
 {
     if (kc->run) {
+        kvm_late_unmap(s, kc->run);
         munmap(kc->run, s->run_size);
     }
     if (kc->fd >= 0) {
@@ -85,6 +86,9 @@ static bool kvm_make_vcpu(CPUState *cpu, KVMCPU *kc, Error **errp)
         return false;
     }
     kc->run = run;
+    if (!cpu->cpu_index) {
+        kvm_late_map(s, run);
+    }
     /* From here on it can be kicked. */
     g_atomic_pointer_set(&cpu->accel, (AccelCPU *)kc);
     ret = kvm_arch_init_vcpu(cpu);
@@ -145,30 +149,34 @@ static bool kvm_exit_io(CPUState *cpu, struct kvm_run *run)
     return true;
 }
 
-static bool kvm_exit_mmio(CPUState *cpu, struct kvm_run *run)
+/* The two halves of an access that crosses a page can have any length. */
+void kvm_mmio_access(AddressSpace *as, hwaddr addr, uint8_t *data, unsigned len,
+                     bool is_write)
 {
-    AddressSpace *as = &cpu->machine->memory;
-    hwaddr addr = run->mmio.phys_addr;
-    uint8_t *data = run->mmio.data;
-    unsigned left = MIN(run->mmio.len, sizeof(run->mmio.data));
-
-    kvm_cpu(cpu)->io_pending = true;
-    /* The two halves of an access that crosses a page can have any length. */
-    while (left) {
-        unsigned size = 1u << g_bit_nth_msf(left, -1);
+    while (len) {
+        unsigned size = 1u << g_bit_nth_msf(len, -1);
         uint64_t value = 0;
 
-        if (run->mmio.is_write) {
+        if (is_write) {
             memcpy(&value, data, size);
         }
-        address_space_rw(as, addr, &value, size, run->mmio.is_write);
-        if (!run->mmio.is_write) {
+        address_space_rw(as, addr, &value, size, is_write);
+        if (!is_write) {
             memcpy(data, &value, size);
         }
         addr += size;
         data += size;
-        left -= size;
+        len -= size;
     }
+}
+
+static bool kvm_exit_mmio(CPUState *cpu, struct kvm_run *run)
+{
+    unsigned len = MIN(run->mmio.len, sizeof(run->mmio.data));
+
+    kvm_cpu(cpu)->io_pending = true;
+    kvm_mmio_access(&cpu->machine->memory, run->mmio.phys_addr, run->mmio.data, len,
+                    run->mmio.is_write);
     return true;
 }
 
@@ -277,6 +285,8 @@ static bool kvm_handle_exit(CPUState *cpu, struct kvm_run *run)
     kvm_cpu(cpu)->exits[reason]++;
     trace(kvm_run_exit, "cpu %u reason %u (%s)", cpu->cpu_index, run->exit_reason,
           kvm_exits[reason].name ? kvm_exits[reason].name : "?");
+    /* What this or another CPU wrote before comes first. */
+    kvm_late_flush(kvm_state(cpu));
     return (handler ? handler : kvm_exit_unknown)(cpu, run);
 }
 

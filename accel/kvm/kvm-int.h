@@ -41,6 +41,9 @@ typedef struct KVMState {
     atomic_bool ran;            /* some vCPU has run: a reset must restore */
     uint64_t msrs_known;        /* rows of the MSR table KVM has; see kvm.c */
     gsize msrs_probed;          /* g_once: msrs_known is valid */
+    struct kvm_coalesced_mmio_ring *late;   /* kvm-late.c; atomic; NULL: no vCPU yet */
+    int late_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
+    GMutex late_lock;           /* its reader's end, and it from going away */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
     MemoryListener memory_listener;
     MemoryListener io_listener;
@@ -96,7 +99,21 @@ void kvm_split_before_run(CPUState *cpu);
 void kvm_split_eoi(KVMState *s, uint8_t vector);
 void kvm_split_free(KVMState *s);
 
+/*
+ * kvm-late.c: writes that KVM collects (KVM_COALESCED_MMIO). late_add: tell it of a
+ * range's; flush: dispatch what came, any thread; map, unmap: the ring is in this
+ * vCPU's shared pages, or was.
+ */
+void kvm_late_init(KVMState *s);
+void kvm_late_add(KVMState *s, const FlatRange *range);
+void kvm_late_flush(KVMState *s);
+void kvm_late_map(KVMState *s, struct kvm_run *run);
+void kvm_late_unmap(KVMState *s, struct kvm_run *run);
+
 /* kvm-cpu.c: the hooks of AccelClass by these names */
+/* An access to memory of any length, in pieces as devices take them. */
+void kvm_mmio_access(AddressSpace *as, hwaddr addr, uint8_t *data, unsigned len,
+                     bool is_write);
 bool kvm_vcpu_init(CPUState *cpu, Error **errp);
 void kvm_vcpu_destroy(CPUState *cpu);
 void kvm_vcpu_exec(CPUState *cpu);

@@ -27,10 +27,16 @@ static void mmio_notify(VirtioBusState *vbus, unsigned isr_bits)
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
     unsigned old;
 
+    /*
+     * A bit that is still set means that the guest has yet to acknowledge it, and
+     * looks at the rings then: the caller's barrier after their change, which pairs with
+     * the CPU's return to the guest, lets no acknowledgement slip between.
+     */
+    address_space_flush_late(vbus->as);
     g_mutex_lock(&p->irq_lock);
     old = p->isr;
     __atomic_store_n(&p->isr, old | isr_bits, __ATOMIC_SEQ_CST);
-    if (!old) {
+    if (isr_bits & ~old) {
         mmio_pulse(p);
     }
     g_mutex_unlock(&p->irq_lock);
@@ -112,7 +118,12 @@ static void mmio_queue_detach(VirtioBusState *vbus, VirtQueue *vq)
 
 static bool mmio_plugged(VirtioBusState *vbus, Error **errp)
 {
-    mmio_irq_attach(container_of(vbus, VirtIOMMIOProxy, vbus));
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+
+    mmio_irq_attach(p);
+    if (!vbus->as->sealed) {
+        memory_region_set_late(&p->iomem, VIRTIO_MMIO_ACK_OFFSET, 4);
+    }
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "virtio-internal.h"
 
 #define VIRTIO_MMIO_NOTIFY_OFFSET 0x050
+#define VIRTIO_MMIO_ACK_OFFSET    0x064
 
 typedef struct VirtIOMMIOProxy {
     DeviceState dev;
@@ -26,7 +27,8 @@ typedef struct VirtIOMMIOProxy {
     uint32_t guest_page_size;   /* legacy; 0: not set */
 
     /*
-     * Status bits and line change together under a leaf lock, so that an
+     * Acknowledgements may come late (memory_region_set_late()): who looks at
+     * the bits flushes first. Status bits and line change together under a leaf lock, so that an
      * acknowledgement and a new event on another thread cannot leave one
      * without the other.
      */

@@ -35,7 +35,7 @@ enum {
     REG_QUEUE_READY         = 0x044,
     REG_QUEUE_NOTIFY        = VIRTIO_MMIO_NOTIFY_OFFSET,
     REG_INTERRUPT_STATUS    = 0x060,
-    REG_INTERRUPT_ACK       = 0x064,
+    REG_INTERRUPT_ACK       = VIRTIO_MMIO_ACK_OFFSET,
     REG_STATUS              = 0x070,
     REG_QUEUE_DESC_LOW      = 0x080,
     REG_QUEUE_DESC_HIGH     = 0x084,
@@ -407,8 +407,13 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     VirtIOMMIOProxy *p = opaque;
     bool locked;
 
-    if (addr == REG_INTERRUPT_ACK && size == 4) {
-        virtio_mmio_ack(p, val);
+    if (addr - REG_INTERRUPT_ACK < 4) {
+        /* May be late: no machine lock. Other than whole it is only logged. */
+        if (addr == REG_INTERRUPT_ACK && size == 4) {
+            virtio_mmio_ack(p, val);
+        } else {
+            mmio_check(p, addr, size, W);
+        }
         return;
     }
     if (addr == REG_QUEUE_NOTIFY && size == 4) {
@@ -474,6 +479,7 @@ static void mmio_reset(DeviceState *dev)
 {
     VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
 
+    address_space_flush_late(p->vbus.as);
     if (p->vbus.vdev) {
         virtio_reset(p->vbus.vdev);
     }

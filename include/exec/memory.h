@@ -14,12 +14,11 @@
 #include <stdbool.h>
 
 #include "exec/hwaddr.h"
+#include "exec/memory-listener.h"
 #include "qemu/error.h"
-#include "qemu/event_notifier.h"
 
 typedef struct MemoryRegion MemoryRegion;
 typedef struct AddressSpace AddressSpace;
-typedef struct MemoryListener MemoryListener;
 
 /*
  * What an io region does. Sizes are 1, 2, 4 or 8 bytes, data is in host (and
@@ -58,15 +57,6 @@ typedef enum MemoryRegionKind {
     MEMORY_REGION_KERNEL,       /* served by the host kernel: shown, not dispatched */
 } MemoryRegionKind;
 
-/* An eventfd that a write to addr (of any data, or of just data) signals. */
-typedef struct MemoryRegionIoeventfd {
-    hwaddr addr;                /* in the region */
-    unsigned size;              /* 0: any size; else 1, 2, 4, 8 */
-    bool match_data;
-    uint64_t data;
-    EventNotifier *e;
-} MemoryRegionIoeventfd;
-
 /* Embedded in its owner, which outlives the address space. Fields private. */
 struct MemoryRegion {
     MemoryRegionKind kind;
@@ -83,15 +73,16 @@ struct MemoryRegion {
     MemoryRegion *container;
     GPtrArray *subregions;      /* of MemoryRegion, by address */
     GArray *ioeventfds;         /* of MemoryRegionIoeventfd */
+    MemoryRegionLate late;
 };
 
 /* One piece of a sealed map: no overlaps, sorted by start. */
-typedef struct FlatRange {
+struct FlatRange {
     hwaddr start;
     uint64_t size;
     hwaddr offset;              /* of start in mr */
     MemoryRegion *mr;           /* io, ram or kernel; aliases are resolved */
-} FlatRange;
+};
 
 struct AddressSpace {
     const char *name;
@@ -103,21 +94,6 @@ struct AddressSpace {
     FlatRange *ram;             /* only the RAM pieces */
     unsigned nr_ram;
     GPtrArray *listeners;       /* of MemoryListener */
-};
-
-/* Who wants to hear of the sealed map: the accelerator. NULL hooks allowed. */
-struct MemoryListener {
-    /* Once for each range, in ascending order, when the map is sealed. */
-    bool (*region_add)(MemoryListener *listener, const FlatRange *range,
-                       Error **errp);
-    /*
-     * An eventfd came or went at an absolute address. May be called on any
-     * thread after sealing. Returns 0 or negative errno.
-     */
-    int (*eventfd_add)(MemoryListener *listener, hwaddr addr,
-                       const MemoryRegionIoeventfd *fd);
-    void (*eventfd_del)(MemoryListener *listener, hwaddr addr,
-                        const MemoryRegionIoeventfd *fd);
 };
 
 /* A region that only holds others. name is not copied, in all of these. */
@@ -151,6 +127,19 @@ int memory_region_add_eventfd(AddressSpace *as, MemoryRegion *mr,
                               const MemoryRegionIoeventfd *fd);
 void memory_region_del_eventfd(AddressSpace *as, MemoryRegion *mr,
                                const MemoryRegionIoeventfd *fd);
+
+/*
+ * Writes to these registers of a lockless region may be dispatched late: in order,
+ * and before any access that leaves the host kernel, but else not before somebody calls
+ * address_space_flush_late(). It saves a CPU's way to user space. Their handlers run on
+ * any thread and may neither take the machine lock nor flush. Before sealing.
+ */
+void memory_region_set_late(MemoryRegion *mr, hwaddr offset, uint64_t len);
+/*
+ * Dispatch all late writes that CPUs made so far. Any thread, with or without the machine
+ * lock; cheap if there are none.
+ */
+void address_space_flush_late(const AddressSpace *as);
 
 void address_space_init(AddressSpace *as, MemoryRegion *root, const char *name,
                         bool is_io);

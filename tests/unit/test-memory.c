@@ -171,14 +171,21 @@ static void test_copy(Fixture *f, gconstpointer data)
 
 typedef struct Recorder {
     MemoryListener listener;
-    unsigned regions, adds, dels;
+    unsigned regions, adds, dels, flushes;
     hwaddr last;
+    MemoryRegionLate late;
 } Recorder;
 
 static bool on_region(MemoryListener *l, const FlatRange *range, Error **errp)
 {
     ((Recorder *)l)->regions++;
+    ((Recorder *)l)->late = range->mr->late;
     return true;
+}
+
+static void on_flush(MemoryListener *l)
+{
+    ((Recorder *)l)->flushes++;
 }
 
 static int on_eventfd(MemoryListener *l, hwaddr addr, const MemoryRegionIoeventfd *fd)
@@ -244,6 +251,30 @@ static void test_eventfd(void)
     event_notifier_cleanup(&e2);
 }
 
+static void test_late(void)
+{
+    static const MemoryRegionOps ops = { .lockless = true };
+    AddressSpace as;
+    MemoryRegion root, mr;
+    Recorder r = { .listener = { .region_add = on_region, .flush_late = on_flush } };
+    MemoryListener deaf = { 0 };
+
+    memory_region_init(&root, "root", UINT64_MAX);
+    memory_region_init_io(&mr, &ops, NULL, "mr", 0x200);
+    memory_region_set_late(&mr, 0x64, 4);
+    memory_region_add_subregion(&root, 0x1000, &mr);
+    address_space_init(&as, &root, "memory", false);
+    address_space_add_listener(&as, &deaf);
+    address_space_add_listener(&as, &r.listener);
+    g_assert_true(address_space_seal(&as, NULL));
+    g_assert_cmphex(r.late.offset, ==, 0x64);
+    g_assert_cmphex(r.late.len, ==, 4);
+    g_assert_cmpuint(r.flushes, ==, 0);
+    address_space_flush_late(&as);
+    g_assert_cmpuint(r.flushes, ==, 1);
+    address_space_destroy(&as);
+}
+
 static void test_ports(void)
 {
     AddressSpace as;
@@ -275,6 +306,7 @@ int main(int argc, char **argv)
     ADD("/memory/dispatch", test_dispatch);
     ADD("/memory/copy", test_copy);
     g_test_add_func("/memory/eventfd", test_eventfd);
+    g_test_add_func("/memory/late", test_late);
     g_test_add_func("/memory/ports", test_ports);
     return g_test_run();
 }
