@@ -167,7 +167,6 @@ struct TCGCPU {
     XMMReg vec_tmp, vec_res;    /* operands of the vector op under way */
 
     X86Op tmp_ops[2];           /* uncached single instruction */
-
     TCGDebug debug;
 
     CPUState *cs;               /* NULL in the in-process tests */
