@@ -11,6 +11,7 @@
 #define CPU_PROPS "{socket-id:i,die-id:i,core-id:i,thread-id:i}"
 #define SURFACE "{ranges:[{start:i,size:i,name:s,server:(kernel|vmm)}],count:i,bytes:i," \
     "kernel-bytes:i,vmm-bytes:i}"
+#define RX_STATE "(normal|none|all)"
 #define STOP_REASON "guest:b,reason:s"
 
 const QmpCommand qmp_commands[] = {
@@ -109,7 +110,9 @@ const QmpCommand qmp_commands[] = {
       DOC("open an image (-blockdev)") },
     { "query-blockstats", "?query-nodes:b", "[{?device:s,*}]", qmp_query_blockstats,
       DOC("what disks have done") },
-    { "query-rx-filter", "?name:s", "[{name:s,*}]", qmp_empty_list,
+    { "query-rx-filter", "?name:s", "[{name:s,promiscuous:b,multicast:" RX_STATE ",unicast:"
+      RX_STATE ",vlan:" RX_STATE ",broadcast-allowed:b,multicast-overflow:b,unicast-overflow:b,"
+      "main-mac:s,vlan-table:[i],unicast-table:[s],multicast-table:[s]}]", qmp_query_rx_filter,
       DOC("what network cards receive") },
     { "block_resize", "?device:s,?node-name:s,size:i", NULL, qmp_block_resize,
       DOC("tell the guest that a disk has grown") },

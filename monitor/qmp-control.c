@@ -11,7 +11,6 @@
 #include "guest-memory.h"
 #include "hw/core/event.h"
 #include "hw/qdev.h"
-#include "net/net.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/trace.h"
@@ -385,38 +384,6 @@ json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
     }
     g_ptr_array_remove(mon->ms->objects, obj);
     object_free(obj);
-    return NULL;
-}
-
-/* Networks --------------------------------------------------------------------------- */
-
-json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
-{
-    net_set_link(qmp_str(args, "name"), json_is_true(json_object_get(args, "up")), errp);
-    return NULL;
-}
-
-json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
-{
-    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
-
-    if (opts) {
-        net_client_new(opts, errp);
-    }
-    return NULL;
-}
-
-/* A card that uses it loses its link. */
-json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *id = qmp_str(args, "id");
-    NetClientState *nc = net_find(id);
-
-    if (nc) {
-        net_client_del(nc);
-    } else {
-        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", id);
-    }
     return NULL;
 }
 

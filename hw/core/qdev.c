@@ -212,3 +212,19 @@ void qdev_reset_all(MachineState *ms)
         }
     }
 }
+
+/* In the order that the property tree counts them in. */
+char *qdev_get_path(const DeviceState *dev)
+{
+    unsigned n = 0;
+
+    if (dev->obj.id) {
+        return g_strdup_printf("/machine/peripheral/%s", dev->obj.id);
+    }
+    for (guint i = 0; dev->machine->devices->pdata[i] != dev; i++) {
+        const DeviceState *d = g_ptr_array_index(dev->machine->devices, i);
+
+        n += !d->obj.id && d->parent_bus && device_get_class(d)->user_creatable;
+    }
+    return g_strdup_printf("/machine/peripheral-anon/device[%u]", n);
+}

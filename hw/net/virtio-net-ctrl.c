@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
+#include "hw/core/event.h"
 #include "qemu/iov.h"
 #include "qemu/log.h"
 #include "virtio-net.h"
@@ -144,6 +145,19 @@ static bool ctrl_guest_offloads(VirtIONet *n, uint8_t cmd, CtrlReader *r)
     return true;
 }
 
+/* Once, until somebody asks how the filter is now. */
+static bool filter_changed(VirtIONet *n, bool changed)
+{
+    if (changed && !n->filter_told) {
+        g_autofree char *path = qdev_get_path(&n->vdev.dev);
+
+        n->filter_told = true;
+        machine_event(n->vdev.dev.machine, "NIC_RX_FILTER_CHANGED", (EventField []) {
+            EVENT_STR("name", n->vdev.dev.obj.id), EVENT_STR("path", path) }, 2);
+    }
+    return changed;
+}
+
 static bool ctrl_command(VirtIONet *n, CtrlReader *r)
 {
     struct virtio_net_ctrl_hdr hdr;
@@ -153,11 +167,11 @@ static bool ctrl_command(VirtIONet *n, CtrlReader *r)
     }
     switch (hdr.class) {
     case VIRTIO_NET_CTRL_RX:
-        return ctrl_rx_mode(n, hdr.cmd, r);
+        return filter_changed(n, ctrl_rx_mode(n, hdr.cmd, r));
     case VIRTIO_NET_CTRL_MAC:
-        return ctrl_mac(n, hdr.cmd, r);
+        return filter_changed(n, ctrl_mac(n, hdr.cmd, r));
     case VIRTIO_NET_CTRL_VLAN:
-        return ctrl_vlan(n, hdr.cmd, r);
+        return filter_changed(n, ctrl_vlan(n, hdr.cmd, r));
     case VIRTIO_NET_CTRL_ANNOUNCE:
         return ctrl_announce(n, hdr.cmd, r);
     case VIRTIO_NET_CTRL_MQ:
@@ -200,6 +214,28 @@ void virtio_net_filter_reset(VirtIONet *n)
     /* Until a driver says otherwise, everything is passed on. */
     n->filter = (NetFilter){ .promisc = true };
     memcpy(n->filter.mac, n->mac.a, 6);
+}
+
+static NetRxState rx_state(bool none, bool all)
+{
+    return none ? NET_RX_NONE : all ? NET_RX_ALL : NET_RX_NORMAL;
+}
+
+void virtio_net_rx_filter(void *opaque, NetRxFilter *out)
+{
+    VirtIONet *n = opaque;
+    const NetFilter *f = &n->filter;
+
+    n->filter_told = false;
+    *out = (NetRxFilter) {
+        .promiscuous = f->promisc, .broadcast_allowed = !f->nobcast,
+        .unicast_overflow = f->uni_overflow, .multicast_overflow = f->multi_overflow,
+        .unicast = rx_state(f->nouni, f->alluni),
+        .multicast = rx_state(f->nomulti, f->allmulti),
+        .vlan = rx_state(false, !net_has(n, VIRTIO_NET_F_CTRL_VLAN)),
+        .main_mac = f->mac, .unicast_table = f->uni[0], .multicast_table = f->multi[0],
+        .nr_unicast = f->nr_uni, .nr_multicast = f->nr_multi, .vlans = f->vlans,
+    };
 }
 
 static bool in_table(const uint8_t table[][6], uint32_t count, const uint8_t *mac)

@@ -83,6 +83,7 @@ static const NICOps nic_ops = {
     .readable = net_readable,
     .writable = net_writable,
     .link_changed = net_link_changed,
+    .rx_filter = virtio_net_rx_filter,
 };
 
 static void virtio_net_start(VirtIODevice *vdev)

@@ -70,6 +70,7 @@ struct VirtIONet {
     bool announce;              /* the guest shall tell its neighbours */
     uint64_t guest_offloads;    /* feature bits in force for received frames */
     NetFilter filter;
+    bool filter_told;           /* of a change since somebody last looked */
 };
 
 /* Has the driver agreed to the feature? */
@@ -92,6 +93,8 @@ bool virtio_net_set_pairs(VirtIONet *n, unsigned pairs);
 /* virtio-net-ctrl.c */
 void virtio_net_ctrl(VirtIONet *n, VirtQueue *vq);
 void virtio_net_filter_reset(VirtIONet *n);
+/* NICOps.rx_filter */
+void virtio_net_rx_filter(void *opaque, NetRxFilter *f);
 /* Is a frame that begins with these bytes (of len in all) for the guest? */
 bool virtio_net_filter_accepts(const VirtIONet *n, const uint8_t *frame, size_t len);
 

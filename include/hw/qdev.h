@@ -90,6 +90,8 @@ DeviceState *qdev_device_add(MachineState *ms, QemuOpts *opts, Error **errp);
 /* Reset every realized device, in order. */
 void qdev_reset_all(MachineState *ms);
 
+/* Where dev is in the property tree, caller frees. */
+char *qdev_get_path(const DeviceState *dev);
 /* The last component of "what is this called", for messages: id or class. */
 const char *qdev_name(const DeviceState *dev);
 

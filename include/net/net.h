@@ -93,6 +93,16 @@ struct NetClientState {
     char *info;             /* "type=tap,ifname=tap0": info network; owned */
 };
 
+/* What a NIC lets in, for query-rx-filter; pointers are into the NIC. */
+typedef enum NetRxState { NET_RX_NORMAL, NET_RX_NONE, NET_RX_ALL } NetRxState;
+typedef struct NetRxFilter {
+    bool promiscuous, broadcast_allowed, unicast_overflow, multicast_overflow;
+    NetRxState unicast, multicast, vlan;
+    const uint8_t *main_mac, *unicast_table, *multicast_table;  /* 6 bytes each entry */
+    unsigned nr_unicast, nr_multicast;
+    const uint32_t *vlans;      /* a bit for each of 4096 */
+} NetRxFilter;
+
 typedef struct NICOps {
     /* Frames may wait on queue q: call net_recv() until -EAGAIN. */
     void (*readable)(void *opaque, unsigned q);
@@ -100,6 +110,8 @@ typedef struct NICOps {
     void (*writable)(void *opaque, unsigned q);
     /* net_link_up() has changed. */
     void (*link_changed)(void *opaque);
+    /* Fill *f; the next change is told by NIC_RX_FILTER_CHANGED. May be NULL. */
+    void (*rx_filter)(void *opaque, NetRxFilter *f);
 } NICOps;
 
 /* Embedded in the NIC; zeroed means no peer. nc is claimed by the property. */

@@ -52,6 +52,22 @@ def add_and_remove():
 
 
 @test
+def filters():
+    """query-rx-filter: what a card receives that no driver has told anything"""
+    with VM("-netdev", "socket,id=n0,udp=127.0.0.1:9,localaddr=127.0.0.1:0", "-device",
+            "virtio-net-device,netdev=n0,id=net0,mac=52:54:00:00:00:07", machine="microvm") as vm:
+        q = vm.qmp()
+        assert q.cmd("query-rx-filter") == [{
+            "name": "net0", "promiscuous": True, "multicast": "normal", "unicast": "normal",
+            "vlan": "all", "broadcast-allowed": True, "multicast-overflow": False,
+            "unicast-overflow": False, "main-mac": "52:54:00:00:00:07", "vlan-table": [],
+            "unicast-table": [], "multicast-table": []}], q.cmd("query-rx-filter")
+        assert q.cmd("query-rx-filter", name="net0") == q.cmd("query-rx-filter")
+        assert q.error("query-rx-filter", name="zz") == \
+            ("GenericError", "invalid net client name: zz")
+
+
+@test
 def one_card():
     """-nic makes one backend and one card"""
     with VM("-nic", "user", machine="microvm") as vm:

@@ -432,6 +432,52 @@ static void test_filter(gconstpointer legacy)
     nt_free(n);
 }
 
+static unsigned filter_events;
+
+static void count_events(MachineState *ms, const char *event, const struct EventField *fields,
+                         unsigned n)
+{
+    filter_events += !strcmp(event, "NIC_RX_FILTER_CHANGED");
+}
+
+static void get_filter(NetClientState *nc, void *opaque)
+{
+    nc->nic->ops->rx_filter(nc->nic->opaque, opaque);
+}
+
+/* What query-rx-filter tells, and its event: once for each time that somebody looked. */
+static void test_filter_told(gconstpointer legacy)
+{
+    uint8_t table[14] = { 1, 0, 0, 0, 2, 9, 9, 9, 9, 9, 0, 0, 0, 0 };
+    uint16_t vlan = 77;
+    NetRxFilter f;
+
+    START(NT_ALL_FEATURES);
+    n->t->ms->event_fn = count_events;
+    filter_events = 0;
+    net_foreach(get_filter, &f);
+    g_assert(f.promiscuous && f.broadcast_allowed && f.vlan == NET_RX_NORMAL);
+    g_assert_cmpmem(f.main_mac, 6, MAC, 6);
+    g_assert_cmpint(nt_ctrl(n, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "", 1), ==, 0);
+    g_assert_cmpint(nt_ctrl(n, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, "\1", 1), ==, 0);
+    g_assert_cmpuint(filter_events, ==, 1);
+    net_foreach(get_filter, &f);
+    g_assert(!f.promiscuous && f.multicast == NET_RX_ALL && f.unicast == NET_RX_NORMAL);
+    g_assert_cmpint(nt_ctrl(n, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, table,
+                            sizeof(table)), ==, 0);
+    g_assert_cmpint(nt_ctrl(n, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, &vlan, 2), ==, 0);
+    g_assert_cmpuint(filter_events, ==, 2);
+    net_foreach(get_filter, &f);
+    g_assert(f.nr_unicast == 1 && f.nr_multicast == 0 && !f.unicast_overflow);
+    g_assert_cmpmem(f.unicast_table, 6, table + 4, 6);
+    g_assert_cmphex(f.vlans[77 / 32], ==, 1u << 77 % 32);
+    /* What is refused changes nothing. */
+    g_assert_cmpint(nt_ctrl(n, VIRTIO_NET_CTRL_MAC, 1, table, 7), ==, 1);
+    g_assert_cmpuint(filter_events, ==, 2);
+    n->t->ms->event_fn = NULL;
+    nt_free(n);
+}
+
 /* N08 */
 static void test_ctrl_hostile(gconstpointer legacy)
 {
@@ -588,6 +634,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/N07-short", test_rx_short);
     vt_add_test("/virtio-net/F33-link", test_link);
     vt_add_test("/virtio-net/filter", test_filter);
+    vt_add_test("/virtio-net/filter-told", test_filter_told);
     vt_add_test("/virtio-net/N08-ctrl", test_ctrl_hostile);
     vt_add_test("/virtio-net/N08-ctrl-broken", test_ctrl_broken);
     vt_add_test("/virtio-net/stream", test_stream);

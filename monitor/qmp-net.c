@@ -1,0 +1,112 @@
+/*
+ * QMP about networks.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "net/net.h"
+#include "qmp.h"
+
+json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
+{
+    net_set_link(qmp_str(args, "name"), json_is_true(json_object_get(args, "up")), errp);
+    return NULL;
+}
+
+json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+
+    if (opts) {
+        net_client_new(opts, errp);
+    }
+    return NULL;
+}
+
+/* A card that uses it loses its link. */
+json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    NetClientState *nc = net_find(id);
+
+    if (nc) {
+        net_client_del(nc);
+    } else {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+    }
+    return NULL;
+}
+
+/* What cards receive ----------------------------------------------------------------- */
+
+typedef struct FilterQuery {
+    json_t *list;
+    const char *name;       /* NULL: all cards */
+} FilterQuery;
+
+static json_t *mac_json(const uint8_t *a)
+{
+    char text[18];
+
+    snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4],
+             a[5]);
+    return json_string(text);
+}
+
+static json_t *mac_table(const uint8_t *table, unsigned n)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < n; i++) {
+        json_array_append_new(list, mac_json(table + i * 6));
+    }
+    return list;
+}
+
+static json_t *vlan_table(const NetRxFilter *f)
+{
+    json_t *list = json_array();
+
+    for (unsigned id = 0; f->vlan == NET_RX_NORMAL && id < 4096; id++) {
+        if (f->vlans[id / 32] >> id % 32 & 1) {
+            json_array_append_new(list, json_integer(id));
+        }
+    }
+    return list;
+}
+
+static void add_filter(NetClientState *nc, void *opaque)
+{
+    static const char *const states[] = { "normal", "none", "all" };
+    const char *name = nc->nic && nc->nic->name ? nc->nic->name : nc->obj.id;
+    FilterQuery *q = opaque;
+    NetRxFilter f;
+
+    if (!nc->nic || !nc->nic->ops->rx_filter || (q->name && strcmp(q->name, name))) {
+        return;
+    }
+    nc->nic->ops->rx_filter(nc->nic->opaque, &f);
+    json_array_append_new(q->list, json_pack(
+        "{s:s,s:b,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o}", "name", name,
+        "promiscuous", (int)f.promiscuous, "multicast", states[f.multicast],
+        "unicast", states[f.unicast], "vlan", states[f.vlan],
+        "broadcast-allowed", (int)f.broadcast_allowed,
+        "multicast-overflow", (int)f.multicast_overflow,
+        "unicast-overflow", (int)f.unicast_overflow, "main-mac", mac_json(f.main_mac),
+        "vlan-table", vlan_table(&f), "unicast-table", mac_table(f.unicast_table, f.nr_unicast),
+        "multicast-table", mac_table(f.multicast_table, f.nr_multicast)));
+}
+
+json_t *qmp_query_rx_filter(Monitor *mon, json_t *args, Error **errp)
+{
+    FilterQuery q = { json_array(), qmp_str(args, "name") };
+
+    net_foreach(add_filter, &q);
+    if (q.name && !json_array_size(q.list)) {
+        json_decref(q.list);
+        error_setg(errp, "invalid net client name: %s", q.name);
+        return NULL;
+    }
+    return q.list;
+}
