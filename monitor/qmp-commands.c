@@ -162,7 +162,7 @@ const QmpEvent qmp_events[] = {
     { "STOP", "", DOC("the guest was paused") },
     { "RESUME", "", DOC("the guest runs again") },
     { "POWERDOWN", "", DOC("the power button was pressed") },
-    { "GUEST_PANICKED", "action:s", DOC("the guest's kernel crashed") },
+    { "GUEST_PANICKED", "action:(pause|poweroff|run)", DOC("the guest's kernel crashed") },
     { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
       DOC("an access to a disk's backend failed") },
     { "VSERPORT_CHANGE", "id:s,open:b", DOC("the guest opened or closed a port") },

@@ -6,6 +6,7 @@
 #include "sysemu/runstate.h"
 
 #include "hw/boards.h"
+#include "hw/core/event.h"
 #include "qemu/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
@@ -263,6 +264,13 @@ void qemu_system_powerdown_request(MachineState *ms)
 
 void qemu_system_guest_panicked(MachineState *ms)
 {
+    static const char *const actions[] = {
+        [PANIC_ACTION_PAUSE] = "pause", [PANIC_ACTION_SHUTDOWN] = "poweroff",
+        [PANIC_ACTION_EXIT_FAILURE] = "poweroff", [PANIC_ACTION_NONE] = "run",
+    };
+
+    machine_event(ms, "GUEST_PANICKED", (EventField []) {
+        EVENT_STR("action", actions[ms->rsm.panic_action]) }, 1);
     switch (ms->rsm.panic_action) {
     case PANIC_ACTION_PAUSE:
         qemu_system_vmstop_request(ms, RUN_STATE_GUEST_PANICKED);
