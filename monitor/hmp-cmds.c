@@ -209,7 +209,19 @@ static void hmp_memsave(Monitor *mon, json_t *args)
     json_decref(hmp_qmp(mon, "memsave", args));
 }
 
+/* As often as QEMU does after a migration. */
+static void hmp_announce_self(Monitor *mon, json_t *args)
+{
+    json_t *qmp = json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5,
+                            "step", 100);
+
+    json_decref(hmp_qmp(mon, "announce-self", qmp));
+    json_decref(qmp);
+}
+
 const HmpCommand hmp_commands[] = {
+    { "announce_self", "", "", "tell the network where the guest is (RARP frames)",
+      hmp_announce_self, NULL },
     { "block_resize", "device:B,size:l", "device size", "resize a block image",
       NULL, "block_resize" },
     { "chardev-add", "args:s", "args", "add chardev", hmp_chardev_add, NULL },

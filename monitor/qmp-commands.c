@@ -144,6 +144,8 @@ const QmpCommand qmp_commands[] = {
       DOC("plug a device in, where the bus allows it") },
     { "device_del", "id:s", NULL, qmp_device_del, DOC("unplug a device") },
     { "set_link", "name:s,up:b", NULL, qmp_set_link, DOC("plug a network cable in or out") },
+    { "announce-self", "initial:i,max:i,rounds:i,step:i,?interfaces:[s],?id:s", NULL,
+      qmp_announce_self, DOC("tell the network where the guest is, by RARP frames") },
     { "balloon", "value:i", NULL, qmp_balloon, DOC("refused: there is no balloon device") },
 
     /* Migration, as far as management tools ask for it */

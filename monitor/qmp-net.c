@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "net/announce.h"
 #include "net/net.h"
 #include "qmp.h"
 
@@ -87,6 +88,7 @@ static void add_filter(NetClientState *nc, void *opaque)
         return;
     }
     nc->nic->ops->rx_filter(nc->nic->opaque, &f);
+    *f.told = false;
     json_array_append_new(q->list, json_pack(
         "{s:s,s:b,s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o}", "name", name,
         "promiscuous", (int)f.promiscuous, "multicast", states[f.multicast],
@@ -109,4 +111,38 @@ json_t *qmp_query_rx_filter(Monitor *mon, json_t *args, Error **errp)
         return NULL;
     }
     return q.list;
+}
+
+/* Announcements ------------------------------------------------------------------------ */
+
+static bool announce_number(json_t *args, const char *name, int64_t max, int64_t *n, Error **errp)
+{
+    *n = qmp_int(args, name, 0);
+    if (*n < 0 || *n > max) {
+        error_setg(errp, "Parameter '%s' expects a value between 0 and %" PRId64, name, max);
+        return false;
+    }
+    return true;
+}
+
+json_t *qmp_announce_self(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    json_t *list = json_object_get(args, "interfaces"), *item;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    NetAnnounce p;
+    size_t i;
+
+    if (!announce_number(args, "initial", 100000, &p.initial, errp) ||
+        !announce_number(args, "max", 100000, &p.max, errp) ||
+        !announce_number(args, "rounds", 1000, &p.rounds, errp) ||
+        !announce_number(args, "step", 10000, &p.step, errp)) {
+        return NULL;
+    }
+    json_array_foreach(list, i, item) {
+        g_ptr_array_add(names, (char *)json_string_value(item));
+    }
+    g_ptr_array_add(names, NULL);
+    net_announce_self(id ? id : "", &p, list ? (char **)names->pdata : NULL);
+    return NULL;
 }

@@ -289,6 +289,7 @@ void net_set_receive(NICState *nic, unsigned q, bool on)
 void net_set_offload(NICState *nic, unsigned hdr_len, unsigned offloads)
 {
     if (nic->nc && nic->nc->vnet_hdr) {
+        nic->nc->hdr_len = hdr_len;
         net_client_class(nic->nc)->set_offload(nic->nc, hdr_len, offloads);
     }
 }

@@ -226,7 +226,6 @@ void virtio_net_rx_filter(void *opaque, NetRxFilter *out)
     VirtIONet *n = opaque;
     const NetFilter *f = &n->filter;
 
-    n->filter_told = false;
     *out = (NetRxFilter) {
         .promiscuous = f->promisc, .broadcast_allowed = !f->nobcast,
         .unicast_overflow = f->uni_overflow, .multicast_overflow = f->multi_overflow,
@@ -235,6 +234,7 @@ void virtio_net_rx_filter(void *opaque, NetRxFilter *out)
         .vlan = rx_state(false, !net_has(n, VIRTIO_NET_F_CTRL_VLAN)),
         .main_mac = f->mac, .unicast_table = f->uni[0], .multicast_table = f->multi[0],
         .nr_unicast = f->nr_uni, .nr_multicast = f->nr_multi, .vlans = f->vlans,
+        .told = &n->filter_told,
     };
 }
 

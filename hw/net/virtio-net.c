@@ -79,11 +79,22 @@ static void net_link_changed(void *opaque)
     virtio_net_vhost_update(n, true);
 }
 
+static void net_announce(void *opaque)
+{
+    VirtIONet *n = opaque;
+
+    if (net_link_up(&n->nic) && net_has(n, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
+        n->announce = true;
+        virtio_notify_config(&n->vdev);
+    }
+}
+
 static const NICOps nic_ops = {
     .readable = net_readable,
     .writable = net_writable,
     .link_changed = net_link_changed,
     .rx_filter = virtio_net_rx_filter,
+    .announce = net_announce,
 };
 
 static void virtio_net_start(VirtIODevice *vdev)

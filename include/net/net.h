@@ -86,6 +86,7 @@ struct NetClientState {
     NICState *nic;          /* the peer, or NULL */
     unsigned queues;        /* pairs, >= 1; set by open */
     bool vnet_hdr;          /* frames carry virtio-net headers; set by open */
+    unsigned hdr_len;       /* of these; 0: none */
     unsigned offloads;      /* that the backend can do both ways; set by open */
     bool carrier_off;       /* the backend has lost its host side */
     bool link_off;          /* set_link NAME off */
@@ -101,6 +102,7 @@ typedef struct NetRxFilter {
     const uint8_t *main_mac, *unicast_table, *multicast_table;  /* 6 bytes each entry */
     unsigned nr_unicast, nr_multicast;
     const uint32_t *vlans;      /* a bit for each of 4096 */
+    bool *told;                 /* of a change; clear it to be told of the next one */
 } NetRxFilter;
 
 typedef struct NICOps {
@@ -110,8 +112,9 @@ typedef struct NICOps {
     void (*writable)(void *opaque, unsigned q);
     /* net_link_up() has changed. */
     void (*link_changed)(void *opaque);
-    /* Fill *f; the next change is told by NIC_RX_FILTER_CHANGED. May be NULL. */
+    /* Fill *f; changes are told by NIC_RX_FILTER_CHANGED. May be NULL. */
     void (*rx_filter)(void *opaque, NetRxFilter *f);
+    void (*announce)(void *opaque);     /* ask the driver to; may be NULL */
 } NICOps;
 
 /* Embedded in the NIC; zeroed means no peer. nc is claimed by the property. */

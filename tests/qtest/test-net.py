@@ -68,6 +68,38 @@ def filters():
 
 
 @test
+def announcements():
+    """announce-self: RARP frames with the card's address, as often as asked, stopped by its id"""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(20)
+        with VM("-netdev", f"socket,id=n0,udp=127.0.0.1:{s.getsockname()[1]},localaddr=127.0.0.1:0",
+                "-device", "virtio-net-device,netdev=n0,id=net0,mac=52:54:00:00:00:07",
+                machine="microvm") as vm:
+            q = vm.qmp()
+            timing = {"initial": 10, "max": 20, "step": 5}
+            q.cmd("announce-self", rounds=3, **timing)
+            mac = bytes.fromhex("525400000007")
+            frame = (b"\xff" * 6 + mac + bytes.fromhex("8035" "0001" "0800" "0604" "0003") + mac
+                     + bytes(4) + mac).ljust(60, b"\0")
+            assert [s.recv(2000) for _ in range(3)] == [frame] * 3
+            q.cmd("announce-self", rounds=1000, id="bob", interfaces=["net0"], **timing)
+            assert s.recv(2000) == frame
+            q.cmd("announce-self", rounds=0, id="bob", **timing)
+            q.cmd("announce-self", rounds=2, interfaces=["other"], **timing)
+            s.settimeout(0.3)
+            try:
+                for _ in range(20):     # what was under way
+                    s.recv(2000)
+                raise AssertionError("it goes on")
+            except TimeoutError:
+                pass
+            assert q.hmp("announce_self") == ""
+            assert s.recv(2000) == frame
+            assert q.error("announce-self", rounds=-1, **timing)[0] == "GenericError"
+
+
+@test
 def one_card():
     """-nic makes one backend and one card"""
     with VM("-nic", "user", machine="microvm") as vm:

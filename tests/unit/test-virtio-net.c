@@ -442,7 +442,10 @@ static void count_events(MachineState *ms, const char *event, const struct Event
 
 static void get_filter(NetClientState *nc, void *opaque)
 {
-    nc->nic->ops->rx_filter(nc->nic->opaque, opaque);
+    NetRxFilter *f = opaque;
+
+    nc->nic->ops->rx_filter(nc->nic->opaque, f);
+    *f->told = false;
 }
 
 /* What query-rx-filter tells, and its event: once for each time that somebody looked. */
