@@ -52,7 +52,8 @@ const QmpCommand qmp_commands[] = {
     { "query-memory-devices", "", "[a]", qmp_empty_list, DOC("none: memory is fixed") },
     { "query-memdev", "", "[{?id:s,size:i,merge:b,dump:b,prealloc:b,share:b,?reserve:b,"
       "host-nodes:[i],policy:s}]", qmp_query_memdev, DOC("memory backends") },
-    { "query-iothreads", "", "[{id:s,thread-id:i,*}]", qmp_query_iothreads, DOC("I/O threads") },
+    { "query-iothreads", "", "[{id:s,thread-id:i,poll-max-ns:i,"
+      "poll-grow:i,poll-shrink:i,aio-max-batch:i}]", qmp_query_iothreads, DOC("I/O threads") },
     { "query-command-line-options", "?option:s", "[{option:s,parameters:"
       "[{name:s,type:(string|boolean|number|size),?help:s}]}]",
       qmp_query_command_line_options, DOC("options that take properties") },

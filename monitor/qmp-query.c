@@ -145,20 +145,29 @@ json_t *qmp_query_chardev_backends(Monitor *mon, json_t *args, Error **errp)
     return list;
 }
 
+static json_int_t number_property(const Object *obj, const char *name)
+{
+    g_autofree char *text = property_get(obj, name, NULL);
+
+    return text ? g_ascii_strtoll(text, NULL, 10) : 0;
+}
+
+/* How long to poll does not change here, nor how much is done at once: 0. */
 json_t *qmp_query_iothreads(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
 
     for (guint i = 0; i < mon->ms->objects->len; i++) {
         Object *obj = g_ptr_array_index(mon->ms->objects, i);
-        g_autofree char *tid = NULL;
 
         if (strcmp(obj->oc->name, "iothread")) {
             continue;
         }
-        tid = property_get(obj, "thread-id", NULL);
-        json_array_append_new(list, json_pack("{s:s,s:I}", "id", obj->id, "thread-id",
-            (json_int_t)(tid ? g_ascii_strtoll(tid, NULL, 10) : 0)));
+        json_array_append_new(list, json_pack("{s:s,s:I,s:I,s:i,s:i,s:i}", "id", obj->id,
+                                              "thread-id", number_property(obj, "thread-id"),
+                                              "poll-max-ns", number_property(obj, "poll-max-ns"),
+                                              "poll-grow", 0, "poll-shrink", 0,
+                                              "aio-max-batch", 0));
     }
     return list;
 }

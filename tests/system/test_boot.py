@@ -4,7 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import re
 
-from harness import case, check, run_job
+from harness import MACHINE, case, check, run_job
 
 LOOK = """
 echo "nproc $(nproc)"
@@ -41,6 +41,18 @@ def interrupts():
     check(pins.get("0") in ("0", "2"), f"the timer goes to pin {pins.get('0')}:\n{text}")
     for irq in [1, *range(3, 13)]:
         check(pins.get(str(irq)) == str(irq), f"IRQ {irq} goes to pin {pins.get(str(irq))}:\n{text}")
+
+
+@case("the guest finds its devices where unused transports are not there")
+def used_transports():
+    """unused-transports=off: the first transport and the one that was asked for."""
+    text = run_job("grep virtio-mmio /proc/iomem; cat /sys/bus/virtio/devices/*/device", extra=[
+        "-M", f"{MACHINE},pic=off,pit=off,unused-transports=off", "-device", "virtio-rng-device",
+        "-device", "virtio-serial-device,bus=virtio-mmio-bus.5"])
+    places = re.findall(r"^([0-9a-f]{8})-[0-9a-f]{8} : virtio-mmio", text, re.MULTILINE)
+    check(places == ["d0000000", "d0000a00"], f"wrong places:\n{text}")
+    check(re.findall(r"^0x000\d", text, re.MULTILINE) == ["0x0004", "0x0003"],
+          f"wrong devices:\n{text}")
 
 
 MIB = 1 << 20
