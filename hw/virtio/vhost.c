@@ -99,6 +99,29 @@ static int vhost_set_memory(VhostDev *hdev)
     return vhost_ioctl(hdev, VHOST_SET_MEM_TABLE, mem);
 }
 
+/* The eventfd for the worker's interrupts. */
+static int vhost_direct_begin(VhostDev *hdev, unsigned i)
+{
+    VirtioBusState *vbus = hdev->vdev->vbus;
+    EventNotifier *e = vbus->ops->direct_begin ? vbus->ops->direct_begin(vbus, hdev->vqs[i])
+                                               : NULL;
+
+    hdev->direct[i] = e;
+    return e ? e->fd : hdev->call[i].fd;
+}
+
+static void vhost_direct_end(VhostDev *hdev)
+{
+    VirtioBusState *vbus = hdev->vdev->vbus;
+
+    for (unsigned i = 0; i < hdev->nvqs; i++) {
+        if (hdev->direct[i]) {
+            hdev->direct[i] = false;
+            vbus->ops->direct_end(vbus, hdev->vqs[i]);
+        }
+    }
+}
+
 static int vhost_set_vring(VhostDev *hdev, unsigned i)
 {
     VirtQueue *vq = hdev->vqs[i];
@@ -109,7 +132,7 @@ static int vhost_set_vring(VhostDev *hdev, unsigned i)
         .avail_user_addr = (uintptr_t)vq->avail,
         .used_user_addr = (uintptr_t)vq->used,
     };
-    struct vhost_vring_file call = { i, hdev->call[i].fd }, err = { i, hdev->err.fd };
+    struct vhost_vring_file call = { i, vhost_direct_begin(hdev, i) }, err = { i, hdev->err.fd };
     struct vhost_vring_file kick = { i, vq->host_notifier.fd };
     const struct { unsigned long request; void *arg; } steps[] = {
         { VHOST_SET_VRING_NUM, &num },
@@ -159,6 +182,7 @@ int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extr
     }
     if (ret < 0) {
         vhost_forget_kicks(hdev);
+        vhost_direct_end(hdev);
         return ret;
     }
     for (unsigned i = 0; i < nvqs; i++) {
@@ -194,6 +218,7 @@ void vhost_dev_stop(VhostDev *hdev, bool go_on)
     for (unsigned i = 0; i < hdev->nvqs; i++) {
         vhost_get_position(hdev, i);
     }
+    vhost_direct_end(hdev);
     for (unsigned i = 0; i <= hdev->nvqs; i++) {
         g_source_destroy(hdev->sources[i]);
         g_source_unref(hdev->sources[i]);

@@ -53,6 +53,9 @@ struct VirtQueue {
 
     EventNotifier host_notifier;    /* kicks */
     GSource *source;
+    /* A worker interrupts by itself: used indexes that the guest was told of; transport. */
+    bool direct;
+    uint16_t direct_seen, direct_acked;
     bool has_ioeventfd;         /* transport: registered with the memory map */
 };
 
@@ -63,6 +66,13 @@ typedef struct VirtioBusOps {
     /* Machine lock. The queue is about to be active for the first time. */
     void (*queue_attach)(VirtioBusState *vbus, VirtQueue *vq);
     void (*queue_detach)(VirtioBusState *vbus, VirtQueue *vq);
+    /*
+     * A worker elsewhere is about to return the queue's buffers: the eventfd that
+     * it signals to interrupt the guest, or NULL: it has to be notify(). / The queue is
+     * ours again. Loop; the queue is active. Both may be NULL.
+     */
+    EventNotifier *(*direct_begin)(VirtioBusState *vbus, VirtQueue *vq);
+    void (*direct_end)(VirtioBusState *vbus, VirtQueue *vq);
     /* A device came; it is complete. / It goes. Machine lock. */
     bool (*plugged)(VirtioBusState *vbus, Error **errp);
     void (*unplugged)(VirtioBusState *vbus);

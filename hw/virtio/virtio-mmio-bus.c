@@ -42,11 +42,89 @@ static void mmio_notify(VirtioBusState *vbus, unsigned isr_bits)
     g_mutex_unlock(&p->irq_lock);
 }
 
+/*
+ * Queues whose worker interrupts by itself: nobody sets a bit for them. It counts as
+ * set from the change of the used index on, until the guest acknowledges what
+ * it read; buffers that come between the two keep it set.
+ */
+
+static uint16_t used_index(const VirtQueue *vq)
+{
+    return __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+}
+
+typedef enum DirectOp { DIRECT_READ, DIRECT_ACK } DirectOp;
+
+/* True if a direct queue has returned buffers since the last acknowledgement. */
+static bool mmio_direct_locked(VirtIOMMIOProxy *p, DirectOp op)
+{
+    VirtQueue *vq;
+    bool any = false;
+
+    for (unsigned i = 0; p->nr_direct && (vq = virtio_get_queue(p->vbus.vdev, i)); i++) {
+        if (!vq->direct) {
+            continue;
+        }
+        if (op == DIRECT_READ) {
+            vq->direct_seen = used_index(vq);
+            any |= vq->direct_seen != vq->direct_acked;
+        } else {
+            vq->direct_acked = vq->direct_seen;
+        }
+    }
+    return any;
+}
+
+static EventNotifier *mmio_direct_begin(VirtioBusState *vbus, VirtQueue *vq)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+
+    if (!p->irqfd) {
+        return NULL;
+    }
+    g_mutex_lock(&p->irq_lock);
+    vq->direct_seen = vq->direct_acked = used_index(vq);
+    vq->direct = true;
+    __atomic_store_n(&p->nr_direct, p->nr_direct + 1, __ATOMIC_SEQ_CST);
+    g_mutex_unlock(&p->irq_lock);
+    return &p->irq_notifier;
+}
+
+static void mmio_direct_end(VirtioBusState *vbus, VirtQueue *vq)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+    bool pending;
+
+    g_mutex_lock(&p->irq_lock);
+    pending = used_index(vq) != vq->direct_acked;
+    vq->direct = false;
+    __atomic_store_n(&p->nr_direct, p->nr_direct - 1, __ATOMIC_SEQ_CST);
+    g_mutex_unlock(&p->irq_lock);
+    if (pending) {
+        mmio_notify(vbus, VIRTIO_ISR_VRING);
+    }
+}
+
+unsigned virtio_mmio_isr(VirtIOMMIOProxy *p)
+{
+    unsigned isr = __atomic_load_n(&p->isr, __ATOMIC_SEQ_CST);
+
+    if (__atomic_load_n(&p->nr_direct, __ATOMIC_SEQ_CST)) {
+        g_mutex_lock(&p->irq_lock);
+        isr = p->isr | (mmio_direct_locked(p, DIRECT_READ) ? VIRTIO_ISR_VRING : 0);
+        g_mutex_unlock(&p->irq_lock);
+    }
+    return isr;
+}
+
 void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
 {
     unsigned old;
 
     g_mutex_lock(&p->irq_lock);
+    if (bits & VIRTIO_ISR_VRING) {
+        mmio_direct_locked(p, DIRECT_ACK);
+    }
     old = p->isr;
     __atomic_store_n(&p->isr, old & ~bits, __ATOMIC_SEQ_CST);
     if (p->isr && p->isr != old) {
@@ -136,6 +214,8 @@ const VirtioBusOps virtio_mmio_bus_ops = {
     .notify = mmio_notify,
     .queue_attach = mmio_queue_attach,
     .queue_detach = mmio_queue_detach,
+    .direct_begin = mmio_direct_begin,
+    .direct_end = mmio_direct_end,
     .plugged = mmio_plugged,
     .unplugged = mmio_unplugged,
 };

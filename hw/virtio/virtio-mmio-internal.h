@@ -34,6 +34,7 @@ typedef struct VirtIOMMIOProxy {
      */
     GMutex irq_lock;
     unsigned isr;
+    unsigned nr_direct;         /* queues whose worker interrupts by itself; atomic */
     bool irqfd;                 /* the accelerator listens to irq_notifier */
     EventNotifier irq_notifier;
 } VirtIOMMIOProxy;
@@ -41,6 +42,8 @@ typedef struct VirtIOMMIOProxy {
 /* What the transport does for the device core. */
 extern const VirtioBusOps virtio_mmio_bus_ops;
 
+/* InterruptStatus. Any thread; late acknowledgements are flushed. */
+unsigned virtio_mmio_isr(VirtIOMMIOProxy *p);
 /* InterruptACK: clear bits; what remains interrupts again. Any thread. */
 void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits);
 

@@ -221,7 +221,7 @@ static uint64_t mmio_read(void *opaque, hwaddr addr, unsigned size)
     bool locked;
 
     if (addr == REG_INTERRUPT_STATUS && size == 4) {
-        return __atomic_load_n(&p->isr, __ATOMIC_SEQ_CST);
+        return virtio_mmio_isr(p);
     }
     locked = bql_locked();
     if (!locked) {

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "hw/virtio/virtio-mmio.h"
+#include "qemu/cutils.h"
+#include "hw/virtio/virtio-mmio-internal.h"
 #include "virtio-harness.h"
 
 #define IND (1ull << VIRTIO_RING_F_INDIRECT_DESC)
@@ -418,6 +419,48 @@ static void test_late_ack(gconstpointer legacy)
     vt_free(t);
 }
 
+/* A worker that interrupts by itself: the status follows the used index. */
+static void test_direct(gconstpointer legacy)
+{
+    VirtioBusState *vbus;
+    VirtIOMMIOProxy *p;
+
+    START(IND);
+    vbus = d->vdev.vbus;
+    p = container_of(vbus, VirtIOMMIOProxy, vbus);
+    g_assert_null(vbus->ops->direct_begin(vbus, d->vq[0]));
+    p->irqfd = true;
+    g_assert_cmpint(event_notifier_init(&p->irq_notifier), ==, 0);
+    g_assert_true(vbus->ops->direct_begin(vbus, d->vq[0]) == &p->irq_notifier);
+    /* What was pending before. */
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 1);
+    vt_wr(t, VT_ACK, 1);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 0);
+    r->used->idx++;
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 1);
+    /* It came after the guest looked: not acknowledged with the other. */
+    r->used->idx++;
+    vt_wr(t, VT_ACK, 1);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 1);
+    virtio_notify_config(&d->vdev);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 3);
+    vt_wr(t, VT_ACK, 1);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 2);
+    vt_wr(t, VT_ACK, 2);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 0);
+    /* The last ones are announced when the worker goes. */
+    r->used->idx++;
+    event_notifier_test_and_clear(&p->irq_notifier);
+    vbus->ops->direct_end(vbus, d->vq[0]);
+    g_assert_true(event_notifier_test_and_clear(&p->irq_notifier));
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 1);
+    vt_wr(t, VT_ACK, 1);
+    g_assert_cmphex(vt_rd(t, VT_ISR), ==, 0);
+    event_notifier_cleanup(&p->irq_notifier);
+    p->irqfd = false;
+    vt_free(t);
+}
+
 /* 4.2.2.1: status bits from event to acknowledgement, one at a time. */
 static void test_interrupt(gconstpointer legacy)
 {
@@ -610,6 +653,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-mmio/kick-nonsense", test_kick_nonsense);
     vt_add_test("/virtio-mmio/interrupt", test_interrupt);
     vt_add_test("/virtio-mmio/late-ack", test_late_ack);
+    vt_add_test("/virtio-mmio/direct", test_direct);
     vt_add_test("/virtio-mmio/reset", test_reset);
     vt_add_modern_test("/virtio-mmio/queue-unready", test_queue_unready);
     vt_add_modern_test("/virtio-mmio/queue-reset", test_queue_reset);

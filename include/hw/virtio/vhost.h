@@ -2,8 +2,9 @@
  * vhost: queues that a worker in the host's kernel serves.
  *
  * The device opens the worker and gives it its queues while it runs; the worker
- * listens to the kicks itself and signals an eventfd, from which the transport's
- * interrupt is made in the device's loop. Everything here is called in that loop.
+ * listens to the kicks itself and interrupts the guest itself where the transport has an
+ * eventfd for that; else it signals another one, from which the device's loop makes the
+ * interrupt. Everything here is called in that loop.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,7 +23,8 @@ typedef struct VhostDev {
     VirtQueue *vqs[VHOST_MAX_QUEUES];
     unsigned nvqs;
     bool running;
-    EventNotifier call[VHOST_MAX_QUEUES];   /* buffers were used */
+    EventNotifier call[VHOST_MAX_QUEUES];   /* buffers were used; if not direct */
+    bool direct[VHOST_MAX_QUEUES];          /* the transport's eventfd instead */
     EventNotifier err;          /* the driver broke the protocol */
     GSource *sources[VHOST_MAX_QUEUES + 1];
 } VhostDev;
