@@ -102,11 +102,13 @@ NET_JOB = ENTER + """
 ip link set eth0 up
 ip addr add $(sed 's/.*guest=\\([^ ]*\\).*/\\1/' /proc/cmdline)/24 dev eth0
 server=$(sed 's/.*server=\\([^ ]*\\).*/\\1/' /proc/cmdline)
+bytes=$(sed 's/.*bytes=\\([^ ]*\\).*/\\1/' /proc/cmdline)
+chroot /mnt /usr/bin/iperf3 --version >/dev/null
 for i in 1 2 3 4 5; do ping -c 1 -W 1 $server >/dev/null && break; done
 for way in tx rx; do
     reverse=; [ $way = rx ] && reverse=-R
     sh /mnt/mark begin-$way
-    chroot /mnt /usr/bin/iperf3 -c $server -n 48M $reverse --json >/tmp/out
+    chroot /mnt /usr/bin/iperf3 -c $server -n $bytes $reverse --json >/tmp/out
     sh /mnt/mark end-$way
     echo "@@result $way@@"
     cat /tmp/out
@@ -246,17 +248,17 @@ def host_net(job):
     run(["iperf3", "--server", "--daemon"])
     exits, rows = ExitCounter(), {}
     tap = "tap,id=net,ifname=bench0,script=no,downscript=no"
-    nets = {"tap": (tap, "192.168.78"), "vhost": (tap + ",vhost=on", "192.168.78"),
-            "user": ("user,id=net", "10.0.2")}
+    nets = {"tap": (tap, "192.168.78", "256M"), "vhost": (tap + ",vhost=on", "192.168.78", "256M"),
+            "user": ("user,id=net", "10.0.2", "8M")}
     for name, (command, networks) in job["commands"].items():
         rows[name] = {}
         for net in networks:
-            netdev, prefix = nets[net]
+            netdev, prefix, amount = nets[net]
             server = prefix + (".2" if net == "user" else ".1")
             full = [*command, "-netdev", netdev, "-device", "virtio-net-device,netdev=net",
                     *drive("tools", job["tools"], "readonly=on,file.locking=off")]
             where = full.index("-append") + 1
-            full[where] += f" guest={prefix}.15 server={server}"
+            full[where] += f" guest={prefix}.15 server={server} bytes={amount}"
             reports, costs = run_guest(full, exits)
             for way, report in reports.items():
                 received = report["end"]["sum_received"]
