@@ -174,7 +174,7 @@ class Qmp:
         check(line, "the QMP socket was closed")
         return json.loads(line)
 
-    def command(self, name, **args):
+    def command(self, name, /, **args):
         """Its return value; events that come meanwhile are kept."""
         self.stream.write(json.dumps({"execute": name, "arguments": args}) + "\n")
         self.stream.flush()
