@@ -19,6 +19,7 @@ import time
 
 from disks import replay, tool
 from harness import HERE, Qemu, case, check, initrd, kernel, machine_args
+from test_block import Qmp
 
 SECONDS = int(os.environ.get("CRASH_SECONDS") or 6)
 CUTS = 12  # places where the power is cut
@@ -50,10 +51,11 @@ worker() {
 }
 safe() {
     i=0
+    read boot </proc/sys/kernel/random/boot_id
     while :; do
         head -c $((RANDOM + 1)) /dev/urandom >/tmp/x
-        dd if=/tmp/x of=/mnt/safe/$i bs=64k conv=fsync 2>/dev/null
-        echo "safe $i $(md5sum </tmp/x)"
+        dd if=/tmp/x of=/mnt/safe/$boot-$i bs=64k conv=fsync 2>/dev/null
+        echo "safe $boot-$i $(md5sum </tmp/x)"
         i=$((i + 1))
     done
 }
@@ -73,7 +75,7 @@ def scratch():
 
 
 @contextlib.contextmanager
-def working(folder, drive="", device="", more=(), seconds=SECONDS, **kwargs):
+def working(folder, drive="", device="", more=("-no-reboot",), seconds=SECONDS, **kwargs):
     """A guest at work on folder/disk."""
     disk = os.path.join(folder, "disk")
     shutil.copyfile(os.path.join(folder, "empty"), disk)
@@ -83,7 +85,7 @@ def working(folder, drive="", device="", more=(), seconds=SECONDS, **kwargs):
     os.chmod(init, 0o755)
     args = machine_args(smp=2, kernel_path=kernel("lean"), append="quiet rdinit=/crash-init",
                         initrd_path=initrd(files=[(init, "crash-init")]))
-    args += ["-no-reboot", "-serial", "stdio", *more,
+    args += ["-serial", "stdio", *more,
              "-drive", f"file={disk},format=raw,if=none,id=d{drive}",
              "-device", f"virtio-blk-device,drive=d{device}"]
     if "env" in kwargs:
@@ -95,7 +97,7 @@ def working(folder, drive="", device="", more=(), seconds=SECONDS, **kwargs):
 
 def promises(text):
     """What the guest said to be safe: {name: MD5 sum}. The last line may be cut."""
-    return dict(re.findall(r"safe (\d+) ([0-9a-f]{32}) ", text.decode(errors="replace")))
+    return dict(re.findall(r"safe ([0-9a-f]+-\S+-\d+) ([0-9a-f]{32}) ", text.decode(errors="replace")))
 
 
 def verify(disk, promised):
@@ -109,7 +111,7 @@ def verify(disk, promised):
                       f"file {name} of {len(promised)} is not what was written")
 
 
-def guest_crash(drive="", device="", more=()):
+def guest_crash(drive="", device="", more=("-no-reboot",)):
     """The guest's kernel panics at work."""
     with scratch() as folder:
         with working(folder, drive, device, more) as (qemu, disk):
@@ -124,7 +126,15 @@ def guest_crash(drive="", device="", more=()):
 case("a guest's crash leaves a sound file system, writes are cached")(guest_crash)
 case("a guest's crash leaves a sound file system, two queues in an iothread, version 1")(
     lambda: guest_crash(",discard=unmap,detect-zeroes=unmap", ",num-queues=2,iothread=io0",
-                        ["-object", "iothread,id=io0", "-global", "virtio-mmio.force-legacy=on"]))
+                        ["-no-reboot", "-object", "iothread,id=io0",
+                         "-global", "virtio-mmio.force-legacy=on"]))
+
+
+def read_for(qemu, seconds):
+    """Let it work and take what it prints."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        qemu.read_some(0.1)
 
 
 @case("a killed emulator leaves a sound file system with all that was flushed")
@@ -132,13 +142,31 @@ def killed():
     """SIGKILL at a random moment."""
     with scratch() as folder:
         with working(folder, seconds=10000) as (qemu, disk):
-            qemu.expect(rb"safe 1 ")
-            end = time.monotonic() + random.uniform(0.5, SECONDS)
-            while time.monotonic() < end:
-                qemu.read_some(0.1)
+            qemu.expect(rb"safe \S+-1 ")
+            read_for(qemu, random.uniform(0.5, SECONDS))
             qemu.process.kill()
             qemu.wait()
         verify(disk, promises(qemu.log))
+
+
+@case("resets at random moments under load: the file system stays sound, flushed data stays")
+def resets():
+    """What is in flight ends before the next boot reads; each boot replays the journal."""
+    with scratch() as folder:
+        name = os.path.join(folder, "qmp")
+        more = ["-qmp", f"unix:{name},server=on,wait=off"]
+        with working(folder, ",cache=writeback", ",num-queues=2", more, 10000) as (qemu, disk):
+            qmp = Qmp(name)
+            for _ in range(4):
+                read_for(qemu, random.uniform(0.2, SECONDS / 2))
+                qmp.command("system_reset")
+                qemu.expect(rb"@@working@@")
+            qemu.expect(rb"safe \S+-1 ")
+            qemu.process.kill()
+            qemu.wait()
+        promised = promises(qemu.log)
+        check(len({key.rsplit("-", 1)[0] for key in promised}) > 1, "only one boot wrote files")
+        verify(disk, promised)
 
 
 def shim(folder):

@@ -314,3 +314,16 @@ sleep 12
             used = cpu_seconds(qemu.process.pid) - before
             check(used < 2, f"{used:.1f} s of CPU time in 8 s of an idle guest")
             check(qemu.wait() == 0, qemu.tail())
+
+
+@case("TAP with jumbo frames: 8900 bytes in one piece, both ways")
+def tap_jumbo():
+    """Without offloads: frames of that size cross the rings as they are."""
+    with tap():
+        ip("link", "set", TAP, "mtu", "9000")
+        netdev = f"tap,id=n0,ifname={TAP},script=no,downscript=no"
+        device = "virtio-net-device,netdev=n0,host_mtu=9000,guest_tso4=off,guest_tso6=off"
+        text = transfer("192.168.77.1", "cat /sys/class/net/eth0/mtu\n" + GUEST_TAP +
+                        "ping -c 2 -s 8900 -W 5 192.168.77.1 | grep '8908 bytes from' || exit 4\n",
+                        ["-netdev", netdev, "-device", device], 1, "192.168.77.1")
+        check(text.startswith("9000\n"), f"the MTU is not host_mtu:\n{text}")
