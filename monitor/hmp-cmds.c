@@ -312,6 +312,8 @@ const HmpCommand hmp_info_commands[] = {
     { "history", "", "", "show the command line history", hmp_info_history, NULL },
     { "iothreads", "", "", "show iothreads", hmp_info_iothreads, NULL },
     { "irq", "", "", "show the interrupts statistics (if available)", hmp_info_irq, NULL },
+    { "jit", "", "", "show the software CPU's blocks, translations and flushes", hmp_info_jit,
+      NULL },
     { "kvm", "", "", "show KVM information", hmp_info_kvm, NULL },
     { "lapic", "apic-id:i?", "[apic-id]", "show local apic state (apic-id: of that one)",
       hmp_info_lapic, NULL },

@@ -9,6 +9,7 @@
 #include "hw/i386/apic.h"
 #include "hw/loader.h"
 #include "net/net.h"
+#include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpu.h"
 #include "version.h"
@@ -115,6 +116,15 @@ void hmp_info_lapic(Monitor *mon, json_t *args)
         }
     }
     monitor_puts(mon, "No local APIC\n");
+}
+
+void hmp_info_jit(Monitor *mon, json_t *args)
+{
+    AccelState *as = mon->ms->accel;
+    const AccelClass *ac = as ? accel_get_class(as) : NULL;
+    g_autofree char *text = ac && ac->info ? ac->info(as) : NULL;
+
+    monitor_puts(mon, text ? text : "JIT information is only available with accel=tcg\n");
 }
 
 static void print_irqchip(Monitor *mon, bool counts)

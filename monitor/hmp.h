@@ -58,6 +58,7 @@ void hmp_info_uuid(Monitor *mon, json_t *args);
 void hmp_info_kvm(Monitor *mon, json_t *args);
 void hmp_info_cpus(Monitor *mon, json_t *args);
 void hmp_info_registers(Monitor *mon, json_t *args);
+void hmp_info_jit(Monitor *mon, json_t *args);
 void hmp_info_lapic(Monitor *mon, json_t *args);
 void hmp_info_pic(Monitor *mon, json_t *args);
 void hmp_info_irq(Monitor *mon, json_t *args);

@@ -25,8 +25,8 @@ static const struct {
     { "kvm", LOG_KVM, "exits from KVM and failing ioctls" },
     { "int", LOG_INT, "interrupts and exceptions" },
     { "cpu_reset", LOG_CPU_RESET, "CPU state at every reset" },
-    { "exec", LOG_EXEC, "each block before it runs (software CPU)" },
-    { "in_asm", LOG_IN_ASM, "guest code as it is decoded (software CPU)" },
+    { "exec", LOG_EXEC, "each instruction before it runs (software CPU)" },
+    { "in_asm", LOG_IN_ASM, "the same with its bytes (software CPU)" },
 };
 
 void qemu_log(const char *fmt, ...)

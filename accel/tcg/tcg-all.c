@@ -44,7 +44,7 @@ static bool tcg_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
 static char *tcg_info(AccelState *as)
 {
     TCGState *s = ((TCGAccel *)as)->state;
-    uint64_t fills = 0, flushes = 0;
+    uint64_t fills = 0, flushes = 0, lookups = 0;
 
     if (!s) {
         return g_strdup("no vCPU has run\n");
@@ -52,13 +52,15 @@ static char *tcg_info(AccelState *as)
     for (unsigned i = 0; i < s->nr_cpus; i++) {
         fills += s->cpus[i]->stat_fills;
         flushes += s->cpus[i]->stat_flushes;
+        lookups += s->cpus[i]->stat_lookups;
     }
     return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu of %zu "
-                           "KiB)\npages invalidated %" PRIu64 ", changed by DMA %"
-                           PRIu64 "\ncache flushes %" PRIu64 "\nTLB fills %" PRIu64
-                           ", flushes %" PRIu64 "\nexclusive sections %" PRIu64 "\n",
+                           "KiB)\nblock lookups %" PRIu64 "\npages invalidated %" PRIu64
+                           ", changed by DMA %" PRIu64 "\ncache flushes %" PRIu64
+                           "\nTLB fills %" PRIu64 ", flushes %" PRIu64
+                           "\nexclusive sections %" PRIu64 "\n",
                            s->stats.blocks, s->stats.ops, s->arena_used / 1024,
-                           s->arena_size / 1024, s->stats.page_invalidations,
+                           s->arena_size / 1024, lookups, s->stats.page_invalidations,
                            s->stats.dma_changes, s->stats.cache_flushes, fills,
                            flushes, s->stats.exclusives);
 }
@@ -69,7 +71,9 @@ static const Property tcg_props[] = {
     DEFINE_PROP_SIZE("tb-size", TCGAccel, tb_size, "14680064",
                      "memory for decoded code"),
     DEFINE_PROP_ENUM("thread", TCGAccel, thread_mode, thread_names, "multi",
-                     "accepted; each vCPU always has its own thread"),
+                     "single: the vCPUs run one after the other, each in its thread"),
+    DEFINE_PROP_BOOL("one-insn-per-tb", TCGAccel, one_insn, "off",
+                     "each instruction by itself, for debugging"),
     DEFINE_PROP_END
 };
 

@@ -25,6 +25,9 @@ static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
             error_setg(errp, "no memory for the software CPU");
             return false;
         }
+        s->state->one_insn = s->one_insn;
+        s->state->take_turns = s->thread_mode == TCG_THREAD_SINGLE;
+        tcg_crash_init();
     }
     return true;
 }
@@ -181,7 +184,9 @@ void tcg_vcpu_exec(CPUState *cpu)
         tcg_run_begin(c);
         tcg_mxcsr_enter(c);
         tcg_steal_begin(c);
+        tcg_crash_running(c);
         why = tcg_run(c);
+        tcg_crash_running(NULL);
         tcg_mxcsr_leave(c);
         tcg_run_end(c);
         if (why == TCG_EXIT_HALT) {

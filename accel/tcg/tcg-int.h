@@ -12,10 +12,13 @@
 
 #define TCG_PHYS_BITS 40
 
+enum { TCG_THREAD_SINGLE, TCG_THREAD_MULTI };
+
 typedef struct TCGAccel {
     AccelState parent;
     uint64_t tb_size;           /* "tb-size": bytes for decoded blocks */
-    int thread_mode;            /* "thread": only multi does anything else */
+    int thread_mode;            /* "thread": TCG_THREAD_* */
+    bool one_insn;              /* "one-insn-per-tb" */
     TCGState *state;            /* made by the first vCPU: RAM is known then */
     int64_t tsc_base;           /* clock at the last reset: TSC 0 */
     bool tsc_base_set;
@@ -44,6 +47,10 @@ bool tcg_debug_exit(TCGCPU *c);
 /* tcg-regs.c */
 void tcg_get_registers(CPUState *cpu);
 void tcg_put_registers(CPUState *cpu);
+/* tcg-crash.c: say on stderr where the guest was if a signal ends us. */
+void tcg_crash_init(void);
+/* This thread runs c's code from now on; NULL: no more. */
+void tcg_crash_running(TCGCPU *c);
 /* tcg-pv.c: KVM's hypercalls; what RAX gets. */
 uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args);
 /* The thread begins to run guest code, after it has slept or was stopped. */

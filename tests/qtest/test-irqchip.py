@@ -116,6 +116,7 @@ def monitor():
         c = vm.qmp()
         text = c.hmp("info pic")
         assert "pic1: irr=00 imr=ff" in text and "pin 23" in text, text
+        assert "only available with accel=tcg" in c.hmp("info jit")
         assert "CPU 0 (xAPIC" in c.hmp("info lapic")
         assert "CPU 1 (xAPIC" in c.hmp("info lapic 1")
         assert c.hmp("info lapic 7") == "No local APIC\r\n"

@@ -5,10 +5,20 @@ SPDX-License-Identifier: GPL-2.0-or-later
 The software CPU runs it in tests/tcg/run-guest; here KVM proves what it expects.
 """
 import os
+import re
 import subprocess
 
 import harness
 from harness import case, check
+
+# What QEMU's emulated processor, on which with-kvm runs KVM, does otherwise than real ones:
+# no segment limits and types in 32-bit code, no #XM, vector * 16 in error codes of 64-bit IDTs,
+# #GP for #SS, wide CR0 and CR4, and DR7.GD, port breakpoints and XSAVE under KVM.
+EMULATED = {
+    "addresses and control registers out of range", "vectors and error codes of exceptions",
+    "privileged instructions, UMIP", "double faults", "#MF and #XM", "segments of 32-bit code",
+    "port breakpoints", "debug registers", "XSAVE and XRSTOR",
+}
 
 
 def soft_host():
@@ -19,14 +29,19 @@ def soft_host():
 
 @case("the test guest of tests/tcg finds a processor as it expects", accel="kvm")
 def cpu_guest():
-    """All its tests pass on a real (or better emulated) processor."""
+    """All its tests pass on a real processor; on an emulated one those it is known to pass."""
     guest = os.path.join(harness.SCRATCH.name, "cpu-guest")
     subprocess.run([os.path.join(harness.ROOT, "tests", "tcg", "guest", "build"), guest],
                    check=True)
     args = harness.machine_args(mem="64M", smp=2)
+    soft = soft_host()
     with harness.Qemu([*args, "-no-reboot", "-serial", "stdio", "-device",
                        "isa-debug-exit,iobase=0xf4", "-kernel", guest,
-                       "-append", "soft-host" if soft_host() else ""]) as qemu:
+                       "-append", "soft-host" if soft else ""]) as qemu:
         status = qemu.wait()
         text = qemu.log.decode(errors="replace")
-        check(status == 1 and "not ok" not in text, f"exit status {status}\n{text}")
+    plan = re.search(r"^1\.\.(\d+)", text, re.MULTILINE)
+    verdicts = re.findall(r"^(ok|not ok) \d+ - (.*?)\r?$", text, re.MULTILINE)
+    bad = [name for word, name in verdicts if word != "ok" and not (soft and name in EMULATED)]
+    check(status in (1, 3) and plan and len(verdicts) == int(plan[1]) and not bad,
+          f"exit status {status}, {bad}\n{text}")

@@ -40,6 +40,9 @@ struct TCGState {
 
     GMutex run_lock;
     GCond run_cond;
+    bool one_insn;              /* debugging: no blocks */
+    bool take_turns;            /* one vCPU in guest code at a time */
+    unsigned next_turn, turn;   /* tickets: drawn, and whose it is */
     unsigned running;           /* vCPUs in guest code */
     bool exclusive;             /* somebody is, or wants to be, alone */
     unsigned nr_cpus;

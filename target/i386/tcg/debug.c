@@ -10,6 +10,9 @@
  */
 #include "target/i386/tcg/debug.h"
 
+#include <stdio.h>
+
+#include "qemu/log.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/mmu.h"
@@ -68,7 +71,8 @@ void tcg_debug_update(TCGCPU *c)
         d->io |= b.enabled && b.kind == DR_IO;
     }
     /* All of these act between two instructions. */
-    d->slow = d->want.single_step || d->want.nr_hw || d->watching || d->exec || d->io;
+    d->slow = d->want.single_step || d->want.nr_hw || d->watching || d->exec || d->io ||
+              c->tcg->one_insn || qemu_loglevel_mask(LOG_EXEC | LOG_IN_ASM);
     for (unsigned i = 0; i < d->want.nr_hw; i++) {
         d->watching |= d->want.hw[i].type != CPU_DEBUG_EXECUTE;
     }
@@ -99,6 +103,24 @@ void tcg_debug_before(TCGCPU *c)
     if (bits) {
         tcg_raise_debug(c, bits, true);     /* a fault that pushes no RF */
     }
+}
+
+void tcg_debug_trace(TCGCPU *c, const X86Op *op)
+{
+    uint64_t lin = c->eip + c->segs[R_CS].base;
+    char text[3 * X86_INSN_MAX + 1] = "";
+
+    for (unsigned i = 0; i < op->len && qemu_loglevel_mask(LOG_IN_ASM); i++) {
+        const uint8_t *host;
+
+        /* It has just been fetched: this raises nothing. */
+        tcg_code_page(c, lin + i, &host);
+        if (host) {
+            snprintf(text + 3 * i, 4, " %02x", host[(lin + i) & 0xfff]);
+        }
+    }
+    qemu_log("cpu %u: %04x:%016" PRIx64 "%s\n", c->index, c->segs[R_CS].selector, c->eip,
+             text);
 }
 
 void tcg_debug_io(TCGCPU *c, unsigned port, unsigned size)

@@ -12,6 +12,7 @@
 #include "sysemu/debug.h"
 
 typedef struct TCGCPU TCGCPU;
+typedef struct X86Op X86Op;
 
 #define DR6_BD  0x2000u
 #define DR6_BS  0x4000u
@@ -51,6 +52,8 @@ void tcg_debug_accessed(TCGCPU *c, uint64_t va, unsigned n, bool write);
 void tcg_debug_update(TCGCPU *c);
 /* Before an instruction, while c->debug.slow: raises #DB at a breakpoint. */
 void tcg_debug_before(TCGCPU *c);
+/* -d exec, with in_asm its bytes: op at c->eip is about to be run. */
+void tcg_debug_trace(TCGCPU *c, const X86Op *op);
 /* An access to a port. */
 void tcg_debug_io(TCGCPU *c, unsigned port, unsigned size);
 /* #DB with these DR6 bits; trap: the instruction is done (or is a breakpoint). */

@@ -6,11 +6,42 @@
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/system.h"
 
+#define TURN_US 1000        /* how long a vCPU runs while others wait */
+
+static void ask_others(TCGCPU *c)
+{
+    TCGState *s = c->tcg;
+
+    for (unsigned i = 0; i < s->nr_cpus; i++) {
+        if (s->cpus[i] && s->cpus[i] != c) {
+            tcg_poll_set(s->cpus[i], POLL_EXCLUSIVE);
+        }
+    }
+}
+
+/* With run_lock held: until nobody runs and all who came before have been. */
+static void wait_turn(TCGCPU *c)
+{
+    TCGState *s = c->tcg;
+    unsigned ticket = s->next_turn++;
+
+    while (s->exclusive || s->running || ticket != s->turn) {
+        if (!g_cond_wait_until(&s->run_cond, &s->run_lock,
+                               g_get_monotonic_time() + TURN_US)) {
+            ask_others(c);
+        }
+    }
+    s->turn++;
+}
+
 void tcg_run_begin(TCGCPU *c)
 {
     TCGState *s = c->tcg;
 
     g_mutex_lock(&s->run_lock);
+    if (s->take_turns) {
+        wait_turn(c);
+    }
     while (s->exclusive) {
         g_cond_wait(&s->run_cond, &s->run_lock);
     }
@@ -42,11 +73,7 @@ void tcg_exclusive_start(TCGCPU *c)
         g_cond_wait(&s->run_cond, &s->run_lock);
     }
     s->exclusive = true;
-    for (unsigned i = 0; i < s->nr_cpus; i++) {
-        if (s->cpus[i] != c) {
-            tcg_poll_set(s->cpus[i], POLL_EXCLUSIVE);
-        }
-    }
+    ask_others(c);
     while (s->running) {
         g_cond_wait(&s->run_cond, &s->run_lock);
     }

@@ -198,6 +198,9 @@ static void run_single(TCGCPU *c)
     c->shadow = c->ss_shadow = false;
     op = tcg_single_find(c);
     fn = op->fn;
+    if (qemu_loglevel_mask(LOG_EXEC | LOG_IN_ASM)) {
+        tcg_debug_trace(c, op);
+    }
     repeated = op->flags & (OF_REP | OF_REPNE);
     atomic_fetch_or(&c->poll, POLL_STEP);
     while (op) {
@@ -259,6 +262,7 @@ TCGExit tcg_run(TCGCPU *c)
             run_single(c);
             continue;
         }
+        c->stat_lookups++;
         op = tcg_block_find(c);
         while (op) {
             op = op->fn(c, op);

@@ -183,7 +183,7 @@ struct TCGCPU {
     uint64_t code_gen_next;
     uint64_t use_clock;
     unsigned cur_space;
-    uint64_t stat_flushes, stat_fills;
+    uint64_t stat_flushes, stat_fills, stat_lookups;
     CodeTLB ctlb[CODE_TLB_SIZE];
     JumpEntry jc[JC_SIZE];
     TLBSpace spaces[TLB_ASIDS];

@@ -255,6 +255,10 @@ void guest_main(void)
                                        state_tests, smp_tests };
 
     make_tables();
+    if (option("spin")) {
+        print("spinning\n");
+        __asm__ volatile(".globl spin; spin: jmp spin");
+    }
     if (option("triple")) {
         set_gate(6, 0, 0, 0);
         set_gate(8, 0, 0, 0);
