@@ -45,3 +45,19 @@ def cpu_guest():
     bad = [name for word, name in verdicts if word != "ok" and not (soft and name in EMULATED)]
     check(status in (1, 3) and plan and len(verdicts) == int(plan[1]) and not bad,
           f"exit status {status}, {bad}\n{text}")
+
+
+@case("what a Linux process sees of the processor: signals, single steps, breakpoints")
+def linux_process():
+    """tests/tcg/linux-cpu.c as a process of the lean guest."""
+    program = os.path.join(harness.SCRATCH.name, "linux-cpu")
+    subprocess.run(["cc", "-O1", "-static", "-no-pie", "-o", program,
+                    os.path.join(harness.ROOT, "tests", "tcg", "linux-cpu.c")], check=True)
+    nonce = "linuxcpu"
+    ramdisk = harness.initrd("/bin/linux-cpu\n", nonce, [(program, "bin/linux-cpu")])
+    args = harness.machine_args(kernel_path=harness.kernel("lean"), initrd_path=ramdisk, smp=2,
+                                append="quiet")
+    with harness.Qemu([*args, "-no-reboot", "-serial", "stdio"]) as qemu:
+        qemu.wait()
+        text = qemu.log.decode(errors="replace")
+    check(re.search(rf"@@{nonce}:end:0@@", text) and "1..8" in text, text)
