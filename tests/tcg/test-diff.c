@@ -26,6 +26,31 @@ static unsigned failures;
 static unsigned max_insns = MAX_INSNS;
 static bool intel;          /* the host's CPU */
 
+/*
+ * A branch over an instruction that leaves a trace: on the flags just made, or
+ * on those of a comparison of its own (often of a register with itself).
+ */
+static unsigned put_branch(uint8_t *p)
+{
+    static const uint8_t ops[] = { 0x38, 0x39, 0x3a, 0x3b, 0x84, 0x85, 0x83 };
+    static const uint8_t branch[] = { 0x70, 4, 0x48, 0x8d, 0x40, 1 };
+    unsigned n = 0;
+
+    if (rnd() % 2) {
+        uint8_t op = ops[rnd() % sizeof(ops)];
+
+        p[n++] = 0x40 | (rnd() & 13);       /* REX: no second 66, no index */
+        p[n++] = op;
+        p[n++] = 0xc0 | (op == 0x83 ? 7 << 3 : (rnd() & 7) << 3) | (rnd() & 7);
+        if (op == 0x83) {
+            p[n++] = rnd();
+        }
+    }
+    memcpy(p + n, branch, sizeof(branch));  /* jcc; lea rax, [rax+1] */
+    p[n] |= rnd() & 15;
+    return n + sizeof(branch);
+}
+
 static void make_case(Case *k, GenKind kind, bool wild)
 {
     unsigned want = wild || max_insns == 1 ? 1 : 1 + rnd() % max_insns;
@@ -42,6 +67,9 @@ static void make_case(Case *k, GenKind kind, bool wild)
         }
         k->at[k->n] = k->len;
         k->len += gen_insn(k->code + k->len, kind, wild, &u, &k->names[k->n]);
+        if (max_insns > 1 && !wild && !(u & ~0x10u) && rnd() % 4 == 0) {
+            k->len += put_branch(k->code + k->len);
+        }
         k->undefined = u;
         k->n++;
     }

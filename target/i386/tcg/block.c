@@ -22,6 +22,7 @@
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/ops-fast.h"
 #include "target/i386/tcg/ops.h"
 
 #define HASH_BITS 15
@@ -65,6 +66,7 @@ TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size)
         g_free(s);
         return NULL;
     }
+    tcg_fast_init();
     s->arena = m;
     s->arena_size = arena_size;
     s->writer = s->arena + arena_size;
@@ -142,7 +144,7 @@ static void block_kill(TCGState *s, TCGBlock *b)
         q = &(*q)->next_hash;
     }
     if (*q) {
-        *q = b->next_hash;
+        __atomic_store_n(q, b->next_hash, __ATOMIC_RELEASE);
     }
     for (unsigned i = 0; i < b->nr_ops; i++) {
         __atomic_store_n(&b->ops[i].fn, op_dead, __ATOMIC_RELEASE);
@@ -278,12 +280,16 @@ void tcg_flush_blocks(TCGCPU *c)
     tcg_exclusive_end(c);
 }
 
+/*
+ * Without the lock too: blocks are published when complete, keep their link when
+ * they die, and their memory is reused only when all vCPUs are stopped.
+ */
 static TCGBlock *block_lookup(TCGState *s, uint64_t key)
 {
-    TCGBlock *b = s->hash[hash_of(key)];
+    TCGBlock *b = __atomic_load_n(&s->hash[hash_of(key)], __ATOMIC_ACQUIRE);
 
     while (b && b->key != key) {
-        b = b->next_hash;
+        b = __atomic_load_n(&b->next_hash, __ATOMIC_ACQUIRE);
     }
     return b;
 }
@@ -440,6 +446,7 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
         b = NULL;
         goto out;
     }
+    tcg_fast_choose(ops, n);
     op_end_init(&ops[n], end, n, c->code_size);
     b = (TCGBlock *)(s->arena + s->arena_used);
     s->arena_used += sizeof(*b) + (n + 1) * sizeof(X86Op);
@@ -454,7 +461,7 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
         page_add(s, page2, 0, end - TCG_PAGE_SIZE, host2, b);
     }
     b->next_hash = s->hash[hash_of(key)];
-    s->hash[hash_of(key)] = b;
+    __atomic_store_n(&s->hash[hash_of(key)], b, __ATOMIC_RELEASE);
     s->stats.blocks++;
     s->stats.ops += n;
 out:
@@ -469,9 +476,7 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
     TCGState *s = c->tcg;
     TCGBlock *b;
 
-    g_mutex_lock(&s->lock);
     b = block_lookup(s, pa << 2 | c->code_size);
-    g_mutex_unlock(&s->lock);
     if (b && b->page2 != TCG_NO_PAGE) {
         const uint8_t *host2;
 
@@ -503,7 +508,7 @@ const X86Op *tcg_block_find(TCGCPU *c)
         }
     }
     e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
-    if (e->lin == lin && e->tag == c->jc_tag && e->op->fn != op_dead) {
+    if (e->lin == lin && e->tag == code_tag(c, lin) && e->op->fn != op_dead) {
         c->regs[R_PAGE] = c->eip - (lin & 0xfff);
         return e->op;
     }
@@ -513,7 +518,7 @@ const X86Op *tcg_block_find(TCGCPU *c)
         return tcg_single_find(c);
     }
     e->lin = lin;
-    e->tag = c->jc_tag;
+    e->tag = code_tag(c, lin);
     e->op = b->ops;
     c->regs[R_PAGE] = c->eip - (lin & 0xfff);
     return b->ops;

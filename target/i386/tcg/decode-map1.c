@@ -36,17 +36,23 @@ static const OpDesc name[8] = { \
     FI(fn, attr, 4), FI(fn, attr, 5), FI(fn, attr, 6), FI(fn, attr, 7), \
 };
 GRP2(grpc0, op_shift_i, D_BYTE | D_IB)
-GRP2(grpd0, op_shift_1, D_BYTE)
-GRP2(grpd1, op_shift_1, 0)
+GRP2(grpd0, op_shift_i, D_BYTE | D_ONE)
 GRP2(grpd2, op_shift_cl, D_BYTE)
-GRP2(grpd3, op_shift_cl, 0)
 
 /* The tables' generic members look at id. */
 #define TI(t_, a_, i_) { { .tab = t_ }, (a_) | D_TAB, i_ }
-static const OpDesc grpc1[8] = {
-    FI(op_shift_i, D_IB, 0), FI(op_shift_i, D_IB, 1), FI(op_shift_i, D_IB, 2),
-    FI(op_shift_i, D_IB, 3), TI(tab_shl_i, D_IB, 4), TI(tab_shr_i, D_IB, 5),
-    TI(tab_shl_i, D_IB, 6), TI(tab_sar_i, D_IB, 7),
+#define GRP2_TABS(name, imm) \
+static const OpDesc name[8] = { \
+    TI(tab_rol_i, imm, 0), TI(tab_ror_i, imm, 1), FI(op_shift_i, imm, 2), \
+    FI(op_shift_i, imm, 3), TI(tab_shl_i, imm, 4), TI(tab_shr_i, imm, 5), \
+    TI(tab_shl_i, imm, 6), TI(tab_sar_i, imm, 7), \
+};
+GRP2_TABS(grpc1, D_IB)
+GRP2_TABS(grpd1, D_ONE)
+static const OpDesc grpd3[8] = {
+    FI(op_shift_cl, 0, 0), FI(op_shift_cl, 0, 1), FI(op_shift_cl, 0, 2),
+    FI(op_shift_cl, 0, 3), TI(tab_shl_cl, 0, 4), TI(tab_shr_cl, 0, 5),
+    TI(tab_shl_cl, 0, 6), TI(tab_sar_cl, 0, 7),
 };
 
 #define GRP3(name, b, imm) \

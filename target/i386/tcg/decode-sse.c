@@ -45,9 +45,9 @@ static const OpDesc grpae_f3[8] = {
 #undef V3A
 #undef W38
 #define V0F(op, pfx, name, n, at) \
-    [op][pfx] = FI(op_sse, ATTR(at), SSE_ID(0, pfx, op)),
+    [op][pfx] = FI(SSE_OP(0, pfx, op), ATTR(at), SSE_ID(0, pfx, op)),
 #define W0F(op, name, n, how) \
-    [op][1] = FI(op_sse, VM, SSE_ID(0, 1, op)), \
+    [op][1] = FI(SSE_OP(0, 1, op), VM, SSE_ID(0, 1, op)), \
     [op][0] = FI(op_mmx, MM, SSE_ID(0, 1, op)),
 #define V38(op, pfx, name, n, at)
 #define V3A V38
@@ -58,8 +58,7 @@ static const OpDesc grpae_f3[8] = {
 const OpDesc x86_sse0f[256][4] = {
 #include "target/i386/tcg/sse-list.h"
     [0x10] = { TI(tab_mov16_ld, VM, 0), TI(tab_mov16_ld, VM, 0),
-               TI(tab_movs_ld, VM, SSE_ID(0, 2, 0x10)),
-               TI(tab_movs_ld, VM, SSE_ID(0, 3, 0x10)) },
+               TI(tab_movss_ld, VM, 2), TI(tab_movsd_ld, VM, 3) },
     [0x11] = { TI(tab_mov16_st, VM, 0), TI(tab_mov16_st, VM, 0),
                FI(op_sse_store, VM, 4), FI(op_sse_store, VM, 8) },
     [0x13] = { FI(op_sse_store, VM | D_MEMONLY, 8),
@@ -91,7 +90,7 @@ const OpDesc x86_sse0f[256][4] = {
     [0x73] = { G(grp73_mmx), G(grp73) },
     [0x77][0] = F(op_emms, 0),
     [0x7e] = { FI(op_mmx_movd, D_MODRM | D_REGMMX, 1), FI(op_vec_movd, D_MODRM, 1),
-               FI(op_sse, VM, SSE_ID(0, 2, 0x7e)) },
+               FI(SSE_OP(0, 2, 0x7e), VM, SSE_ID(0, 2, 0x7e)) },
     [0x7f] = { FI(op_mmx_mov, MM, 1), TI(tab_mov16_st, VM, 1),
                TI(tab_mov16_st, VM, 0) },
     [0xae][2] = G(grpae_f3),
@@ -122,9 +121,9 @@ const OpDesc x86_sse0f[256][4] = {
 #undef V3A
 #define V3A(op, pfx, name, n, at)
 #define V38(op, pfx, name, n, at) \
-    [op][pfx] = FI(op_sse, ATTR(at), SSE_ID(1, pfx, op)),
+    [op][pfx] = FI(SSE_OP(1, pfx, op), ATTR(at), SSE_ID(1, pfx, op)),
 #define W38(op, name, n, how) \
-    [op][1] = FI(op_sse, VM, SSE_ID(1, 1, op)), \
+    [op][1] = FI(SSE_OP(1, 1, op), VM, SSE_ID(1, 1, op)), \
     [op][0] = FI(op_mmx, MM, SSE_ID(1, 1, op)),
 
 const OpDesc x86_sse38[X86_SSE38_END][4] = {
@@ -145,7 +144,7 @@ const OpDesc x86_crc32[2] = {
 #define V38(op, pfx, name, n, at)
 #define W38(op, name, n, how)
 #define V3A(op, pfx, name, n, at) \
-    [op][pfx] = FI(op_sse, ATTR(at), SSE_ID(2, pfx, op)),
+    [op][pfx] = FI(SSE_OP(2, pfx, op), ATTR(at), SSE_ID(2, pfx, op)),
 
 const OpDesc x86_sse3a[X86_SSE3A_END][4] = {
 #include "target/i386/tcg/sse-list.h"

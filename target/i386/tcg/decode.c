@@ -225,7 +225,9 @@ static void immediates(Decoder *d, uint32_t attr)
 {
     X86Op *op = d->op;
 
-    if (attr & D_IB) {
+    if (attr & D_ONE) {
+        op->imm = 1;
+    } else if (attr & D_IB) {
         op->imm = next_imm(d, 1);
     } else if (attr & D_IZ) {
         op->imm = next_imm(d, op->size == 1 ? 2 : 4);

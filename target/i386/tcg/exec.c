@@ -52,7 +52,8 @@ void tcg_update_mode(TCGCPU *c)
     c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
     c->tlb = sp->e[c->mmu_mode];
     c->tlb_gen = sp->gen;
-    c->jc_tag = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
+    c->jc_tag[0] = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
+    c->jc_tag[1] = c->upper_gen << 3 | c->code_size << 1 | (c->cpl == 3);
 }
 
 OP(op_dead)

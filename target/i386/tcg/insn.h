@@ -93,6 +93,7 @@ enum {
     D_FAR     = 1 << 26,    /* ptr16:16/32 immediate */
     D_GRP7    = 1 << 27,    /* 0F 01 */
     D_REL     = 1 << 28,    /* the immediate is a branch distance */
+    D_ONE     = 1 << 29,    /* the immediate is 1: shifts */
 };
 
 typedef struct OpDesc OpDesc;

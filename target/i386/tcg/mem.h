@@ -23,8 +23,11 @@ typedef struct { u16 v; } __attribute__((packed, may_alias)) un16;
 typedef struct { u32 v; } __attribute__((packed, may_alias)) un32;
 typedef struct { u64 v; } __attribute__((packed, may_alias)) un64;
 
+/* Off the fast paths: inlined, these would have every op save registers. */
+#define SLOW_PATH __attribute__((noinline))
+
 /* Offsets that are not flat 64-bit: masks, segment bases, limit checks. */
-uint64_t tcg_ea_slow(TCGCPU *c, const X86Op *op);
+SLOW_PATH uint64_t tcg_ea_slow(TCGCPU *c, const X86Op *op);
 /* The same without the segment: LEA. */
 uint64_t tcg_ea_offset(TCGCPU *c, const X86Op *op);
 /* Linear address of seg:off for size bytes, checked outside 64-bit code. */
@@ -48,8 +51,9 @@ static inline uint64_t ea(TCGCPU *c, const X86Op *op)
 }
 
 /* Slow paths: TLB miss, page crossing, device, code page. They may raise. */
-uint64_t tcg_load_slow(TCGCPU *c, uint64_t addr, unsigned size);
-void tcg_store_slow(TCGCPU *c, uint64_t addr, uint64_t v, unsigned size);
+SLOW_PATH uint64_t tcg_load_slow(TCGCPU *c, uint64_t addr, unsigned size);
+SLOW_PATH void tcg_store_slow(TCGCPU *c, uint64_t addr, uint64_t v,
+                              unsigned size);
 void tcg_load_bytes(TCGCPU *c, uint64_t addr, void *buf, unsigned size);
 void tcg_store_bytes(TCGCPU *c, uint64_t addr, const void *buf, unsigned size);
 /* As the above with supervisor rights whatever CPL is: system tables. */
@@ -60,8 +64,9 @@ void tcg_probe_write(TCGCPU *c, uint64_t addr, unsigned size);
 /* A host pointer for access to what is left of addr's page, or NULL. May raise. */
 uint8_t *tcg_page_ptr(TCGCPU *c, uint64_t addr, MMUAccess acc);
 /* Read-modify-write: a place to work on; tcg_rmw_commit() stores it. */
-void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size);
-void tcg_rmw_commit(TCGCPU *c);
+SLOW_PATH void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr,
+                             unsigned size);
+SLOW_PATH void tcg_rmw_commit(TCGCPU *c);
 
 static inline TLBEntry *tlb_entry(TCGCPU *c, uint64_t addr)
 {

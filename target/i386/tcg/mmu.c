@@ -19,6 +19,7 @@
 #define PTE_A   0x20u
 #define PTE_D   0x40u
 #define PTE_PS  0x80u
+#define PTE_G   0x100u
 #define PTE_NX  (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
 
@@ -136,6 +137,7 @@ static int walk_leaf(TCGCPU *c, WalkState *s, void *p, bool wide, uint64_t e,
     }
     out->pa = base | (s->va & mask);
     out->large = shift > 12;
+    out->global = (e & PTE_G) && (c->cr4 & CR4_PGE);
     return 1;
 }
 
@@ -188,6 +190,7 @@ bool tcg_mmu_walk(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
         out->pa = (uint32_t)va;
         out->writable = true;
         out->large = false;
+        out->global = true;
         return true;
     }
     do {
@@ -438,22 +441,34 @@ void tcg_rmw_commit(TCGCPU *c)
     }
 }
 
+/* Remember where code was seen, for INVLPG. */
+static void note_code(TCGCPU *c, uint64_t page, const PageWalk *w)
+{
+    TLBSpace *sp = &c->spaces[c->cur_space];
+    bool upper = page >> 63;
+    uint64_t *seen = upper ? c->upper_seen : sp->code_seen;
+
+    if (w->large) {
+        *(upper ? &c->upper_large : &sp->large_map) |=
+            (uint64_t)1 << ((page >> 30) & 63);
+    }
+    seen[page >> (TCG_PAGE_BITS + 6) & 63] |=
+        (uint64_t)1 << (page >> TCG_PAGE_BITS & 63);
+    c->upper_private |= upper && !w->global;
+}
+
 uint64_t tcg_code_page(TCGCPU *c, uint64_t lin, const uint8_t **host)
 {
     uint64_t page = lin & TCG_PAGE_MASK;
     CodeTLB *e = &c->ctlb[(lin >> TCG_PAGE_BITS) & (CODE_TLB_SIZE - 1)];
     PageWalk w;
 
-    if (e->lin != page || e->tag != c->jc_tag) {
+    if (unlikely(e->lin != page || e->tag != code_tag(c, lin))) {
         walk_or_raise(c, lin, MMU_FETCH,
                       c->cpl == 3 ? MMU_USER : MMU_KERNEL, &w);
-        if (w.large) {
-            c->spaces[c->cur_space].large_map |= (uint64_t)1 << ((lin >> 30) & 63);
-        }
-        c->spaces[c->cur_space].code_seen[page >> (TCG_PAGE_BITS + 6) & 63] |=
-            (uint64_t)1 << (page >> TCG_PAGE_BITS & 63);
+        note_code(c, page, &w);
         e->lin = page;
-        e->tag = c->jc_tag;
+        e->tag = code_tag(c, lin);
         e->pa = w.pa & TCG_PAGE_MASK;
         e->host = address_space_map(c->mem, e->pa, TCG_PAGE_SIZE);
         if (e->host) {

@@ -13,6 +13,7 @@ typedef struct PageWalk {
     uint64_t pa;            /* of the byte */
     bool writable;          /* a write would pass and D is set */
     bool large;             /* mapped by more than 4 KiB */
+    bool global;            /* the same in all address spaces */
 } PageWalk;
 
 /*

@@ -7,7 +7,7 @@
 #include "target/i386/tcg/optabs.h"
 
 /* Flags of a shift by n != 0 (masked): SF, ZF, PF of r; CF; OF as for n = 1. */
-static void shift_flags(TCGCPU *c, u64 r, unsigned size, unsigned cf,
+static inline void shift_flags(TCGCPU *c, u64 r, unsigned size, unsigned cf,
                         unsigned of)
 {
     lf_set_co(c, sext(r, size), cf, of);
@@ -56,7 +56,7 @@ static u64 do_rcr(TCGCPU *c, u64 a, unsigned n, unsigned size)
     return v;
 }
 
-static u64 do_shl(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline u64 do_shl(TCGCPU *c, u64 a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size, cf;
     u64 r;
@@ -67,7 +67,7 @@ static u64 do_shl(TCGCPU *c, u64 a, unsigned n, unsigned size)
     return r;
 }
 
-static u64 do_shr(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline u64 do_shr(TCGCPU *c, u64 a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size;
     u64 r = a >> n;
@@ -77,7 +77,7 @@ static u64 do_shr(TCGCPU *c, u64 a, unsigned n, unsigned size)
     return r;
 }
 
-static u64 do_sar(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline u64 do_sar(TCGCPU *c, u64 a, unsigned n, unsigned size)
 {
     int64_t s = sext(a, size);
     u64 r = (u64)(s >> n) & size_mask(size);
@@ -137,7 +137,6 @@ static inline const X86Op *shift_by(TCGCPU *c, const X86Op *op, unsigned n)
 }
 
 OP(op_shift_cl) { return shift_by(c, op, (u8)c->regs[R_ECX]); }
-OP(op_shift_1) { return shift_by(c, op, 1); }
 OP(op_shift_i) { return shift_by(c, op, (u8)op->imm); }
 
 /* The common ones: 32- and 64-bit register by immediate. */
@@ -180,14 +179,65 @@ SOP(sar_i##N) \
     RSET##N(op->rm, a); \
     NEXT; \
 }
+#define FAST_ROTATE(N, MASK) \
+SOP(rol_i##N) \
+{ \
+    unsigned n = op->imm & MASK; \
+    u##N r = RGET##N(op->rm); \
+    if (n) { \
+        r = r << n | r >> (N - n); \
+        lf_set_only_co(c, r & 1, (r ^ (r >> (N - 1))) & 1); \
+    } \
+    RSET##N(op->rm, r); \
+    NEXT; \
+} \
+SOP(ror_i##N) \
+{ \
+    unsigned n = op->imm & MASK; \
+    u##N r = RGET##N(op->rm); \
+    if (n) { \
+        r = r >> n | r << (N - n); \
+        lf_set_only_co(c, r >> (N - 1), ((r >> (N - 1)) ^ (r >> (N - 2))) & 1); \
+    } \
+    RSET##N(op->rm, r); \
+    NEXT; \
+}
 FAST_SHIFT(32, 31)
 FAST_SHIFT(64, 63)
+FAST_ROTATE(32, 31)
+FAST_ROTATE(64, 63)
 #define SHIFT_TAB(name) \
     { op_shift_i, op_shift_i, name##_i32, name##_i64, \
       op_shift_i, op_shift_i, op_shift_i, op_shift_i }
+OpTab tab_rol_i = SHIFT_TAB(rol);
+OpTab tab_ror_i = SHIFT_TAB(ror);
 OpTab tab_shl_i = SHIFT_TAB(shl);
 OpTab tab_shr_i = SHIFT_TAB(shr);
 OpTab tab_sar_i = SHIFT_TAB(sar);
+
+#define SHIFT_CL(name, N, MASK, expr) \
+SOP(name##_cl##N) \
+{ \
+    unsigned n = (u8)c->regs[R_ECX] & MASK; \
+    u##N a = RGET##N(op->rm); \
+    if (n) { \
+        a = expr; \
+    } \
+    RSET##N(op->rm, a); \
+    NEXT; \
+}
+#define SHIFTS_CL(N, MASK) \
+    SHIFT_CL(shl, N, MASK, do_shl(c, a, n, N == 64 ? 3 : 2)) \
+    SHIFT_CL(shr, N, MASK, do_shr(c, a, n, N == 64 ? 3 : 2)) \
+    SHIFT_CL(sar, N, MASK, do_sar(c, a, n, N == 64 ? 3 : 2))
+SHIFTS_CL(32, 31)
+SHIFTS_CL(64, 63)
+#define SHIFT_CL_TAB(name) \
+    { op_shift_cl, op_shift_cl, name##_cl32, name##_cl64, \
+      op_shift_cl, op_shift_cl, op_shift_cl, op_shift_cl }
+OpTab tab_shl_cl = SHIFT_CL_TAB(shl);
+OpTab tab_shr_cl = SHIFT_CL_TAB(shr);
+OpTab tab_sar_cl = SHIFT_CL_TAB(sar);
 
 /* SHLD (id bit 0 clear) and SHRD, by immediate or by CL (id bit 1). */
 OP(op_shld)

@@ -21,6 +21,11 @@
 const SSEDesc sse_descs[SSE_COUNT] = {
 #include "target/i386/tcg/sse-list.h"
 };
+#undef V0F
+#undef V38
+#undef V3A
+#undef W0F
+#undef W38
 
 void vec_load16(TCGCPU *c, const X86Op *op, uint64_t a, void *buf)
 {
@@ -55,7 +60,8 @@ void vec_need_aligned(TCGCPU *c, const X86Op *op, uint64_t a)
 }
 
 /* The r/m operand: a register, or bytes of memory in c->vec_tmp. */
-static const XMMReg *source(TCGCPU *c, const X86Op *op, unsigned bytes)
+static inline __attribute__((always_inline))
+const XMMReg *source(TCGCPU *c, const X86Op *op, unsigned bytes)
 {
     uint64_t a;
 
@@ -103,32 +109,45 @@ void vec_fp_end(TCGCPU *c, const X86Op *op)
     }
 }
 
-static void run_checked(TCGCPU *c, const X86Op *op, const SSEDesc *f,
-                        const XMMReg *s)
+static SLOW_PATH void run_checked(TCGCPU *c, const X86Op *op, SSEFn *fn,
+                                  const XMMReg *s)
 {
     c->mxcsr |= _mm_getcsr() & 0x3f;
     c->vec_res = c->xmm[op->reg];
     vec_fp_begin(c);
-    f->fn(&c->vec_res, s, (u8)op->imm);
+    fn(&c->vec_res, s, (u8)op->imm);
     vec_fp_end(c, op);
     c->xmm[op->reg] = c->vec_res;
 }
 
-OP(op_sse)
+static inline __attribute__((always_inline))
+const X86Op *run_sse(TCGCPU *c, const X86Op *op, SSEFn *fn, unsigned bytes,
+                     unsigned attr)
 {
-    const SSEDesc *f = &sse_descs[op->id];
     const XMMReg *s;
 
     VEC_CHECK(c, op);
-    s = source(c, op, f->bytes);
-    if (unlikely((f->attr & V_FP) && c->sse_checked)) {
-        run_checked(c, op, f, s);
+    s = source(c, op, bytes);
+    if (unlikely((attr & V_FP) && c->sse_checked)) {
+        run_checked(c, op, fn, s);
         NEXT;
     }
-    f->fn(&c->xmm[op->reg], s, f->attr & V_IB ? (u8)op->imm :
-          op->flags & OF_MEM);
+    fn(&c->xmm[op->reg], s, attr & V_IB ? (u8)op->imm : op->flags & OF_MEM);
     NEXT;
 }
+
+/* A function for each row of the list, so that calls are direct. */
+#define V0F(op_, pfx, name, n, at) \
+    OP(SSE_OP(0, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+#define V38(op_, pfx, name, n, at) \
+    OP(SSE_OP(1, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+#define V3A(op_, pfx, name, n, at) \
+    OP(SSE_OP(2, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+#define W0F(op_, name, n, how) \
+    OP(SSE_OP(0, 1, op_)) { return run_sse(c, op, sse_##name, n, 0); }
+#define W38(op_, name, n, how) \
+    OP(SSE_OP(1, 1, op_)) { return run_sse(c, op, sse_##name, n, 0); }
+#include "target/i386/tcg/sse-list.h"
 
 /* ---- Moves of whole registers ---- */
 
@@ -177,19 +196,20 @@ OP(op_mov16_st)
 OpFn *const tab_mov16_ld[8] = BOTH4(op_mova_rr, op_mov16_ld);
 OpFn *const tab_mov16_st[8] = BOTH4(op_mova_rv, op_mov16_st);
 
-/* MOVSS and MOVSD from memory clear the rest; id as for op_sse(). */
+/* MOVSS and MOVSD from memory clear the rest; id: opcode's prefix. */
 OP(op_movs_ld)
 {
     XMMReg *d = &c->xmm[op->reg];
     u64 v;
 
     VEC_CHECK(c, op);
-    v = op->id == SSE_ID(0, 2, 0x10) ? ld32(c, op, ea(c, op)) : ld64(c, op, ea(c, op));
+    v = op->id == 2 ? ld32(c, op, ea(c, op)) : ld64(c, op, ea(c, op));
     d->q[0] = v;
     d->q[1] = 0;
     NEXT;
 }
-OpFn *const tab_movs_ld[8] = BOTH4(op_sse, op_movs_ld);
+OpFn *const tab_movss_ld[8] = BOTH4(SSE_OP(0, 2, 0x10), op_movs_ld);
+OpFn *const tab_movsd_ld[8] = BOTH4(SSE_OP(0, 3, 0x10), op_movs_ld);
 
 /* Stores of 4 (id 4), the low 8 (8) or the high 8 bytes (9). */
 OP(op_sse_store)

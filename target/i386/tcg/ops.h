@@ -126,7 +126,7 @@ static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
     JumpEntry *e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
 
     if (unlikely(atomic_load_explicit(&c->poll, memory_order_relaxed)) ||
-        e->lin != lin || e->tag != c->jc_tag) {
+        e->lin != lin || e->tag != code_tag(c, lin)) {
         c->eip = eip;
         return NULL;
     }

@@ -20,14 +20,15 @@ OpFn op_ud, op_gp0, op_dead, op_block_end;
 extern OpTab tab_inc, tab_dec, tab_neg, tab_not;
 extern OpTab tab_xchg, tab_xadd, tab_cmpxchg, tab_mov_iv, tab_lea, tab_cmov;
 extern OpTab tab_movzx8, tab_movzx16, tab_movsx8, tab_movsx16, tab_movsxd;
-extern OpTab tab_shl_i, tab_shr_i, tab_sar_i;
+extern OpTab tab_shl_i, tab_shr_i, tab_sar_i, tab_rol_i, tab_ror_i;
+extern OpTab tab_shl_cl, tab_shr_cl, tab_sar_cl;
 extern OpTab tab_imul_re, tab_imul_rei;
 extern OpFn *const tab_jcc[16];
 
 OpFn op_mov_moffs_ld, op_mov_moffs_st, op_setcc, op_bswap, op_cbw, op_cwd;
 OpFn op_cmpxchg8b, op_xlat, op_nop;
 /* ops-shift.c */
-OpFn op_shift_cl, op_shift_1, op_shift_i, op_shld, op_bt, op_bitscan;
+OpFn op_shift_cl, op_shift_i, op_shld, op_bt, op_bitscan;
 OpFn op_popcnt, op_mul, op_imul1, op_div, op_idiv, op_crc32, op_movbe;
 /* ops-bcd.c */
 OpFn op_daa, op_das, op_aaa, op_aas, op_aam, op_aad, op_bound, op_arpl;
@@ -55,6 +56,6 @@ OpFn op_jmp_far, op_call_far, op_jmp_far_m, op_call_far_m, op_retf, op_iret;
 /* x87 and vector */
 OpFn op_x87, op_fwait, op_fxsave, op_fxrstor, op_xsave, op_xrstor;
 OpFn op_ldmxcsr, op_stmxcsr, op_emms;
-OpFn op_sse, op_sse_store, op_sse_movmsk, op_mmx, op_mmx_mov, op_vec_gpr;
+OpFn op_sse_store, op_sse_movmsk, op_mmx, op_mmx_mov, op_vec_gpr;
 
 #endif

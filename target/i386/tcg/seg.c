@@ -55,8 +55,14 @@ uint64_t tcg_ea_offset(TCGCPU *c, const X86Op *op)
 
 uint64_t tcg_ea_slow(TCGCPU *c, const X86Op *op)
 {
-    uint64_t off = tcg_ea_offset(c, op);
+    uint64_t off;
 
+    if (likely((op->flags & (OF_C64 | OF_A32)) == OF_C64)) {
+        /* FS or GS in 64-bit code. */
+        return c->segs[op->seg].base + c->regs[op->base] +
+               (c->regs[op->index] << op->scale) + (uint64_t)op->disp;
+    }
+    off = tcg_ea_offset(c, op);
     if (op->flags & OF_C64) {
         return op->seg >= R_FS ? off + c->segs[op->seg].base : off;
     }

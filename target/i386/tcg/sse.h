@@ -7,6 +7,7 @@
 #define TARGET_I386_TCG_SSE_H
 
 #include "target/i386/cpu.h"
+#include "target/i386/tcg/insn.h"
 
 enum { V_IB = 1, V_FP = 2, V_MEM = 4 };
 /* How an XMM function does the MMX form: see op_mmx(). */
@@ -42,6 +43,20 @@ enum {
 #include "target/i386/tcg/sse-list.h"
     SSE_COUNT
 };
+#undef V0F
+#undef V38
+#undef V3A
+#undef W0F
+#undef W38
+
+/* And of their functions. */
+#define SSE_OP(map, pfx, op) op_sse_##map##_##pfx##_##op
+#define V0F(op, pfx, name, bytes, attr) OpFn SSE_OP(0, pfx, op);
+#define V38(op, pfx, name, bytes, attr) OpFn SSE_OP(1, pfx, op);
+#define V3A(op, pfx, name, bytes, attr) OpFn SSE_OP(2, pfx, op);
+#define W0F(op, name, bytes, how) OpFn SSE_OP(0, 1, op);
+#define W38(op, name, bytes, how) OpFn SSE_OP(1, 1, op);
+#include "target/i386/tcg/sse-list.h"
 #undef V0F
 #undef V38
 #undef V3A

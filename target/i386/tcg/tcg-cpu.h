@@ -13,6 +13,7 @@
 #include "target/i386/cpu.h"
 #include "target/i386/tcg/debug.h"
 #include "target/i386/tcg/insn.h"
+#include "target/i386/tcg/tlb.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -37,54 +38,6 @@ enum {
 
 typedef enum MMUAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MMUAccess;
 
-/*
- * A translation: tags are the page's address plus the generation of its
- * address space, so one compare checks both; addend makes a host address.
- */
-typedef struct TLBEntry {
-    uint64_t r, w;
-    uintptr_t addend;
-    uint64_t pa;            /* of the page */
-} TLBEntry;
-
-/* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
-enum { MMU_KERNEL, MMU_KERNEL_AC, MMU_USER, MMU_MODES };
-
-#define TLB_BITS 9
-#define TLB_SIZE (1u << TLB_BITS)
-#define TLB_ASIDS 8
-#define TLB_GENS 4096u      /* generations before the tables must be wiped */
-
-/* One address space (PCID) with its translations. */
-typedef struct TLBSpace {
-    uint64_t cr3;           /* page table and PCID it stands for */
-    uint64_t gen;           /* low 12 bits of its tags */
-    uint64_t code_gen;      /* tag of its jump cache entries */
-    uint64_t large_map;     /* bit (va >> 30) % 64: a large page is cached */
-    uint64_t code_seen[64]; /* bit (page % 4096): code was fetched there */
-    uint64_t used;          /* for replacement */
-    TLBEntry e[MMU_MODES][TLB_SIZE];
-} TLBSpace;
-
-#define JC_BITS 11
-#define JC_SIZE (1u << JC_BITS)
-
-/* From linear RIP to decoded code. */
-typedef struct JumpEntry {
-    uint64_t lin;
-    uint64_t tag;
-    const X86Op *op;
-} JumpEntry;
-
-/* Where a page of code is: checked before the jump cache is filled. */
-#define CODE_TLB_SIZE 128u
-typedef struct CodeTLB {
-    uint64_t lin;           /* of the page */
-    uint64_t tag;           /* c->jc_tag it is good for */
-    uint64_t pa;
-    const uint8_t *host;    /* NULL: not RAM */
-} CodeTLB;
-
 typedef struct TCGState TCGState;       /* shared by all vCPUs: block.h */
 
 /* c->poll bits: why the interpreter should come back to its loop. */
@@ -102,7 +55,7 @@ struct TCGCPU {
     uint64_t lf_aux;
     TLBEntry *tlb;              /* of the current address space and mode */
     uint64_t tlb_gen;
-    uint64_t jc_tag;
+    uint64_t jc_tag[2];         /* of code in the lower and the upper half */
     atomic_uint poll;           /* POLL_*; set by any thread */
     int df;                     /* 1 or -1 */
     uint64_t eip;               /* of the op that called out, or where to go on */
@@ -181,6 +134,13 @@ struct TCGCPU {
 
     uint64_t gen_next;          /* generations of TLBSpace.gen, never 0 */
     uint64_t code_gen_next;
+    /*
+     * Code in the upper half, where kernels are: global pages outlive loads of CR3.
+     * upper_private: a page that was not global has been seen.
+     */
+    uint64_t upper_gen, upper_large;
+    uint64_t upper_seen[64];    /* as TLBSpace.code_seen */
+    bool upper_private;
     uint64_t use_clock;
     unsigned cur_space;
     uint64_t stat_flushes, stat_fills, stat_lookups;
@@ -192,6 +152,12 @@ struct TCGCPU {
 /* Raise an exception of the instruction at c->eip. Does not return. */
 G_NORETURN void tcg_raise(TCGCPU *c, int vector);
 G_NORETURN void tcg_raise_err(TCGCPU *c, int vector, uint32_t error);
+
+/* What tags of the jump cache and the code TLB must be for code at lin. */
+static inline uint64_t code_tag(const TCGCPU *c, uint64_t lin)
+{
+    return c->jc_tag[lin >> 63];
+}
 
 /* After a change of CPL, CS, SS, CR0, CR4, EFER, AC: derived fields. */
 void tcg_update_mode(TCGCPU *c);

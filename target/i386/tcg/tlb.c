@@ -7,6 +7,14 @@
 
 #include "target/i386/tcg/mmu.h"
 
+static void renew_upper(TCGCPU *c)
+{
+    c->upper_gen = c->code_gen_next++;
+    c->upper_large = 0;
+    c->upper_private = false;
+    memset(c->upper_seen, 0, sizeof(c->upper_seen));
+}
+
 /* Give sp new generations: nothing cached for it is valid any more. */
 static void renew(TCGCPU *c, TLBSpace *sp)
 {
@@ -22,6 +30,9 @@ static void renew(TCGCPU *c, TLBSpace *sp)
     sp->code_gen = c->code_gen_next++;
     sp->large_map = 0;
     memset(sp->code_seen, 0, sizeof(sp->code_seen));
+    if (c->upper_private) {
+        renew_upper(c);
+    }
     c->stat_flushes++;
 }
 
@@ -36,6 +47,7 @@ void tcg_tlb_flush_all(TCGCPU *c)
     for (unsigned i = 0; i < TLB_ASIDS; i++) {
         renew(c, &c->spaces[i]);
     }
+    renew_upper(c);
     tcg_update_mode(c);
 }
 
@@ -44,6 +56,11 @@ void tcg_tlb_init(TCGCPU *c)
     c->gen_next = 1;
     c->code_gen_next = 1;
     tcg_tlb_flush_all(c);
+}
+
+static bool was_seen(const uint64_t seen[64], uint64_t page)
+{
+    return (seen[page >> 6 & 63] >> (page & 63)) & 1;
 }
 
 void tcg_tlb_flush_page(TCGCPU *c, uint64_t va)
@@ -66,10 +83,14 @@ void tcg_tlb_flush_page(TCGCPU *c, uint64_t va)
             }
         }
         /* Jumps to that page may be cached. */
-        if ((sp->code_seen[page >> 6 & 63] >> (page & 63)) & 1) {
+        if (was_seen(sp->code_seen, page)) {
             sp->code_gen = c->code_gen_next++;
             memset(sp->code_seen, 0, sizeof(sp->code_seen));
         }
+    }
+    if ((va >> 63) && (was_seen(c->upper_seen, page) ||
+                       (c->upper_large >> ((va >> 30) & 63)) & 1)) {
+        renew_upper(c);
     }
     tcg_update_mode(c);
 }
@@ -113,6 +134,9 @@ void tcg_tlb_set_cr3(TCGCPU *c, uint64_t cr3, bool keep)
     }
     c->cur_space = choose_space(c, cr3, &found);
     c->spaces[c->cur_space].used = ++c->use_clock;
+    if (c->upper_private) {
+        renew_upper(c);
+    }
     if (!keep) {
         tcg_tlb_flush_pcid(c, cr3 & 0xfff);
     }

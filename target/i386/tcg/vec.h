@@ -29,7 +29,7 @@ void mmx_touch(TCGCPU *c);
 void mmx_set(TCGCPU *c, unsigned r, uint64_t v);
 uint64_t mmx_source(TCGCPU *c, const X86Op *op);
 
-extern OpTab tab_mov16_ld, tab_mov16_st, tab_movs_ld;
+extern OpTab tab_mov16_ld, tab_mov16_st, tab_movss_ld, tab_movsd_ld;
 OpFn op_mova_rr, op_mova_rv, op_mov16_ld, op_mov16_st, op_movs_ld;
 OpFn op_vec_shift_imm, op_mmx_movd, op_mmx_palignr;
 /* ops-vecgpr.c */
