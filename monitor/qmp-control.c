@@ -326,7 +326,7 @@ json_t *qmp_device_del(Monitor *mon, json_t *args, Error **errp)
         return NULL;
     }
     copy = g_strdup(name);
-    path = g_strdup_printf("/machine/peripheral/%s", name);
+    path = qdev_get_path(dev);
     qdev_unrealize(dev);
     machine_event(mon->ms, "DEVICE_DELETED",
                   (EventField []) { EVENT_STR("device", copy), EVENT_STR("path", path) }, 2);
