@@ -261,7 +261,7 @@ OP(op_shld)
         /* 16 bits by more than 16: processors wrap round; CF undefined. */
         unsigned __int128 w;
         if (op->id & 1) {
-            w = ((unsigned __int128)(size == 1 ? a : 0) << (2 * bits)) |
+            w = (size == 1 ? (unsigned __int128)a << 32 : 0) |
                 ((unsigned __int128)b << bits) | a;
             r = (u64)(w >> n) & size_mask(size);
             cf = (w >> (n - 1)) & 1;
