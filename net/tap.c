@@ -60,6 +60,7 @@ static void tap_gone(NetFD *f)
 {
     TAPState *s = (TAPState *)f->nc;
 
+    f->watch = false;
     net_fd_poll(f, false, false);
     if (!s->nc.carrier_off) {
         warn_report("netdev %s: interface %s has gone away", s->nc.obj.id, s->name);
@@ -381,7 +382,11 @@ static bool tap_open_vhost(TAPState *s, Error **errp)
     for (unsigned i = 0; i < s->nr_workers; i++) {
         s->worker[i] = (NetVhost){ .fd = fds[i], .backend = s->queue[i].fd };
     }
-    s->nc.vhost = s->nr_workers ? s->worker : NULL;
+    if (s->nr_workers) {
+        s->nc.vhost = s->worker;
+        /* The workers do not tell when the interface goes. This queue is always attached. */
+        s->queue[0].watch = true;
+    }
     return true;
 }
 

@@ -226,7 +226,9 @@ def vhost_workers():
 
 @case("TAP with vhost: the link goes and comes, the machine stops, goes on and is reset")
 def tap_vhost_life():
-    """The rings change hands between worker and process without losing their place."""
+    """The rings change hands between worker and process without losing their place.
+
+    In the end the interface goes, which the worker would not tell."""
     job = GUEST_TAP + """
 echo "@@talking@@" >/dev/console
 while :; do
@@ -260,6 +262,8 @@ done
         qemu.expect(rb"@@talking@@")
         qemu.expect(rb"bytes from")
         check(b"falling back" not in qemu.log, qemu.tail())
+        ip("link", "del", TAP)
+        qemu.expect(rb"has gone away", 20)
 
 
 @case("TAP: scripts run with the interface's name; a failing one stops the start")
