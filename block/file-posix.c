@@ -127,7 +127,7 @@ static void probe_locking(FileNode *f)
 {
     FileLocks none = { 0 };
 
-    f->lock_works = f->locking != ON_OFF_AUTO_OFF && !f->is_blkdev;
+    f->lock_works = f->locking != ON_OFF_AUTO_OFF;
     if (f->lock_works && !file_lock_set(f->fd, f->name, &f->locks, none, NULL)) {
         f->lock_works = false;
     }

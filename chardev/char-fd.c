@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "char-internal.h"
@@ -70,6 +71,18 @@ void fd_reader_update(FDReader *r)
     } else if (!want) {
         fd_reader_unpoll(r);
     }
+}
+
+bool chr_fd_get_size(int fd, uint16_t *cols, uint16_t *rows)
+{
+    struct winsize size;
+
+    if (ioctl(fd, TIOCGWINSZ, &size) < 0 || !size.ws_col || !size.ws_row) {
+        return false;
+    }
+    *cols = size.ws_col;
+    *rows = size.ws_row;
+    return true;
 }
 
 int chr_fd_write(int fd, const uint8_t *buf, int len)

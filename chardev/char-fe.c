@@ -167,6 +167,13 @@ void qemu_chr_fe_set_echo(CharBackend *b, bool echo)
     }
 }
 
+bool qemu_chr_fe_get_size(CharBackend *b, uint16_t *cols, uint16_t *rows)
+{
+    *cols = *rows = 0;
+    return b->chr && chr_class(b->chr)->chr_get_size &&
+           chr_class(b->chr)->chr_get_size(b->chr, cols, rows);
+}
+
 int qemu_chr_fe_get_msgfd(CharBackend *b)
 {
     if (!b->chr || !chr_class(b->chr)->chr_get_msgfd) {

@@ -56,6 +56,8 @@ void fd_reader_update(FDReader *r);
 /* Stop and forget the descriptor. */
 void fd_reader_stop(FDReader *r);
 
+/* The size of the terminal fd, for chr_get_size(). */
+bool chr_fd_get_size(int fd, uint16_t *cols, uint16_t *rows);
 /* One write(2) of what fits: bytes, or negative errno (-EAGAIN: nothing fits). */
 int chr_fd_write(int fd, const uint8_t *buf, int len);
 /* Make fd non-blocking. */

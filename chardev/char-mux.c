@@ -337,6 +337,11 @@ static void mux_set_echo(Chardev *s, bool echo)
     qemu_chr_fe_set_echo(&((MuxChardev *)s)->lower, echo);
 }
 
+static bool mux_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
+{
+    return qemu_chr_fe_get_size(&((MuxChardev *)s)->lower, cols, rows);
+}
+
 /* Life --------------------------------------------------------------------- */
 
 static bool mux_open(Chardev *s, Error **errp)
@@ -372,6 +377,7 @@ static const ChardevClass mux_class = {
     .chr_update_read_handler = mux_update_read_handler,
     .chr_accept_input = mux_accept_input,
     .chr_set_echo = mux_set_echo,
+    .chr_get_size = mux_get_size,
     .chr_attach = mux_attach,
     .chr_detach = mux_detach,
     .chr_focus = mux_take_focus,

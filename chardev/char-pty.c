@@ -200,6 +200,12 @@ static void pty_update_read_handler(Chardev *s)
     fd_reader_update(&((PtyChardev *)s)->in);
 }
 
+/* What the user of the slave has said; the master shows it. */
+static bool pty_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
+{
+    return chr_fd_get_size(((PtyChardev *)s)->fd, cols, rows);
+}
+
 static const ChardevClass pty_class = {
     .oc = {
         .name = "pty",
@@ -212,5 +218,6 @@ static const ChardevClass pty_class = {
     .chr_write = pty_write,
     .chr_watch_fd = pty_watch_fd,
     .chr_update_read_handler = pty_update_read_handler,
+    .chr_get_size = pty_get_size,
 };
 DEFINE_CLASS(chardev_pty, &pty_class.oc);

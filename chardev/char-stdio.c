@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "char-internal.h"
+#include "qemu/event_notifier.h"
 
 typedef struct StdioChardev {
     Chardev parent;
     bool signal;
     int out_fd;         /* a descriptor of our own, non-blocking; or stdout */
     FDReader in;
+    GSource *resized;   /* of term.resized; or NULL */
 } StdioChardev;
 
 /*
@@ -31,6 +33,7 @@ static struct {
     int stdout_flags;       /* to put back; -1: we left them alone */
     bool in_use;
     bool hooked;
+    EventNotifier resized;  /* SIGWINCH came */
 } term;
 
 static void term_restore(void)
@@ -59,6 +62,11 @@ static void continued(int sig)
     if (term.is_raw) {
         tcsetattr(STDIN_FILENO, TCSANOW, &term.raw);
     }
+}
+
+static void resized(int sig)
+{
+    event_notifier_set(&term.resized);
 }
 
 static void hook_signal(int sig, void (*handler)(int), int flags)
@@ -145,6 +153,24 @@ static void stdio_gone(Chardev *s)
     qemu_chr_be_event(s, CHR_EVENT_CLOSED);
 }
 
+static void stdio_resized(void *opaque)
+{
+    qemu_chr_be_event(opaque, CHR_EVENT_RESIZE);
+}
+
+static bool stdio_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
+{
+    return chr_fd_get_size(((StdioChardev *)s)->out_fd, cols, rows);
+}
+
+static void watch_size(StdioChardev *d)
+{
+    if (isatty(d->out_fd) && event_notifier_init(&term.resized) == 0) {
+        d->resized = event_notifier_add_handler(&term.resized, NULL, stdio_resized, d);
+        hook_signal(SIGWINCH, resized, SA_RESTART);
+    }
+}
+
 static bool stdio_open(Chardev *s, Error **errp)
 {
     StdioChardev *d = (StdioChardev *)s;
@@ -163,6 +189,7 @@ static bool stdio_open(Chardev *s, Error **errp)
     if (!tcgetattr(STDIN_FILENO, &term.saved)) {
         stdio_set_echo(s, false);
     }
+    watch_size(d);
     fd_reader_init(&d->in, s, STDIN_FILENO, stdio_gone);
     s->be_open = true;
     return true;
@@ -173,6 +200,12 @@ static void stdio_close(Chardev *s)
     StdioChardev *d = (StdioChardev *)s;
 
     fd_reader_stop(&d->in);
+    if (d->resized) {
+        signal(SIGWINCH, SIG_DFL);
+        g_source_destroy(d->resized);
+        g_clear_pointer(&d->resized, g_source_unref);
+        event_notifier_cleanup(&term.resized);
+    }
     if (d->out_fd != STDOUT_FILENO) {
         close(d->out_fd);
     }
@@ -215,5 +248,6 @@ static const ChardevClass stdio_class = {
     .chr_watch_fd = stdio_watch_fd,
     .chr_update_read_handler = stdio_update_read_handler,
     .chr_set_echo = stdio_set_echo,
+    .chr_get_size = stdio_get_size,
 };
 DEFINE_CLASS(chardev_stdio, &stdio_class.oc);

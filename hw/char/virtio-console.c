@@ -114,6 +114,21 @@ void virtio_serial_port_emergency(VirtIOSerialPort *port, uint8_t byte)
     qemu_chr_fe_write(&port->chr, &byte, 1);
 }
 
+/* Size --------------------------------------------------------------------- */
+
+static void update_size(VirtIOSerialPort *port)
+{
+    uint16_t cols, rows;
+
+    if (virtio_serial_port_is_console(port) &&
+        qemu_chr_fe_get_size(&port->chr, &cols, &rows) &&
+        (cols != port->cols || rows != port->rows)) {
+        port->cols = cols;
+        port->rows = rows;
+        virtio_serial_size_changed(port->vser, port);
+    }
+}
+
 /* To the guest ------------------------------------------------------------- */
 
 /* A driver's buffer to fill; those that cannot be filled end the driver's luck. */
@@ -154,6 +169,8 @@ static void port_read(void *opaque, const uint8_t *buf, int size)
     size_t left = size;
     VirtQueueElement *elem;
 
+    /* Some terminals do not tell; who types sees the new size. */
+    update_size(port);
     /* More than one only if the guest has changed its descriptors since. */
     while (left && (elem = rx_pop(port))) {
         size_t n = iov_from_buf(elem->in_sg, elem->in_num, 0, buf, left);
@@ -198,6 +215,9 @@ static void port_event(void *opaque, QEMUChrEvent event)
     VirtIOSerialPort *port = opaque;
     bool open = event == CHR_EVENT_OPENED;
 
+    if (open || event == CHR_EVENT_RESIZE) {
+        update_size(port);
+    }
     /* A console is there whether somebody looks at it or not. */
     if (virtio_serial_port_is_console(port) ||
         (event != CHR_EVENT_OPENED && event != CHR_EVENT_CLOSED) ||

@@ -53,13 +53,14 @@ bool virtio_serial_guest_ready(const VirtIOSerialPort *port)
 
 /* Messages to the driver --------------------------------------------------- */
 
+/* The message, and what follows it: a name (len bytes at *more), or the size in buf. */
 static size_t make_message(VirtIOSerial *s, uint32_t nr, unsigned what,
-                           ControlMsg *msg, const char **text)
+                           ControlMsg *msg, const void **more, uint16_t buf[2])
 {
     VirtIOSerialSlot *slot = &s->slots[nr];
 
     *msg = (ControlMsg) { .id = nr, .value = 1 };
-    *text = NULL;
+    *more = buf;
     switch (what) {
     case PORT_MSG_REMOVE:
         msg->event = VIRTIO_CONSOLE_PORT_REMOVE;
@@ -74,15 +75,20 @@ static size_t make_message(VirtIOSerial *s, uint32_t nr, unsigned what,
         break;
     case PORT_MSG_NAME:
         msg->event = VIRTIO_CONSOLE_PORT_NAME;
-        *text = slot->port->name;
-        break;
+        *more = slot->port->name;
+        return strlen(slot->port->name);
+    case PORT_MSG_RESIZE:
+        msg->event = VIRTIO_CONSOLE_RESIZE;
+        buf[s->rows_first] = slot->port->cols;
+        buf[!s->rows_first] = slot->port->rows;
+        return 2 * sizeof(buf[0]);
     case PORT_MSG_CLOSE:
     case PORT_MSG_OPEN:
         msg->event = VIRTIO_CONSOLE_PORT_OPEN;
         msg->value = what == PORT_MSG_OPEN;
         break;
     }
-    return *text ? strlen(*text) : 0;
+    return 0;
 }
 
 /* False when the driver has no (fit) buffer for it. */
@@ -90,7 +96,8 @@ static bool send_message(VirtIOSerial *s, uint32_t nr, unsigned what)
 {
     VirtQueueElement *elem = virtqueue_pop(s->ctrl_in);
     ControlMsg msg;
-    const char *text;
+    const void *more;
+    uint16_t buf[2];
     size_t len;
 
     if (!elem) {
@@ -101,11 +108,11 @@ static bool send_message(VirtIOSerial *s, uint32_t nr, unsigned what)
         virtqueue_detach(s->ctrl_in, elem);
         return false;
     }
-    len = make_message(s, nr, what, &msg, &text);
+    len = make_message(s, nr, what, &msg, &more, buf);
     trace(virtio_serial_send_control_event, "port %u event %u value %u", nr, msg.event, msg.value);
     iov_from_buf(elem->in_sg, elem->in_num, 0, &msg, sizeof(msg));
     /* A name that is longer than the buffer loses its end. */
-    len = iov_from_buf(elem->in_sg, elem->in_num, sizeof(msg), text, len);
+    len = iov_from_buf(elem->in_sg, elem->in_num, sizeof(msg), more, len);
     virtqueue_push(s->ctrl_in, elem, sizeof(msg) + len);
     return true;
 }
@@ -163,6 +170,27 @@ void virtio_serial_host_changed(VirtIOSerial *s, VirtIOSerialPort *port)
     }
 }
 
+static bool has_size(const VirtIOSerial *s, const VirtIOSerialPort *port)
+{
+    return port->cols && virtio_has_feature(&s->vdev, VIRTIO_CONSOLE_F_SIZE);
+}
+
+/* Drivers with many ports get messages; others look at the configuration space. */
+void virtio_serial_size_changed(VirtIOSerial *s, VirtIOSerialPort *port)
+{
+    VirtIOSerialSlot *slot = &s->slots[port->nr];
+
+    if (!has_size(s, port) || !slot->ready) {
+        return;
+    }
+    if (use_multiport(s)) {
+        slot->pending |= PORT_MSG_RESIZE;
+        flush_messages(s);
+    } else {
+        virtio_notify_config(&s->vdev);
+    }
+}
+
 /* Messages from the driver ------------------------------------------------- */
 
 static void announce(VirtIOSerialSlot *slot)
@@ -195,6 +223,7 @@ static void port_is_ready(VirtIOSerial *s, VirtIOSerialSlot *slot, bool ok)
     slot->ready = true;
     slot->pending |= (virtio_serial_port_is_console(port) ? PORT_MSG_CONSOLE : 0) |
                      (port->name ? PORT_MSG_NAME : 0) |
+                     (has_size(s, port) ? PORT_MSG_RESIZE : 0) |
                      (port->host_connected ? PORT_MSG_OPEN : 0);
 }
 
@@ -269,8 +298,14 @@ static void discard(VirtQueue *vq)
 
 static void handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSerialSlot *slot = slot_of_queue((VirtIOSerial *)vdev, vq);
+    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerialSlot *slot = slot_of_queue(s, vq);
 
+    if (slot->port && !slot->ready && !use_multiport(s)) {
+        /* The console works: now its driver looks at what changes. */
+        slot->ready = true;
+        virtio_serial_size_changed(s, slot->port);
+    }
     if (slot->port) {
         virtio_serial_port_tx(slot->port);
     } else {
@@ -372,6 +407,10 @@ static void serial_get_config(VirtIODevice *vdev, void *config)
     struct virtio_console_config *c = config;
 
     c->max_nr_ports = s->max_ports;
+    if (s->slots[0].port) {
+        c->cols = s->slots[0].port->cols;
+        c->rows = s->slots[0].port->rows;
+    }
 }
 
 /* Works from power-on: for kernels that die before they have a driver. */
@@ -391,6 +430,7 @@ static uint64_t serial_get_features(VirtIODevice *vdev, bool modern)
     VirtIOSerial *s = (VirtIOSerial *)vdev;
 
     return (s->max_ports > 1 ? 1ull << VIRTIO_CONSOLE_F_MULTIPORT : 0) |
+           (s->size ? 1ull << VIRTIO_CONSOLE_F_SIZE : 0) |
            (s->emergency_write ? 1ull << VIRTIO_CONSOLE_F_EMERG_WRITE : 0);
 }
 
@@ -501,6 +541,10 @@ static const Property serial_props[] = {
                        "how many ports it has places for"),
     DEFINE_PROP_BOOL("emergency-write", VirtIOSerial, emergency_write, "on",
                      "offer output by the configuration space"),
+    DEFINE_PROP_BOOL("console-size", VirtIOSerial, size, "on",
+                     "tell the driver how large a console's terminal is"),
+    DEFINE_PROP_BOOL("console-size-rows-first", VirtIOSerial, rows_first, "off",
+                     "rows before columns in messages about that: Linux before 6.16"),
     DEFINE_PROP_END
 };
 

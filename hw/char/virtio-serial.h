@@ -37,6 +37,7 @@ struct VirtIOSerialPort {
     VirtQueue *rx, *tx;         /* to and from the guest */
     bool guest_connected;       /* a program in the guest has it open */
     bool host_connected;        /* so has the chardev's peer */
+    uint16_t cols, rows;        /* of a console's terminal; 0: not known */
     /*
      * The guest's buffer that is going out, its written part cut off; with a
      * watch where the peer took less than all.
@@ -53,6 +54,7 @@ enum {
     PORT_MSG_NAME    = 1 << 3,
     PORT_MSG_CLOSE   = 1 << 4,
     PORT_MSG_OPEN    = 1 << 5,
+    PORT_MSG_RESIZE  = 1 << 6,
 };
 
 /* A place for a port; it outlives the port that is plugged into it. */
@@ -60,7 +62,7 @@ typedef struct VirtIOSerialSlot {
     VirtIOSerialPort *port;     /* NULL: free */
     unsigned pending;           /* PORT_MSG_* */
     bool added;                 /* the driver was told of it */
-    bool ready;                 /* and said that it can be used */
+    bool ready;                 /* and said that it can be used; one port: has used it */
 } VirtIOSerialSlot;
 
 struct VirtIOSerial {
@@ -69,6 +71,8 @@ struct VirtIOSerial {
     /* Properties. */
     uint32_t max_ports;
     bool emergency_write;
+    bool size;                  /* tell terminals' sizes */
+    bool rows_first;            /* in resize messages, as old Linux reads them */
 
     VirtIOSerialSlot *slots;    /* max_ports of them */
     VirtQueue *ctrl_in;         /* to the guest; NULL with a single port */
@@ -90,6 +94,8 @@ bool virtio_serial_plug(VirtIOSerial *s, VirtIOSerialPort *port, Error **errp);
 void virtio_serial_unplug(VirtIOSerial *s, VirtIOSerialPort *port);
 /* The peer came or went: port->host_connected is new. */
 void virtio_serial_host_changed(VirtIOSerial *s, VirtIOSerialPort *port);
+/* port->cols and rows are new. */
+void virtio_serial_size_changed(VirtIOSerial *s, VirtIOSerialPort *port);
 /* May the port's queues be used? Multiport drivers open ports first. */
 bool virtio_serial_guest_ready(const VirtIOSerialPort *port);
 

@@ -10,6 +10,7 @@
 #ifndef CHARDEV_CHAR_H
 #define CHARDEV_CHAR_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "qemu/object.h"
@@ -24,6 +25,7 @@ typedef enum QEMUChrEvent {
     CHR_EVENT_BREAK,        /* serial break */
     CHR_EVENT_MUX_IN,       /* this frontend of a mux has the focus now */
     CHR_EVENT_MUX_OUT,
+    CHR_EVENT_RESIZE,       /* the terminal has another size now */
 } QEMUChrEvent;
 
 /* How many bytes the frontend takes now; 0 stops the backend's reading. */
@@ -51,6 +53,8 @@ struct ChardevClass {
     void (*chr_update_read_handler)(Chardev *s);    /* may be NULL */
     void (*chr_accept_input)(Chardev *s);           /* may be NULL */
     void (*chr_set_echo)(Chardev *s, bool echo);    /* may be NULL */
+    /* The terminal's size in characters; false: not known. NULL: never known. */
+    bool (*chr_get_size)(Chardev *s, uint16_t *cols, uint16_t *rows);
     /* A file descriptor handed over by the peer (SCM_RIGHTS), or -1. */
     int (*chr_get_msgfd)(Chardev *s);               /* may be NULL */
     /* For backends with several frontends; NULL: one, which the core keeps. */
@@ -148,6 +152,11 @@ void qemu_chr_fe_accept_input(CharBackend *b);
 /* The device's end opened or closed (virtserialport). */
 void qemu_chr_fe_set_open(CharBackend *b, bool open);
 void qemu_chr_fe_set_echo(CharBackend *b, bool echo);
+/*
+ * The size of the terminal behind b; false (and both 0) if it is not known. Not every
+ * backend can tell by an event when it changes: ask again when input comes.
+ */
+bool qemu_chr_fe_get_size(CharBackend *b, uint16_t *cols, uint16_t *rows);
 /* The oldest descriptor that came with the input (caller closes it), or -1. */
 int qemu_chr_fe_get_msgfd(CharBackend *b);
 /* Give b the input of a mux; without one it has it anyway. */

@@ -114,9 +114,9 @@ class Qemu:
         self.args = [*before, QEMU, *args]
         self.log = b""     # all that came
         self.seen = 0      # how far expect() has gone
-        self.process = subprocess.Popen(self.args, stdin=stdin, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, **kwargs)
-        self.fd = self.process.stdout.fileno()
+        self.process = subprocess.Popen(self.args, **{
+            "stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **kwargs})
+        self.fd = self.process.stdout.fileno() if self.process.stdout else -1
 
     def __enter__(self):
         return self

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -74,6 +75,55 @@ WAYS = [
 ]
 for words, options in WAYS:
     case(f"disk copies {words}")(lambda options=options: copy(**options))
+
+
+def loop(*words):
+    """losetup(8); what it printed."""
+    done = subprocess.run(["losetup", *words], stdout=subprocess.PIPE, check=True,
+                          stdin=subprocess.DEVNULL)
+    return done.stdout.decode().strip()
+
+
+TRIM = """
+mke2fs -q /dev/vda
+mount -t ext4 /dev/vda /mnt && fstrim /mnt && umount /mnt && echo t''rimmed
+"""
+
+
+# Loop devices belong to the host as a whole: only in the emulated one.
+@case("disk is a block device of the host, O_DIRECT; one writer", "kvm")
+def block_device():
+    """Bytes both ways, discards, the lock."""
+    path = image("device")
+    before = digest(path)
+    device = loop("-f", "--show", path)
+    try:
+        extra = disk(device, "cache=none,discard=unmap")
+        text = run_job("cat /sys/block/vda/size\n" + COPY + TRIM, extra=extra)
+        check(text.startswith("16384\n") and before in text, f"not the device's bytes:\n{text}")
+        check("trimmed" in text, f"no discards:\n{text}")
+        fsck = subprocess.run(["e2fsck", "-fn", device], stdout=subprocess.PIPE, check=False,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        check(fsck.returncode == 0, f"not what the guest wrote:\n{fsck.stdout.decode()}")
+        with Qemu([*machine_args(), "-S", "-serial", "stdio", *extra]) as first:
+            end = time.monotonic() + 60
+            while device not in open_files(first.process.pid):
+                check(time.monotonic() < end, "the device is not open")
+                time.sleep(0.05)
+            with Qemu([*machine_args(), "-S", *extra]) as second:
+                check(second.wait() == 1 and b'Failed to get "write" lock' in second.log,
+                      f"a second writer was let in\n{second.tail()}")
+    finally:
+        loop("-d", device)
+
+
+def open_files(pid):
+    """The paths that a process has open."""
+    paths = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            paths.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return paths
 
 
 FILES = """

@@ -3,11 +3,14 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import select
+import signal
 import socket
+import struct
 import termios
 import time
 import tty
@@ -78,6 +81,16 @@ def shell(peer):
           f"{len(lines)} good lines of 400, the last is {lines[-1:]}")
 
 
+def size(peer, cols, rows):
+    """The terminal has this size; the guest's sees it once something was typed."""
+    fcntl.ioctl(peer.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+    peer.send("\n")
+    peer.expect(PROMPT)
+    peer.send("sleep 1; stty size\n")
+    peer.expect(b"%d %d\r\n" % (rows, cols))
+    peer.expect(PROMPT)
+
+
 def pty_console(*more):
     """The console is found by the line on standard output, and can be left and taken again."""
     args = hvc_args("-chardev", "pty,id=virtiocon0,server", "-device", "virtio-serial-device",
@@ -86,9 +99,11 @@ def pty_console(*more):
         path = qemu.expect(rb"char device redirected to (/dev/pts/\d+) \(label virtiocon0\)")[1]
         with open_pty(path) as peer:
             shell(peer)
+            size(peer, 101, 37)
         with open_pty(path) as peer:
             peer.send("\n")
             peer.expect(PROMPT)
+            size(peer, 80, 24)
             peer.send("exit\n")
             status = qemu.wait()
         check(status == 0, f"exit status {status}\n{qemu.tail()}")
@@ -109,6 +124,29 @@ def stdio_console():
         qemu.expect(rb"ports=1\r\n")
         qemu.send("exit\n")
         check(qemu.wait() == 0, f"no end\n{qemu.tail()}")
+
+
+@case("a virtio console on the terminal: SIGWINCH reaches the guest")
+def terminal_console():
+    """One port: the size is in the configuration space."""
+    args = hvc_args("-device", "virtio-serial-device,max_ports=1", "-device",
+                    "virtconsole,chardev=c", "-chardev", "stdio,id=c,signal=off", "-no-reboot")
+    ours, theirs = os.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    with Qemu(args, stdin=theirs, stdout=theirs) as qemu:
+        peer = Peer(ours)
+        peer.expect(PROMPT)
+        peer.send("trap 'stty size' WINCH; stty size\n")
+        peer.expect(rb"50 120\r+\n")
+        peer.expect(PROMPT)
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 51, 121, 0, 0))
+        # Nobody's process group is the terminal's here: tell the emulator ourselves.
+        qemu.process.send_signal(signal.SIGWINCH)
+        peer.expect(rb"51 121\r+\n")
+        peer.send("exit\n")
+        check(qemu.process.wait(BOOT_TIME) == 0, f"exit status\n{qemu.tail()}")
+    os.close(ours)
+    os.close(theirs)
 
 
 PORTS = """

@@ -157,6 +157,7 @@ def resets():
         more = ["-qmp", f"unix:{name},server=on,wait=off"]
         with working(folder, ",cache=writeback", ",num-queues=2", more, 10000) as (qemu, disk):
             qmp = Qmp(name)
+            qemu.expect(rb"safe \S+-1 ")
             for _ in range(4):
                 read_for(qemu, random.uniform(0.2, SECONDS / 2))
                 qmp.command("system_reset")
