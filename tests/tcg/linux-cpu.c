@@ -76,6 +76,7 @@ static void ud2(uintptr_t a) { __asm__ volatile("ud2"); }
 static void hlt(uintptr_t a) { __asm__ volatile("hlt"); }
 static void int3(uintptr_t a) { __asm__ volatile("int3"); }
 static void icebp(uintptr_t a) { __asm__ volatile(".byte 0xf1"); }
+
 static void divide(uintptr_t a)
 {
     __asm__ volatile("xor %%edx, %%edx; div %%edx" ::: "rdx", "rax");

@@ -1,7 +1,6 @@
 /*
  * x87 instructions: the register stack, exceptions, control and environment
- * (SDM 1, chapter 8). Results of unmasked overflow and underflow are those of
- * the masked case.
+ * (SDM 1, chapter 8).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,11 +10,17 @@
 /* Gather flags; true if an unmasked one says that nothing is to be stored. */
 bool x87_flags(TCGCPU *c, uint16_t sw)
 {
+    bool stop = sw & ~c->fpuc & (FS_IE | FS_DE | FS_ZE);
+
+    if (stop) {
+        /* The operation does not take place; C1 tells of the stack alone. */
+        sw &= FS_IE | FS_DE | FS_ZE | FS_SF | (sw & FS_SF ? FS_C1 : 0);
+    }
     c->fpus = (c->fpus & ~FS_C1) | (sw & (0x7f | FS_C1));
     if (c->fpus & ~c->fpuc & 0x3f) {
         c->fpus |= FS_ES | FS_B;
     }
-    return sw & ~c->fpuc & (FS_IE | FS_DE | FS_ZE);
+    return stop;
 }
 
 /* Stack fault; up: overflow. True if it is unmasked. */
@@ -40,7 +45,9 @@ void x87_push(TCGCPU *c, const FPReg *v, uint16_t sw)
         }
         return;
     }
-    if (!x87_flags(c, sw)) {
+    /* A denormal is loaded even if that is not masked. */
+    x87_flags(c, sw);
+    if (!(sw & ~c->fpuc & FS_IE)) {
         push_reg(c, v);
     }
 }
@@ -205,9 +212,10 @@ static void remainder_op(TCGCPU *c, X87Fn fn)
         return;
     }
     sw = x87_compute(fn, c->fpuc, st(c, 0), st(c, 1), &r, &unused);
-    if (!x87_flags(c, sw)) {
-        set_reg(c, 0, &r);
+    if (x87_flags(c, sw)) {
+        return;
     }
+    set_reg(c, 0, &r);
     if (!is_nan(&r)) {      /* else C0 and C3 stay as they are */
         c->fpus = (c->fpus & ~FS_CC) | (sw & FS_CC);
     }

@@ -69,22 +69,20 @@ static void store_mem(TCGCPU *c, const X86Op *op, X87Mem kind, bool chop,
 {
     uint64_t addr = ea(c, op);
     uint8_t m[16] = { 0 };
-    const FPReg *v = st(c, 0);
-    uint16_t sw;
+    uint16_t sw = FS_IE | FS_SF;
 
-    tcg_probe_write(c, addr, x87_mem_bytes[kind]);
     if (empty(c, 0)) {
-        v = &x87_indefinite;
-        if (x87_stack_fault(c, false)) {
-            return;
-        }
-        x87_store(kind, c->fpuc, chop, v, m);
+        x87_store(kind, c->fpuc, chop, &x87_indefinite, m);
     } else {
-        sw = x87_store(kind, c->fpuc, chop, v, m);
-        if (x87_flags(c, sw)) {
-            return;
-        }
+        sw = x87_store(kind, c->fpuc, chop, st(c, 0), m);
     }
+    /* After an unmasked exception memory is not even looked at. */
+    if (sw & ~c->fpuc & (FS_IE | FS_DE | FS_OE | FS_UE)) {
+        x87_flags(c, sw);
+        return;
+    }
+    tcg_probe_write(c, addr, x87_mem_bytes[kind]);
+    x87_flags(c, sw);
     tcg_store_bytes(c, addr, m, x87_mem_bytes[kind]);
     if (and_pop) {
         pop(c);

@@ -10,7 +10,8 @@
 #include "target/i386/tcg/x87.h"
 
 enum {
-    FS_IE = 1, FS_DE = 2, FS_ZE = 4, FS_SF = 0x40, FS_ES = 0x80, FS_C0 = 0x100,
+    FS_IE = 1, FS_DE = 2, FS_ZE = 4, FS_OE = 8, FS_UE = 0x10, FS_SF = 0x40, FS_ES = 0x80,
+    FS_C0 = 0x100,
     FS_C1 = 0x200, FS_C2 = 0x400, FS_C3 = 0x4000, FS_B = 0x8000,
     FS_CC = FS_C0 | FS_C1 | FS_C2 | FS_C3,
 };

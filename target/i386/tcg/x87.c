@@ -8,14 +8,17 @@
 
 #include <string.h>
 
-#define ALL_MASKED 0x3f
 #define CLOBBERS "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", \
                  "st(7)", "memory"
 
+/*
+ * Exceptions that cw does not mask wait in the status word; no instruction here
+ * but FNCLEX and FNINIT, which forget them, comes before a waiting one.
+ */
 /* st(0) = a, st(1) = b; the result is on top afterwards. */
 #define RUN(insn) \
     __asm__ volatile("fninit\n\tfldcw %[cw]\n\tfldt %[b]\n\tfldt %[a]\n\t" \
-                     insn "\n\tfnstsw %[sw]\n\tfstpt %[r]\n\tfninit" \
+                     insn "\n\tfnstsw %[sw]\n\tfnclex\n\tfstpt %[r]\n\tfninit" \
                      : [sw] "=m"(sw), [r] "=m"(*r) \
                      : [cw] "m"(cw), [a] "m"(*a), [b] "m"(*b) : CLOBBERS)
 /* Only flags. */
@@ -27,7 +30,7 @@
 /* Two results: the upper one to r2. */
 #define RUN2(insn) \
     __asm__ volatile("fninit\n\tfldcw %[cw]\n\tfldt %[a]\n\t" \
-                     insn "\n\tfnstsw %[sw]\n\tfstpt %[q]\n\tfstpt %[r]\n\tfninit" \
+                     insn "\n\tfnstsw %[sw]\n\tfnclex\n\tfstpt %[q]\n\tfstpt %[r]\n\tfninit" \
                      : [sw] "=m"(sw), [r] "=m"(*r), [q] "=m"(*r2) \
                      : [cw] "m"(cw), [a] "m"(*a) : CLOBBERS)
 
@@ -38,7 +41,6 @@ uint16_t x87_compute(X87Fn fn, uint16_t cw, const FPReg *a, const FPReg *b,
 {
     uint16_t sw = 0;
 
-    cw |= ALL_MASKED;
     switch (fn) {
     case X87_ADD: RUN("fadd %%st(1), %%st"); break;
     case X87_MUL: RUN("fmul %%st(1), %%st"); break;
@@ -102,7 +104,7 @@ uint16_t x87_store(X87Mem kind, uint16_t cw, bool chop, const FPReg *a, void *m)
 {
     uint16_t sw = 0;
 
-    cw |= ALL_MASKED | (chop ? 0xc00 : 0);
+    cw |= chop ? 0xc00 : 0;
     switch (kind) {
     case X87_M32: STORE("fstps", uint32_t); break;
     case X87_M64: STORE("fstpl", uint64_t); break;

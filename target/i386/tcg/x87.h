@@ -16,9 +16,9 @@ typedef enum X87Fn {
 } X87Fn;
 
 /*
- * Compute fn of a (ST0) and b under control word cw, all exceptions masked. *r
- * is the result, *r2 what functions with two results push on top. Returns the
- * host's status word: exception flags and conditions.
+ * Compute fn of a (ST0) and b under control word cw. *r is the result (anything
+ * after an unmasked IE, DE or ZE), *r2 what functions with two results push on top.
+ * Returns the host's status word: exception flags and conditions.
  */
 uint16_t x87_compute(X87Fn fn, uint16_t cw, const FPReg *a, const FPReg *b,
                      FPReg *r, FPReg *r2);
@@ -30,7 +30,10 @@ typedef enum X87Mem {
 /* Bytes of each. */
 extern const uint8_t x87_mem_bytes[7];
 uint16_t x87_load(X87Mem kind, const void *m, FPReg *r);
-/* To memory format; chop: round to zero (FISTTP). Returns the status word. */
+/*
+ * To memory format; chop: round to zero (FISTTP). Returns the status word. *m is as
+ * it was after an unmasked IE, OE or UE.
+ */
 uint16_t x87_store(X87Mem kind, uint16_t cw, bool chop, const FPReg *a, void *m);
 
 #endif
