@@ -43,7 +43,7 @@ def session():
         assert ask(c, "info status x") == \
             "status: extraneous characters at the end of line\r\n" \
             'Try "help info status" for more information\r\n'
-        assert ask(c, "help quit") == "quit|q  -- quit the emulator\r\n"
+        assert ask(c, "help quit") == "quit|q  -- end the emulator\r\n"
         assert ask(c, "info uuid") == "00000000-0000-0000-0000-000000000000\r\n"
         assert ask(c, "set_link nope on") == "Error: Device 'nope' not found\r\n"
         assert ask(c, "device_del nope") == "Error: Device 'nope' not found\r\n"
