@@ -29,7 +29,7 @@ sys.path.insert(0, GUEST)
 QEMU = os.environ.get("QEMU") or os.path.join(ROOT, "build", "qemu-system-x86_64")
 MACHINE = os.environ.get("QEMU_MACHINE") or "microvm,legacy"
 ACCEL = os.environ.get("QEMU_ACCEL") or "kvm"
-OWN_CASES = bool(os.environ.get("OWN_CASES"))  # only those for this accelerator alone
+OWN_CASES = bool(os.environ.get("OWN_CASES"))  # only those for this accelerator
 BOOT_TIME = 180  # seconds a guest may take on a busy machine before a test gives up
 
 CASES = []
@@ -39,10 +39,12 @@ class Failed(Exception):
     """What a test case found wrong."""
 
 
-def case(name, accel=None):
-    """Mark a function as a test case with this name, for one accelerator only if named."""
+def case(name, accel=None, twice=False):
+    """Mark a function as a test case with this name, for one accelerator only if named.
+
+    twice: worth a run with each accelerator, also where the rest has run with another."""
     def register(function):
-        if accel == ACCEL or (accel is None and not OWN_CASES):
+        if accel == ACCEL or (accel is None and (twice or not OWN_CASES)):
             CASES.append((name, function))
         return function
     return register

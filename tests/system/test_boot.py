@@ -30,10 +30,12 @@ def boot(flavour, image, smp):
 
 
 for row in BOOTS:
-    case("boot %s %s -smp %d" % row)(lambda row=row: boot(*row))
+    case("boot %s %s -smp %d" % row,
+         twice=row[:2] == ("lean", "vmlinux") or row == ("debian", "bzImage", 2))(
+             lambda row=row: boot(*row))
 
 
-@case("interrupts are wired as the MP table says")
+@case("interrupts are wired as the MP table says", twice=True)
 def interrupts():
     """What the kernel made of the table: the timer on pin 2 (or 0), the others one to one."""
     text = run_job("dmesg", append="quiet apic=debug")
@@ -88,4 +90,4 @@ def memory(option, size):
 
 
 for words in (("64M", 64 * MIB), ("512m", 512 * MIB), ("3G", 3 * GIB), ("5G", 5 * GIB)):
-    case(f"memory -m {words[0]}")(lambda words=words: memory(*words))
+    case(f"memory -m {words[0]}", twice=words[0] in ("64M", "5G"))(lambda words=words: memory(*words))
