@@ -44,7 +44,7 @@ ip link set eth0 up
 """
 HOST = "192.168.78.1"
 PROMPT = rb"seed:[^\n]*# "
-DATA = bytes(range(256)) * 4096  # 1 MiB
+SIZE = 200000  # bytes that go out and come back
 
 
 def ip(*words):
@@ -77,8 +77,8 @@ def echo_server():
                     peer, _ = listener.accept()
                     with peer:
                         data = b""
-                        while len(data) < len(DATA):
-                            data += peer.recv(65536) or b"end" * len(DATA)
+                        while len(data) < SIZE:
+                            data += peer.recv(65536) or b"end" * SIZE
                         peer.sendall(data)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -100,7 +100,7 @@ def ask(console, command, answer):
 
 
 def visit(console):
-    """Processors, root, ping and TCP, a file that survives a reboot."""
+    """Processors, root, ping and TCP, a file."""
     login(console)
     ask(console, "echo n=$(nproc)", rb"n=2")
     ask(console, "grep -c '/dev/root / ext4 rw' /proc/mounts", rb"1")
@@ -108,15 +108,23 @@ def visit(console):
     new = f"ping -c 3 -W 10 {HOST} | grep -o '3 packets rec'"
     ask(console, new, rb"3 packets rec")
     with echo_server() as port:
-        ask(console, f"head -c {len(DATA)} /dev/urandom >/root/a; md5sum </root/a >/tmp/a", b"")
-        ask(console, f"nc -w 60 {HOST} {port} </root/a | head -c {len(DATA)} >/root/b", b"")
+        ask(console, f"head -c {SIZE} /dev/urandom >/root/a; md5sum </root/a >/tmp/a", b"")
+        ask(console, f"nc -w 60 {HOST} {port} </root/a | head -c {SIZE} >/root/b", b"")
         ask(console, "md5sum </root/b | cmp - /tmp/a && echo s''ame", rb"same")
     ask(console, "echo kept >/root/kept; sync", b"")
+
+
+def reboot(console):
+    """The file is there afterwards."""
     # Without it the kernel first tries a keyboard controller, for minutes where exits are slow.
     ask(console, "echo triple >/sys/kernel/reboot/type", b"")
     console.send("reboot\n")
     login(console)
     ask(console, "cat /root/k*", rb"kept")
+
+
+def leave(console):
+    """Nothing is to be written any more."""
     console.send("mount -o remount,ro / && echo d''one\n")
     console.expect(rb"done\r\n")
 
@@ -142,13 +150,15 @@ def started(line, tty):
         check(contents(disk, "/root/kept") == b"kept\n", "the guest's file is not in the image")
 
 
-@case("the seed's command line, normal mode: login on a pty, root on /dev/vda, TAP, -smp 2")
+@case("the seed's command line, normal mode: login on a pty, /dev/vda, TAP, reboot, -smp 2")
 def normal():
     """The console is where standard output says."""
     with started(NORMAL, "hvc0") as qemu:
         path = qemu.expect(rb"char device redirected to (/dev/pts/\d+) \(label virtiocon0\)")[1]
         with open_pty(path) as peer:
             visit(peer)
+            reboot(peer)
+            leave(peer)
 
 
 @case("the seed's command line, legacy mode: the same on -serial stdio")
@@ -157,3 +167,4 @@ def legacy():
     with started(LEGACY, "ttyS0") as qemu:
         qemu.expect(rb"Linux version ")
         visit(qemu)
+        leave(qemu)
