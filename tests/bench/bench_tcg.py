@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -23,6 +24,7 @@ CMDLINE = "console=ttyS0 reboot=t panic=-1 quiet"
 BOOTS = [("lean -smp 1", "lean", "vmlinux", 1), ("lean -smp 4", "lean", "vmlinux", 4),
          ("debian bzImage", "debian", "bzImage", 1)]
 LOOPS = ["sha256", "qsort", "sieve", "lz", "interp", "fp"]
+TIME_LIMIT = 300  # seconds for one guest
 COPY_BYTES = 1 << 20  # of guest-loops.c, as the numbers of operations below
 OPERATIONS = {"syscall": 100, "fault": 64, "pipe": 100, "fork": 1}
 # The goals: a share of the peer's time, instructions a second, a multiple of the peer's
@@ -69,26 +71,22 @@ def private_bytes(pid):
 
 
 def watch(argv, pattern):
-    """Run a guest; for each line with the pattern: (match, elapsed, CPU seconds, memory)."""
+    """Run a guest; (for each line with the pattern: match, elapsed, CPU seconds, memory; and
+    the CPU seconds of all of it)."""
     start, seen = time.monotonic(), []
-    with subprocess.Popen(["timeout", "--foreground", "300", *argv], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace") as process:
-        pid = None
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+        watchdog = threading.Timer(TIME_LIMIT, process.kill)
+        watchdog.start()
         for line in process.stdout:
             match = re.search(pattern, line)
-            if not match:
-                continue
-            pid = pid or child_of(process.pid)
-            seen.append((match, time.monotonic() - start, cpu_seconds(pid),
-                         private_bytes(pid) if "begin idle" in line else 0))
-    return seen
-
-
-def child_of(pid):
-    """The program that timeout started."""
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return int(f.read().split()[0])
+            if match:
+                seen.append((match, time.monotonic() - start, cpu_seconds(process.pid),
+                             private_bytes(process.pid) if "begin idle" in line else 0))
+        watchdog.cancel()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return seen, usage.ru_utime + usage.ru_stime
 
 
 def boot(binary, row, kernels, initrd):
@@ -97,18 +95,19 @@ def boot(binary, row, kernels, initrd):
     argv = command(binary, os.path.join(kernels[flavour], image), initrd, smp, "-- say")
     runs = []
     for _ in range(3):
-        seen = watch(argv, "@@booted@@")
+        seen, cpu = watch(argv, "@@booted@@")
         if not seen:
             raise RuntimeError("no boot: " + " ".join(argv))
-        runs.append(seen[-1])
-    return {"elapsed": min(run[1] for run in runs), "cpu": min(run[2] for run in runs)}
+        runs.append((seen[0][1], cpu))
+    return {"elapsed": min(run[0] for run in runs), "cpu": min(run[1] for run in runs)}
 
 
 def loops(binary, kernel, initrd, only=""):
     """CPU and elapsed seconds of one round of each part of guest-loops, and its checksum."""
     rows, begun = {}, None
     argv = command(binary, kernel, initrd, 1, only and "-- " + only)
-    for match, elapsed, cpu, memory in watch(argv, r"(begin|end) (\w+)(?: (\d+) (\d+))?"):
+    lines_seen, _ = watch(argv, r"(begin|end) (\w+)(?: (\d+) (\d+))?")
+    for match, elapsed, cpu, memory in lines_seen:
         if match[1] == "begin":
             begun = elapsed, cpu, memory
         else:
