@@ -350,5 +350,9 @@ int main(int argc, char **argv)
             }
         }
     }
-    return init ? reboot(RB_AUTOBOOT) : 0;
+    if (init) {
+        usleep(500000);     /* the last line is read while the machine is there */
+        reboot(RB_AUTOBOOT);
+    }
+    return 0;
 }
