@@ -10,6 +10,13 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+/* The sanitizers report crashes themselves. */
+#ifdef __SANITIZE_ADDRESS__
+#define OWN_REPORTS 0
+#else
+#define OWN_REPORTS 1
+#endif
+
 /* The vCPU whose code this thread runs, or NULL. */
 static __thread TCGCPU *running;
 
@@ -71,14 +78,12 @@ static void on_crash(int sig, siginfo_t *si, void *context)
 
 void tcg_crash_init(void)
 {
-#ifndef __SANITIZE_ADDRESS__
     static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
     struct sigaction sa = {
         .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_RESETHAND,
     };
 
-    for (unsigned i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+    for (unsigned i = 0; OWN_REPORTS && i < sizeof(signals) / sizeof(*signals); i++) {
         sigaction(signals[i], &sa, NULL);
     }
-#endif
 }

@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 static unsigned nr, failed;
+/* QEMU's emulated processor has no #XM and no ICEBP, and its far RET fails under SMAP. */
+static bool soft_host;
 static bool good;
 
 #define CHECK(c) do { \
@@ -112,9 +114,11 @@ static void faults(void)
     CHECK(signal_of(ud2, 0) == SIGILL && regs[REG_TRAPNO] == 6);
     CHECK(signal_of(hlt, 0) == SIGSEGV && regs[REG_TRAPNO] == 13 && regs[REG_ERR] == 0);
     CHECK(signal_of(int3, 0) == SIGTRAP && ((uint8_t *)regs[REG_RIP])[-1] == 0xcc);
-    CHECK(signal_of(icebp, 0) == SIGTRAP && ((uint8_t *)regs[REG_RIP])[-1] == 0xf1);
+    CHECK(soft_host ||
+          (signal_of(icebp, 0) == SIGTRAP && ((uint8_t *)regs[REG_RIP])[-1] == 0xf1));
     CHECK(signal_of(divide, 0) == SIGFPE && info.si_code == FPE_INTDIV);
-    CHECK(signal_of(sse_divide, 0) == SIGFPE && info.si_code == FPE_FLTDIV);
+    CHECK(soft_host ||
+          (signal_of(sse_divide, 0) == SIGFPE && info.si_code == FPE_FLTDIV));
     __asm__ volatile("ldmxcsr %0" :: "m"(csr));
     CHECK(signal_of(x87_divide, 0) == SIGFPE && info.si_code == FPE_FLTDIV);
     __asm__ volatile("fninit");
@@ -378,11 +382,12 @@ static void run(const char *name, void (*fn)(void))
     fflush(stdout);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static char stack[65536];
     stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
 
+    soft_host = argc > 1;
     sigaltstack(&ss, NULL);
     run("signals for faults", faults);
     run("TF and NT across system calls", steps);
@@ -390,7 +395,9 @@ int main(void)
     run("breakpoints by ptrace", breakpoints);
     run("single steps by ptrace, a bad return address", ptrace_steps);
     run("floating-point state across switches", switches);
-    run("32-bit code", compatibility);
+    if (!soft_host) {
+        run("32-bit code", compatibility);
+    }
     run("clocks", clocks);
     printf("1..%u\n", nr);
     return failed != 0;
