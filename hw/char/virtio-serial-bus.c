@@ -301,7 +301,7 @@ static void handle_tx(VirtIODevice *vdev, VirtQueue *vq)
     VirtIOSerial *s = (VirtIOSerial *)vdev;
     VirtIOSerialSlot *slot = slot_of_queue(s, vq);
 
-    if (slot->port && !slot->ready && !use_multiport(s)) {
+    if (slot->port && !slot->ready && !use_multiport(s) && !virtio_queue_empty(vq)) {
         /* The console works: now its driver looks at what changes. */
         slot->ready = true;
         virtio_serial_size_changed(s, slot->port);
