@@ -105,7 +105,7 @@ def block_device():
         fsck = subprocess.run(["e2fsck", "-fn", device], stdout=subprocess.PIPE, check=False,
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         check(fsck.returncode == 0, f"not what the guest wrote:\n{fsck.stdout.decode()}")
-        with Qemu([*machine_args(), "-S", "-serial", "stdio", *extra]) as first:
+        with Qemu([*machine_args(kernel_path=kernel("lean")), "-S", *extra]) as first:
             end = time.monotonic() + 60
             while device not in open_files(first.process.pid):
                 check(time.monotonic() < end, "the device is not open")
