@@ -158,7 +158,7 @@ def resets():
         with working(folder, ",cache=writeback", ",num-queues=2", more, 10000) as (qemu, disk):
             qmp = Qmp(name)
             qemu.expect(rb"safe \S+-1 ")
-            for _ in range(4):
+            for _ in range(2):
                 read_for(qemu, random.uniform(0.2, SECONDS / 2))
                 qmp.command("system_reset")
                 qemu.expect(rb"@@working@@")
