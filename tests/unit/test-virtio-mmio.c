@@ -595,12 +595,24 @@ static void test_vm_stop(gconstpointer legacy)
 
 static void test_cmdline(gconstpointer legacy)
 {
+#define DEVICE " virtio_mmio.device=512@0xd0000000:5"
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        { "x", "x" DEVICE }, { "", DEVICE }, { "x -- y", "x" DEVICE " -- y" },
+        { "x --", "x" DEVICE " --" }, { "-- y", DEVICE " -- y" }, { "--", DEVICE " --" },
+        { "x --y z-- --", "x --y z--" DEVICE " --" },
+        { "a=\"b -- c\" d", "a=\"b -- c\" d" DEVICE },
+    };
     VTDevice *d;
     VT *t = vt_new_device(NULL, &d);
-    g_autoptr(GString) text = g_string_new("x");
 
-    virtio_mmio_append_cmdline(t->ms, text);
-    g_assert_cmpstr(text->str, ==, "x virtio_mmio.device=512@0xd0000000:5");
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GString) text = g_string_new(rows[i].before);
+
+        virtio_mmio_append_cmdline(t->ms, text);
+        g_assert_cmpstr(text->str, ==, rows[i].after);
+    }
     vt_free(t);
 }
 

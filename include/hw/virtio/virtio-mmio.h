@@ -33,7 +33,8 @@ void virtio_mmio_unmap_unused(MachineState *ms);
 
 /*
  * Append " virtio_mmio.device=512@0xBASE:IRQ" for each transport with a device,
- * in ascending order of creation, as Linux' driver reads it.
+ * in ascending order of creation, as Linux' driver reads it; before a "--", behind
+ * which Linux passes everything on to init.
  */
 void virtio_mmio_append_cmdline(MachineState *ms, GString *cmdline);
 
