@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -30,6 +31,7 @@ QEMU = os.environ.get("QEMU") or os.path.join(ROOT, "build", "qemu-system-x86_64
 MACHINE = os.environ.get("QEMU_MACHINE") or "microvm,legacy"
 ACCEL = os.environ.get("QEMU_ACCEL") or "kvm"
 OWN_CASES = bool(os.environ.get("OWN_CASES"))  # only those for this accelerator
+HEARTBEAT = 10  # seconds between the lines that show that we run
 BOOT_TIME = 180  # seconds a guest may take on a busy machine before a test gives up
 
 CASES = []
@@ -204,6 +206,13 @@ def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), env=
 
 # -- running the cases -------------------------------------------------------
 
+def heartbeat():
+    """Say now and then that this machine still runs: the emulated host may not."""
+    while True:
+        time.sleep(HEARTBEAT)
+        print("# alive", flush=True)
+
+
 def run_cases(pattern, first):
     """Run what matches, from number `first` on, print TAP; the number of failures."""
     chosen = [(name, function) for name, function in CASES if re.search(pattern, name)]
@@ -231,6 +240,7 @@ def main():
         if name.startswith("test_") and name.endswith(".py"):
             importlib.import_module(name[:-3])
     pattern, first = (sys.argv[1:] + ["", "1"][len(sys.argv) - 1:])[:2]
+    threading.Thread(target=heartbeat, daemon=True).start()
     sys.exit(1 if run_cases(pattern, int(first)) else 0)
 
 
