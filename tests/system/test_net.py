@@ -269,17 +269,17 @@ done
 @case("TAP: scripts run with the interface's name; a failing one stops the start")
 def tap_scripts():
     """script= at the start, downscript= at the end."""
-    script = "/tmp/net-script"
+    script = os.path.join(SCRATCH.name, "net-script")
     with open(script, "w", encoding="ascii") as file:
-        file.write("#!/bin/sh\necho \"up or down: $1\" >>/tmp/net-script.log\n[ $1 != bad0 ]\n")
+        file.write(f"#!/bin/sh\necho \"up or down: $1\" >>{script}.log\n[ $1 != bad0 ]\n")
     os.chmod(script, 0o755)
     netdev = f"script={script},downscript={script}"
     run_job("true", extra=["-nic", f"tap,ifname=good0,{netdev}"])
-    with open("/tmp/net-script.log", encoding="ascii") as file:
+    with open(f"{script}.log", encoding="ascii") as file:
         check(file.read() == "up or down: good0\n" * 2, "the scripts did not run")
     with Qemu(["-M", "none", "-netdev", f"tap,id=n0,ifname=bad0,{netdev}"]) as qemu:
         check(qemu.wait(20) == 1, qemu.tail())
-        check(b"network script /tmp/net-script failed with status 256" in qemu.log, qemu.tail())
+        check(f"network script {script} failed with status 256".encode() in qemu.log, qemu.tail())
 
 
 def cpu_seconds(pid):
