@@ -39,6 +39,7 @@ void kvm_vcpu_kick(CPUState *cpu)
     KVMCPU *kc = (KVMCPU *)g_atomic_pointer_get(&cpu->accel);
 
     if (kc) {
+        atomic_store(&kc->kicked, 1);
         /* In user space: stops the next KVM_RUN. In the kernel: the signal does. */
         __atomic_store_n(&kc->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
         pthread_kill(kc->thread, SIG_IPI);
@@ -91,6 +92,7 @@ static bool kvm_make_vcpu(CPUState *cpu, KVMCPU *kc, Error **errp)
     }
     /* From here on it can be kicked. */
     g_atomic_pointer_set(&cpu->accel, (AccelCPU *)kc);
+    kvm_lapic_connect(cpu);
     ret = kvm_arch_init_vcpu(cpu);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "KVM refuses the CPUID of CPU %u",
@@ -175,6 +177,9 @@ static bool kvm_exit_mmio(CPUState *cpu, struct kvm_run *run)
     unsigned len = MIN(run->mmio.len, sizeof(run->mmio.data));
 
     kvm_cpu(cpu)->io_pending = true;
+    if (kvm_lapic_mmio(cpu, run)) {
+        return true;
+    }
     kvm_mmio_access(&cpu->machine->memory, run->mmio.phys_addr, run->mmio.data, len,
                     run->mmio.is_write);
     return true;
@@ -206,7 +211,6 @@ static bool kvm_exit_system_event(CPUState *cpu, struct kvm_run *run)
     return false;
 }
 
-/* Without controllers in the kernel the guest's HLT would come here. */
 static bool kvm_exit_go_on(CPUState *cpu, struct kvm_run *run)
 {
     return true;
@@ -266,14 +270,17 @@ static const struct {
     [KVM_EXIT_UNKNOWN] = { kvm_exit_unknown, "unknown" },
     [KVM_EXIT_IO] = { kvm_exit_io, "io" },
     [KVM_EXIT_DEBUG] = { kvm_exit_debug, "debug" },
-    [KVM_EXIT_HLT] = { kvm_exit_go_on, "hlt" },
+    [KVM_EXIT_HLT] = { kvm_exit_hlt, "hlt" },
     [KVM_EXIT_MMIO] = { kvm_exit_mmio, "mmio" },
     [KVM_EXIT_IRQ_WINDOW_OPEN] = { kvm_exit_go_on, "irq-window" },
+    [KVM_EXIT_SET_TPR] = { kvm_exit_go_on, "set-tpr" },
     [KVM_EXIT_SHUTDOWN] = { kvm_exit_shutdown, "shutdown" },
     [KVM_EXIT_FAIL_ENTRY] = { kvm_exit_fail_entry, "fail-entry" },
     [KVM_EXIT_INTR] = { kvm_exit_go_on, "interrupted" },
     [KVM_EXIT_INTERNAL_ERROR] = { kvm_exit_internal_error, "internal-error" },
     [KVM_EXIT_IOAPIC_EOI] = { kvm_exit_ioapic_eoi, "ioapic-eoi" },
+    [KVM_EXIT_X86_RDMSR] = { kvm_exit_msr, "rdmsr" },
+    [KVM_EXIT_X86_WRMSR] = { kvm_exit_msr, "wrmsr" },
     [KVM_EXIT_SYSTEM_EVENT] = { kvm_exit_system_event, "system-event" },
 };
 
@@ -306,7 +313,7 @@ void kvm_vcpu_exec(CPUState *cpu)
 {
     KVMCPU *kc = kvm_cpu(cpu);
     struct kvm_run *run = kc->run;
-    bool go_on = true;
+    bool go_on = true, stop;
 
     kc->ran = true;
     atomic_store(&kvm_state(cpu)->ran, true);
@@ -315,19 +322,26 @@ void kvm_vcpu_exec(CPUState *cpu)
          * Cleared before the flag is read: a kick that we do not see here finds
          * immediate_exit ours no more and stops us at the kernel's door.
          */
+        atomic_store(&kc->kicked, 0);
         __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        if (!go_on || atomic_load(&cpu->exit_request)) {
-            if (!kc->io_pending) {
-                return;
+        stop = !go_on || atomic_load(&cpu->exit_request);
+        if (kc->io_pending) {
+            if (stop || kvm_lapic_pending(cpu)) {
+                /* Registers are only right when KVM has finished the access. */
+                run->immediate_exit = 1;
             }
-            /* Registers are only right when KVM has finished the access. */
-            run->immediate_exit = 1;
+        } else if (stop) {
+            return;
+        } else if (!kvm_lapic_before_run(cpu)) {
+            continue;
         }
         kc->io_pending = false;
         kvm_split_before_run(cpu);
         if (ioctl(kc->fd, KVM_RUN, 0) < 0) {
             go_on &= kvm_run_failed(cpu, errno);
+            kvm_lapic_after_run(cpu);
         } else {
+            kvm_lapic_after_run(cpu);
             go_on &= kvm_handle_exit(cpu, run);
         }
     }

@@ -57,6 +57,12 @@ typedef struct KVMCPU {
     bool ran;                   /* KVM_RUN was called since the vCPU was made */
     CPUDebug debug;             /* in force; CPU paused, or own thread */
     bool io_pending;            /* the next KVM_RUN completes an access */
+    /* Only used with kernel-irqchip=off: kvm-lapic.c. Set by any thread. */
+    atomic_uint kicked;         /* a futex; set: look again before you run or wait */
+    atomic_bool nmi_pending;
+    atomic_bool init_pending;
+    atomic_int sipi_pending;    /* vector, or -1 */
+    _Atomic uint64_t tsc_offset;    /* the guest's TSC less the host's */
     uint64_t exits[KVM_NR_EXITS];   /* own thread; others read roughly */
 } KVMCPU;
 
@@ -98,6 +104,28 @@ void kvm_split_before_run(CPUState *cpu);
 /* KVM_EXIT_IOAPIC_EOI */
 void kvm_split_eoi(KVMState *s, uint8_t vector);
 void kvm_split_free(KVMState *s);
+
+/*
+ * kvm-lapic.c: kernel-irqchip=off, local APICs of our own; in the other modes these
+ * do nothing. All on the CPU's thread.
+ */
+/* Before any CPU: the deadline timer's MSR shall exit to us. */
+void kvm_lapic_init(KVMState *s);
+/* Take what only works with the kernel's APICs out of a CPUID leaf. */
+void kvm_lapic_limit_cpuid(CPUIDEntry *e);
+void kvm_lapic_connect(CPUState *cpu);
+/* Forget the events that wait. */
+void kvm_lapic_reset(CPUState *cpu);
+/* Something waits that kvm_lapic_before_run() would see to. */
+bool kvm_lapic_pending(CPUState *cpu);
+/* Pass events to KVM. False: the CPU halts or waits, and waited; look again. */
+bool kvm_lapic_before_run(CPUState *cpu);
+void kvm_lapic_after_run(CPUState *cpu);
+/* KVM_EXIT_MMIO: true if it was for the APIC's registers. */
+bool kvm_lapic_mmio(CPUState *cpu, struct kvm_run *run);
+/* KVM_EXIT_HLT, KVM_EXIT_X86_RDMSR and WRMSR, which come in this mode only. */
+bool kvm_exit_hlt(CPUState *cpu, struct kvm_run *run);
+bool kvm_exit_msr(CPUState *cpu, struct kvm_run *run);
 
 /*
  * kvm-late.c: writes that KVM collects (KVM_COALESCED_MMIO). late_add: tell it of a

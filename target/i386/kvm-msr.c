@@ -16,6 +16,8 @@
  * make the clocks of the CPUs drift apart.
  */
 #define MSR_CLOCK   1
+/* Only there with the host kernel's local APICs. */
+#define MSR_LAPIC   2
 
 typedef struct MSRRow {
     uint32_t index;
@@ -26,6 +28,8 @@ typedef struct MSRRow {
 #define ROW(i, field) { .index = (i), .offset = offsetof(CPUX86State, field) }
 #define CLOCK_ROW(i, field) \
     { .index = (i), .offset = offsetof(CPUX86State, field), .flags = MSR_CLOCK }
+#define LAPIC_ROW(i, field) \
+    { .index = (i), .offset = offsetof(CPUX86State, field), .flags = MSR_LAPIC }
 #define VAR_ROWS(n) ROW(0x200 + 2 * (n), mtrr_var[n].base), \
     ROW(0x201 + 2 * (n), mtrr_var[n].mask)
 
@@ -61,10 +65,10 @@ static const MSRRow msr_rows[] = {
     VAR_ROWS(4), VAR_ROWS(5), VAR_ROWS(6), VAR_ROWS(7),
     CLOCK_ROW(MSR_KVM_WALL_CLOCK_NEW, wall_clock_msr),
     CLOCK_ROW(MSR_KVM_SYSTEM_TIME_NEW, system_time_msr),
-    ROW(MSR_KVM_ASYNC_PF_EN, async_pf_en_msr),
-    ROW(MSR_KVM_ASYNC_PF_INT, async_pf_int_msr),
+    LAPIC_ROW(MSR_KVM_ASYNC_PF_EN, async_pf_en_msr),
+    LAPIC_ROW(MSR_KVM_ASYNC_PF_INT, async_pf_int_msr),
     ROW(MSR_KVM_STEAL_TIME, steal_time_msr),
-    ROW(MSR_KVM_PV_EOI_EN, pv_eoi_en_msr),
+    LAPIC_ROW(MSR_KVM_PV_EOI_EN, pv_eoi_en_msr),
     ROW(MSR_KVM_POLL_CONTROL, poll_control_msr),
     CLOCK_ROW(0x6e0, tsc_deadline),
 };
@@ -104,6 +108,9 @@ static uint64_t known_rows(KVMState *s)
     for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
         uint32_t index = msr_rows[row].index;
 
+        if (msr_rows[row].flags & MSR_LAPIC && s->irqchip_mode == ACCEL_IRQCHIP_USER) {
+            continue;
+        }
         /* The list leaves out what every KVM has. */
         if (index >= MSR_MTRR_FIRST && index <= MSR_MTRR_LAST) {
             s->msrs_known |= 1ULL << row;

@@ -40,6 +40,9 @@ static void kvm_add_unsaid(KVMState *s, CPUIDEntry *e)
     } else if (e->leaf == KVM_CPUID_FEATURES && s->disabled_exits) {
         e->edx |= (1u << KVM_HINTS_REALTIME);
     }
+    if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
+        kvm_lapic_limit_cpuid(e);
+    }
 }
 
 bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
@@ -389,7 +392,12 @@ static const uint32_t mp_states[] = {
 static int get_mp_state(CPUState *cpu)
 {
     struct kvm_mp_state mp;
-    int ret = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MP_STATE, &mp);
+    int ret;
+
+    if (x86_cpu(cpu)->apic) {
+        return 0;       /* kvm-lapic.c keeps it */
+    }
+    ret = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MP_STATE, &mp);
 
     for (unsigned i = 0; ret == 0 && i < G_N_ELEMENTS(mp_states); i++) {
         if (mp_states[i] == mp.mp_state) {
@@ -405,7 +413,7 @@ static int put_mp_state(CPUState *cpu)
         .mp_state = mp_states[x86_cpu(cpu)->env.mp_state],
     };
 
-    return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_MP_STATE, &mp);
+    return x86_cpu(cpu)->apic ? 0 : kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_MP_STATE, &mp);
 }
 
 /* SDM 3A, 11.4.7.1: the local APIC after power-on or reset. */
@@ -438,6 +446,9 @@ static int put_general(CPUState *cpu)
 
     put_sregs(env, &sregs);
     put_regs(env, &regs);
+    /* KVM's word of the last exit is void. */
+    kvm_cpu(cpu)->run->ready_for_interrupt_injection = 0;
+    kvm_cpu(cpu)->run->if_flag = (env->eflags & IF_MASK) != 0;
     ret = kvm_ioctl(fd, KVM_SET_SREGS, &sregs);
     return ret < 0 ? ret : kvm_ioctl(fd, KVM_SET_REGS, &regs);
 }
@@ -548,7 +559,14 @@ static int put_msrs(CPUState *cpu)
 
 static int put_lapic(CPUState *cpu)
 {
-    return x86_cpu(cpu)->env.reset_pending ? reset_lapic(cpu) : 0;
+    if (!x86_cpu(cpu)->env.reset_pending) {
+        return 0;
+    }
+    if (x86_cpu(cpu)->apic) {
+        kvm_lapic_reset(cpu);   /* the registers are the board's */
+        return 0;
+    }
+    return reset_lapic(cpu);
 }
 
 void kvm_arch_put_registers(CPUState *cpu)

@@ -5,7 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import re
 
 import harness
-from harness import case, check, run_job
+from harness import Qemu, case, check, initrd, kernel, machine_args, run_job
 
 LOOK = """
 cat /proc/interrupts
@@ -50,11 +50,37 @@ def pic_off():
     check(counts(text, "IO-APIC +4-edge +ttyS0")[1] > 0, f"no serial interrupts:\n{text}")
 
 
-@case("kernel-irqchip=split: PIC and PIT interrupt through LINT0")
+@case("kernel-irqchip=off: local APICs of our own under KVM")
+def user():
+    """Timer interrupts, IPIs and start-up IPIs are all ours; the guest is reset once."""
+    text = look("kernel-irqchip=off", smp=3)
+    check("version 32," in text, f"not our I/O APIC:\n{text}")
+    serial = counts(text, "IO-APIC +4-edge +ttyS0")
+    check(len(serial) == 2 and serial[1] > serial[0] > 0, f"no serial interrupts:\n{text}")
+    for name in ("Local timer interrupts", "Function call interrupts"):
+        check(counts(text, name)[1] > 0, f"no {name}:\n{text}")
+    text = look("kernel-irqchip=off,pic=off,pit=off", smp=2)
+    check("Using NULL legacy PIC" in text, f"the guest found a PIC:\n{text}")
+
+
+@case("kernel-irqchip=off: a reset finds the application processors as at power-on")
+def user_reset():
+    """The second life brings them up again by INIT and start-up IPI."""
+    job = 'echo "@@cpus $(grep -c ^processor /proc/cpuinfo)@@" >/dev/console; reboot -f'
+    args = machine_args(kernel_path=kernel("lean"), append="quiet", smp=4,
+                        initrd_path=initrd(job, "reset"))
+    args[1] += ",kernel-irqchip=off"
+    with Qemu([*args, "-serial", "stdio"]) as qemu:
+        for _ in range(3):
+            qemu.expect(rb"@@cpus 4@@", 60)
+
+
+@case("kernel-irqchip=split and off: PIC and PIT interrupt through LINT0")
 def virtual_wire():
     """No I/O APIC, no APIC timer, no kvmclock: all time comes from the PIT."""
-    text = look("kernel-irqchip=split",
-                "quiet noapic nolapic_timer no-kvmclock tsc=unstable")
-    timer = counts(text, "XT-PIC +timer")
-    check(len(timer) == 2 and timer[1] > timer[0] + 50, f"no timer interrupts:\n{text}")
-    check(counts(text, "XT-PIC +ttyS0")[1] > 0, f"no serial interrupts:\n{text}")
+    for mode in ("split", "off"):
+        text = look(f"kernel-irqchip={mode}",
+                    "quiet noapic nolapic_timer no-kvmclock tsc=unstable")
+        timer = counts(text, "XT-PIC +timer")
+        check(len(timer) == 2 and timer[1] > timer[0] + 50, f"no timer interrupts:\n{text}")
+        check(counts(text, "XT-PIC +ttyS0")[1] > 0, f"no serial interrupts:\n{text}")

@@ -1,0 +1,327 @@
+/*
+ * kernel-irqchip=off: the local APICs are ours too.
+ *
+ * KVM runs the CPU only. Interrupts go in by KVM_INTERRUPT when it says that it can
+ * take one, the APIC's registers are an MMIO exit, CR8 and IA32_APIC_BASE pass
+ * through kvm_run, and HLT, INIT and start-up IPIs are waited for here. env.mp_state
+ * is right at all times, as KVM keeps none. The deadline timer's MSR, which KVM
+ * would swallow, is filtered to us (KVM API, 4.97, 4.113); x2APIC's cannot be.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <asm/kvm_para.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "hw/i386/apic.h"
+#include "kvm-int.h"
+#include "qemu/log.h"
+#include "target/i386/cpuid.h"
+
+#define CPUID_1_ECX_X2APIC  (1u << 21)
+#define MSR_IA32_TSC        0x10
+
+/* What the host kernel does with its own APICs only. */
+#define PV_NEEDS_KERNEL_APIC \
+    (1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_ASYNC_PF_VMEXIT | \
+     1u << KVM_FEATURE_ASYNC_PF_INT | 1u << KVM_FEATURE_PV_EOI | \
+     1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI | \
+     1u << KVM_FEATURE_PV_SCHED_YIELD | 1u << KVM_FEATURE_MSI_EXT_DEST_ID)
+
+void kvm_lapic_limit_cpuid(CPUIDEntry *e)
+{
+    if (e->leaf == 1) {
+        e->ecx &= ~CPUID_1_ECX_X2APIC;
+    } else if (e->leaf == KVM_CPUID_FEATURES) {
+        e->eax &= ~PV_NEEDS_KERNEL_APIC;
+    }
+}
+
+void kvm_lapic_init(KVMState *s)
+{
+    static uint8_t denied[1];
+    struct kvm_enable_cap exits = {
+        .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER },
+    };
+    struct kvm_msr_filter filter = {
+        .flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+        .ranges[0] = {
+            .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+            .base = MSR_IA32_TSCDEADLINE, .nmsrs = 1, .bitmap = denied,
+        },
+    };
+
+    s->has_tsc_deadline = kvm_ioctl(s->vmfd, KVM_ENABLE_CAP, &exits) == 0 &&
+        kvm_ioctl(s->vmfd, KVM_X86_SET_MSR_FILTER, &filter) == 0;
+}
+
+/* ---- APIC to CPU: any thread ---- */
+
+static void cpu_interrupt(void *opaque)
+{
+    CPUState *cpu = opaque;
+    KVMCPU *kc = kvm_cpu(cpu);
+
+    /* A CPU that was kicked, or that is here itself, looks before it runs on. */
+    if (!atomic_exchange(&kc->kicked, 1) && !pthread_equal(kc->thread, pthread_self())) {
+        kvm_vcpu_kick(cpu);
+    }
+}
+
+static void cpu_nmi(void *opaque)
+{
+    atomic_store(&kvm_cpu(opaque)->nmi_pending, true);
+    cpu_interrupt(opaque);
+}
+
+static void cpu_init(void *opaque)
+{
+    KVMCPU *kc = kvm_cpu(opaque);
+
+    /* A start-up IPI that came before is forgotten. */
+    atomic_store(&kc->sipi_pending, -1);
+    atomic_store(&kc->init_pending, true);
+    cpu_interrupt(opaque);
+}
+
+static void cpu_sipi(void *opaque, uint8_t vector)
+{
+    atomic_store(&kvm_cpu(opaque)->sipi_pending, vector);
+    cpu_interrupt(opaque);
+}
+
+/* KVM lets nobody ask a running CPU; the offset was right at its last WRMSR. */
+static uint64_t cpu_read_tsc(void *opaque)
+{
+    return __rdtsc() + atomic_load(&kvm_cpu(opaque)->tsc_offset);
+}
+
+static const APICCPUOps cpu_ops = {
+    .interrupt = cpu_interrupt,
+    .nmi = cpu_nmi,
+    .init = cpu_init,
+    .sipi = cpu_sipi,
+    .read_tsc = cpu_read_tsc,
+};
+
+void kvm_lapic_reset(CPUState *cpu)
+{
+    KVMCPU *kc = kvm_cpu(cpu);
+
+    atomic_store(&kc->init_pending, false);
+    atomic_store(&kc->nmi_pending, false);
+    atomic_store(&kc->sipi_pending, -1);
+}
+
+void kvm_lapic_connect(CPUState *cpu)
+{
+    X86CPU *x86 = x86_cpu(cpu);
+    uint32_t sizes[4] = { 0 };
+    APICFeatures features;
+    int khz;
+
+    if (!x86->apic) {
+        return;
+    }
+    if (x86->cpuid) {
+        x86_cpuid_lookup(x86->cpuid, 0x80000008, 0, sizes);
+    }
+    khz = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_TSC_KHZ, NULL);
+    features = (APICFeatures) {
+        .phys_bits = MAX(sizes[0] & 0xff, 36),
+        .tsc_deadline = kvm_state(cpu)->has_tsc_deadline && khz > 0,
+        .tsc_hz = MAX(khz, 0) * 1000ull,
+    };
+    kvm_lapic_reset(cpu);
+    apic_connect_cpu(x86->apic, &cpu_ops, cpu, &features);
+}
+
+/* ---- INIT, start-up IPI, HLT ---- */
+
+/* SDM 3A, table 9-1: the column for INIT keeps the APIC's address and mode. */
+static void do_init(CPUState *cpu)
+{
+    X86CPU *x86 = x86_cpu(cpu);
+
+    kvm_arch_get_registers(cpu);
+    x86_cpu_reset(x86);
+    if (cpu->cpu_index != 0) {
+        x86->env.mp_state = X86_MP_INIT_RECEIVED;
+    }
+    x86->env.reset_pending = false;
+    x86->env.apic_base = apic_get_base(x86->apic);
+    apic_init_reset(x86->apic);
+    kvm_arch_put_registers(cpu);
+}
+
+/* SDM 3A, 9.4.3: real mode at vector << 12. */
+static void do_sipi(CPUState *cpu, unsigned vector)
+{
+    CPUX86State *env = &x86_cpu(cpu)->env;
+
+    if (env->mp_state != X86_MP_INIT_RECEIVED && env->mp_state != X86_MP_UNINITIALIZED) {
+        return;
+    }
+    kvm_arch_get_registers(cpu);
+    env->segs[R_CS].selector = vector << 8;
+    env->segs[R_CS].base = vector << 12;
+    env->eip = 0;
+    env->mp_state = X86_MP_RUNNABLE;
+    kvm_arch_put_registers(cpu);
+}
+
+static void handle_events(CPUState *cpu)
+{
+    KVMCPU *kc = kvm_cpu(cpu);
+    int sipi;
+
+    if (atomic_exchange(&kc->init_pending, false)) {
+        do_init(cpu);
+    }
+    sipi = atomic_exchange(&kc->sipi_pending, -1);
+    if (sipi >= 0) {
+        do_sipi(cpu, sipi);
+    }
+    if (atomic_exchange(&kc->nmi_pending, false)) {
+        kvm_inject_nmi(cpu);
+    }
+}
+
+bool kvm_exit_hlt(CPUState *cpu, struct kvm_run *run)
+{
+    if (x86_cpu(cpu)->apic) {
+        x86_cpu(cpu)->env.mp_state = X86_MP_HALTED;
+    }
+    return true;
+}
+
+/* kvm_vcpu_kick() interrupts the wait, or has changed the word before it. */
+static void sleep_for_kick(KVMCPU *kc)
+{
+    syscall(SYS_futex, &kc->kicked, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+/* ---- Around KVM_RUN: own thread ---- */
+
+/*
+ * What KVM_INTERRUPT queues is injected whatever the CPU is doing, so only with
+ * KVM's word that it can be.
+ */
+static void inject(CPUState *cpu, struct kvm_run *run)
+{
+    APICState *apic = x86_cpu(cpu)->apic;
+    struct kvm_interrupt irq;
+    int vector;
+
+    if (run->ready_for_interrupt_injection && run->if_flag) {
+        vector = apic_get_interrupt(apic);
+        if (vector >= 0) {
+            irq.irq = vector;
+            kvm_ioctl(kvm_cpu(cpu)->fd, KVM_INTERRUPT, &irq);
+            run->ready_for_interrupt_injection = 0;
+        }
+    }
+    run->request_interrupt_window = apic_has_interrupt(apic);
+}
+
+bool kvm_lapic_pending(CPUState *cpu)
+{
+    KVMCPU *kc = kvm_cpu(cpu);
+    APICState *apic = x86_cpu(cpu)->apic;
+
+    return apic && (atomic_load(&kc->init_pending) || atomic_load(&kc->nmi_pending) ||
+                    atomic_load(&kc->sipi_pending) >= 0 || apic_has_interrupt(apic));
+}
+
+bool kvm_lapic_before_run(CPUState *cpu)
+{
+    CPUX86State *env = &x86_cpu(cpu)->env;
+    APICState *apic = x86_cpu(cpu)->apic;
+    struct kvm_run *run = kvm_cpu(cpu)->run;
+
+    if (!apic) {
+        return true;
+    }
+    handle_events(cpu);
+    if (env->mp_state == X86_MP_HALTED && run->if_flag && apic_has_interrupt(apic)) {
+        env->mp_state = X86_MP_RUNNABLE;
+    }
+    if (env->mp_state != X86_MP_RUNNABLE) {
+        sleep_for_kick(kvm_cpu(cpu));
+        return false;
+    }
+    inject(cpu, run);
+    run->cr8 = apic_get_cr8(apic);
+    return true;
+}
+
+void kvm_lapic_after_run(CPUState *cpu)
+{
+    APICState *apic = x86_cpu(cpu)->apic;
+    const struct kvm_run *run = kvm_cpu(cpu)->run;
+
+    if (!apic) {
+        return;
+    }
+    if (run->cr8 != apic_get_cr8(apic)) {
+        apic_set_cr8(apic, run->cr8);
+    }
+    if (run->apic_base != apic_get_base(apic) &&
+        !apic_msr_write(apic, MSR_IA32_APICBASE, run->apic_base)) {
+        qemu_log_mask(LOG_GUEST_ERROR, "kvm: IA32_APIC_BASE 0x%" PRIx64 " ignored\n",
+                      (uint64_t)run->apic_base);
+    }
+}
+
+bool kvm_lapic_mmio(CPUState *cpu, struct kvm_run *run)
+{
+    APICState *apic = x86_cpu(cpu)->apic;
+    unsigned offset = run->mmio.phys_addr & 0xfff;
+    uint32_t value = 0;
+
+    if (!apic || run->mmio.phys_addr - offset != apic_mmio_page(apic) || run->mmio.len > 4) {
+        return false;
+    }
+    if (run->mmio.is_write) {
+        memcpy(&value, run->mmio.data, run->mmio.len);
+        apic_mmio_write(apic, offset, value, run->mmio.len);
+        run->cr8 = apic_get_cr8(apic);  /* perhaps it was the TPR */
+    } else {
+        value = apic_mmio_read(apic, offset, run->mmio.len);
+        memcpy(run->mmio.data, &value, run->mmio.len);
+    }
+    return true;
+}
+
+static void update_tsc_offset(CPUState *cpu)
+{
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry tsc;
+    } msrs = { .head.nmsrs = 1, .tsc.index = MSR_IA32_TSC };
+
+    if (kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MSRS, &msrs) == 1) {
+        atomic_store(&kvm_cpu(cpu)->tsc_offset, msrs.tsc.data - __rdtsc());
+    }
+}
+
+bool kvm_exit_msr(CPUState *cpu, struct kvm_run *run)
+{
+    APICState *apic = x86_cpu(cpu)->apic;
+    uint64_t value = run->msr.data;
+    bool ok;
+
+    kvm_cpu(cpu)->io_pending = true;
+    if (run->exit_reason == KVM_EXIT_X86_WRMSR) {
+        update_tsc_offset(cpu);
+        ok = apic && apic_msr_write(apic, run->msr.index, value);
+    } else {
+        ok = apic && apic_msr_read(apic, run->msr.index, &value);
+        run->msr.data = value;
+    }
+    run->msr.error = !ok;
+    return true;
+}
