@@ -9,6 +9,7 @@
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
+#include "system/confine.h"
 #include "system/options.h"
 #include "target/i386/cpuid.h"
 
@@ -296,8 +297,8 @@ json_t *qmp_query_command_line_options(Monitor *mon, json_t *args, Error **errp)
     for (const OptionRow *row = option_table; row->name; row++) {
         const char *name = option_list_name(row);
 
-        if (!row->keyval || !row->help || !strcmp(name, "sandbox") || !strcmp(name, "M") ||
-            (only && strcmp(only, name))) {
+        if (!row->keyval || !row->help || !strcmp(name, "M") || (only && strcmp(only, name)) ||
+            (!strcmp(name, "sandbox") && !sandbox_available(NULL))) {
             continue;
         }
         json_array_append_new(list, json_pack("{s:s,s:o}", "option", name, "parameters",

@@ -109,8 +109,14 @@ const OptionRow option_table[] = {
     { "s", NULL, "the same as -gdb tcp::1234", PHASE_LATE, opt_s },
     { "qtest", "DEV", "let a test program on DEV play the CPU", PHASE_MONITOR, opt_qtest },
     { "qtest-log", "FILE", "log of -qtest; \"none\" for none", PHASE_EARLY, opt_qtest_log },
-    { "sandbox", "on|off[,…]", "off is the only choice so far", PHASE_EARLY, opt_sandbox,
-      KEYVAL("enable") },
+    { "chroot", "DIR", "change the root folder when all is set up", PHASE_EARLY, opt_chroot },
+    { "user", "NAME|UID:GID", "become this user when all is set up", PHASE_EARLY, opt_user },
+    { "runas", "NAME|UID:GID", NULL, PHASE_EARLY, opt_user },
+    { "run-with", "[user=NAME|UID:GID][,chroot=DIR]", "the same two", PHASE_EARLY, opt_run_with,
+      KEYVAL(NULL) },
+    { "sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
+      "[,spawn=allow|deny][,resourcecontrol=allow|deny]",
+      "deny system calls when all is set up", PHASE_EARLY, opt_sandbox, KEYVAL("enable") },
 
     /* What clients pass by habit; checked, but the machine has no such thing */
     { "rtc", "[base=…][,clock=…][,driftfix=…]", NULL, PHASE_EARLY, opt_rtc, KEYVAL("base") },

@@ -238,22 +238,6 @@ bool opt_audiodev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
-bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
-{
-    Error *err = NULL;
-    bool on = qemu_opt_get_bool(opts, "enable", false, &err);
-
-    if (err) {
-        error_propagate(errp, err);
-        return false;
-    }
-    if (on) {
-        error_setg(errp, "-sandbox support is not enabled in this QEMU binary");
-        return false;
-    }
-    return true;
-}
-
 bool help_version(const char *arg, QemuOpts *opts)
 {
     options_print_version();

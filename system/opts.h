@@ -60,6 +60,10 @@ bool opt_must_be_none(VLState *, const char *, QemuOpts *, Error **);
 bool opt_rtc(VLState *, const char *, QemuOpts *, Error **);
 bool opt_boot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_audiodev(VLState *, const char *, QemuOpts *, Error **);
+/* confine.c */
+bool opt_chroot(VLState *, const char *, QemuOpts *, Error **);
+bool opt_user(VLState *, const char *, QemuOpts *, Error **);
+bool opt_run_with(VLState *, const char *, QemuOpts *, Error **);
 bool opt_sandbox(VLState *, const char *, QemuOpts *, Error **);
 bool help_version(const char *, QemuOpts *);
 bool help_usage(const char *, QemuOpts *);

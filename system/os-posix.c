@@ -23,6 +23,7 @@
 /* What belongs to the process as such. */
 static struct {
     int daemon_pipe;    /* to the waiting parent; 0: none */
+    int null_fd;        /* with it: /dev/null, which a new root may not have */
     char *pidfile;      /* to be removed at exit */
     SignalFn *signal_fn;
 } os;
@@ -70,10 +71,11 @@ static int wait_for_child(int fd)
 
 bool os_daemonize(Error **errp)
 {
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int fds[2];
     pid_t pid;
 
-    if (pipe2(fds, O_CLOEXEC) < 0) {
+    if (null_fd < 0 || pipe2(fds, O_CLOEXEC) < 0) {
         error_setg_errno(errp, errno, "cannot daemonize");
         return false;
     }
@@ -88,6 +90,7 @@ bool os_daemonize(Error **errp)
     }
     close(fds[0]);
     os.daemon_pipe = fds[1];
+    os.null_fd = null_fd;
     setsid();
     pid = fork();
     if (pid != 0) {
@@ -102,20 +105,17 @@ bool os_daemonize(Error **errp)
 
 bool os_daemonize_done(Error **errp)
 {
-    int fd;
-
     if (!os.daemon_pipe) {
         return true;
     }
-    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || chdir("/") < 0) {
+    if (chdir("/") < 0) {
         error_setg_errno(errp, errno, "cannot daemonize");
         return false;
     }
-    dup2(fd, STDIN_FILENO);
-    dup2(fd, STDOUT_FILENO);
-    dup2(fd, STDERR_FILENO);
-    close(fd);
+    dup2(os.null_fd, STDIN_FILENO);
+    dup2(os.null_fd, STDOUT_FILENO);
+    dup2(os.null_fd, STDERR_FILENO);
+    close(os.null_fd);
     /* A parent that was killed meanwhile does not matter to us. */
     qemu_write_full(os.daemon_pipe, "", 1);
     close(os.daemon_pipe);

@@ -11,6 +11,7 @@
 
 #include "block/block.h"
 #include "chardev/char.h"
+#include "confine.h"
 #include "hw/loader.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
@@ -276,7 +277,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         !options_run_phase(vl, PHASE_LATE, errp)) {
         return false;
     }
-    return os_daemonize_done(errp);
+    return confine_process(errp) && os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)

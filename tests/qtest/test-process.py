@@ -123,6 +123,65 @@ def daemonize_failure():
             assert os.listdir(folder) == [], os.listdir(folder)
 
 
+def status(pid):
+    """The fields of /proc/PID/status, of every thread."""
+    result = []
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/status", encoding="utf-8") as file:
+            result.append({key: value.split() for key, _, value in
+                           (line.partition(":") for line in file)})
+    return result
+
+
+@test
+def sandbox():
+    """-sandbox on: a filter on every thread, old and new, and the machine still works"""
+    everything = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+    with tempfile.NamedTemporaryFile() as disk:
+        disk.truncate(1 << 20)
+        with VM("-sandbox", everything, "-object", "iothread,id=io0") as vm:
+            c = vm.qmp()
+            c.cmd("object-add", **{"qom-type": "iothread", "id": "io1"})
+            threads = status(vm.proc.pid)
+            assert len(threads) >= 3, threads
+            for thread in threads:
+                assert (thread["Seccomp"], thread["NoNewPrivs"]) == (["2"], ["1"]), thread
+            c.cmd("blockdev-add", driver="file", filename=disk.name, **{"node-name": "d"})
+            c.cmd("quit")
+            assert vm.wait() == 0
+    with VM("-sandbox", "off") as vm:
+        vm.qmp()
+        assert status(vm.proc.pid)[0]["Seccomp"] == ["0"]
+
+
+@test
+def another_user():
+    """-run-with, -user, -runas, -chroot: root no more, in every thread, and the folder is the root"""
+    if os.getuid() != 0:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for args, groups in ((["-run-with", f"user=nobody,chroot={folder}"], None),
+                             (["-user", "65534:12345", "-chroot", folder], ["12345"]),
+                             (["-runas", "65534:12345", "-run-with", f"chroot={folder}"],
+                              ["12345"])):
+            with VM(*args, "-object", "iothread,id=io0") as vm:
+                vm.qmp().cmd("query-status")  # from then on it is started
+                for thread in status(vm.proc.pid):
+                    assert thread["Uid"] == ["65534"] * 4, thread
+                    assert not groups or thread["Groups"] == groups, thread
+                    assert not groups or thread["Gid"] == groups * 4, thread
+                assert os.readlink(f"/proc/{vm.proc.pid}/root") == folder
+        os.chmod(folder, 0o755)
+        done = daemon(folder, "-run-with", f"user=nobody,chroot={folder}", "-sandbox", "on")
+        assert (done.returncode, done.stderr) == (0, ""), done
+        with open(os.path.join(folder, "pid"), encoding="ascii") as file:
+            pid = int(file.read())
+        for fd in range(3):
+            assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
+        os.kill(pid, signal.SIGTERM)
+        fails("-M", "none", "-chroot", f"{folder}/pid", text="cannot chroot to")
+
+
 @test
 def pidfile_locked():
     """-pidfile: a second instance is refused, and the first one's file stays"""

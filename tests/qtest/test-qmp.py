@@ -538,8 +538,10 @@ def options():
         assert {"hostfwd", "vhost"} <= set(listed["netdev"]), listed
         assert set(listed["smp-opts"]) == {"cpus", "maxcpus", "sockets", "dies", "cores", "threads"}
         assert set(listed["add-fd"]) == {"fd", "set", "opaque"}
-        # libvirt would pass a sandbox that is listed.
-        assert "sandbox" not in listed and listed["device"] == {}, listed
+        # With these libvirt passes "-sandbox on,…".
+        assert set(listed["sandbox"]) == {"obsolete", "elevateprivileges", "spawn",
+                                          "resourcecontrol"}, listed
+        assert listed["device"] == {}, listed
         assert [o["option"] for o in c.cmd("query-command-line-options", option="mon")] == ["mon"]
         assert c.error("query-command-line-options", option="zz") == \
             (GENERIC, "invalid option name: zz")

@@ -1,0 +1,164 @@
+/*
+ * What the process gives up before the guest runs: its root folder, its user, system
+ * calls. Everything is open by then: -chroot and -sandbox never get in the way of the
+ * set-up itself.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "confine.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "opts.h"
+#include "qemu/cutils.h"
+
+static struct {
+    char *root;
+    struct {
+        bool given;
+        uid_t uid;
+        gid_t gid;
+        char *name;         /* for its supplementary groups; NULL: none */
+    } user;
+    bool sandbox;
+    unsigned denied;        /* set of SandboxSet */
+} confine;
+
+/* ---- Options ---- */
+
+/* "UID:GID" or a name. */
+static bool set_user(const char *arg, Error **errp)
+{
+    g_auto(GStrv) ids = g_strsplit(arg, ":", 2);
+    uint64_t uid, gid;
+    const struct passwd *pw;
+
+    if (ids[0] && ids[1] && !qemu_strtou64(ids[0], &uid) && !qemu_strtou64(ids[1], &gid) &&
+        uid < (uid_t)-1 && gid < (gid_t)-1) {
+        confine.user.uid = uid;
+        confine.user.gid = gid;
+    } else {
+        pw = getpwnam(arg);
+        if (!pw) {
+            error_setg(errp, "User \"%s\" doesn't exist (and is not <uid>:<gid>)", arg);
+            return false;
+        }
+        confine.user.uid = pw->pw_uid;
+        confine.user.gid = pw->pw_gid;
+        confine.user.name = g_strdup(arg);
+    }
+    confine.user.given = true;
+    return true;
+}
+
+bool opt_user(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return set_user(arg, errp);
+}
+
+bool opt_chroot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    g_free(confine.root);
+    confine.root = g_strdup(arg);
+    return true;
+}
+
+bool opt_run_with(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    const char *user = qemu_opt_get(opts, "user");
+    const char *root = qemu_opt_get(opts, "chroot");
+    Error *err = NULL;
+
+    if (qemu_opt_get_bool(opts, "async-teardown", false, &err)) {
+        error_setg(&err, "async-teardown is not supported");
+    }
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    if (root) {
+        opt_chroot(vl, root, NULL, NULL);
+    }
+    return (!user || set_user(user, errp)) && qemu_opts_check_unused(opts, errp);
+}
+
+/* One "NAME=allow|deny" of -sandbox; "children" where it has a meaning. */
+static bool sandbox_choice(QemuOpts *opts, const char *name, unsigned set, bool children,
+                           Error **errp)
+{
+    const char *value = qemu_opt_get(opts, name);
+
+    if (!value) {
+        return true;
+    }
+    if (!strcmp(value, "deny")) {
+        confine.denied |= set;
+    } else if (!strcmp(value, "allow") || (children && !strcmp(value, "children"))) {
+        /* Programs that we start gain nothing in any sandbox: "no new privileges". */
+        confine.denied &= ~set;
+    } else {
+        error_setg(errp, "invalid argument '%s' of '%s'", value, name);
+        return false;
+    }
+    return true;
+}
+
+bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Error *err = NULL;
+    bool on = qemu_opt_get_bool(opts, "enable", false, &err);
+
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    confine.sandbox = on;
+    confine.denied = SANDBOX_OBSOLETE;
+    return sandbox_choice(opts, "obsolete", SANDBOX_OBSOLETE, false, errp) &&
+        sandbox_choice(opts, "elevateprivileges", SANDBOX_PRIVILEGES, true, errp) &&
+        sandbox_choice(opts, "spawn", SANDBOX_SPAWN, false, errp) &&
+        sandbox_choice(opts, "resourcecontrol", SANDBOX_RESOURCES, false, errp) &&
+        (!on || sandbox_available(errp)) && qemu_opts_check_unused(opts, errp);
+}
+
+/* ---- Doing it ---- */
+
+static bool change_root(Error **errp)
+{
+    if (confine.root && (chroot(confine.root) < 0 || chdir("/") < 0)) {
+        error_setg_errno(errp, errno, "cannot chroot to '%s'", confine.root);
+        return false;
+    }
+    return true;
+}
+
+static bool change_user(Error **errp)
+{
+    gid_t gid = confine.user.gid;
+    int ret;
+
+    if (!confine.user.given) {
+        return true;
+    }
+    ret = confine.user.name ? initgroups(confine.user.name, gid) : setgroups(1, &gid);
+    if (ret < 0 || setgid(gid) < 0 || setuid(confine.user.uid) < 0) {
+        error_setg_errno(errp, errno, "cannot become user %u of group %u",
+                         confine.user.uid, gid);
+        return false;
+    }
+    if (confine.user.uid != 0 && setuid(0) == 0) {
+        error_setg(errp, "dropping privileges failed: root can be had back");
+        return false;
+    }
+    return true;
+}
+
+bool confine_process(Error **errp)
+{
+    return change_root(errp) && change_user(errp) &&
+        (!confine.sandbox || sandbox_enter(confine.denied, errp));
+}

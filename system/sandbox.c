@@ -1,0 +1,224 @@
+/*
+ * -sandbox: system calls that the process can do without, denied by the host's kernel
+ * (seccomp). libseccomp makes the filter; it is loaded when it is used.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "confine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <glib.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <string.h>
+
+#define SECCOMP_SONAME "libseccomp.so.2"
+
+static const struct {
+    int nr;
+    SandboxSet set;
+} calls[] = {
+    /* The host as such, other processes, ways around the rest. */
+    { SCMP_SYS(acct), SANDBOX_ALWAYS },
+    { SCMP_SYS(add_key), SANDBOX_ALWAYS },
+    { SCMP_SYS(bpf), SANDBOX_ALWAYS },
+    { SCMP_SYS(clock_adjtime), SANDBOX_ALWAYS },
+    { SCMP_SYS(clock_settime), SANDBOX_ALWAYS },
+    { SCMP_SYS(delete_module), SANDBOX_ALWAYS },
+    { SCMP_SYS(finit_module), SANDBOX_ALWAYS },
+    { SCMP_SYS(fsconfig), SANDBOX_ALWAYS },
+    { SCMP_SYS(fsmount), SANDBOX_ALWAYS },
+    { SCMP_SYS(fsopen), SANDBOX_ALWAYS },
+    { SCMP_SYS(fspick), SANDBOX_ALWAYS },
+    { SCMP_SYS(init_module), SANDBOX_ALWAYS },
+    { SCMP_SYS(ioperm), SANDBOX_ALWAYS },
+    { SCMP_SYS(iopl), SANDBOX_ALWAYS },
+    { SCMP_SYS(kcmp), SANDBOX_ALWAYS },
+    { SCMP_SYS(kexec_file_load), SANDBOX_ALWAYS },
+    { SCMP_SYS(kexec_load), SANDBOX_ALWAYS },
+    { SCMP_SYS(keyctl), SANDBOX_ALWAYS },
+    { SCMP_SYS(lookup_dcookie), SANDBOX_ALWAYS },
+    { SCMP_SYS(mount), SANDBOX_ALWAYS },
+    { SCMP_SYS(mount_setattr), SANDBOX_ALWAYS },
+    { SCMP_SYS(move_mount), SANDBOX_ALWAYS },
+    { SCMP_SYS(open_by_handle_at), SANDBOX_ALWAYS },
+    { SCMP_SYS(open_tree), SANDBOX_ALWAYS },
+    { SCMP_SYS(perf_event_open), SANDBOX_ALWAYS },
+    { SCMP_SYS(pidfd_getfd), SANDBOX_ALWAYS },
+    { SCMP_SYS(pivot_root), SANDBOX_ALWAYS },
+    { SCMP_SYS(process_vm_readv), SANDBOX_ALWAYS },
+    { SCMP_SYS(process_vm_writev), SANDBOX_ALWAYS },
+    { SCMP_SYS(ptrace), SANDBOX_ALWAYS },
+    { SCMP_SYS(quotactl), SANDBOX_ALWAYS },
+    { SCMP_SYS(reboot), SANDBOX_ALWAYS },
+    { SCMP_SYS(request_key), SANDBOX_ALWAYS },
+    { SCMP_SYS(setdomainname), SANDBOX_ALWAYS },
+    { SCMP_SYS(sethostname), SANDBOX_ALWAYS },
+    { SCMP_SYS(setns), SANDBOX_ALWAYS },
+    { SCMP_SYS(settimeofday), SANDBOX_ALWAYS },
+    { SCMP_SYS(swapoff), SANDBOX_ALWAYS },
+    { SCMP_SYS(swapon), SANDBOX_ALWAYS },
+    { SCMP_SYS(syslog), SANDBOX_ALWAYS },
+    { SCMP_SYS(umount2), SANDBOX_ALWAYS },
+    { SCMP_SYS(unshare), SANDBOX_ALWAYS },
+    { SCMP_SYS(userfaultfd), SANDBOX_ALWAYS },
+    { SCMP_SYS(vhangup), SANDBOX_ALWAYS },
+
+    /* Numbers that today's kernels answer with ENOSYS, or keep for old programs. */
+    { SCMP_SYS(_sysctl), SANDBOX_OBSOLETE },
+    { SCMP_SYS(afs_syscall), SANDBOX_OBSOLETE },
+    { SCMP_SYS(create_module), SANDBOX_OBSOLETE },
+    { SCMP_SYS(get_kernel_syms), SANDBOX_OBSOLETE },
+    { SCMP_SYS(getpmsg), SANDBOX_OBSOLETE },
+    { SCMP_SYS(modify_ldt), SANDBOX_OBSOLETE },
+    { SCMP_SYS(nfsservctl), SANDBOX_OBSOLETE },
+    { SCMP_SYS(personality), SANDBOX_OBSOLETE },
+    { SCMP_SYS(putpmsg), SANDBOX_OBSOLETE },
+    { SCMP_SYS(query_module), SANDBOX_OBSOLETE },
+    { SCMP_SYS(remap_file_pages), SANDBOX_OBSOLETE },
+    { SCMP_SYS(security), SANDBOX_OBSOLETE },
+    { SCMP_SYS(sysfs), SANDBOX_OBSOLETE },
+    { SCMP_SYS(tuxcall), SANDBOX_OBSOLETE },
+    { SCMP_SYS(uselib), SANDBOX_OBSOLETE },
+    { SCMP_SYS(ustat), SANDBOX_OBSOLETE },
+    { SCMP_SYS(vserver), SANDBOX_OBSOLETE },
+
+    { SCMP_SYS(capset), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setfsgid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setfsuid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setgid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setgroups), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setpgid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setregid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setresgid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setresuid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setreuid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setsid), SANDBOX_PRIVILEGES },
+    { SCMP_SYS(setuid), SANDBOX_PRIVILEGES },
+
+    { SCMP_SYS(execve), SANDBOX_SPAWN },
+    { SCMP_SYS(execveat), SANDBOX_SPAWN },
+    { SCMP_SYS(fork), SANDBOX_SPAWN },
+    { SCMP_SYS(vfork), SANDBOX_SPAWN },
+
+    { SCMP_SYS(ioprio_set), SANDBOX_RESOURCES },
+    { SCMP_SYS(migrate_pages), SANDBOX_RESOURCES },
+    { SCMP_SYS(sched_setaffinity), SANDBOX_RESOURCES },
+    { SCMP_SYS(sched_setattr), SANDBOX_RESOURCES },
+    { SCMP_SYS(sched_setparam), SANDBOX_RESOURCES },
+    { SCMP_SYS(sched_setscheduler), SANDBOX_RESOURCES },
+    { SCMP_SYS(setpriority), SANDBOX_RESOURCES },
+    { SCMP_SYS(setrlimit), SANDBOX_RESOURCES },
+};
+
+typedef struct SeccompLib {
+    __typeof__(&seccomp_init) init;
+    __typeof__(&seccomp_release) release;
+    __typeof__(&seccomp_attr_set) attr_set;
+    __typeof__(&seccomp_rule_add_array) rule_add;
+    __typeof__(&seccomp_load) load;
+} SeccompLib;
+
+static bool load_library(SeccompLib *lib, Error **errp)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } symbols[] = {
+        { "seccomp_init", offsetof(SeccompLib, init) },
+        { "seccomp_release", offsetof(SeccompLib, release) },
+        { "seccomp_attr_set", offsetof(SeccompLib, attr_set) },
+        { "seccomp_rule_add_array", offsetof(SeccompLib, rule_add) },
+        { "seccomp_load", offsetof(SeccompLib, load) },
+    };
+    void *handle = dlopen(SECCOMP_SONAME, RTLD_NOW | RTLD_LOCAL);
+
+    if (!handle) {
+        error_setg(errp, "-sandbox needs libseccomp: %s", dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(symbols); i++) {
+        void *fn = dlsym(handle, symbols[i].name);
+
+        if (!fn) {
+            error_setg(errp, "libseccomp is too old: %s", dlerror());
+            return false;
+        }
+        *(void **)((char *)lib + symbols[i].offset) = fn;
+    }
+    return true;
+}
+
+bool sandbox_available(Error **errp)
+{
+    SeccompLib lib;
+
+    return load_library(&lib, errp);
+}
+
+static uint32_t action(SandboxSet set)
+{
+    return set & (SANDBOX_ALWAYS | SANDBOX_OBSOLETE) ? SCMP_ACT_KILL_PROCESS
+                                                     : SCMP_ACT_ERRNO(EPERM);
+}
+
+/* Threads by clone() stay; of clone3(), whose flags are in memory, the C library can do without. */
+static int deny_new_processes(const SeccompLib *lib, scmp_filter_ctx ctx)
+{
+    struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
+    int ret = lib->rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &no_thread);
+
+    return ret < 0 ? ret : lib->rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
+}
+
+/* Limits can be read by the same call that sets them. */
+static int deny_new_limits(const SeccompLib *lib, scmp_filter_ctx ctx)
+{
+    struct scmp_arg_cmp sets = SCMP_A2(SCMP_CMP_NE, 0);
+
+    return lib->rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, &sets);
+}
+
+static int fill(const SeccompLib *lib, scmp_filter_ctx ctx, unsigned sets)
+{
+    int ret = lib->attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+
+    for (size_t i = 0; ret == 0 && i < G_N_ELEMENTS(calls); i++) {
+        if (calls[i].set & sets) {
+            ret = lib->rule_add(ctx, action(calls[i].set), calls[i].nr, 0, NULL);
+        }
+    }
+    if (ret == 0 && sets & SANDBOX_SPAWN) {
+        ret = deny_new_processes(lib, ctx);
+    }
+    if (ret == 0 && sets & SANDBOX_RESOURCES) {
+        ret = deny_new_limits(lib, ctx);
+    }
+    return ret;
+}
+
+bool sandbox_enter(unsigned sets, Error **errp)
+{
+    SeccompLib lib;
+    scmp_filter_ctx ctx;
+    int ret;
+
+    if (!load_library(&lib, errp)) {
+        return false;
+    }
+    ctx = lib.init(SCMP_ACT_ALLOW);
+    ret = ctx ? fill(&lib, ctx, sets | SANDBOX_ALWAYS) : -ENOMEM;
+    if (ret == 0) {
+        ret = lib.load(ctx);
+    }
+    if (ctx) {
+        lib.release(ctx);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "failed to install the system call filter");
+        return false;
+    }
+    return true;
+}
