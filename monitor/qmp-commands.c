@@ -169,6 +169,7 @@ const QmpEvent qmp_events[] = {
     { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
       DOC("an access to a disk's backend failed") },
     { "VSERPORT_CHANGE", "id:s,open:b", DOC("the guest opened or closed a port") },
+    { "RTC_CHANGE", "offset:i", DOC("the guest set its clock") },
     { "NIC_RX_FILTER_CHANGED", "?name:s,path:s", DOC("the guest changed what it receives") },
     { "DUMP_COMPLETED", "result:{total:i,status:s,completed:i},?error:s",
       DOC("a dump has been written") },

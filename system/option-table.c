@@ -117,9 +117,10 @@ const OptionRow option_table[] = {
     { "sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
       "[,spawn=allow|deny][,resourcecontrol=allow|deny]",
       "deny system calls when all is set up", PHASE_EARLY, opt_sandbox, KEYVAL("enable") },
+    { "rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
+      "where the real-time clock's time comes from", PHASE_EARLY, opt_rtc, KEYVAL("base") },
 
     /* What clients pass by habit; checked, but the machine has no such thing */
-    { "rtc", "[base=…][,clock=…][,driftfix=…]", NULL, PHASE_EARLY, opt_rtc, KEYVAL("base") },
     { "boot", "[strict=on|off][,…]", NULL, PHASE_EARLY, opt_boot, KEYVAL("order") },
     { "audiodev", "none,id=ID", NULL, PHASE_EARLY, opt_audiodev, KEYVAL("driver") },
     { "smbios", "…", NULL, PHASE_NONE, .keyval = true },

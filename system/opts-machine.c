@@ -192,19 +192,28 @@ bool opt_append(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
+void add_global(MachineState *ms, const char *driver, const char *property,
+                const char *value)
+{
+    GlobalProperty *g = g_new0(GlobalProperty, 1);
+
+    g->driver = g_strdup(driver);
+    g->property = g_strdup(property);
+    g->value = g_strdup(value);
+    g_ptr_array_add(ms->globals, g);
+}
+
 bool opt_global(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     g_autoptr(QemuOpts) parsed = NULL;
     const char *eq = strchr(arg, '=');
     const char *dot = strchr(arg, '.');
-    GlobalProperty *g;
 
     if (eq && dot && dot < eq) {
-        g = g_new0(GlobalProperty, 1);
-        g->driver = g_strndup(arg, dot - arg);
-        g->property = g_strndup(dot + 1, eq - dot - 1);
-        g->value = g_strdup(eq + 1);
-        g_ptr_array_add(vl->ms->globals, g);
+        g_autofree char *driver = g_strndup(arg, dot - arg);
+        g_autofree char *property = g_strndup(dot + 1, eq - dot - 1);
+
+        add_global(vl->ms, driver, property, eq + 1);
         return true;
     }
     parsed = qemu_opts_parse(arg, NULL, errp);
@@ -216,18 +225,15 @@ bool opt_global(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
         error_setg(errp, "Invalid 'global' value: expected driver.property=value");
         return false;
     }
-    g = g_new0(GlobalProperty, 1);
-    g->driver = g_strdup(qemu_opt_get(parsed, "driver"));
-    g->property = g_strdup(qemu_opt_get(parsed, "property"));
-    g->value = g_strdup(qemu_opt_get(parsed, "value"));
-    g_ptr_array_add(vl->ms->globals, g);
+    add_global(vl->ms, qemu_opt_get(parsed, "driver"), qemu_opt_get(parsed, "property"),
+               qemu_opt_get(parsed, "value"));
     return true;
 }
 
-/* Classes of QEMU's microvm that clients set and that live in the kernel here. */
+/* Classes of QEMU's microvm that clients set and that are in the kernel, or not here. */
 static bool is_known_elsewhere(const char *driver)
 {
-    static const char *const names[] = { "kvm-pit", "mc146818rtc", "fw_cfg", NULL };
+    static const char *const names[] = { "kvm-pit", "fw_cfg", NULL };
 
     return g_strv_contains(names, driver);
 }

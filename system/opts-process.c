@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "opts.h"
@@ -203,16 +204,54 @@ bool opt_must_be_none(VLState *vl, const char *arg, QemuOpts *opts, Error **errp
     return true;
 }
 
+/* "2006-06-17T16:01:21" or "2006-06-17", a date of the calendar, in *seconds of 1970. */
+static bool parse_date(const char *text, int64_t *seconds)
+{
+    struct tm tm = { 0 };
+    struct tm normal;
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+
+    if (end && *end == 'T') {
+        end = strptime(end + 1, "%H:%M:%S", &tm);
+    }
+    if (!end || *end) {
+        return false;
+    }
+    normal = tm;
+    *seconds = timegm(&normal);
+    return normal.tm_mday == tm.tm_mday && normal.tm_sec == tm.tm_sec;
+}
+
+static bool parse_rtc_base(const char *base, RTCConfig *config, Error **errp)
+{
+    config->localtime = !strcmp(base, "localtime");
+    config->has_date = !config->localtime && strcmp(base, "utc");
+    if (config->has_date && !parse_date(base, &config->date)) {
+        error_setg(errp, "-rtc base=%s is neither utc, localtime nor a date such as "
+                   "2006-06-17T16:01:21", base);
+        return false;
+    }
+    return true;
+}
+
 bool opt_rtc(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     static const char *const clock[] = { "host", "rt", "vm", NULL };
     static const char *const driftfix[] = { "none", "slew", NULL };
-    int unused;
+    const char *base = qemu_opt_get(opts, "base");
+    RTCConfig *config = &vl->ms->rtc;
+    int source = config->clock, slew = 0;
 
-    qemu_opt_get(opts, "base");
-    return get_choice(opts, "clock", clock, &unused, errp) &&
-           get_choice(opts, "driftfix", driftfix, &unused, errp) &&
-           qemu_opts_check_unused(opts, errp);
+    if ((base && !parse_rtc_base(base, config, errp)) ||
+        !get_choice(opts, "clock", clock, &source, errp) ||
+        !get_choice(opts, "driftfix", driftfix, &slew, errp)) {
+        return false;
+    }
+    config->clock = source;
+    if (slew) {
+        add_global(vl->ms, "mc146818rtc", "lost_tick_policy", "slew");
+    }
+    return qemu_opts_check_unused(opts, errp);
 }
 
 bool opt_boot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)

@@ -32,6 +32,9 @@ bool help_object(const char *, QemuOpts *);
 bool help_device(const char *, QemuOpts *);
 /* The machine class that -machine asks for; NULL with errp set. */
 const MachineClass *select_machine(VLState *vl, Error **errp);
+/* A row as by -global; all three are copied. */
+void add_global(MachineState *ms, const char *driver, const char *property,
+                const char *value);
 /* Warn about -global rows that no class used. */
 void warn_unused_globals(MachineState *ms);
 

@@ -87,6 +87,7 @@ static const AccelClass tcg_class = {
     },
     .has_vcpu_threads = true,
     .unpack_kernels = true,
+    .rtc_by_default = true,
     .init_machine = tcg_init_machine,
     .exit_machine = tcg_exit_machine,
     .supported_cpuid = tcg_supported_cpuid,

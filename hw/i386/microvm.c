@@ -12,6 +12,7 @@
 #include "hw/i386/cpu-internal.h"
 #include "hw/i386/irqchip.h"
 #include "hw/loader.h"
+#include "hw/rtc/mc146818rtc.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
 #include "sysemu/accel.h"
@@ -27,7 +28,6 @@ static const struct {
     const char *what;
 } microvm_refused[] = {
     { "acpi", offsetof(MicrovmMachineState, acpi), "ACPI" },
-    { "rtc", offsetof(MicrovmMachineState, rtc), "a real-time clock" },
     { "pcie", offsetof(MicrovmMachineState, pcie), "PCI Express" },
     { "ioapic2", offsetof(MicrovmMachineState, ioapic2), "a second I/O APIC" },
     { "usb", offsetof(MicrovmMachineState, usb), "USB" },
@@ -116,6 +116,23 @@ static bool microvm_init_virtio(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
+static bool microvm_init_rtc(MicrovmMachineState *mms, Error **errp)
+{
+    MachineState *ms = &mms->parent;
+    DeviceState *rtc;
+
+    if (mms->rtc == ON_OFF_AUTO_OFF ||
+        (mms->rtc == ON_OFF_AUTO_AUTO && !accel_get_class(ms->accel)->rtc_by_default)) {
+        return true;
+    }
+    rtc = mc146818_rtc_create(ms, mms->gsi[RTC_IRQ], errp);
+    if (!rtc) {
+        return false;
+    }
+    memory_region_add_subregion(&ms->system_io, RTC_PORT, mc146818_rtc_region(rtc));
+    return true;
+}
+
 static bool microvm_init(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
@@ -126,6 +143,7 @@ static bool microvm_init(MachineState *ms, Error **errp)
            x86_cpus_init(ms, errp) &&
            check_address_bits(ms, errp) &&
            microvm_init_virtio(mms, errp) &&
+           microvm_init_rtc(mms, errp) &&
            microvm_init_isa(mms, errp);
 }
 
@@ -200,6 +218,8 @@ static const Property microvm_props[] = {
                             "A pair of 8259A interrupt controllers"),
     DEFINE_PROP_ON_OFF_AUTO("pit", MicrovmMachineState, pit, "auto",
                             "An 8254 timer and port 0x61"),
+    DEFINE_PROP_ON_OFF_AUTO("rtc", MicrovmMachineState, rtc, "auto",
+                            "An MC146818 real-time clock (auto: with -accel tcg)"),
     DEFINE_PROP_BOOL("auto-kernel-cmdline", MicrovmMachineState,
                      auto_kernel_cmdline, "on",
                      "Name the transports in use on the kernel command line"),
@@ -207,7 +227,6 @@ static const Property microvm_props[] = {
                      unused_transports, "on",
                      "The transports without a device are there, too"),
     PROP_REFUSED("acpi", acpi, "Not available: off or auto"),
-    PROP_REFUSED("rtc", rtc, "Not available: off or auto"),
     PROP_REFUSED("pcie", pcie, "Not available: off or auto"),
     PROP_REFUSED("ioapic2", ioapic2, "Not available: off or auto"),
     PROP_REFUSED("usb", usb, "Not available: off or auto"),

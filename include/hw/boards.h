@@ -10,6 +10,7 @@
 
 #include "exec/memory.h"
 #include "hw/qdev.h"
+#include "sysemu/rtc.h"
 #include "sysemu/runstate.h"
 
 typedef struct AccelState AccelState;
@@ -78,6 +79,7 @@ struct MachineState {
     char *uuid;             /* canonical text; NULL when not given */
     bool mem_lock;          /* -overcommit mem-lock=on */
     bool cpu_pm;            /* -overcommit cpu-pm=on */
+    RTCConfig rtc;          /* -rtc */
 
     AccelState *accel;
     HostMemoryBackend *memdev;

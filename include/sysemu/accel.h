@@ -39,6 +39,7 @@ struct AccelClass {
     ObjectClass oc;             /* "kvm", "tcg", "qtest" */
     bool has_vcpu_threads;      /* false: no guest code is ever run */
     bool unpack_kernels;        /* guest code is slow: bzImages are unpacked here */
+    bool rtc_by_default;        /* boards with an rtc property of "auto" have one */
     /*
      * 0 if the host has the facility, or negative errno (-EOPNOTSUPP: there, but for
      * other guests; used when named alone). NULL: it always has.

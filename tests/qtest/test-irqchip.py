@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import re
 import socket
 import sys
 
@@ -107,6 +108,66 @@ def pit_interrupt():
         q.outb(0x40, 0x04)
         irqs = q.cmd("clock_step", 2000000)[1]
         assert ("raise", 0) in irqs, irqs
+
+
+def rtc_get(q, reg):
+    q.outb(0x70, reg)
+    return q.inb(0x71)
+
+
+@test
+def rtc_time():
+    """rtc=on,-rtc: the clock at 0x70 has the time it was given, and counts"""
+    with VM("-rtc", "base=2024-02-28T23:59:58,clock=vm", machine="microvm,rtc=on",
+            qtest=True) as vm:
+        q = QTest(vm)
+        now = [rtc_get(q, reg) for reg in (0x32, 9, 8, 7, 4, 2, 0, 6)]
+        assert now == [0x20, 0x24, 2, 0x28, 0x23, 0x59, 0x58, 4], now
+        q.cmd("clock_step", 2000000000)
+        now = [rtc_get(q, reg) for reg in (8, 7, 4, 2, 0)]
+        assert now == [2, 0x29, 0, 0, 0], now
+        assert q.inb(0x70) == 0xff and rtc_get(q, 0xd) == 0x80
+        c = vm.qmp()
+        assert "0000000000000070-0000000000000071 (prio 0, i/o): rtc" in c.hmp("info mtree")
+        assert re.search(r"0070-0071.*rtc", c.hmp("info surface")), c.hmp("info surface")
+        assert "mc146818rtc" in str(c.cmd("qom-list-types"))
+
+
+@test
+def rtc_interrupt():
+    """The update's interrupt is an edge at input 8, until register C is read"""
+    with VM("-rtc", "clock=vm", machine="microvm,rtc=on", qtest=True) as vm:
+        q = QTest(vm)
+        q.cmd("irq_intercept_in", "ioapic")
+        q.outb(0x70, 0xb)
+        q.outb(0x71, 0x12)
+        irqs = q.cmd("clock_step", 1000000000)[1]
+        assert irqs == [("raise", 8)], irqs
+        assert not q.cmd("clock_step", 5000000000)[1]
+        q.outb(0x70, 0xc)
+        value, irqs = q.cmd("inb", 0x71)
+        assert int(value, 16) == 0xd0 and irqs == [("lower", 8)], (value, irqs)
+
+
+@test
+def rtc_event():
+    """A guest that sets its clock: RTC_CHANGE with the seconds between the two"""
+    with VM("-rtc", "base=2024-02-28T12:00:00,clock=vm", machine="microvm,rtc=on",
+            qtest=True) as vm:
+        c = vm.qmp()
+        q = QTest(vm)
+        q.outb(0x70, 4)
+        q.outb(0x71, 0x13)
+        assert c.event("RTC_CHANGE")["data"] == {"offset": 3600}
+
+
+@test
+def rtc_off():
+    """Without -accel tcg there is no clock unless it is asked for"""
+    for options in ("", ",rtc=off", ",rtc=auto"):
+        with VM(machine="microvm" + options, qtest=True) as vm:
+            q = QTest(vm)
+            assert rtc_get(q, 0xd) == 0xff
 
 
 @test

@@ -58,6 +58,8 @@
 #define PIC_SLAVE_PORT          0xa0
 #define PIT_PORT                0x40
 #define PIT_SPEAKER_PORT        0x61
+#define RTC_PORT                0x70
+#define RTC_IRQ                 8
 #define ELCR_PORT               0x4d0
 
 /* Shown in the map where the host kernel has the controllers. */
@@ -70,10 +72,11 @@ typedef struct MicrovmMachineState {
     OnOffAuto legacy;           /* the ISA bus */
     OnOffAuto pic;
     OnOffAuto pit;
+    OnOffAuto rtc;
     bool auto_kernel_cmdline;
     bool unused_transports;
     /* Known, and refused when on: what other versions of this machine have. */
-    OnOffAuto acpi, rtc, pcie, ioapic2, usb, smm, x_option_roms;
+    OnOffAuto acpi, pcie, ioapic2, usb, smm, x_option_roms;
 
     MemoryRegion ram;           /* all of it, as the backend has it */
     MemoryRegion ram_below_4g;
