@@ -170,6 +170,35 @@ SOP(sar_i##N##_n) \
 SHIFT_FORMS(32)
 SHIFT_FORMS(64)
 
+#define IMUL_FORM(N) \
+SOP(imul_re##N##_n) \
+{ \
+    RSET##N(op->reg, RGET##N(op->reg) * RGET##N(op->rm)); \
+    NEXT; \
+}
+IMUL_FORM(32)
+IMUL_FORM(64)
+
+#define MOV_FORM(N) \
+SOP(mov_rr##N) \
+{ \
+    RSET##N(op->rm, RGET##N(op->reg)); \
+    NEXT; \
+}
+MOV_FORM(32)
+MOV_FORM(64)
+
+#define CMP_FORM(N) \
+SOP(cmp_rr##N) \
+{ \
+    u##N d = RGET##N(op->rm), s = RGET##N(op->reg), r = d - s; \
+    SET_SUB(N, d, s, r); \
+    NEXT; \
+}
+CMP_FORM(8)
+CMP_FORM(32)
+CMP_FORM(64)
+
 SOP(mul64_r)
 {
     unsigned __int128 r = (unsigned __int128)c->regs[R_EAX] * c->regs[op->rm];
@@ -304,6 +333,77 @@ FUSE_SIZE(8)
 FUSE_SIZE(32)
 FUSE_SIZE(64)
 
+#define FUSE_ALU(name, N, cc, cond) \
+SOP(name##_ri##N##_##cc) \
+{ \
+    u##N d = RGET##N(op->rm), s = (int64_t)op->imm; \
+    int##N##_t r = DO_##name(d, s); \
+    FL_##name(N, d, s, (u##N)r); \
+    RSET##N(op->rm, r); \
+    BRANCH(cond); \
+}
+#define FUSE_ALUS(name, N) \
+    FUSE_ALU(name, N, z, r == 0) FUSE_ALU(name, N, nz, r != 0) \
+    FUSE_ALU(name, N, s, r < 0) FUSE_ALU(name, N, ns, r >= 0) \
+    static OpFn *const fuse_##name##_ri##N[16] = { \
+        [4] = name##_ri##N##_z, [5] = name##_ri##N##_nz, \
+        [8] = name##_ri##N##_s, [9] = name##_ri##N##_ns, \
+    };
+FOR_ALU(FUSE_ALUS, 32)
+FOR_ALU(FUSE_ALUS, 64)
+
+/* ---- Two in one: what compilers put next to each other most ---- */
+
+/*
+ * What the function of that name does with op. Where it bails out, the other one of
+ * the pair is or will be done by itself.
+ */
+#define DO_mov_rr32     RSET32(op->rm, RGET32(op->reg))
+#define DO_mov_rr64     c->regs[op->rm] = c->regs[op->reg]
+#define DO_add_rr64_n   c->regs[op->rm] += c->regs[op->reg]
+#define DO_imul_re64_n  c->regs[op->reg] *= c->regs[op->rm]
+#define DO_shl_i64_n    c->regs[op->rm] <<= op->imm & 63
+#define DO_shr_i64_n    c->regs[op->rm] >>= op->imm & 63
+#define DO_lea64_x      c->regs[op->reg] = EA_x
+#define DO_cmp_rr64     u64 d = c->regs[op->rm], s = c->regs[op->reg], r = d - s; \
+                        SET_SUB(64, d, s, r)
+#define DO_mov_ld64_b   LOOK_UP(64, EA_b, r, tab_mov_re[M64]); c->regs[op->reg] = p->v
+#define DO_mov_ld64_x   LOOK_UP(64, EA_x, r, tab_mov_re[M64]); c->regs[op->reg] = p->v
+#define DO_mov_mr64_b   LOOK_UP(64, EA_b, w, tab_mov_er[M64]); p->v = c->regs[op->reg]
+#define DO_push64       LOOK_UP(64, EA_push, w, op_push_r64); \
+                        p->v = c->regs[op->rm]; c->regs[R_ESP] = a
+#define DO_pop64        LOOK_UP(64, EA_sp, r, op_pop_r64); \
+                        c->regs[R_ESP] = a + 8; c->regs[op->rm] = p->v
+
+/* The most frequent ones of a kernel's start and of arithmetic on long numbers. */
+#define PAIRS(X) \
+    X(mov_rr64, mov_rr64) X(mov_rr64, mov_rr32) X(mov_rr64, add_rr64_n) \
+    X(mov_rr64, imul_re64_n) X(mov_rr64, push64) X(mov_rr64, mov_ld64_b) \
+    X(mov_rr32, shr_i64_n) X(mov_rr32, mov_rr64) X(imul_re64_n, imul_re64_n) \
+    X(imul_re64_n, mov_rr64) X(add_rr64_n, add_rr64_n) X(add_rr64_n, mov_rr64) \
+    X(add_rr64_n, shl_i64_n) X(add_rr64_n, cmp_rr64) X(shl_i64_n, add_rr64_n) \
+    X(shr_i64_n, add_rr64_n) X(lea64_x, mov_rr64) X(cmp_rr64, mov_rr64) \
+    X(mov_ld64_b, mov_ld64_b) X(mov_ld64_b, mov_rr64) X(mov_ld64_x, lea64_x) \
+    X(mov_mr64_b, mov_mr64_b) X(mov_mr64_b, mov_rr64) X(push64, push64) \
+    X(push64, mov_rr64) X(pop64, pop64)
+
+#define PAIR_FORM(first, second) \
+SOP(first##__##second) \
+{ \
+    { DO_##first; } \
+    op++; \
+    { DO_##second; } \
+    NEXT; \
+}
+PAIRS(PAIR_FORM)
+
+static const struct {
+    OpFn *first, *second, *both;
+} pairs[] = {
+#define PAIR_ROW(first, second) { first, second, first##__##second },
+    PAIRS(PAIR_ROW)
+};
+
 /* ---- Which function stands for which ---- */
 
 enum {
@@ -330,12 +430,13 @@ static OpFn *const singles[] = {
 #define ALU_ROWS(name, N) \
     { &tab_##name##_er[R##N], A_SETS, .noflags = name##_rr##N##_n }, \
     { &tab_##name##_re[R##N], A_SETS, .noflags = name##_rv##N##_n }, \
-    { &tab_##name##_ei[R##N], A_SETS, .noflags = name##_ri##N##_n }, \
+    { &tab_##name##_ei[R##N], A_SETS, .noflags = name##_ri##N##_n, \
+      .fused = fuse_##name##_ri##N }, \
     MEM(tab_##name##_re, M##N, name##_ld##N), \
     { &tab_##name##_er[M##N], 0, name##_mr##N##_b }, \
     { &tab_##name##_ei[M##N], 0, name##_mi##N##_b },
 #define CMP_ROWS(N) \
-    { &tab_cmp_er[R##N], A_SETS, .fused = fuse_cmp_rr##N }, \
+    { &tab_cmp_er[R##N], A_SETS, cmp_rr##N, .fused = fuse_cmp_rr##N }, \
     { &tab_cmp_re[R##N], A_SETS, .fused = fuse_cmp_rv##N }, \
     { &tab_cmp_ei[R##N], A_SETS, .fused = fuse_cmp_ri##N }, \
     { &tab_test_er[R##N], A_SETS, .fused = fuse_test_rr##N }, \
@@ -359,7 +460,9 @@ static const Fast rows[] = {
     FOR_ALU(ALU_ROWS, 32) FOR_ALU(ALU_ROWS, 64)
     CMP_ROWS(8), CMP_ROWS(32), CMP_ROWS(64),
     MEM(tab_cmp_re, M32, cmp_ld32), MEM(tab_cmp_re, M64, cmp_ld64),
-    KEEPS(tab_mov_er, R32), KEEPS(tab_mov_er, R64), KEEPS(tab_mov_re, R32),
+    { &tab_mov_er[R32], A_KEEPS, mov_rr32 }, { &tab_mov_er[R64], A_KEEPS, mov_rr64 },
+    { &tab_imul_re[R32], A_SETS, .noflags = imul_re32_n },
+    { &tab_imul_re[R64], A_SETS, .noflags = imul_re64_n }, KEEPS(tab_mov_re, R32),
     KEEPS(tab_mov_re, R64), KEEPS(tab_mov_ei, R32), KEEPS(tab_mov_iv, R32),
     KEEPS(tab_mov_iv, R64), KEEPS(tab_mov_ei, R64), KEEPS(tab_movzx8, R32),
     KEEPS(tab_movzx16, R32), KEEPS(tab_movsx8, R32), KEEPS(tab_movsxd, R64),
@@ -441,6 +544,19 @@ static OpFn *choose(const X86Op *op, const Fast *f)
     return f->x ? f->x : op->fn;
 }
 
+/* Of ops that follow each other, the first ones of pairs do both. */
+static void join_pairs(X86Op *ops, unsigned n)
+{
+    for (unsigned i = 0; i + 1 < n; i++) {
+        for (unsigned p = 0; p < G_N_ELEMENTS(pairs); p++) {
+            if (ops[i].fn == pairs[p].first && ops[i + 1].fn == pairs[p].second) {
+                ops[i++].fn = pairs[p].both;
+                break;
+            }
+        }
+    }
+}
+
 void tcg_fast_choose(X86Op *ops, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -464,4 +580,5 @@ void tcg_fast_choose(X86Op *ops, unsigned n)
             op->fn = choose(op, f);
         }
     }
+    join_pairs(ops, n);
 }
