@@ -142,6 +142,7 @@ static const TCGApicOps apic_ops = {
     .tsc_changed = tsc_changed,
     .hypercall = tcg_hypercall,
     .steal_update = tcg_steal_update,
+    .set_preempted = tcg_set_preempted,
 };
 
 void tcg_connect_apic(TCGCPU *c, X86CPU *cpu)

@@ -55,6 +55,8 @@ void tcg_crash_running(TCGCPU *c);
 uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args);
 /* The thread begins to run guest code, after it has slept or was stopped. */
 void tcg_steal_begin(TCGCPU *c);
+/* It waits for its turn to run, or no longer does. */
+void tcg_set_preempted(TCGCPU *c, bool preempted);
 /* From time to time, while the guest has steal time switched on. */
 void tcg_steal_update(TCGCPU *c);
 /* tcg-apic.c: join the vCPU and its local APIC. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "hw/i386/apic.h"
+#include "target/i386/tcg/mmu.h"
 
 enum {
     KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_KICK_CPU = 5, KVM_HC_SEND_IPI = 10,
@@ -91,12 +92,17 @@ uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args)
 
 /* ---- Steal time: what this thread wanted to run and did not ---- */
 
-/* struct kvm_steal_time, as far as we write it. */
+/* struct kvm_steal_time, as far as we use it. */
 typedef struct StealTime {
     uint64_t steal;
     uint32_t version;
     uint32_t flags;
+    uint8_t preempted;
+    uint8_t padding[43];
 } StealTime;
+
+#define PREEMPTED           (1u << 0)
+#define PREEMPTED_FLUSH_TLB (1u << 1)   /* by another vCPU: before we run again */
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -104,6 +110,26 @@ static int64_t clock_ns(clockid_t id)
 
     clock_gettime(id, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Guest memory, or NULL: the guest wants none of it. */
+static StealTime *steal_area(TCGCPU *c)
+{
+    return c->steal_time_msr & 1
+           ? address_space_map(c->mem, c->steal_time_msr & ~63ull, sizeof(StealTime)) : NULL;
+}
+
+void tcg_set_preempted(TCGCPU *c, bool preempted)
+{
+    StealTime *p = steal_area(c);
+    uint8_t old;
+
+    if (p) {
+        old = __atomic_exchange_n(&p->preempted, preempted ? PREEMPTED : 0, __ATOMIC_SEQ_CST);
+        if (!preempted && (old & PREEMPTED_FLUSH_TLB) && tcg_has(c, 0x40000001, 0, 9)) {
+            tcg_tlb_flush_all(c);
+        }
+    }
 }
 
 void tcg_steal_begin(TCGCPU *c)
@@ -125,7 +151,7 @@ void tcg_steal_update(TCGCPU *c)
     lost = (now - c->steal_wall) - (cpu - c->steal_cpu);
     c->steal_wall = now;
     c->steal_cpu = cpu;
-    p = address_space_map(c->mem, c->steal_time_msr & ~63ull, 64);
+    p = steal_area(c);
     if (!p || lost <= 0) {
         return;
     }

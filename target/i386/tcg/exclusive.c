@@ -19,12 +19,21 @@ static void ask_others(TCGCPU *c)
     }
 }
 
+/* The guest may know: then nobody needs to interrupt c to flush its TLB. */
+static void set_preempted(TCGCPU *c, bool preempted)
+{
+    if (c->steal_time_msr & 1) {
+        c->apic_ops->set_preempted(c, preempted);
+    }
+}
+
 /* With run_lock held: until nobody runs and all who came before have been. */
 static void wait_turn(TCGCPU *c)
 {
     TCGState *s = c->tcg;
     unsigned ticket = s->next_turn++;
 
+    set_preempted(c, true);
     while (s->exclusive || s->running || ticket != s->turn) {
         if (!g_cond_wait_until(&s->run_cond, &s->run_lock,
                                g_get_monotonic_time() + TURN_US)) {
@@ -32,6 +41,7 @@ static void wait_turn(TCGCPU *c)
         }
     }
     s->turn++;
+    set_preempted(c, false);
 }
 
 void tcg_run_begin(TCGCPU *c)

@@ -24,6 +24,7 @@ typedef struct TCGApicOps {
     /* KVM hypercall to other CPUs: kick, IPIs (Linux, hypercalls.rst). */
     uint64_t (*hypercall)(TCGCPU *c, uint64_t nr, const uint64_t *args);
     void (*steal_update)(TCGCPU *c);
+    void (*set_preempted)(TCGCPU *c, bool preempted);
 } TCGApicOps;
 
 /* ---- exec.c ---- */

@@ -272,12 +272,63 @@ static void steal_time(void)
     wrmsr(0x4b564d03, 0);
 }
 
+/*
+ * With one thread for all, the other processor waits while this one runs. It has a translation
+ * cached, and is asked to drop it as KVM's guests do: bit 0 of the byte behind the flags says
+ * that it waits, bit 1 asks.
+ */
+static volatile u64 their_steal[8] __attribute__((aligned(64)));
+static volatile u32 first_value, second_value, changed;
+
+static void look_there(void)
+{
+    volatile u32 *p = (volatile u32 *)TEST_VA;
+
+    wrmsr(0x4b564d03, (u64)their_steal | 1);
+    first_value = *p;
+    while (!changed) {
+        __asm__ volatile("pause");
+    }
+    second_value = *p;
+    wrmsr(0x4b564d03, 0);
+}
+
+static void flush_waiting(void)
+{
+    volatile u8 *preempted = (volatile u8 *)&their_steal[2];
+    u64 end = rdtsc() + 5000000000ull;
+    u8 waits;
+
+    check_eq(alive, 1);
+    if (!option("single") || !kvm_has(9) || !kvm_has(5)) {
+        return;
+    }
+    *(u32 *)page(0) = 0x1111;
+    *(u32 *)page(1) = 0x2222;
+    map_page(0, PTE_P | PTE_W);
+    run_there(look_there);
+    check(wait_for(&first_value, 1));
+    test_pt[0] = (u64)page(1) | PTE_P | PTE_W;
+    do {
+        waits = 1;
+    } while (!__atomic_compare_exchange_n(preempted, &waits, 3, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST) && rdtsc() < end);
+    check_eq(waits, 1);
+    changed = 1;
+    check(done());
+    check_eq(first_value, 0x1111);
+    check_eq(second_value, 0x2222);
+    test_pt[0] = 0;
+    invlpg(TEST_VA);
+}
+
 const Test smp_tests[] = {
     { "INIT and SIPI", bring_up },
     { "LOCK from two processors", atomics },
     { "split locks", split_locks },
     { "KVM's hypercalls", hypercalls },
     { "KVM's steal time", steal_time },
+    { "KVM's TLB flush of a processor that waits", flush_waiting },
     { "stores and fences", ordering },
     { "code that another processor changes", cross_modifying },
     { NULL, NULL }
