@@ -17,7 +17,7 @@ from harness import case, check
 EMULATED = {
     "addresses and control registers out of range", "vectors and error codes of exceptions",
     "privileged instructions, UMIP", "double faults", "#MF and #XM", "segments of 32-bit code",
-    "port breakpoints", "debug registers", "XSAVE and XRSTOR",
+    "port breakpoints", "debug registers", "XSAVE and XRSTOR", "alignment checks",
 }
 
 

@@ -31,6 +31,9 @@ void tcg_poll_set(TCGCPU *c, unsigned bits)
     atomic_fetch_or(&c->poll, bits);
 }
 
+/* Nothing is ever found here: with alignment checks on, all accesses take the slow path. */
+static TLBEntry empty_tlb[TLB_SIZE];
+
 void tcg_update_mode(TCGCPU *c)
 {
     TLBSpace *sp = &c->spaces[c->cur_space];
@@ -50,7 +53,8 @@ void tcg_update_mode(TCGCPU *c)
         c->mmu_mode = MMU_KERNEL;
     }
     c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
-    c->tlb = sp->e[c->mmu_mode];
+    c->check_alignment = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & AC_MASK);
+    c->tlb = c->check_alignment ? empty_tlb : sp->e[c->mmu_mode];
     c->tlb_gen = sp->gen;
     c->jc_tag[0] = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
     c->jc_tag[1] = c->upper_gen << 3 | c->code_size << 1 | (c->cpl == 3);

@@ -334,17 +334,28 @@ static void access_bytes(TCGCPU *c, uint64_t va, void *buf, unsigned size,
                  mode);
 }
 
+/* Of vectors and the like only what their own instructions ask for. */
+static inline void check_alignment(TCGCPU *c, uint64_t addr, unsigned size)
+{
+    if (unlikely(c->check_alignment) && size <= 8 && !(size & (size - 1)) &&
+        (addr & (size - 1))) {
+        tcg_raise_err(c, EXCP_AC, 0);
+    }
+}
+
 /* The sizes of the fast path write single words: no torn stores. */
 uint64_t tcg_load_slow(TCGCPU *c, uint64_t addr, unsigned size)
 {
     uint64_t v = 0;
 
+    check_alignment(c, addr, size);
     access_bytes(c, addr, &v, size, MMU_READ, c->mmu_mode);
     return v;
 }
 
 void tcg_store_slow(TCGCPU *c, uint64_t addr, uint64_t v, unsigned size)
 {
+    check_alignment(c, addr, size);
     access_bytes(c, addr, &v, size, MMU_WRITE, c->mmu_mode);
 }
 
@@ -396,7 +407,8 @@ uint8_t *tcg_page_ptr(TCGCPU *c, uint64_t addr, MMUAccess acc)
         return (uint8_t *)(addr + e->addend);
     }
     p = tlb_fill(c, addr, acc, c->mmu_mode, &pa, &code);
-    return (acc == MMU_WRITE && code) || tcg_debug_watches(c, addr) ? NULL : p;
+    return (acc == MMU_WRITE && code) || c->check_alignment || tcg_debug_watches(c, addr)
+           ? NULL : p;
 }
 
 /*
@@ -410,6 +422,7 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
     uint8_t *p;
 
     sync_eip(c, op);
+    check_alignment(c, addr, size);
     if ((addr & 0xfff) + size <= TCG_PAGE_SIZE) {
         p = tlb_fill(c, addr, MMU_WRITE, c->mmu_mode, &pa, &code);
         if (p && !code && !tcg_splits_line(addr, size)) {

@@ -257,6 +257,43 @@ static void segments32(void)
     check_eq(last.rax & 0xffff, 0x105);
 }
 
+/* ---- Alignment ---- */
+
+#define FL_AC (1u << 18)
+SNIPPET(odd_load, "mov -7(%rsp), %eax; int $0x80");
+SNIPPET(odd_store, "movb $1, -1(%rsp); mov %ax, -3(%rsp); int $0x80");
+SNIPPET(odd_rmw, "addl $1, -6(%rsp); int $0x80");
+SNIPPET(odd_push, "sub $4, %rsp; push %rax; int $0x80");
+SNIPPET(odd_string, "lea -64(%rsp), %rdi; lea -31(%rsp), %rsi; mov $2, %ecx; rep movsq; int $0x80");
+SNIPPET(even_all, "mov -8(%rsp), %rax; mov %eax, -4(%rsp); addw $1, -2(%rsp); movb $1, -3(%rsp);"
+                  "push %rax; lea -64(%rsp), %rdi; lea -32(%rsp), %rsi; mov $2, %ecx; rep movsq;"
+                  "movups -31(%rsp), %xmm0; int $0x80");
+/* Armed by user code itself, and disarmed. */
+SNIPPET(armed_popf, "pushfq; orl $0x40000, (%rsp); popfq; mov -7(%rsp), %eax; int $0x80");
+SNIPPET(disarmed_popf, "pushfq; andl $~0x40000, (%rsp); popfq; mov -7(%rsp), %eax; int $0x80");
+
+static void odd_here(u64 arg) { (void)*(volatile u32 *)(page(0) + arg); }
+
+static void alignment(void)
+{
+    static const u8 *const odd[] = { odd_load, odd_store, odd_rmw, odd_push, odd_string };
+
+    check_eq(user_run(odd_load, FL_AC), V_BACK);        /* CR0.AM is clear */
+    wr_cr0(rd_cr0() | CR0_AM);
+    for (unsigned i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+        check_eq(user_run(odd[i], 0), V_BACK);
+        check_eq(user_run(odd[i], FL_AC), 17);
+        check_eq(last.error, 0);
+    }
+    check_eq(user_run(even_all, FL_AC), V_BACK);
+    check_eq(user_run(armed_popf, 0), 17);
+    check_eq(user_run(disarmed_popf, FL_AC), V_BACK);
+    __asm__ volatile("pushfq; orl $0x40000, (%%rsp); popfq" ::: "memory", "cc");
+    check_eq(guarded(odd_here, 1), -1);                 /* ring 0 */
+    __asm__ volatile("pushfq; andl $~0x40000, (%%rsp); popfq" ::: "memory", "cc");
+    wr_cr0(rd_cr0() & ~(u64)CR0_AM);
+}
+
 /* ---- Call gates ---- */
 
 void gate_target(void);
@@ -352,6 +389,7 @@ const Test excp_tests[] = {
     { "#NM and #UD by CR0 and CR4", device_not_available },
     { "#MF and #XM", arithmetic_exceptions },
     { "segments of 32-bit code", segments32 },
+    { "alignment checks", alignment },
     { "call gates, task gates", call_gates },
     { "SYSCALL and SYSRET", system_calls },
     { "IRET that is refused", interrupt_returns },
