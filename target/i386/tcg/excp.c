@@ -1,12 +1,13 @@
 /*
  * Delivery of exceptions and interrupts through the IDT (SDM 3A, chapter 6).
- * Task gates are not implemented: they raise #GP.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/i386/tcg/flags.h"
 #include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/system.h"
+
+#define GATE_TASK 5
 
 /* A delivery under way. */
 typedef struct Delivery {
@@ -152,10 +153,42 @@ static void inner_stack(TCGCPU *c, Delivery *d, unsigned cpl,
     tcg_desc_to_cache(sel, desc, ss);
 }
 
+/* What the handler's IRET pops; of virtual-8086 mode all segments. */
+static void push_frame(TCGCPU *c, Delivery *d, bool vm86, bool outer)
+{
+    if (vm86) {
+        push(c, d, c->segs[R_GS].selector);
+        push(c, d, c->segs[R_FS].selector);
+        push(c, d, c->segs[R_DS].selector);
+        push(c, d, c->segs[R_ES].selector);
+    }
+    if (outer) {
+        push(c, d, c->segs[R_SS].selector);
+        push(c, d, c->regs[R_ESP]);
+    }
+    push(c, d, d->eflags);
+    push(c, d, c->segs[R_CS].selector);
+    push(c, d, d->eip);
+    if (d->has_err) {
+        push(c, d, d->err);
+    }
+}
+
+static void interrupt_task(TCGCPU *c, const Delivery *d, uint16_t sel)
+{
+    TaskSwitch s = {
+        .why = TASK_INT, .sel = sel, .eip = d->eip, .eflags = d->eflags, .external = d->ext,
+        .has_err = d->has_err, .err = d->err,
+    };
+
+    tcg_task_switch(c, &s);
+}
+
 static void interrupt_protected(TCGCPU *c, Delivery *d)
 {
     SegmentCache ss = c->segs[R_SS];
     uint64_t gate, desc, old_sp = c->regs[R_ESP];
+    bool vm86 = c->eflags & VM_MASK;
     unsigned type, cpl;
     uint16_t sel;
 
@@ -164,7 +197,7 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
     }
     gate = tcg_load_sys(c, c->idt.base + d->vector * 8, 8);
     type = (gate >> 40) & 31;
-    if ((type & ~9u) != 6) {                /* 6, 7, 14, 15 */
+    if ((type & ~9u) != 6 && type != GATE_TASK) {       /* 6, 7, 14, 15 */
         idt_fault(c, d);
     }
     if (d->kind == INT_SOFT && ((gate >> 45) & 3) < c->cpl) {
@@ -174,24 +207,27 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
         tcg_raise_err(c, EXCP_NP, d->vector * 8 + 2 + d->ext);
     }
     sel = gate >> 16;
+    if (type == GATE_TASK) {
+        interrupt_task(c, d, sel);
+        return;
+    }
     cpl = gate_cs(c, d, sel, &desc);
+    if (vm86 && cpl) {
+        tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
+    }
     d->size = type & 8 ? 4 : 2;
     d->sp = old_sp;
     if (cpl < c->cpl) {
         inner_stack(c, d, cpl, &ss);
+    } else if (!(ss.attr & DESC_P)) {   /* a task that could not load its own */
+        tcg_raise_err(c, EXCP_SS, d->ext);
     }
     d->stack_mask = ss.attr & DESC_DB ? 0xffffffffu : 0xffff;
     d->sp &= d->stack_mask;
     d->stack_base = ss.base;
-    if (cpl < c->cpl) {
-        push(c, d, c->segs[R_SS].selector);
-        push(c, d, old_sp);
-    }
-    push(c, d, d->eflags);
-    push(c, d, c->segs[R_CS].selector);
-    push(c, d, d->eip);
-    if (d->has_err) {
-        push(c, d, d->err);
+    push_frame(c, d, vm86, cpl < c->cpl);
+    if (vm86) {
+        tcg_vm86_leave(c);
     }
     c->segs[R_SS] = ss;
     tcg_set_cs(c, sel, desc, cpl);

@@ -1,13 +1,10 @@
 /*
- * Far CALL and JMP through call gates (SDM 3A, 5.8.3; APM 2, 4.10).
- *
- * Task gates and task state segments are refused with #GP, as long mode refuses
- * them: tasks are not switched by us.
+ * Far CALL and JMP through call gates (SDM 3A, 5.8.3; APM 2, 4.10), and to tasks.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "qemu/log.h"
-#include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/flags.h"
+#include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/system.h"
 
 /* A CALL under way: the gate's contents, and the stack that takes the frame. */
@@ -21,7 +18,7 @@ typedef struct GateCall {
     uint64_t sp, mask;
 } GateCall;
 
-enum { GATE_CALL16 = 4, GATE_TASK = 5, GATE_CALL = 12 };
+enum { TSS16 = 1, GATE_CALL16 = 4, GATE_TASK = 5, TSS32 = 9, GATE_CALL = 12 };
 
 static unsigned dpl_of(uint64_t desc)
 {
@@ -40,10 +37,6 @@ static void read_gate(TCGCPU *c, uint16_t sel, uint64_t lo, GateCall *g)
     uint64_t hi = 0;
 
     if (type != GATE_CALL && (lm || type != GATE_CALL16)) {
-        if (!lm && (type == GATE_TASK || (type & ~10u) == 1)) {
-            qemu_log_mask(LOG_UNIMP, "cpu %u: task switch at %016" PRIx64 "\n",
-                          c->index, c->eip);
-        }
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
     if (dpl_of(lo) < c->cpl || dpl_of(lo) < (sel & 3)) {
@@ -161,14 +154,42 @@ static void call(TCGCPU *c, GateCall *g, uint64_t ret)
     }
 }
 
-void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, const uint64_t *ret)
+/* Is desc a task gate or a TSS that may be used? Then the task is switched. */
+static bool far_task(TCGCPU *c, uint16_t sel, uint64_t desc, bool call, uint64_t next)
+{
+    unsigned type = (desc >> 40) & 31;
+    TaskSwitch s = {
+        .why = call ? TASK_CALL : TASK_JMP, .sel = sel, .eip = next,
+        .eflags = cpu_get_eflags(c) & ~RF_MASK,
+    };
+
+    if ((c->efer & EFER_LMA) || (type != GATE_TASK && type != TSS16 && type != TSS32)) {
+        return false;
+    }
+    if (dpl_of(desc) < c->cpl || dpl_of(desc) < (sel & 3)) {
+        tcg_raise_err(c, EXCP_GP, sel & ~3u);
+    }
+    if (type == GATE_TASK) {
+        if (!present(desc)) {
+            tcg_raise_err(c, EXCP_NP, sel & ~3u);
+        }
+        s.sel = desc >> 16;
+    }
+    tcg_task_switch(c, &s);
+    return true;
+}
+
+void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, bool is_call, uint64_t next)
 {
     GateCall g = { 0 };
 
+    if (far_task(c, sel, desc, is_call, next)) {
+        return;
+    }
     read_gate(c, sel, desc, &g);
-    read_target(c, &g, !ret);
-    if (ret) {
-        call(c, &g, *ret);
+    read_target(c, &g, !is_call);
+    if (is_call) {
+        call(c, &g, next);
     }
     tcg_set_cs(c, g.sel, g.desc, g.cpl);
     c->eip = g.off;

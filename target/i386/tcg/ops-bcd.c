@@ -96,7 +96,7 @@ OP(op_arpl)
     bool less;
 
     sync_eip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         tcg_raise(c, EXCP_UD);
     }
     d = rm_get(c, op, 1);

@@ -1,7 +1,6 @@
 /*
  * Far transfers: JMP, CALL, RET between segments, IRET, SYSCALL and SYSENTER
- * with their returns. Task switches and virtual-8086 mode are not implemented:
- * they raise #GP.
+ * with their returns.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -62,16 +61,16 @@ static void far_target(TCGCPU *c, uint16_t sel, uint64_t d, uint64_t off)
     }
 }
 
-static const X86Op *jmp_far(TCGCPU *c, uint16_t sel, uint64_t off)
+static const X86Op *jmp_far(TCGCPU *c, const X86Op *op, uint16_t sel, uint64_t off)
 {
     uint64_t d;
 
-    if (real_mode(c)) {
+    if (!tcg_protected(c)) {
         set_real_cs(c, sel);
         EXIT_TO(off);
     }
     if (far_descriptor(c, sel, &d)) {
-        tcg_far_gate(c, sel, d, NULL);
+        tcg_far_gate(c, sel, d, false, next_eip(c, op));
         return NULL;
     }
     far_target(c, sel, d, off);
@@ -84,11 +83,9 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
 {
     uint64_t d = 0, sp = c->regs[R_ESP], n = 1u << op->size;
 
-    if (!real_mode(c)) {
+    if (tcg_protected(c)) {
         if (far_descriptor(c, sel, &d)) {
-            uint64_t ret = next_eip(c, op);
-
-            tcg_far_gate(c, sel, d, &ret);
+            tcg_far_gate(c, sel, d, true, next_eip(c, op));
             return NULL;
         }
         far_target(c, sel, d, off);
@@ -98,10 +95,10 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
     st_size(c, op, stack_addr(c, op, sp - 2 * n, op->size, true),
             next_eip(c, op), op->size);
     set_sp(c, op, sp - 2 * n);
-    if (real_mode(c)) {
-        set_real_cs(c, sel);
-    } else {
+    if (tcg_protected(c)) {
         tcg_set_cs(c, sel, d, c->cpl);
+    } else {
+        set_real_cs(c, sel);
     }
     EXIT_TO(off);
 }
@@ -109,7 +106,7 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
 OP(op_jmp_far)
 {
     sync_eip(c, op);
-    return jmp_far(c, (u16)op->disp, op->size == 1 ? (u16)op->imm :
+    return jmp_far(c, op, (u16)op->disp, op->size == 1 ? (u16)op->imm :
                    (u32)op->imm);
 }
 
@@ -126,7 +123,7 @@ OP(op_jmp_far_m)
     u16 sel = ld16(c, op, a + (1u << op->size));
 
     sync_eip(c, op);
-    return jmp_far(c, sel, off);
+    return jmp_far(c, op, sel, off);
 }
 
 OP(op_call_far_m)
@@ -248,7 +245,7 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
 OP(op_retf)
 {
     sync_eip(c, op);
-    if (real_mode(c)) {
+    if (!tcg_protected(c)) {
         u64 eip = frame_get(c, op, 0);
         u16 cs = frame_get(c, op, 1);
 
@@ -275,35 +272,35 @@ static u64 iret_mask(const TCGCPU *c, const X86Op *op, unsigned old_cpl)
     return op->size == 1 ? mask & 0xffff : mask;
 }
 
-OP(op_iret)
+/* Of real and virtual-8086 mode: IP, CS and FLAGS, no check. */
+static void iret_real(TCGCPU *c, const X86Op *op)
 {
-    unsigned cpl = c->cpl;
-    u64 fl, mask, old;
+    u64 eip = frame_get(c, op, 0);
+    u16 cs = frame_get(c, op, 1);
 
-    sync_eip(c, op);
-    if (!real_mode(c) && (c->eflags & NT_MASK)) {
-        tcg_raise_err(c, EXCP_GP, 0);       /* task return, or long mode */
-    }
-    fl = frame_get(c, op, 2);
-    old = cpu_get_eflags(c);
-    mask = iret_mask(c, op, cpl);
-    if (real_mode(c)) {
-        u64 eip = frame_get(c, op, 0);
-        u16 cs = frame_get(c, op, 1);
+    set_sp(c, op, c->regs[R_ESP] + (3u << op->size));
+    set_real_cs(c, cs);
+    c->eip = eip;
+}
 
-        set_sp(c, op, c->regs[R_ESP] + (3u << op->size));
-        set_real_cs(c, cs);
-        c->eip = eip;
-    } else {
-        if (!(c->efer & EFER_LMA) && (fl & VM_MASK) && cpl == 0 &&
-            op->size == 2) {
-            tcg_raise_err(c, EXCP_GP, 0);   /* to virtual-8086 mode */
-        }
-        /* 64-bit code always pops SS:RSP. */
-        far_return(c, op, 3, op->flags & OF_C64, 0);
+/* All but the flags, of the values popped: fl. True: those have been taken, too. */
+static bool iret_frame(TCGCPU *c, const X86Op *op, u64 fl)
+{
+    if (!tcg_protected(c)) {
+        iret_real(c, op);
+        return false;
     }
-    cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(u64)RF_MASK);
-    c->debug.resume = c->debug.slow && (fl & mask & RF_MASK);
+    if (!(c->efer & EFER_LMA) && (fl & VM_MASK) && c->cpl == 0 && op->size == 2) {
+        tcg_vm86_enter(c);
+        return true;
+    }
+    far_return(c, op, 3, op->flags & OF_C64, 0);    /* 64-bit code always pops SS:RSP */
+    return false;
+}
+
+/* What waited for IRET: NMIs, interrupts that IF kept out. */
+static const X86Op *iret_done(TCGCPU *c)
+{
     c->nmi_masked = false;
     if (atomic_load(&c->nmi_pending)) {
         tcg_poll_set(c, POLL_IRQ);
@@ -313,6 +310,39 @@ OP(op_iret)
         return jump_to(c, c->eip);
     }
     return NULL;
+}
+
+/* NT is set: back to the task that called this one. */
+static void iret_task(TCGCPU *c, const X86Op *op)
+{
+    TaskSwitch s = { .why = TASK_IRET, .eip = next_eip(c, op) };
+
+    if (c->efer & EFER_LMA) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    s.sel = tcg_task_link(c);
+    s.eflags = cpu_get_eflags(c) & ~RF_MASK;
+    tcg_task_switch(c, &s);
+}
+
+OP(op_iret)
+{
+    u64 fl, mask, old;
+
+    sync_eip(c, op);
+    if (tcg_protected(c) && (c->eflags & NT_MASK)) {
+        iret_task(c, op);
+        return iret_done(c);
+    }
+    tcg_vm86_need_iopl(c);
+    fl = frame_get(c, op, 2);
+    old = cpu_get_eflags(c);
+    mask = iret_mask(c, op, c->cpl);
+    if (!iret_frame(c, op, fl)) {
+        cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(u64)RF_MASK);
+    }
+    c->debug.resume = c->debug.slow && (fl & mask & RF_MASK);
+    return iret_done(c);
 }
 
 OP(op_syscall)

@@ -234,7 +234,8 @@ void tcg_check_io(TCGCPU *c, unsigned port, unsigned size)
 {
     unsigned base, bits;
 
-    if (!(c->cr0 & CR0_PE) || c->cpl <= (c->eflags & IOPL_MASK) >> 12) {
+    if (!(c->cr0 & CR0_PE) ||
+        (!(c->eflags & VM_MASK) && c->cpl <= (c->eflags & IOPL_MASK) >> 12)) {
         return;
     }
     if ((c->tr.attr & 0xd) != 9 || c->tr.limit < 0x67) {
@@ -336,6 +337,7 @@ OP(op_int3)
 OP(op_int)
 {
     sync_eip(c, op);
+    tcg_vm86_need_iopl(c);
     tcg_soft_int(c, (u8)op->imm, next_eip(c, op));
     return NULL;
 }

@@ -80,14 +80,19 @@ OP(op_pushf)
 {
     u64 fl = cpu_get_eflags(c) & ~(u64)(RF_MASK | VM_MASK);
 
+    sync_eip(c, op);
+    tcg_vm86_need_iopl(c);
     push_val(c, op, fl, op->size);
     NEXT;
 }
 
 OP(op_popf)
 {
-    u64 v = stack_top(c, op, op->size), old = cpu_get_eflags(c), mask;
+    u64 v, old = cpu_get_eflags(c), mask;
 
+    sync_eip(c, op);
+    tcg_vm86_need_iopl(c);
+    v = stack_top(c, op, op->size);
     mask = CC_ALL | TF_MASK | DF_MASK | NT_MASK | AC_MASK | ID_MASK;
     if (c->cpl == 0) {
         mask |= IOPL_MASK;

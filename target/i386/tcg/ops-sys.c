@@ -347,7 +347,7 @@ OP(op_lgdt)
 OP(op_sldt)
 {
     check_umip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     rm_set(c, op, c->ldt.selector, op->flags & OF_MEM ? 1 : op->size);
@@ -357,7 +357,7 @@ OP(op_sldt)
 OP(op_str)
 {
     check_umip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     rm_set(c, op, c->tr.selector, op->flags & OF_MEM ? 1 : op->size);
@@ -391,7 +391,7 @@ OP(op_lldt)
     SegmentCache s = { 0 };
 
     sync_eip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     need_cpl0(c, op);
@@ -411,7 +411,7 @@ OP(op_ltr)
     u16 sel;
 
     sync_eip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     need_cpl0(c, op);
@@ -458,7 +458,7 @@ OP(op_verr)
     bool ok;
 
     sync_eip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     sel = rm_get(c, op, 1);
@@ -482,7 +482,7 @@ OP(op_lar)
     u16 sel;
 
     sync_eip(c, op);
-    if (!(c->cr0 & CR0_PE)) {
+    if (!tcg_protected(c)) {
         return op_ud(c, op);
     }
     sel = rm_get(c, op, 1);

@@ -8,11 +8,6 @@
 #include "target/i386/tcg/ops.h"
 #include "target/i386/tcg/system.h"
 
-static bool protected_mode(const TCGCPU *c)
-{
-    return (c->cr0 & CR0_PE) && !(c->eflags & VM_MASK);
-}
-
 uint64_t tcg_seg_lin(TCGCPU *c, unsigned seg, uint64_t off, unsigned size,
                      bool write)
 {
@@ -24,7 +19,7 @@ uint64_t tcg_seg_lin(TCGCPU *c, unsigned seg, uint64_t off, unsigned size,
     if (c->code_size == CODE64) {
         return seg >= R_FS ? off + s->base : off;
     }
-    if (!(s->attr & DESC_P) && protected_mode(c)) {
+    if (!(s->attr & DESC_P) && tcg_protected(c)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
     if (!(type & 8) && (type & 4)) {        /* expand-down data */
@@ -35,7 +30,7 @@ uint64_t tcg_seg_lin(TCGCPU *c, unsigned seg, uint64_t off, unsigned size,
     } else if (last > s->limit) {
         tcg_raise_err(c, vec, 0);
     }
-    if (protected_mode(c) && (write ? (type & 8) || !(type & 2) :
+    if (tcg_protected(c) && (write ? (type & 8) || !(type & 2) :
                               (type & 10) == 8)) {
         tcg_raise_err(c, vec, 0);
     }
@@ -139,7 +134,7 @@ void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel)
     unsigned rpl = sel & 3, dpl, type;
     uint64_t d;
 
-    if (!protected_mode(c)) {
+    if (!tcg_protected(c)) {
         c->segs[seg].selector = sel;
         c->segs[seg].base = (uint32_t)sel << 4;
         return;

@@ -40,6 +40,11 @@ TCGExit tcg_run(TCGCPU *c);
 void tcg_poll_set(TCGCPU *c, unsigned bits);
 
 /* ---- seg.c ---- */
+/* Do selectors name descriptors: neither real nor virtual-8086 mode. */
+static inline bool tcg_protected(const TCGCPU *c)
+{
+    return (c->cr0 & CR0_PE) && !(c->eflags & VM_MASK);
+}
 /* Load a segment register as MOV and POP do. Raises. */
 void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
 /* The descriptor that sel names; false: outside its table. Raises #PF. */
@@ -51,12 +56,35 @@ void tcg_set_cs(TCGCPU *c, uint16_t sel, uint64_t desc, unsigned cpl);
 void tcg_set_flat_cs(TCGCPU *c, uint16_t sel, unsigned cpl, bool code64);
 void tcg_set_flat_ss(TCGCPU *c, uint16_t sel, unsigned cpl);
 /*
- * gates.c: a far JMP (ret NULL) or CALL to what is no code segment: a call gate,
- * or else #GP. Sets c->eip.
+ * gates.c: a far JMP or CALL to what is no code segment: a call gate, a task gate or a
+ * TSS, or else #GP. next: the address behind the instruction. Sets c->eip.
  */
-void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, const uint64_t *ret);
+void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, bool call, uint64_t next);
 /* Null selectors in data segments that a lower privilege may not use. */
 void tcg_drop_segs(TCGCPU *c);
+
+/* ---- task.c ---- */
+typedef struct TaskSwitch {
+    enum { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT } why;
+    uint16_t sel;           /* of the TSS; who may use it has been checked */
+    uint32_t eip, eflags;   /* of the old task, when it goes on */
+    bool external;          /* the EXT bit of error codes */
+    bool has_err;           /* err goes on the new task's stack */
+    uint32_t err;
+} TaskSwitch;
+/* Outside long mode. Sets c->eip. Raises, in the old task or the new one. */
+void tcg_task_switch(TCGCPU *c, const TaskSwitch *s);
+/* The task to which IRET with NT set returns. */
+uint16_t tcg_task_link(TCGCPU *c);
+
+/* ---- vm86.c ---- */
+/* IRET at CPL 0 whose EFLAGS have VM set: pop the frame on the stack. May raise. */
+void tcg_vm86_enter(TCGCPU *c);
+/* EFLAGS.VM has been saved: data segments become null. */
+void tcg_vm86_leave(TCGCPU *c);
+void tcg_vm86_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
+/* #GP in virtual-8086 mode unless IOPL is 3: PUSHF, POPF, INT n, IRET. */
+void tcg_vm86_need_iopl(TCGCPU *c);
 
 /* ---- excp.c ---- */
 typedef enum IntKind { INT_FAULT, INT_TRAP, INT_SOFT, INT_EXTERNAL } IntKind;
