@@ -4,11 +4,10 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import re
-import socket
 import sys
 
 import qemutest
-from qemutest import VM, test
+from qemutest import Client, VM, test
 
 IOAPIC = 0xfec00000
 
@@ -18,8 +17,8 @@ class QTest:
 
     def __init__(self, vm):
         vm.wait_for_sockets(["qtest"])
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(vm.path("qtest"))
+        self.sock = Client(vm.path("qtest")).sock
+        self.sock.settimeout(None)
         self.file = self.sock.makefile("rw", encoding="ascii")
 
     def cmd(self, *words):
