@@ -35,7 +35,7 @@ LIMITS = {"boot": 0.6, "loops": 200e6, "memcpy": 3, "idle": 0.01, "memory": 24 <
 def command(binary, kernel, initrd, smp, append):
     """The same machine for both: its console is a serial port, for the lines to arrive.
 
-    QEMU's real-time clock stays: without one Debian's kernel waits for a second."""
+    Both have a real-time clock: without one Debian's kernel waits for a second."""
     machine = "microvm,x-option-roms=off,acpi=off" if binary.startswith("/usr/bin/") \
         else "microvm,legacy"
     return [binary, "-M", machine, "-accel", "tcg", "-cpu", "max", "-smp", str(smp),
