@@ -200,10 +200,11 @@ void hmp_info_roms(Monitor *mon, json_t *args)
 
 void hmp_info_history(Monitor *mon, json_t *args)
 {
-    const char *line;
+    char *line;
 
     for (unsigned i = 0; mon->line && (line = hmp_line_history(mon->line, i)); i++) {
         monitor_printf(mon, "%u: '%s'\n", i, line);
+        g_free(line);
     }
 }
 

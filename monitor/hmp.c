@@ -330,34 +330,6 @@ void hmp_help(Monitor *mon, json_t *args)
 
 /* Sessions ------------------------------------------------------------------- */
 
-static void complete_table(const HmpCommand *table, const char *word, GPtrArray *list)
-{
-    for (; table->name; table++) {
-        g_auto(GStrv) names = g_strsplit(table->name, "|", -1);
-
-        for (char **n = names; *n; n++) {
-            if (g_str_has_prefix(*n, word)) {
-                g_ptr_array_add(list, g_strdup(*n));
-            }
-        }
-    }
-}
-
-static void hmp_complete(Monitor *mon, const char *line, GPtrArray *list)
-{
-    while (*line == ' ') {
-        line++;
-    }
-    if (g_str_has_prefix(line, "help ")) {
-        line += 5;
-    }
-    if (g_str_has_prefix(line, "info ") && !strchr(line + 5, ' ')) {
-        complete_table(hmp_info_commands, line + 5, list);
-    } else if (!strchr(line, ' ')) {
-        complete_table(hmp_commands, line, list);
-    }
-}
-
 static void hmp_line_done(Monitor *mon, const char *line)
 {
     hmp_execute(mon, line);

@@ -48,6 +48,9 @@ bool hmp_expr(Monitor *mon, const char **p, int64_t *result, Error **errp);
 /* Parse "/fmt" at *p into args ("count", "format", "size"). */
 bool hmp_format(const char **p, json_t *args, Error **errp);
 
+/* Append what may stand where line ends to list (hmp-complete.c). */
+void hmp_complete(Monitor *mon, const char *line, GPtrArray *list);
+
 /* Handlers outside hmp-cmds.c. */
 void hmp_help(Monitor *mon, json_t *args);
 void hmp_info_help(Monitor *mon, json_t *args);

@@ -74,7 +74,7 @@ void hmp_session_free(Monitor *mon);
 /* Run one line; output goes to mon. */
 void hmp_execute(Monitor *mon, const char *line);
 
-/* Line editing (hmp-line.c) ------------------------------------------------ */
+/* Lines that are typed (hmp-line.c) ----------------------------------------- */
 
 typedef void HmpLineFn(Monitor *mon, const char *line);
 /* Append completions of the line's end to list (of char *). */
@@ -86,8 +86,10 @@ void hmp_line_free(HmpLine *hl);
 /* Show the prompt and what is typed so far. */
 void hmp_line_show(HmpLine *hl);
 void hmp_line_input(HmpLine *hl, uint8_t ch);
-/* The i-th line of the history, oldest first, or NULL. */
-const char *hmp_line_history(const HmpLine *hl, unsigned i);
+/* The terminal may have another size now. */
+void hmp_line_resize(HmpLine *hl);
+/* The i-th line of the history, oldest first, to be freed; or NULL. */
+char *hmp_line_history(const HmpLine *hl, unsigned i);
 
 /* QMP (qmp.c) -------------------------------------------------------------- */
 

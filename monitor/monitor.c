@@ -219,6 +219,11 @@ static void monitor_event(void *opaque, QEMUChrEvent event)
         }
         mon->mux_out = true;
         break;
+    case CHR_EVENT_RESIZE:
+        if (mon->line) {
+            hmp_line_resize(mon->line);
+        }
+        break;
     default:
         break;
     }
