@@ -101,7 +101,10 @@ void block_node_close(BlockNode *bs)
     if (!bs) {
         return;
     }
-    file = bs->file;
+    file = bs->own_file ? bs->file : NULL;
+    if (bs->file) {
+        bs->file->parent = NULL;
+    }
     block_unregister_node(bs);
     block_engine_free(bs->engine);
     block_engine_free(bs->pool);
@@ -371,37 +374,62 @@ void blk_iostatus_reset(BlockBackend *blk)
 
 /* Monitor ------------------------------------------------------------------ */
 
+/* blk: the backend whose root bs is, or NULL. */
+static void fill_info(BlockInfo *info, const BlockNode *bs, const BlockBackend *blk)
+{
+    *info = (BlockInfo) {
+        .id = blk ? blk_name(blk) : "",
+        .node_name = bs->node_name,
+        .driver = bs->obj.oc->name,
+        .filename = bs->filename,
+        .dev_id = blk ? blk->dev_id : NULL,
+        .length = __atomic_load_n(&bs->length, __ATOMIC_RELAXED),
+        .read_only = bs->is_ro,
+        .writeback = blk ? blk_get_write_cache(blk) : true,
+        .direct = bs->direct,
+        .no_flush = bs->no_flush,
+        .detect_zeroes = bs->detect_zeroes != DETECT_ZEROES_OFF,
+        .iostatus = blk ? __atomic_load_n(&blk->iostatus, __ATOMIC_SEQ_CST) :
+                    BLOCK_IO_STATUS_OK,
+    };
+}
+
 void blk_foreach(BlockInfoFn *fn, void *opaque)
 {
     for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
         BlockBackend *blk = block_state.backends->pdata[i];
-        BlockNode *bs = blk->root;
-        BlockInfo info = {
-            .id = blk_name(blk),
-            .node_name = bs->node_name,
-            .driver = bs->obj.oc->name,
-            .filename = bs->filename,
-            .dev_id = blk->dev_id,
-            .length = blk_getlength(blk),
-            .read_only = bs->is_ro,
-            .writeback = blk_get_write_cache(blk),
-            .direct = bs->direct,
-            .no_flush = bs->no_flush,
-            .detect_zeroes = bs->detect_zeroes != DETECT_ZEROES_OFF,
-            .iostatus = __atomic_load_n(&blk->iostatus, __ATOMIC_SEQ_CST),
-        };
+        BlockInfo info;
 
+        fill_info(&info, blk->root, blk);
+        info.length = blk_getlength(blk);
         fn(blk, &info, opaque);
+    }
+}
+
+void block_foreach_node(BlockInfoFn *fn, void *opaque)
+{
+    for (unsigned i = 0; block_state.nodes && i < block_state.nodes->len; i++) {
+        BlockNode *bs = block_state.nodes->pdata[i];
+        BlockInfo info;
+
+        fill_info(&info, bs, bs->blk);
+        fn(bs->blk, &info, opaque);
     }
 }
 
 void blk_get_stats(const BlockBackend *blk, BlockStats *stats)
 {
+    const BlockStats *s = &blk->stats;
+
     for (int op = 0; op < BLOCK_OP__MAX; op++) {
-        stats->ops[op] = __atomic_load_n(&blk->stats.ops[op], __ATOMIC_RELAXED);
-        stats->bytes[op] = __atomic_load_n(&blk->stats.bytes[op], __ATOMIC_RELAXED);
-        stats->failed[op] = __atomic_load_n(&blk->stats.failed[op], __ATOMIC_RELAXED);
+        stats->ops[op] = __atomic_load_n(&s->ops[op], __ATOMIC_RELAXED);
+        stats->bytes[op] = __atomic_load_n(&s->bytes[op], __ATOMIC_RELAXED);
+        stats->failed[op] = __atomic_load_n(&s->failed[op], __ATOMIC_RELAXED);
+        stats->invalid[op] = __atomic_load_n(&s->invalid[op], __ATOMIC_RELAXED);
+        stats->time_ns[op] = __atomic_load_n(&s->time_ns[op], __ATOMIC_RELAXED);
     }
+    stats->wr_highest_offset = __atomic_load_n(&s->wr_highest_offset, __ATOMIC_RELAXED);
+    stats->last_end = __atomic_load_n(&s->last_end, __ATOMIC_RELAXED);
 }
 
 bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)

@@ -55,6 +55,7 @@ struct BlockNode {
     bool direct, no_flush, force_share;
 
     BlockNode *file;            /* the node below; NULL for protocols */
+    bool own_file;              /* which goes with this one */
     BlockBackend *blk;          /* that uses it (topmost nodes); NULL: none */
     BlockNode *parent;          /* that has it as file */
     bool is_ro;                 /* in effect */

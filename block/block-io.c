@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "block-internal.h"
 
@@ -50,6 +51,27 @@ static int check_request(const BlockBackend *blk, const BlockRequest *req)
     return 0;
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+static void request_end(BlockBackend *blk, BlockRequest *req, int ret)
+{
+    blk->in_flight--;
+    blk->batch_pending = true;
+    req->cb(req, ret);
+}
+
+/* Only the backend's loop counts; others read. */
+static void add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 void blk_submit(BlockBackend *blk, BlockRequest *req)
 {
     int ret;
@@ -62,9 +84,11 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
     blk->in_flight++;
     ret = check_request(blk, req);
     if (ret < 0) {
-        block_request_done(req, ret);
+        add(&blk->stats.invalid[req->op], 1);
+        request_end(blk, req, ret);
         return;
     }
+    req->start = now_ns();
     if (req->op == BLOCK_OP_WRITE && blk->root->detect_zeroes &&
         request_is_zero(req)) {
         req->op = BLOCK_OP_WRITE_ZEROES;
@@ -112,11 +136,20 @@ BlockEngine *block_pool(BlockNode *bs)
 
 static void count(BlockBackend *blk, const BlockRequest *req, int ret)
 {
-    uint64_t *ops = ret < 0 ? blk->stats.failed : blk->stats.ops;
+    BlockStats *s = &blk->stats;
+    int64_t now = now_ns();
 
-    __atomic_fetch_add(&ops[req->op], 1, __ATOMIC_RELAXED);
-    if (ret >= 0) {
-        __atomic_fetch_add(&blk->stats.bytes[req->op], req->bytes, __ATOMIC_RELAXED);
+    add(&s->time_ns[req->op], now - req->start);
+    __atomic_store_n(&s->last_end, now, __ATOMIC_RELAXED);
+    if (ret < 0) {
+        add(&s->failed[req->op], 1);
+        return;
+    }
+    add(&s->ops[req->op], 1);
+    add(&s->bytes[req->op], req->bytes);
+    if ((req->op == BLOCK_OP_WRITE || req->op == BLOCK_OP_WRITE_ZEROES) &&
+        req->offset + req->bytes > s->wr_highest_offset) {
+        __atomic_store_n(&s->wr_highest_offset, req->offset + req->bytes, __ATOMIC_RELAXED);
     }
 }
 
@@ -125,9 +158,7 @@ void block_request_done(BlockRequest *req, int ret)
     BlockBackend *blk = req->blk;
 
     count(blk, req, ret);
-    blk->in_flight--;
-    blk->batch_pending = true;
-    req->cb(req, ret);
+    request_end(blk, req, ret);
 }
 
 void block_batch_end(BlockBackend *blk)

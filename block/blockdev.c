@@ -167,6 +167,7 @@ static BlockNode *node_open(BlockNode *bs, BlockNode *file, bool own_file,
     }
     if (file) {
         file->parent = bs;
+        bs->own_file = own_file;
     }
     return bs;
 }
@@ -218,6 +219,23 @@ BlockNode *blockdev_add(QemuOpts *opts, Error **errp)
         return NULL;
     }
     return node_new(copy, errp);
+}
+
+bool blockdev_del(const char *node_name, Error **errp)
+{
+    BlockNode *bs = block_find_node(node_name);
+
+    if (!bs) {
+        error_setg(errp, "Failed to find node with node-name='%s'", node_name);
+    } else if (bs->blk) {
+        error_setg(errp, "Node %s is in use", node_name);
+    } else if (bs->parent) {
+        error_setg(errp, "Block device %s is in use", node_name);
+    } else {
+        block_node_close(bs);
+        return true;
+    }
+    return false;
 }
 
 /* -drive ------------------------------------------------------------------- */

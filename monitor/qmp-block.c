@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "block/block.h"
@@ -69,35 +70,62 @@ json_t *qmp_query_named_block_nodes(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
 
-    blk_foreach(add_node, list);
+    block_foreach_node(add_node, list);
     return list;
+}
+
+/* A counter of one kind of request, as "rd" and so on; writes of zeroes are writes. */
+static json_int_t sum_of(const uint64_t *counter, BlockOp op)
+{
+    return counter[op] + (op == BLOCK_OP_WRITE ? counter[BLOCK_OP_WRITE_ZEROES] : 0);
+}
+
+static json_t *stats_json(const BlockStats *s)
+{
+    static const struct { const char *name; BlockOp op; } kinds[] = {
+        { "rd", BLOCK_OP_READ }, { "wr", BLOCK_OP_WRITE },
+        { "unmap", BLOCK_OP_DISCARD }, { "flush", BLOCK_OP_FLUSH },
+    };
+    const struct { const char *format; const uint64_t *counter; } counters[] = {
+        { "%s_bytes", s->bytes }, { "%s_operations", s->ops },
+        { "%s_total_time_ns", s->time_ns }, { "%s_merged", NULL },
+        { "failed_%s_operations", s->failed }, { "invalid_%s_operations", s->invalid },
+    };
+    json_t *stats = json_pack("{s:I, s:b, s:b, s:[]}",
+                              "wr_highest_offset", (json_int_t)s->wr_highest_offset,
+                              "account_invalid", 1, "account_failed", 1, "timed_stats");
+
+    for (unsigned k = 0; k < G_N_ELEMENTS(kinds); k++) {
+        for (unsigned c = 0; c < G_N_ELEMENTS(counters); c++) {
+            g_autofree char *name = g_strdup_printf(counters[c].format, kinds[k].name);
+            bool merged = !counters[c].counter;     /* we never merge requests */
+
+            if (kinds[k].op == BLOCK_OP_FLUSH && (merged || counters[c].counter == s->bytes)) {
+                continue;
+            }
+            json_object_set_new(stats, name, json_integer(
+                merged ? 0 : sum_of(counters[c].counter, kinds[k].op)));
+        }
+    }
+    if (s->last_end) {
+        json_object_set_new(stats, "idle_time_ns", json_integer(
+            g_get_monotonic_time() * 1000 - s->last_end));
+    }
+    return stats;
 }
 
 static void add_stats(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
-    static const struct { const char *prefix; BlockOp op; } kinds[] = {
-        { "rd", BLOCK_OP_READ }, { "wr", BLOCK_OP_WRITE },
-        { "unmap", BLOCK_OP_DISCARD }, { "flush", BLOCK_OP_FLUSH },
-    };
-    json_t *stats = json_object();
     BlockStats s;
+    json_t *item;
 
     blk_get_stats(blk, &s);
-    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        g_autofree char *bytes = g_strdup_printf("%s_bytes", kinds[i].prefix);
-        g_autofree char *ops = g_strdup_printf("%s_operations", kinds[i].prefix);
-        g_autofree char *failed = g_strdup_printf("failed_%s_operations", kinds[i].prefix);
-
-        if (kinds[i].op != BLOCK_OP_FLUSH) {
-            json_object_set_new(stats, bytes, json_integer(s.bytes[kinds[i].op]));
-        }
-        json_object_set_new(stats, ops, json_integer(s.ops[kinds[i].op]));
-        json_object_set_new(stats, failed, json_integer(s.failed[kinds[i].op]));
+    item = json_pack("{s:s, s:s, s:o}", "device", info->id, "node-name", info->node_name,
+                     "stats", stats_json(&s));
+    if (info->dev_id) {
+        json_object_set_new(item, "qdev", json_string(info->dev_id));
     }
-    json_array_append_new(opaque, json_pack("{s:s, s:s, s:s, s:o}", "device", info->id,
-                                            "node-name", info->node_name, "qdev",
-                                            info->dev_id ? info->dev_id : "",
-                                            "stats", stats));
+    json_array_append_new(opaque, item);
 }
 
 json_t *qmp_query_blockstats(Monitor *mon, json_t *args, Error **errp)
@@ -139,6 +167,12 @@ json_t *qmp_blockdev_add(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+json_t *qmp_blockdev_del(Monitor *mon, json_t *args, Error **errp)
+{
+    blockdev_del(qmp_str(args, "node-name"), errp);
+    return NULL;
+}
+
 static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
     Monitor *mon = opaque;
@@ -168,16 +202,22 @@ void hmp_info_block(Monitor *mon, json_t *args)
 
 void hmp_info_blockstats(Monitor *mon, json_t *args)
 {
-    json_t *list = hmp_qmp(mon, "query-blockstats", NULL), *item, *v;
-    const char *key;
+    static const char *const shown[] = {
+        "rd_bytes", "wr_bytes", "rd_operations", "wr_operations", "flush_operations",
+        "wr_total_time_ns", "rd_total_time_ns", "flush_total_time_ns", "rd_merged",
+        "wr_merged", "idle_time_ns",
+    };
+    json_t *list = hmp_qmp(mon, "query-blockstats", NULL), *item;
     size_t i;
 
     json_array_foreach(list, i, item) {
         const char *device = hmp_str(item, "device");
 
         monitor_printf(mon, "%s:", *device ? device : hmp_str(item, "node-name"));
-        json_object_foreach(json_object_get(item, "stats"), key, v) {
-            monitor_printf(mon, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(v));
+        for (unsigned n = 0; n < G_N_ELEMENTS(shown); n++) {
+            json_t *stats = json_object_get(item, "stats");
+
+            monitor_printf(mon, " %s=%" PRId64, shown[n], hmp_int(stats, shown[n], 0));
         }
         monitor_puts(mon, "\n");
     }

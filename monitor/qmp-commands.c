@@ -46,7 +46,8 @@ const QmpCommand qmp_commands[] = {
     { "query-cpu-definitions", "", "[{name:s,typename:s,unavailable-features:[s],"
       "static:b,migration-safe:b,deprecated:b}]", qmp_query_cpu_definitions, DOC("CPU models") },
     { "query-cpu-model-expansion", "type:(static|full),model:{name:s,?props:a}",
-      "{model:{name:s,?props:a}}", qmp_query_cpu_model_expansion, DOC("refused") },
+      "{model:{name:s,?props:a}}", qmp_query_cpu_model_expansion,
+      DOC("the features that a CPU model has here") },
     { "query-memory-size-summary", "", "{base-memory:i,?plugged-memory:i}",
       qmp_query_memory_size_summary, DOC("RAM in bytes") },
     { "query-memory-devices", "", "[a]", qmp_empty_list, DOC("none: memory is fixed") },
@@ -109,6 +110,8 @@ const QmpCommand qmp_commands[] = {
       DOC("block nodes") },
     { "blockdev-add", "driver:s,node-name:s,*", NULL, qmp_blockdev_add,
       DOC("open an image (-blockdev)") },
+    { "blockdev-del", "node-name:s", NULL, qmp_blockdev_del,
+      DOC("close an image that no device uses") },
     { "query-blockstats", "?query-nodes:b", "[{?device:s,*}]", qmp_query_blockstats,
       DOC("what disks have done") },
     { "query-rx-filter", "?name:s", "[{name:s,promiscuous:b,multicast:" RX_STATE ",unicast:"
@@ -148,6 +151,11 @@ const QmpCommand qmp_commands[] = {
     { "announce-self", "initial:i,max:i,rounds:i,step:i,?interfaces:[s],?id:s", NULL,
       qmp_announce_self, DOC("tell the network where the guest is, by RARP frames") },
     { "balloon", "value:i", NULL, qmp_balloon, DOC("refused: there is no balloon device") },
+    { "input-send-event", "?device:s,?head:i,events:[{type:s,data:{*}}]", NULL,
+      qmp_input_send_event, DOC("refused: there is no keyboard") },
+    { "send-key", "keys:[{type:s,data:a}],?hold-time:i", NULL, qmp_send_key,
+      DOC("refused, the same") },
+    { "query-balloon", "", "{actual:i}", qmp_balloon, DOC("refused, the same") },
 
     /* Migration, as far as management tools ask for it */
     { "query-migrate", "", "{?status:s}", qmp_query_migrate, DOC("always empty") },

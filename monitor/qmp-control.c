@@ -407,6 +407,25 @@ json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* Keys that a client sends to shut the guest down; QEMU's words without a keyboard. */
+json_t *qmp_input_send_event(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *type = qmp_str(json_array_get(json_object_get(args, "events"), 0), "type");
+
+    if (!runstate_is_running(mon->ms)) {
+        error_setg(errp, "VM not running");
+    } else {
+        error_setg(errp, "Input handler not found for event type %s", type ? type : "key");
+    }
+    return NULL;
+}
+
+json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
+{
+    error_setg(errp, "There is no keyboard");
+    return NULL;
+}
+
 json_t *qmp_migrate(Monitor *mon, json_t *args, Error **errp)
 {
     error_setg(errp, "State blocked: this machine cannot be migrated");

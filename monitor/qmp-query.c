@@ -5,13 +5,11 @@
  */
 #include <string.h>
 
-#include "hw/core/cpu.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
 #include "system/confine.h"
 #include "system/options.h"
-#include "target/i386/cpuid.h"
 
 json_t *qmp_query_status(Monitor *mon, json_t *args, Error **errp)
 {
@@ -44,32 +42,6 @@ json_t *qmp_query_kvm(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_query_target(Monitor *mon, json_t *args, Error **errp)
 {
     return json_pack("{s:s}", "arch", "x86_64");
-}
-
-/* Which socket, die, core and thread a CPU is: the order that APIC ids have. */
-static json_t *cpu_props(const CpuTopology *t, unsigned index)
-{
-    unsigned core = index / t->threads, die = core / t->cores;
-
-    return json_pack("{s:i,s:i,s:i,s:i}", "socket-id", (int)(die / t->dies),
-                     "die-id", (int)(die % t->dies), "core-id", (int)(core % t->cores),
-                     "thread-id", (int)(index % t->threads));
-}
-
-json_t *qmp_query_cpus_fast(Monitor *mon, json_t *args, Error **errp)
-{
-    MachineState *ms = mon->ms;
-    json_t *list = json_array();
-
-    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
-        g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", i);
-
-        json_array_append_new(list,
-            json_pack("{s:i,s:o,s:s,s:i,s:s}", "thread-id", (int)ms->cpus[i]->thread_id,
-                      "props", cpu_props(&ms->smp, i), "qom-path", path,
-                      "cpu-index", (int)i, "target", "x86_64"));
-    }
-    return list;
 }
 
 json_t *qmp_query_memory_size_summary(Monitor *mon, json_t *args, Error **errp)
@@ -192,29 +164,6 @@ json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
                       "host-nodes", "policy", "default"));
     }
     return list;
-}
-
-json_t *qmp_query_cpu_definitions(Monitor *mon, json_t *args, Error **errp)
-{
-    json_t *list = json_array();
-    const char *name;
-
-    for (unsigned i = 0; (name = x86_cpu_model_name(i)); i++) {
-        g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", name);
-
-        json_array_append_new(list,
-            json_pack("{s:s,s:s,s:[],s:b,s:b,s:b}", "name", name, "typename", type,
-                      "unavailable-features", "static", 0,
-                      "migration-safe", 0, "deprecated", 0));
-    }
-    return list;
-}
-
-/* A refusal that clients know: libvirt then takes -cpu host as it is. */
-json_t *qmp_query_cpu_model_expansion(Monitor *mon, json_t *args, Error **errp)
-{
-    error_setg(errp, "CPU model expansion is not supported");
-    return NULL;
 }
 
 /* Options -------------------------------------------------------------------- */

@@ -61,17 +61,18 @@ typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
     qmp_human_monitor_command;                                  /* qmp.c */
 QmpFn qmp_query_status, qmp_query_name, qmp_query_uuid, qmp_query_kvm,
-    qmp_query_target, qmp_query_cpus_fast, qmp_query_memory_size_summary,
+    qmp_query_target, qmp_query_memory_size_summary,
     qmp_query_current_machine, qmp_query_machines, qmp_query_chardev,
     qmp_query_chardev_backends, qmp_query_iothreads, qmp_query_memdev,
-    qmp_query_cpu_definitions, qmp_query_cpu_model_expansion,
     qmp_query_command_line_options, qmp_empty_list,
     qmp_query_migrate_capabilities, qmp_query_migrate;          /* qmp-query.c */
+QmpFn qmp_query_cpus_fast, qmp_query_cpu_definitions,
+    qmp_query_cpu_model_expansion;                              /* qmp-cpu.c */
 QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
     qmp_chardev_add, qmp_chardev_remove,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
-    qmp_balloon, qmp_not_here, qmp_query_hotpluggable_cpus,
+    qmp_balloon, qmp_input_send_event, qmp_send_key, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,
     qmp_trace_event_get_state, qmp_trace_event_set_state,
     qmp_migrate_set_capabilities;                               /* qmp-control.c */
@@ -79,7 +80,7 @@ QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qm
 QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,
     qmp_announce_self;                                          /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
-    qmp_block_resize, qmp_blockdev_add;                         /* qmp-block.c */
+    qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,
     qmp_qom_list_properties, qmp_device_list_properties;        /* qom.c */
 QmpFn qmp_x_query_surface;                                      /* mtree.c */

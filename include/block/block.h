@@ -62,6 +62,7 @@ struct BlockRequest {
     BlockNode *node;            /* that serves it now */
     uint64_t pos;               /* offset in that node */
     uint64_t done;              /* bytes transferred already */
+    int64_t start;              /* when it was submitted, ns */
     int ret;
     BlockRequest *next;
 };
@@ -87,6 +88,10 @@ typedef struct BlockStats {
     uint64_t ops[BLOCK_OP__MAX];
     uint64_t bytes[BLOCK_OP__MAX];
     uint64_t failed[BLOCK_OP__MAX];
+    uint64_t invalid[BLOCK_OP__MAX];    /* refused: outside the image, or read-only */
+    uint64_t time_ns[BLOCK_OP__MAX];    /* from blk_submit() to the callback, in sum */
+    uint64_t wr_highest_offset;         /* end of the highest write */
+    int64_t last_end;                   /* of a request, ns of CLOCK_MONOTONIC; 0: none yet */
 } BlockStats;
 
 /* What query-block and "info block" show. Strings live as long as the node. */
@@ -107,6 +112,8 @@ typedef struct BlockInfo {
 bool drive_new(QemuOpts *opts, Error **errp);
 /* -blockdev, blockdev-add. */
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp);
+/* blockdev-del: close a node that nobody uses. A child with a name of its own stays. */
+bool blockdev_del(const char *node_name, Error **errp);
 /* Drives that need a device of a kind that the machine has not (if=…). */
 bool drive_check_orphans(Error **errp);
 /* At exit, the machine stopped: all that was written reaches the medium. */
@@ -171,6 +178,8 @@ void blk_iostatus_reset(BlockBackend *blk);
 
 typedef void BlockInfoFn(BlockBackend *blk, const BlockInfo *info, void *opaque);
 void blk_foreach(BlockInfoFn *fn, void *opaque);
+/* All nodes, each with the backend that uses it, which may be NULL. */
+void block_foreach_node(BlockInfoFn *fn, void *opaque);
 void blk_get_stats(const BlockBackend *blk, BlockStats *stats);
 /* The backend with this -drive id, node name or device id; NULL if unknown. */
 BlockBackend *blk_find(const char *name);

@@ -105,8 +105,8 @@ def counters():
             tell(f"set_irq_in ioapic unnamed-gpio-in 4 {level}")
         assert q.hmp("info irq").endswith("IRQ statistics for ioapic:\r\n 4: 2\r\n")
         stats = q.hmp("info blockstats")
-        assert stats.startswith("d0: rd_bytes=0 rd_operations=0 "), stats
-        assert " wr_bytes=0 " in stats and stats.endswith("\r\n"), stats
+        assert stats.startswith("d0: rd_bytes=0 wr_bytes=0 rd_operations=0 "), stats
+        assert " flush_total_time_ns=0 " in stats and stats.endswith("\r\n"), stats
 
 
 def free_port():

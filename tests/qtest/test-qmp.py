@@ -192,7 +192,7 @@ def schema():
                 assert key not in e or e[key] in types, e
             for m in e.get("members", []):
                 assert e["meta-type"] == "enum" or m["type"] in types, e
-        refused = {"query-hotpluggable-cpus"}
+        refused = {"query-hotpluggable-cpus", "query-balloon"}
         asked = 0
         for name in sorted(commands):
             args = types[types[name]["arg-type"]]["members"]
@@ -467,6 +467,104 @@ def netdevs():
         assert vm.fds() == fds, (fds, vm.fds())
         for answer in (c.error("netdev_del", id="n0"), c.error("set_link", name="n0", up=True)):
             assert answer == ("DeviceNotFound", "Device 'n0' not found"), answer
+
+
+@test
+def cpu_models():
+    """query-cpu-definitions, query-cpu-model-expansion: features as -cpu knows them"""
+    def expand(c, kind, name, **props):
+        return c.cmd("query-cpu-model-expansion", type=kind, model={"name": name, "props": props})
+
+    # As libvirt asks: no machine, only an accelerator.
+    with VM(accel="tcg") as vm:
+        c = vm.qmp()
+        everything = expand(c, "static", "max")["model"]
+        assert everything["name"] == "base" and len(everything["props"]) > 100, everything
+        props = everything["props"]
+        assert all(isinstance(on, bool) for on in props.values())
+        assert props["sse2"] and props["lm"] and not props["ia64"], props
+        assert expand(c, "full", "max")["model"] == {"name": "max", "props": props}
+        v1 = expand(c, "full", "x86-64-v1")["model"]["props"]
+        v2 = expand(c, "full", "x86-64-v2")["model"]["props"]
+        assert v1["sse2"] and not v1["sse4.2"] and v2["sse4.2"] and v2["popcnt"]
+        assert set(v1) == set(v2) == set(props)
+        changed = expand(c, "static", "x86-64-v1", popcnt=True, sse2=False)["model"]["props"]
+        assert {name for name in v1 if v1[name] != changed[name]} == {"popcnt", "sse2"}, changed
+        for model in c.cmd("query-cpu-definitions"):
+            missing = model["unavailable-features"]
+            assert not any(props[name] for name in missing), model
+            assert not missing or model["name"] not in ("max", "host"), model
+        for name, props, error in [("nope", {}, "unable to find CPU model 'nope'"),
+                                   ("max", {"nope": True}, "Property 'max-x86_64-cpu.nope' not found"),
+                                   ("max,nope", {}, "unable to find CPU model 'max,nope'"),
+                                   ("max", {"a,sse2": True}, "Property 'a,sse2' not found"),
+                                   ("", {}, "-cpu option cannot be empty")]:
+            answer = c.error("query-cpu-model-expansion", type="full",
+                             model={"name": name, "props": props})
+            assert answer == (GENERIC, error), (name, props, answer)
+        assert c.error("query-cpu-model-expansion", type="full",
+                       model={"name": "max", "props": 1})[0] == GENERIC
+        assert "expand" not in vm.stderr() and "warning" not in vm.stderr(), vm.stderr()
+    with VM() as vm:
+        assert "'qtest' has no CPU models" in vm.qmp().error(
+            "query-cpu-model-expansion", type="full", model={"name": "max"})[1]
+
+
+@test
+def block_nodes():
+    """blockdev-add, blockdev-del, query-named-block-nodes, the schema of query-blockstats"""
+    with VM("-drive", "if=none,id=d0,file=null-co://,format=raw", "-device",
+            "virtio-blk-device,drive=d0,id=disk", machine="microvm") as vm:
+        c = vm.qmp()
+        with open(vm.path("image"), "wb") as f:
+            f.truncate(1 << 20)
+        before, fds = c.cmd("query-named-block-nodes"), vm.fds()
+        for _ in range(3):
+            c.cmd("blockdev-add", driver="file", node_name="f", filename=vm.path("image"))
+            c.cmd("blockdev-add", driver="raw", node_name="r", file="f")
+            nodes = {n["node-name"]: n for n in c.cmd("query-named-block-nodes", flat=True)}
+            assert nodes["r"]["drv"] == "raw" and nodes["f"]["drv"] == "file", nodes
+            assert nodes["r"]["image"]["virtual-size"] == 1 << 20, nodes
+            assert [b["device"] for b in c.cmd("query-block")] == ["d0"]
+            assert c.error("blockdev-del", node_name="f") == (GENERIC, "Block device f is in use")
+            c.cmd("blockdev-del", node_name="r")
+            c.cmd("blockdev-add", driver="raw", node_name="r2", file="f")
+            c.cmd("blockdev-del", node_name="r2")
+            c.cmd("blockdev-del", node_name="f")
+            # One whose lower half has no name of its own takes it along.
+            c.cmd("blockdev-add", driver="raw", node_name="r3",
+                  file={"driver": "file", "filename": vm.path("image")})
+            c.cmd("blockdev-del", node_name="r3")
+            assert c.cmd("query-named-block-nodes") == before and vm.fds() == fds
+        assert c.error("blockdev-del", node_name="f") == \
+            (GENERIC, "Failed to find node with node-name='f'")
+        used = c.cmd("query-block")[0]["inserted"]["node-name"]
+        assert c.error("blockdev-del", node_name=used) == (GENERIC, f"Node {used} is in use")
+        (stats,) = c.cmd("query-blockstats")
+        assert stats["device"] == "d0" and stats["qdev"] == "disk", stats
+        kinds = ("rd", "wr", "unmap", "flush")
+        names = {f"{k}_{what}" for k in kinds for what in ("operations", "total_time_ns")} | \
+            {f"{k}_{what}" for k in kinds[:3] for what in ("bytes", "merged")} | \
+            {f"{how}_{k}_operations" for k in kinds for how in ("failed", "invalid")}
+        assert all(stats["stats"].pop(name) == 0 for name in names), stats
+        assert stats["stats"] == {"wr_highest_offset": 0, "account_invalid": True,
+                                  "account_failed": True, "timed_stats": []}, stats
+
+
+@test
+def refusals():
+    """what clients ask for and this machine has not, in QEMU's words"""
+    with VM() as vm:
+        c = vm.qmp()
+        keys = [{"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": "ctrl"}}}]
+        assert c.error("input-send-event", events=keys) == \
+            (GENERIC, "Input handler not found for event type key")
+        c.cmd("stop")
+        assert c.error("input-send-event", events=keys) == (GENERIC, "VM not running")
+        assert c.error("input-send-event", events=[{}])[0] == GENERIC
+        assert c.error("send-key", keys=[{"type": "number", "data": 1}])[0] == GENERIC
+        for answer in (c.error("query-balloon"), c.error("balloon", value=1)):
+            assert answer == ("DeviceNotActive", "No balloon device has been activated")
 
 
 @test

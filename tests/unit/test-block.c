@@ -351,6 +351,7 @@ static void test_blockdev(void)
     g_autofree char *nested = g_strdup_printf("raw,node-name=n,read-only=on,offset=512,size=1024,"
                                               "file.driver=file,file.filename=%s", path);
     g_autoptr(QemuOpts) no = qemu_opts_parse(nested, "driver", NULL);
+    BlockStats stats;
     Error *err = NULL;
     uint8_t buf[512];
 
@@ -369,6 +370,12 @@ static void test_blockdev(void)
     g_assert_cmphex(buf[0], ==, 3);
     g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_WRITE, 512, buf, 512), ==, -EPERM);
     g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_READ, 512, buf, 1024), ==, -EIO);
+    blk_get_stats(blk_find_for_device("n"), &stats);
+    g_assert_cmpuint(stats.ops[BLOCK_OP_READ], ==, 1);
+    g_assert_cmpuint(stats.time_ns[BLOCK_OP_READ], >, 0);
+    g_assert_cmpuint(stats.invalid[BLOCK_OP_READ], ==, 1);
+    g_assert_cmpuint(stats.invalid[BLOCK_OP_WRITE], ==, 1);
+    g_assert_cmpuint(stats.failed[BLOCK_OP_READ] + stats.failed[BLOCK_OP_WRITE], ==, 0);
     blk_cleanup_all();
     unlink(path);
 }
@@ -437,9 +444,12 @@ static void test_detect_zeroes(void)
     g_autofree char *path = new_image();
     BlockBackend *blk = open_drive(path, "detect-zeroes=unmap,discard=unmap");
     g_autofree uint8_t *buf = g_malloc0(SIZE);
+    int64_t before = g_get_monotonic_time() * 1000;
     BlockStats stats;
     struct stat st;
 
+    blk_get_stats(blk, &stats);
+    g_assert_cmpint(stats.last_end, ==, 0);
     g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
     blk_get_stats(blk, &stats);
     g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE_ZEROES], ==, 1);
@@ -450,6 +460,11 @@ static void test_detect_zeroes(void)
     g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
     blk_get_stats(blk, &stats);
     g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE], ==, 1);
+    g_assert_cmpuint(stats.wr_highest_offset, ==, SIZE);
+    g_assert_cmpuint(stats.time_ns[BLOCK_OP_WRITE], >, 0);
+    g_assert_cmpint(stats.last_end, >, before);
+    g_assert_cmpint(stats.last_end - before, >=,
+                    stats.time_ns[BLOCK_OP_WRITE] + stats.time_ns[BLOCK_OP_WRITE_ZEROES]);
     blk_cleanup_all();
     unlink(path);
 }
