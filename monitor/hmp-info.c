@@ -146,17 +146,49 @@ void hmp_info_irq(Monitor *mon, json_t *args)
     print_irqchip(mon, true);
 }
 
+#define NIC_MODEL "virtio-net-device"
+
+typedef struct NetList {
+    Monitor *mon;
+    unsigned nameless;      /* cards without an id so far */
+} NetList;
+
+/* A card's line; QEMU's has no link=. */
+static void print_nic(NetList *list, const NICState *nic, unsigned queue)
+{
+    g_autofree char *name = nic->name ? g_strdup(nic->name) :
+        g_strdup_printf(NIC_MODEL ".%u", list->nameless);
+    NetRxFilter f = { 0 };
+
+    monitor_printf(list->mon, "%s: index=%u,type=nic,model=" NIC_MODEL, name, queue);
+    if (nic->ops->rx_filter) {
+        nic->ops->rx_filter(nic->opaque, &f);
+        monitor_printf(list->mon, ",macaddr=%02x:%02x:%02x:%02x:%02x:%02x", f.main_mac[0],
+                       f.main_mac[1], f.main_mac[2], f.main_mac[3], f.main_mac[4],
+                       f.main_mac[5]);
+    }
+    monitor_printf(list->mon, ",link=%s\n", net_link_up(nic) ? "up" : "down");
+}
+
 static void print_net_client(NetClientState *nc, void *opaque)
 {
-    const char *nic = !nc->nic ? "none" : nc->nic->name ? nc->nic->name : "virtio-net-device";
+    NetList *list = opaque;
 
-    monitor_printf(opaque, "%s: index=0,%s,card=%s,link=%s\n", nc->obj.id, nc->info, nic,
-                   nc->nic && net_link_up(nc->nic) ? "up" : "down");
+    for (unsigned q = 0; q < nc->queues; q++) {
+        if (nc->nic) {
+            print_nic(list, nc->nic, q);
+        }
+        monitor_printf(list->mon, "%s%s: index=%u,%s\n", nc->nic ? " \\ " : "", nc->obj.id, q,
+                       nc->info);
+    }
+    list->nameless += nc->nic && !nc->nic->name;
 }
 
 void hmp_info_network(Monitor *mon, json_t *args)
 {
-    net_foreach(print_net_client, mon);
+    NetList list = { mon, 0 };
+
+    net_foreach(print_net_client, &list);
 }
 
 static void print_connections(NetClientState *nc, void *opaque)

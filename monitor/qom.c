@@ -19,6 +19,7 @@ typedef struct QomNode {
     char *name;
     char *type;
     Object *obj;            /* NULL: a container, or a CPU */
+    const DeviceState *dev; /* obj as a device, or NULL */
     GPtrArray *children;    /* of QomNode; owned */
 } QomNode;
 
@@ -79,7 +80,7 @@ static void add_devices(QomNode *machine, MachineState *ms)
         char *name = dev->obj.id ? g_strdup(dev->obj.id) :
             g_strdup_printf("device[%u]", parent->children->len);
 
-        node_new(parent, name, g_strdup(dev->obj.oc->name), &dev->obj);
+        node_new(parent, name, g_strdup(dev->obj.oc->name), &dev->obj)->dev = dev;
     }
 }
 
@@ -172,6 +173,31 @@ static json_t *property_value(const Object *obj, const Property *prop)
     return json_string(text ? text : "");
 }
 
+/* What every device has besides its rows. */
+static const struct {
+    const char *name, *type;
+} device_state[] = {
+    { "realized", "bool" }, { "hotplugged", "bool" }, { "hotpluggable", "bool" },
+    { "parent_bus", "link<bus>" },
+};
+
+/* One of these; NULL: no such thing. Buses have no paths here, only names. */
+static json_t *device_state_value(const DeviceState *dev, const char *name)
+{
+    const BusState *bus = dev->parent_bus;
+
+    if (!strcmp(name, "realized")) {
+        return json_boolean(dev->realized);
+    }
+    if (!strcmp(name, "hotplugged")) {
+        return json_boolean(dev->hotplugged);
+    }
+    if (!strcmp(name, "hotpluggable")) {
+        return json_boolean(device_get_class(dev)->hotpluggable && bus && bus->hotpluggable);
+    }
+    return strcmp(name, "parent_bus") ? NULL : json_string(bus ? bus->name : "");
+}
+
 static void list_property(const Property *prop, void *opaque)
 {
     json_array_append_new(opaque, json_pack("{s:s,s:s}", "name", prop->name,
@@ -206,6 +232,10 @@ json_t *qmp_qom_list(Monitor *mon, json_t *args, Error **errp)
     if (node->obj) {
         property_foreach(node->obj->oc, list_property, list);
     }
+    for (size_t i = 0; node->dev && i < G_N_ELEMENTS(device_state); i++) {
+        json_array_append_new(list, json_pack("{s:s,s:s}", "name", device_state[i].name,
+                                              "type", device_state[i].type));
+    }
     for (guint i = 0; i < node->children->len; i++) {
         QomNode *child = g_ptr_array_index(node->children, i);
         g_autofree char *type = g_strdup_printf("child<%s>", child->type);
@@ -232,6 +262,7 @@ json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
     QomNode *node = find_path(root, qmp_str(args, "path"), errp);
     const char *name = qmp_str(args, "property");
     const Property *prop;
+    json_t *state = NULL;
     QomNode *child;
 
     if (!node) {
@@ -239,6 +270,9 @@ json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
     }
     if (!strcmp(name, "type")) {
         return json_string(node->type);
+    }
+    if (node->dev && (state = device_state_value(node->dev, name))) {
+        return state;
     }
     child = find_child(node, name);
     if (child) {

@@ -32,6 +32,7 @@ bool qdev_realize(DeviceState *dev, MachineState *ms, BusState *bus,
         return false;
     }
     dev->realized = true;
+    dev->hotplugged = ms->memory.sealed;
     g_ptr_array_add(ms->devices, dev);
     if (bus) {
         g_ptr_array_add(bus->children, dev);

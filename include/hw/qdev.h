@@ -36,6 +36,7 @@ struct DeviceState {
     MachineState *machine;      /* set by qdev_realize() */
     BusState *parent_bus;       /* NULL: on no bus */
     bool realized;
+    bool hotplugged;           /* came while the machine ran */
     GPtrArray *child_buses;     /* of BusState, the device's own; may be NULL */
 };
 

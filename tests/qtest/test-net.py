@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -14,9 +15,14 @@ from qemutest import VM, test
 
 
 def link_of(q, name):
-    """What info network says of a backend: its line."""
-    rows = [row for row in q.hmp("info network").splitlines() if row.startswith(name + ":")]
-    return rows[0] if rows else None
+    """What info network says of a backend, and of the card before it: (its line, the card's)."""
+    rows = q.hmp("info network").splitlines()
+    for i, row in enumerate(rows):
+        if row.startswith(name + ":"):
+            return row, None
+        if row.startswith(f" \\ {name}:"):
+            return row[3:], rows[i - 1]
+    return None
 
 
 @test
@@ -25,11 +31,12 @@ def links():
     with VM("-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0,id=card",
             machine="microvm") as vm:
         q = vm.qmp()
-        assert "type=user,net=10.0.2.0/24" in link_of(q, "n0")
+        assert "type=user,net=10.0.2.0/24" in link_of(q, "n0")[0]
         for name in ("n0", "card"):
-            assert link_of(q, "n0").endswith("card=card,link=up")
+            assert re.fullmatch("card: index=0,type=nic,model=virtio-net-device,macaddr="
+                                "[0-9a-f:]{17},link=up", link_of(q, "n0")[1])
             q.cmd("set_link", name=name, up=False)
-            assert link_of(q, "n0").endswith("card=card,link=down")
+            assert link_of(q, "n0")[1].endswith(",link=down")
             q.cmd("set_link", name=name, up=True)
         assert q.error("set_link", name="nope", up=True)[0] == "DeviceNotFound"
 
@@ -104,7 +111,8 @@ def one_card():
     """-nic makes one backend and one card"""
     with VM("-nic", "user", machine="microvm") as vm:
         rows = vm.qmp().hmp("info network").splitlines()
-        assert len(rows) == 1 and rows[0].startswith("#net000:"), rows
+        assert len(rows) == 2 and rows[1].startswith(" \\ #net000: index=0,type=user,"), rows
+        assert rows[0].startswith("virtio-net-device.0: index=0,type=nic,"), rows
 
 
 @test
@@ -116,11 +124,11 @@ def streams():
                 machine="microvm") as vm:
             q = vm.qmp()
             for _ in range(3):
-                assert link_of(q, "n0").endswith("link=down")
+                assert link_of(q, "n0")[1].endswith("link=down")
                 with socket.socket(socket.AF_UNIX) as peer:
                     peer.connect(path)
-                    wait_for(lambda: link_of(q, "n0").endswith("link=up"))
-                wait_for(lambda: link_of(q, "n0").endswith("link=down"))
+                    wait_for(lambda: link_of(q, "n0")[1].endswith("link=up"))
+                wait_for(lambda: link_of(q, "n0")[1].endswith("link=down"))
             q.cmd("quit")
             assert vm.wait() == 0
         assert not os.path.exists(path)

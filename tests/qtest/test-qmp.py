@@ -603,6 +603,26 @@ def property_tree():
 
 
 @test
+def device_states():
+    """realized, hotplugged, hotpluggable and parent_bus of devices, one of them hot-plugged"""
+    with VM("-device", "virtio-serial-device,id=ser", "-device", "virtserialport,id=p0",
+            machine="microvm") as vm:
+        c = vm.qmp()
+        c.cmd("device_add", driver="virtserialport", id="p1")
+        for name, want in [("ser", (True, False, False, "virtio-mmio-bus.0")),
+                           ("p0", (True, False, True, "ser.0")),
+                           ("p1", (True, True, True, "ser.0"))]:
+            path = "/machine/peripheral/" + name
+            listed = {p["name"]: p["type"] for p in c.cmd("qom-list", path=path)}
+            assert listed["realized"] == listed["hotplugged"] == "bool", listed
+            assert listed["parent_bus"] == "link<bus>", listed
+            got = tuple(c.cmd("qom-get", path=path, property=p)
+                        for p in ("realized", "hotplugged", "hotpluggable", "parent_bus"))
+            assert got == want, (name, got)
+        assert "not found" in c.error("qom-get", path="/machine", property="realized")[1]
+
+
+@test
 def memory_files():
     """pmemsave writes what the guest has; bad ranges and files are refused"""
     with VM("-m", "16M", machine="microvm", qtest=True) as vm:
