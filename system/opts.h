@@ -116,8 +116,8 @@ bool os_daemonize_done(Error **errp);
 bool os_create_pidfile(const char *path, Error **errp);
 void os_remove_pidfile(void);
 /*
- * SIGTERM, SIGINT and SIGHUP are reported and call fn from the main loop; SIGPIPE
- * is ignored. Before any thread is started.
+ * SIGTERM, SIGINT and SIGHUP are reported and call fn from the main loop; SIGPIPE is
+ * ignored, as are SIGUSR1, SIGALRM and SIGIO. Before any thread is started.
  */
 typedef void SignalFn(void *opaque);
 bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp);

@@ -221,11 +221,27 @@ static gboolean signal_ready(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
+static void no_effect(int signum)
+{
+}
+
+/* Sent to us by mistake, these would be the end. A handler goes at exec(), SIG_IGN stays. */
+static void outlive_strays(void)
+{
+    static const int strays[] = { SIGUSR1, SIGALRM, SIGIO };
+    const struct sigaction act = { .sa_handler = no_effect, .sa_flags = SA_RESTART };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(strays); i++) {
+        sigaction(strays[i], &act, NULL);
+    }
+}
+
 bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp)
 {
     sigset_t set;
     int fd;
 
+    outlive_strays();
     signal(SIGPIPE, SIG_IGN);
     /* A limit on the size of files is an error of the write, not our end. */
     signal(SIGXFSZ, SIG_IGN);

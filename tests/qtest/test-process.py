@@ -60,6 +60,19 @@ def signals_at_any_time():
 
 
 @test
+def stray_signals():
+    """SIGUSR1, SIGALRM and SIGIO, which nobody has a reason to send, do nothing"""
+    with VM() as vm:
+        q = vm.qmp()
+        for n in range(300):
+            vm.proc.send_signal((signal.SIGUSR1, signal.SIGALRM, signal.SIGIO)[n % 3])
+            if n % 10 == 0:
+                assert q.cmd("query-status")["running"] is True
+        q.cmd("quit")
+        assert vm.wait() == 0
+
+
+@test
 def signal_while_waiting():
     """A signal ends the wait for a client of server=on,wait=on"""
     with tempfile.TemporaryDirectory() as folder:

@@ -58,6 +58,12 @@ def check(condition, text):
         raise Failed(text)
 
 
+def soft_host():
+    """Whether the host's processor is itself emulated by QEMU, as with-kvm has it."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        return "EPYC-Rome" in file.read(20000)
+
+
 # -- guests ------------------------------------------------------------------
 
 def guest_tools():

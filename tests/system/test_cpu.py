@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import harness
-from harness import case, check
+from harness import case, check, soft_host
 
 # What QEMU's emulated processor, on which with-kvm runs KVM, does otherwise than real ones:
 # no segment limits and types in 32-bit code, no #XM, vector * 16 in error codes of 64-bit IDTs,
@@ -19,12 +19,6 @@ EMULATED = {
     "privileged instructions, UMIP", "double faults", "#MF and #XM", "segments of 32-bit code",
     "port breakpoints", "debug registers", "XSAVE and XRSTOR", "alignment checks",
 }
-
-
-def soft_host():
-    """Whether the host's processor is itself emulated by QEMU, as with-kvm has it."""
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        return "EPYC-Rome" in file.read(20000)
 
 
 @case("the test guest of tests/tcg finds a processor as it expects", accel="kvm")

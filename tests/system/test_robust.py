@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import (QEMU, Qemu, case, check, initrd, kernel, machine_args, tiny_initrd)
+from harness import (QEMU, Qemu, case, check, initrd, kernel, machine_args, soft_host,
+                     tiny_initrd)
 
 ROUNDS = 100
 BUSY = "for i in 1 2 3; do (while :; do :; done) & done; echo @@busy@@; while :; do :; done\n"
@@ -210,6 +211,62 @@ def injected(call, error, *more):
         return run(machine_args(smp=2, kernel_path=kernel("lean")),
                    ["strace", "-f", "-qq", "-o", os.path.join(folder, "log"), *more,
                     "-e", f"trace={call}", "-e", f"inject={call}:error={error}"])
+
+
+TICKS = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done\n"
+
+
+def ticking(folder, **machine):
+    """A guest whose timer is seen on its console, and its monitor's socket."""
+    args, path = monitored(folder)
+    guest = machine_args(mem="128M", kernel_path=kernel("lean"), append="quiet",
+                         initrd_path=initrd(TICKS), **machine)
+    return Qemu([*guest, *args, "-serial", "stdio"]), path
+
+
+def ticks_on(qemu, seconds=20):
+    """Its timer still fires, and its kernel has not complained."""
+    qemu.seen = len(qemu.log)
+    start = time.monotonic()
+    qemu.expect(rb"tick \d+\s+tick \d+\s")
+    check(time.monotonic() - start < seconds, "the guest's timer was lost")
+    check(b"stall" not in qemu.log and b"lockup" not in qemu.log, qemu.tail())
+
+
+@case("storms of signals, SIGSTOP and SIGCONT: the guest goes on")
+def stray_signals():
+    """SIGUSR1, SIGALRM and SIGIO mean nothing to the process; a stop costs the guest time only."""
+    with tempfile.TemporaryDirectory() as folder:
+        guest, path = ticking(folder, smp=2)
+        with guest as qemu, Monitor(path) as qmp:
+            qemu.expect(rb"tick 2\s")
+            for number in range(1000):
+                qemu.process.send_signal(
+                    (signal.SIGUSR1, signal.SIGALRM, signal.SIGIO)[number % 3])
+            check(qmp.status() == "running", "not running")
+            ticks_on(qemu)
+            qemu.process.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            qemu.process.send_signal(signal.SIGCONT)
+            ticks_on(qemu)
+            check(qmp.status() == "running", "not running")
+            check(qemu.stop()[0] == 0, "exit status")
+
+
+@case("the host's clock is set an hour on and back: the guest's timers do not see it", accel="kvm")
+def stepped_clock():
+    """Only where the host is an emulated one: nobody else's clock is touched."""
+    if not soft_host():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        guest, path = ticking(folder)
+        with guest as qemu, Monitor(path) as qmp:
+            qemu.expect(rb"tick 2\s")
+            for seconds in (3600, -7200, 3600):
+                time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+                ticks_on(qemu)
+                check(qmp.status() == "running", "not running")
+            check(qemu.stop()[0] == 0, "exit status")
 
 
 @case("no more threads: one line, status 1")
