@@ -225,7 +225,7 @@ def make_disk(size):
     os.makedirs("/run/bench")
     run(["mount", "-t", "ext4", "/dev/nullb1", "/run/bench"])
     path = "/run/bench/disk"
-    run(["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={size // MIB}", "conv=fsync",
+    run(["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={size // MIB}", "oflag=direct",
          "status=none"])
     return path
 
