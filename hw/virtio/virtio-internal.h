@@ -33,7 +33,7 @@ struct VirtQueue {
     const struct vring_desc *desc;
     struct vring_avail *avail;
     struct vring_used *used;
-    bool active;                /* mapped, source attached */
+    bool active;                /* mapped, the loop listens */
     bool event_idx, indirect;   /* agreed */
     bool notification;          /* kicks are wanted */
     bool signalled_valid;
@@ -52,7 +52,7 @@ struct VirtQueue {
     VirtQueueElement *free_list;
 
     EventNotifier host_notifier;    /* kicks */
-    GSource *source;
+    bool watched;                   /* by our loop */
     /* A worker interrupts by itself: used indexes that the guest was told of; transport. */
     bool direct;
     uint16_t direct_seen, direct_acked;
@@ -102,8 +102,14 @@ void virtqueue_reset(VirtQueue *vq);
 /* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
 bool virtqueue_map(VirtQueue *vq);
 
-/* virtio.c ----------------------------------------------------------------- */
+/* virtio-kick.c ------------------------------------------------------------ */
 
+/* Open the device's set, if it is not yet: 0 or negative errno. / Close it: stopped. */
+int virtio_kicks_init(VirtIODevice *vdev);
+void virtio_kicks_cleanup(VirtIODevice *vdev);
+/* Put it into the loop, take it out; loop. Handlers run in between. */
+void virtio_kicks_start(VirtIODevice *vdev);
+void virtio_kicks_stop(VirtIODevice *vdev);
 /*
  * Listen to the queue's kicks (as from its start), or leave that to another; loop. What
  * came meanwhile is noticed.

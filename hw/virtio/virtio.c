@@ -84,36 +84,6 @@ VirtQueue *virtio_get_queue(const VirtIODevice *vdev, unsigned n)
     return n < vdev->vqs->len ? vdev->vqs->pdata[n] : NULL;
 }
 
-void virtio_queue_kick(VirtQueue *vq)
-{
-    if (vq->host_notifier.fd >= 0) {
-        event_notifier_set(&vq->host_notifier);
-    }
-}
-
-static void virtio_queue_kicked(void *opaque)
-{
-    VirtQueue *vq = opaque;
-
-    trace(virtio_queue_notify, "%s queue %u", qdev_name(&vq->vdev->dev), vq->index);
-    if (virtio_queue_live(vq)) {
-        vq->handler(vq->vdev, vq);
-    }
-}
-
-void virtio_queue_watch(VirtQueue *vq, bool on)
-{
-    if (on && !vq->source) {
-        vq->source = event_notifier_add_handler(&vq->host_notifier,
-                                                virtio_get_context(vq->vdev),
-                                                virtio_queue_kicked, vq);
-    } else if (!on && vq->source) {
-        g_source_destroy(vq->source);
-        g_source_unref(vq->source);
-        vq->source = NULL;
-    }
-}
-
 /* Start and stop ----------------------------------------------------------- */
 
 GMainContext *virtio_get_context(const VirtIODevice *vdev)
@@ -135,7 +105,10 @@ static void virtio_prepare_queue(VirtQueue *vq)
     if (vq->host_notifier.fd >= 0) {
         return;
     }
-    ret = event_notifier_init(&vq->host_notifier);
+    ret = virtio_kicks_init(vdev);
+    if (!ret) {
+        ret = event_notifier_init(&vq->host_notifier);
+    }
     if (ret < 0) {
         vq->host_notifier.fd = -1;
         virtio_error(vdev, "queue %u: no eventfd: %s", vq->index,
@@ -158,6 +131,7 @@ static void virtio_start_in_loop(void *opaque)
             virtio_queue_watch(vq, true);
         }
     }
+    virtio_kicks_start(vdev);
     vdev->running = true;
     if (vdc->start) {
         vdc->start(vdev);
@@ -177,6 +151,7 @@ static void virtio_stop_in_loop(void *opaque)
     VirtIODevice *vdev = opaque;
     const VirtioDeviceClass *vdc = virtio_get_class(vdev);
 
+    virtio_kicks_stop(vdev);
     for (unsigned i = 0; i < vdev->vqs->len; i++) {
         virtio_queue_watch(vdev->vqs->pdata[i], false);
     }
@@ -442,6 +417,7 @@ static void virtio_free_queues(VirtIODevice *vdev)
     }
     g_ptr_array_free(vdev->vqs, true);
     vdev->vqs = NULL;
+    virtio_kicks_cleanup(vdev);
 }
 
 bool virtio_device_realize(DeviceState *dev, Error **errp)
@@ -455,6 +431,7 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
     vdev->as = vbus->as;
     vdev->legacy = vbus->legacy;
     vdev->vqs = g_ptr_array_new();
+    vdev->kick_fd = -1;
     if (!vdc->realize(vdev, errp)) {
         virtio_free_queues(vdev);
         return false;

@@ -98,7 +98,7 @@ VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
 
 void virtqueue_free(VirtQueue *vq)
 {
-    assert(!vq->active && !vq->source);
+    assert(!vq->active && !vq->watched);
     munmap(vq->pool, vq->slot_size * vq->max_size);
     if (vq->host_notifier.fd >= 0) {
         event_notifier_cleanup(&vq->host_notifier);

@@ -111,6 +111,8 @@ struct VirtIODevice {
     AddressSpace *as;
     VirtioBusState *vbus;       /* the transport's end */
     GPtrArray *vqs;             /* of VirtQueue, by index */
+    int kick_fd;                /* epoll set of their eventfds; -1: not open */
+    GSource *kick_source;
     uint64_t driver_features;   /* as written, before FEATURES_OK */
     unsigned status;            /* VIRTIO_CONFIG_S_*; atomic */
     unsigned config_generation; /* atomic */
