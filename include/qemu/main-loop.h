@@ -37,6 +37,12 @@ GSource *qemu_fd_source(GMainContext *ctx, int fd, GIOCondition cond, GUnixFDSou
 /* The same in the main loop as g_unix_fd_add(): a tag for g_source_remove(). */
 guint qemu_fd_add(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque);
 
+/*
+ * A wake-up of the calling thread's loop found n requests. Where the host has one CPU
+ * that decides how eager the loop is to run (util/loop-batch.c).
+ */
+void qemu_loop_found_work(unsigned n);
+
 /* The machine lock ("big QEMU lock"): not recursive. */
 void bql_lock(void);
 void bql_unlock(void);
