@@ -2,13 +2,16 @@
  * The io_uring engine: reads, writes and flushes without threads.
  *
  * The ring is made when the first request comes, in the loop that it comes
- * from. What the ring cannot finish (short transfers, a kernel that asks to
- * try again) is handed to the worker threads, which can.
+ * from. Requests that follow one another on the disk and are handed over
+ * together share an entry of the ring: the host has most of its work per entry.
+ * What the ring cannot finish (short transfers, a kernel that asks to try
+ * again) is handed to the worker threads, which can.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
 #include <liburing.h>
+#include <string.h>
 
 #include "block-internal.h"
 #include "qemu/main-loop.h"
@@ -17,6 +20,20 @@
 /* More would make the completion ring overflow, which is slow. */
 #define MAX_IN_FLIGHT (2 * RING_ENTRIES)
 
+/* What one entry may grow to, and all that grew until they are submitted. */
+#define RUN_MAX_IOVS 64
+#define RUN_MAX_BYTES (1u << 20)
+#define RUNS_IOVS 512
+
+/* The newest entry of the ring, while others may still join it. */
+typedef struct UringRun {
+    struct io_uring_sqe *sqe;
+    BlockRequest *first, *last; /* chained by next; NULL: nothing to join */
+    struct iovec *iov;          /* of all of them, in runs_iov; NULL: there is one */
+    unsigned niov;
+    uint64_t bytes;
+} UringRun;
+
 typedef struct UringEngine {
     BlockEngine e;
     struct io_uring ring;
@@ -24,12 +41,17 @@ typedef struct UringEngine {
     GSource *source;
     unsigned unsubmitted;
     BlockRequest *pending, **pending_tail;  /* no room in the ring */
+    bool can_join;
+    UringRun run;
+    /* The kernel has its own copy when it has taken an entry. */
+    struct iovec runs_iov[RUNS_IOVS];
+    unsigned runs_used;
 } UringEngine;
 
-static void prepare(struct io_uring_sqe *sqe, int fd, BlockRequest *req)
+/* An entry for req (and what is chained to it), whose buffers are iov. */
+static void prepare(struct io_uring_sqe *sqe, int fd, BlockRequest *req,
+                    const struct iovec *iov, unsigned niov)
 {
-    const struct iovec *iov = req->iov;
-    unsigned niov = req->niov;
     bool fua = req->flags & BLOCK_REQ_FUA;
 
     switch (req->op) {
@@ -57,15 +79,65 @@ static void prepare(struct io_uring_sqe *sqe, int fd, BlockRequest *req)
     io_uring_sqe_set_data(sqe, req);
 }
 
+/* Does req go on where the newest entry ends, and is there room for its buffers? */
+static bool can_join(const UringEngine *u, const BlockRequest *req)
+{
+    const UringRun *run = &u->run;
+    const BlockRequest *last = run->last;
+    unsigned more = req->niov + (run->iov ? 0 : run->niov);
+
+    return last && req->op == last->op && req->flags == last->flags &&
+           req->pos == last->pos + last->bytes &&
+           run->niov + req->niov <= RUN_MAX_IOVS &&
+           run->bytes + req->bytes <= RUN_MAX_BYTES &&
+           u->runs_used + more <= RUNS_IOVS;
+}
+
+static void add_iovs(UringEngine *u, const BlockRequest *req)
+{
+    memcpy(&u->runs_iov[u->runs_used], req->iov, req->niov * sizeof(*req->iov));
+    u->runs_used += req->niov;
+}
+
+static void join(UringEngine *u, BlockRequest *req)
+{
+    UringRun *run = &u->run;
+
+    if (!run->iov) {
+        run->iov = &u->runs_iov[u->runs_used];
+        add_iovs(u, run->first);
+    }
+    add_iovs(u, req);
+    run->niov += req->niov;
+    run->bytes += req->bytes;
+    run->last->next = req;
+    run->last = req;
+    req->next = NULL;
+    prepare(run->sqe, u->fd, run->first, run->iov, run->niov);
+}
+
 /* False when the ring is full. */
 static bool try_queue(UringEngine *u, BlockRequest *req)
 {
     struct io_uring_sqe *sqe;
 
+    if (can_join(u, req)) {
+        join(u, req);
+        return true;
+    }
     if (u->e.in_flight >= MAX_IN_FLIGHT || !(sqe = io_uring_get_sqe(&u->ring))) {
         return false;
     }
-    prepare(sqe, u->fd, req);
+    if (!u->unsubmitted) {
+        u->runs_used = 0;
+    }
+    prepare(sqe, u->fd, req, req->iov, req->niov);
+    req->next = NULL;
+    u->run.last = NULL;
+    if (u->can_join && req->op != BLOCK_OP_FLUSH && !(req->flags & BLOCK_REQ_ALONE)) {
+        u->run = (UringRun){ .sqe = sqe, .first = req, .last = req,
+                             .niov = req->niov, .bytes = req->bytes };
+    }
     u->e.in_flight++;
     u->unsubmitted++;
     return true;
@@ -85,6 +157,7 @@ static void uring_submit(BlockEngine *e, BlockRequest *req)
 /* Hand the kernel all that was queued, at once. */
 static void submit_all(UringEngine *u)
 {
+    u->run.last = NULL;
     while (u->unsubmitted) {
         int ret = io_uring_submit(&u->ring);
 
@@ -101,18 +174,19 @@ static void submit_all(UringEngine *u)
 /* What waits moves up, as far as there is room. */
 static void queue_pending(UringEngine *u)
 {
-    while (u->pending && try_queue(u, u->pending)) {
-        /* prepare() kept no pointer to next. */
-        u->pending = u->pending->next;
+    while (u->pending) {
+        BlockRequest *next = u->pending->next;
+
+        if (!try_queue(u, u->pending)) {
+            return;
+        }
+        u->pending = next;
     }
-    if (!u->pending) {
-        u->pending_tail = &u->pending;
-    }
+    u->pending_tail = &u->pending;
 }
 
-static void complete(UringEngine *u, BlockRequest *req, int res)
+static void complete_one(UringEngine *u, BlockRequest *req, int res)
 {
-    u->e.in_flight--;
     if (req->op == BLOCK_OP_FLUSH && res >= 0) {
         block_request_done(req, 0);
     } else if (res >= 0 && (uint64_t)res == req->bytes) {
@@ -127,6 +201,25 @@ static void complete(UringEngine *u, BlockRequest *req, int res)
             block_flush_failed(u->e.bs, -res);
         }
         block_request_done(req, res);
+    }
+}
+
+/* An entry of the ring is done: one request or several that joined. */
+static void complete(UringEngine *u, BlockRequest *req, int res)
+{
+    u->e.in_flight--;
+    if (!req->next) {
+        complete_one(u, req, res);
+        return;
+    }
+    while (req) {
+        BlockRequest *next = req->next;
+        /* After an error each finds out for itself: it may not be theirs. */
+        int part = res < 0 ? -EAGAIN : (int)MIN((uint64_t)res, req->bytes);
+
+        complete_one(u, req, part);
+        res -= MAX(part, 0);
+        req = next;
     }
 }
 
@@ -167,6 +260,7 @@ static void uring_poll(BlockEngine *e, bool wait)
 
     uring_kick(e);
     if (wait && e->in_flight) {
+        u->run.last = NULL;
         while (io_uring_submit_and_wait(&u->ring, 1) == -EINTR) {
             continue;
         }
@@ -219,6 +313,7 @@ BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
     }
     u->e.ops = &uring_ops;
     u->e.bs = bs;
+    u->can_join = u->ring.features & IORING_FEAT_SUBMIT_STABLE;
     /*
      * Not registered: the kernel lets go of a registered file some time after the
      * process has ended, and its locks with it, which the next one runs into.

@@ -232,7 +232,7 @@ static void handle_range(VirtIOBlockReq *req, bool zeroes)
 
 static void handle_type(VirtIOBlockReq *req, const struct virtio_blk_outhdr *hdr)
 {
-    req->flags = 0;
+    req->flags = req->s->request_merging ? 0 : BLOCK_REQ_ALONE;
     switch (hdr->type) {
     case VIRTIO_BLK_T_IN:
         handle_rw(req, hdr->sector, false);

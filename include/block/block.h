@@ -40,6 +40,7 @@ typedef enum BlockOp {
 enum {
     BLOCK_REQ_FUA       = 1 << 0,   /* complete only when on the medium */
     BLOCK_REQ_MAY_UNMAP = 1 << 1,   /* write zeroes by deallocation if possible */
+    BLOCK_REQ_ALONE     = 1 << 2,   /* never joined with its neighbours */
 };
 
 /* ret: 0 or negative errno. May be called before blk_submit() returns. */

@@ -414,7 +414,116 @@ static void test_vectors(void)
     check_vector("snapshot=on");
 }
 
-/* More requests than the ring has room for. */
+/* Entries that the ring has served so far; -1: there is none. */
+static int ring_entries(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *fd = g_strdup_printf("/proc/self/fd/%s", name);
+        g_autofree char *info = g_strdup_printf("/proc/self/fdinfo/%s", name);
+        g_autofree char *target = g_file_read_link(fd, NULL);
+        g_autofree char *text = NULL;
+
+        if (!g_strcmp0(target, "anon_inode:[io_uring]") &&
+            g_file_get_contents(info, &text, NULL, NULL)) {
+            return atoi(strstr(text, "\nCqTail:") + strlen("\nCqTail:"));
+        }
+    }
+    return -1;
+}
+
+/* Ten requests of 4 KiB each from offset on, step apart; how many entries they took. */
+static int run_ten(BlockBackend *blk, BlockOp op, uint8_t *buf, uint64_t offset,
+                   int64_t step, unsigned flags, BlockRequest *req)
+{
+    struct iovec iov[20];
+    int before = ring_entries();
+
+    for (int i = 0; i < 10; i++) {
+        iov[2 * i] = (struct iovec) { buf + i * 4096, 512 };
+        iov[2 * i + 1] = (struct iovec) { buf + i * 4096 + 512, 3584 };
+        req[i] = (BlockRequest) { .op = op, .flags = flags, .offset = offset + i * step,
+                                  .bytes = 4096, .iov = &iov[2 * i], .niov = 2, .cb = done };
+        blk_submit(blk, &req[i]);
+    }
+    blk_kick(blk);
+    blk_drain(blk);
+    return ring_entries() - MAX(before, 0);
+}
+
+static void check_join(const char *options)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, options);
+    uint8_t *buf = aligned_alloc(4096, 40960);
+    BlockRequest req[10];
+
+    /* One entry for all; none is joined that goes back, leaves a gap or wants to be alone. */
+    g_assert_cmpint(run_ten(blk, BLOCK_OP_READ, buf, 4096, 4096, 0, req), ==, 1);
+    for (int i = 0; i < 40960; i++) {
+        g_assert_cmphex(buf[i], ==, (uint8_t)((4096 + i) / 512 + 1));
+    }
+    g_assert_cmpint(run_ten(blk, BLOCK_OP_READ, buf, 65536, -4096, 0, req), ==, 10);
+    for (int i = 0; i < 10; i++) {
+        g_assert_cmpint(req[i].ret, ==, 0);
+        g_assert_cmphex(buf[i * 4096 + 1024], ==, (uint8_t)((65536 - i * 4096) / 512 + 3));
+    }
+    g_assert_cmpint(run_ten(blk, BLOCK_OP_READ, buf, 0, 8192, 0, req), ==, 10);
+    g_assert_cmpint(run_ten(blk, BLOCK_OP_READ, buf, 0, 4096, BLOCK_REQ_ALONE, req), ==, 10);
+    memset(buf, 0xa5, 40960);
+    g_assert_cmpint(run_ten(blk, BLOCK_OP_WRITE, buf, 8192, 4096, 0, req), ==, 1);
+    memset(buf, 0, 40960);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192, buf, 40960), ==, 0);
+    for (int i = 0; i < 40960; i++) {
+        g_assert_cmphex(buf[i], ==, 0xa5);
+    }
+    free(buf);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+/* Requests that share an entry have each their own result. */
+static void check_join_errors(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "");
+    g_autofree uint8_t *buf = g_malloc(40960);
+    struct rlimit old, limit;
+    BlockRequest req[10];
+
+    memset(buf, 0x5a, 40960);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = (struct rlimit) { 512 << 10, old.rlim_max };
+    setrlimit(RLIMIT_FSIZE, &limit);
+    run_ten(blk, BLOCK_OP_WRITE, buf, (512 << 10) - 14336, 4096, 0, req);
+    setrlimit(RLIMIT_FSIZE, &old);
+    for (int i = 0; i < 10; i++) {
+        g_assert_cmpint(req[i].ret, ==, i < 3 ? 0 : -EFBIG);
+    }
+    /* The file ends in the fourth. */
+    g_assert_cmpint(truncate(path, 13312), ==, 0);
+    run_ten(blk, BLOCK_OP_READ, buf, 0, 4096, 0, req);
+    for (int i = 0; i < 40960; i++) {
+        g_assert_cmphex(buf[i], ==, i < 13312 ? (uint8_t)(i / 512 + 1) : 0);
+    }
+    for (int i = 0; i < 10; i++) {
+        g_assert_cmpint(req[i].ret, ==, 0);
+    }
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_join(void)
+{
+    check_join("cache=none");
+    check_join("cache=writethrough");
+    check_join_errors();
+}
+
+/* More requests than the ring has room for: none follows its predecessor. */
 static void test_many(void)
 {
     g_autofree char *path = new_image();
@@ -425,7 +534,7 @@ static void test_many(void)
 
     for (int i = 0; i < 4000; i++) {
         iov[i] = (struct iovec) { buf + i * 512, 512 };
-        req[i] = (BlockRequest) { .op = BLOCK_OP_READ, .offset = i % 2048 * 512, .bytes = 512,
+        req[i] = (BlockRequest) { .op = BLOCK_OP_READ, .offset = i * 5 % 2048 * 512, .bytes = 512,
                                   .iov = &iov[i], .niov = 1, .cb = done };
         blk_submit(blk, &req[i]);
     }
@@ -433,7 +542,7 @@ static void test_many(void)
     blk_drain(blk);
     for (int i = 0; i < 4000; i++) {
         g_assert_cmpint(req[i].ret, ==, 0);
-        g_assert_cmphex(buf[i * 512 + 511], ==, (uint8_t)(i % 2048 + 1));
+        g_assert_cmphex(buf[i * 512 + 511], ==, (uint8_t)(i * 5 % 2048 + 1));
     }
     blk_cleanup_all();
     unlink(path);
@@ -521,6 +630,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/f20-locks", test_locks);
     g_test_add_func("/block/blockdev", test_blockdev);
     g_test_add_func("/block/vectors", test_vectors);
+    g_test_add_func("/block/join", test_join);
     g_test_add_func("/block/f19-many", test_many);
     g_test_add_func("/block/detect-zeroes", test_detect_zeroes);
     g_test_add_func("/block/null", test_null);
