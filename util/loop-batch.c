@@ -16,7 +16,7 @@
 #include "qemu/main-loop.h"
 
 /* So many at a time are worth to wait for. */
-#define MANY 8
+#define MANY 4
 /* A loop that finds less for PATIENCE times is eager from then on, and tries again after RETRY. */
 #define PATIENCE 4
 #define RETRY 256

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "qemu/iov.h"
+#include "qemu/main-loop.h"
 #include "virtio-net.h"
 
 /* Frames between two looks at the rest of the world. */
@@ -246,6 +247,7 @@ static RxResult rx_burst(NetQueuePair *p)
     for (i = 0; i < RX_BURST && result == RX_DONE; i++) {
         result = rx_frame(p);
     }
+    qemu_loop_found_work(result == RX_DONE ? i : i - 1);
     return result;
 }
 

@@ -44,7 +44,7 @@ static gpointer one_cpu_loop(gpointer unused)
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_OTHER);
     found(1, 1);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
-    found(8, 1);
+    found(4, 1);
     found(1, 3);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
     found(1, 1);
