@@ -5,7 +5,8 @@
  * guest has just begun to queue requests, the loop serves the first one, and so
  * on with each. SCHED_BATCH makes the waker go on until it sleeps or has had
  * its slice, and the loop finds all requests at once. The price is latency
- * while the guest computes, so only loops that find many requests are patient.
+ * while the guest computes, so only loops that find many requests are patient. Where
+ * scheduling is denied to us (-sandbox on,resourcecontrol=deny) all stay eager.
  *
  * System calls: sched_getaffinity sched_getscheduler sched_setscheduler.
  *
