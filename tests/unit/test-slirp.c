@@ -169,6 +169,48 @@ static void test_udp(void)
     nt_free(n);
 }
 
+/* Ask for a file by TFTP; the answer's payload is in the reply from byte 42 on. */
+static size_t tftp_read(NT *n, const char *name)
+{
+    size_t len = 2 + strlen(name) + 1 + sizeof("octet");
+
+    make_ip(IPPROTO_UDP, GUEST_IP, HOST_IP, 8 + len);
+    put16(frame + 34, 2000);
+    put16(frame + 36, 69);
+    put16(frame + 38, 8 + len);
+    put16(frame + 40, 0);
+    memset(frame + 42, 0, 60);
+    frame[43] = 1;
+    memcpy(frame + 44, name, strlen(name));
+    memcpy(frame + 44 + strlen(name) + 1, "octet", 5);
+    nt_send(n, NULL, frame, MAX(42 + len, 60));
+    return next_frame(n);
+}
+
+/* Files of the folder, and no others. */
+static void test_tftp(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tftp-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(dir, "hello", NULL);
+    g_autofree char *options = g_strdup_printf(USER ",tftp=%s", dir);
+    NT *n = nt_new(NULL, options, "mac=52:54:00:01:02:03");
+
+    g_assert(g_file_set_contents(file, "to the guest", -1, NULL));
+    nt_start(n, 0);
+    nt_give(n, 60, NT_RX_SIZE);
+    assert_alive(n);
+    g_assert_cmpuint(tftp_read(n, "hello"), >=, 42 + 4 + 12);
+    g_assert(!memcmp(reply + 42, "\0\3\0\1" "to the guest", 16));
+    g_assert_cmphex(check_transport(reply), ==, 0);
+    g_assert_cmpuint(tftp_read(n, "absent"), >, 0);
+    g_assert(!memcmp(reply + 42, "\0\5", 2));
+    g_assert_cmpuint(tftp_read(n, "../../../../etc/passwd"), >, 0);
+    g_assert(!memcmp(reply + 42, "\0\5", 2));
+    nt_free(n);
+    unlink(file);
+    rmdir(dir);
+}
+
 /* The urgent flag goes, and the checksum stays right. */
 static void test_urgent(void)
 {
@@ -343,6 +385,7 @@ int main(int argc, char **argv)
     g_test_add_func("/slirp/arp", test_arp);
     g_test_add_func("/slirp/dhcp", test_dhcp);
     g_test_add_func("/slirp/udp", test_udp);
+    g_test_add_func("/slirp/tftp", test_tftp);
     g_test_add_func("/slirp/urgent", test_urgent);
     g_test_add_func("/slirp/filter", test_filter);
     g_test_add_func("/slirp/N12-truncated", test_truncated);
