@@ -20,7 +20,7 @@ import threading
 
 KERNEL_ARGS = "console=hvc0 reboot=t panic=-1 quiet"
 MIB = 1 << 20
-GUEST_LIMIT = 120  # seconds of the test host's clock; a guest takes ten
+GUEST_LIMIT = 30  # seconds of the test host's clock: a guest takes ten
 
 # -- the image with the tools ------------------------------------------------
 
