@@ -507,6 +507,10 @@ static void stdio_child(int slave, int end)
     dup2(slave, 0);
     dup2(slave, 1);
     setrlimit(RLIMIT_CORE, &no_core);
+    /* A shell's background jobs ignore some. */
+    if (end) {
+        signal(end, SIG_DFL);
+    }
     f = fe_new("stdio,id=c,signal=off");
     put(f, "ready");
     if (end == SIGABRT) {
