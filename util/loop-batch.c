@@ -19,8 +19,8 @@
 /* So many at a time are worth to wait for. */
 #define MANY 4
 /* A loop that finds less for PATIENCE times is eager from then on, and tries again after RETRY. */
-#define PATIENCE 4
-#define RETRY 256
+#define PATIENCE 16
+#define RETRY 1024
 
 typedef enum LoopMode { LOOP_NEW, LOOP_FIXED, LOOP_EAGER, LOOP_PATIENT } LoopMode;
 

@@ -8,12 +8,15 @@
 
 #include "qemu/iov.h"
 #include "qemu/log.h"
+#include "qemu/main-loop.h"
 #include "virtio-net.h"
 
 /* Frames between two looks at the rest of the world. */
 #define TX_BURST 256
 /* More buffers than that are copied into one first. */
 #define TX_MAX_IOV 64
+/* A frame that is to be cut counts as so many of the usual size. */
+#define TX_SEGMENT 1500
 
 /* The header as the backend gets it, from the guest's; false: drop the frame. */
 static bool tx_check_header(VirtIONet *n, struct virtio_net_hdr *hdr, size_t frame_len)
@@ -107,8 +110,9 @@ static bool tx_size_ok(NetQueuePair *p, const VirtQueueElement *elem)
 }
 
 /* Publish what was sent, and tell the guest once. */
-static void tx_complete(NetQueuePair *p, unsigned done)
+static void tx_complete(NetQueuePair *p, unsigned done, size_t bytes)
 {
+    qemu_loop_found_work(bytes / TX_SEGMENT);
     if (done) {
         virtqueue_flush(p->tx, done);
         virtio_notify(p->tx);
@@ -120,22 +124,24 @@ static bool tx_burst(NetQueuePair *p)
 {
     VirtQueueElement *elem;
     unsigned done = 0;
+    size_t bytes = 0;
 
     while (done < TX_BURST) {
         elem = p->tx_waiting ? p->tx_waiting : virtqueue_pop(p->tx);
         if (!elem) {
-            tx_complete(p, done);
+            tx_complete(p, done, bytes);
             return true;
         }
         p->tx_waiting = NULL;
         if (tx_size_ok(p, elem) && tx_send(p, elem) == -EAGAIN) {
             p->tx_waiting = elem;
-            tx_complete(p, done);
+            tx_complete(p, done, bytes);
             return false;
         }
+        bytes += elem->out_len;
         virtqueue_fill(p->tx, elem, 0, done++);
     }
-    tx_complete(p, done);
+    tx_complete(p, done, bytes);
     virtio_queue_kick(p->tx);
     return false;
 }

@@ -34,18 +34,18 @@ static gpointer one_cpu_loop(gpointer unused)
     found(32, 1);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
     /* One request at a time: not worth to wait. Looks that find nothing do not count. */
-    found(1, 3);
+    found(1, 15);
     found(0, 10);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
     found(1, 1);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_OTHER);
     /* Eager loops see one at a time of many too: now and then they are patient. */
-    found(1, 251);
+    found(1, 1007);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_OTHER);
     found(1, 1);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
     found(4, 1);
-    found(1, 3);
+    found(1, 15);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_BATCH);
     found(1, 1);
     g_assert_cmpint(sched_getscheduler(0), ==, SCHED_OTHER);
