@@ -16,7 +16,6 @@
  */
 #include "hmp-edit.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <histedit.h>
 #include <locale.h>
@@ -28,6 +27,7 @@
 #include <unistd.h>
 
 #include "qemu/error.h"
+#include "qemu/library.h"
 
 #define EDIT_SONAME     "libedit.so.2"
 #define HISTORY_MAX     64
@@ -73,10 +73,7 @@ struct HmpEdit {
 
 static bool edit_lib_load(EditLib *lib, Error **errp)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } symbols[] = {
+    static const LibrarySymbol symbols[] = {
         { "el_init_fd", offsetof(EditLib, init_fd) },
         { "el_end", offsetof(EditLib, end) },
         { "el_wset", offsetof(EditLib, set) },
@@ -89,23 +86,8 @@ static bool edit_lib_load(EditLib *lib, Error **errp)
         { "history_wend", offsetof(EditLib, history_end) },
         { "history_w", offsetof(EditLib, history) },
     };
-    /* Never closed again: the next session needs it. */
-    void *handle = dlopen(EDIT_SONAME, RTLD_NOW | RTLD_LOCAL);
 
-    if (!handle) {
-        error_setg(errp, "%s", dlerror());
-        return false;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(symbols); i++) {
-        void *fn = dlsym(handle, symbols[i].name);
-
-        if (!fn) {
-            error_setg(errp, "%s", dlerror());
-            return false;
-        }
-        *(void **)((char *)lib + symbols[i].offset) = fn;
-    }
-    return true;
+    return library_load(EDIT_SONAME, symbols, G_N_ELEMENTS(symbols), lib, errp);
 }
 
 /* The library, loaded by the first who asks; NULL for ever if that failed. */

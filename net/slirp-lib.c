@@ -1,22 +1,17 @@
 /*
- * Loads libslirp. Linked in the usual way, the dynamic loader would spend a
- * tenth of the program's whole start on it, in every VM, used or not.
+ * Loads libslirp.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "slirp-lib.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
+#include "qemu/library.h"
 
 #define SLIRP_SONAME "libslirp.so.0"
 
 bool slirp_lib_load(SlirpLib *lib, Error **errp)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } symbols[] = {
+    static const LibrarySymbol symbols[] = {
         { "slirp_new", offsetof(SlirpLib, new) },
         { "slirp_cleanup", offsetof(SlirpLib, cleanup) },
         { "slirp_pollfds_fill", offsetof(SlirpLib, pollfds_fill) },
@@ -32,21 +27,9 @@ bool slirp_lib_load(SlirpLib *lib, Error **errp)
         { "slirp_connection_info", offsetof(SlirpLib, connection_info) },
         { "slirp_version_string", offsetof(SlirpLib, version_string) },
     };
-    /* Never closed again: its timers and sockets may outlive a backend. */
-    void *handle = dlopen(SLIRP_SONAME, RTLD_NOW | RTLD_LOCAL);
-
-    if (!handle) {
-        error_setg(errp, "user networking needs libslirp: %s", dlerror());
+    if (!library_load(SLIRP_SONAME, symbols, G_N_ELEMENTS(symbols), lib, errp)) {
+        error_prepend(errp, "user networking needs libslirp: ");
         return false;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(symbols); i++) {
-        void *fn = dlsym(handle, symbols[i].name);
-
-        if (!fn) {
-            error_setg(errp, "libslirp is too old: %s", dlerror());
-            return false;
-        }
-        *(void **)((char *)lib + symbols[i].offset) = fn;
     }
     return true;
 }

@@ -6,13 +6,12 @@
  */
 #include "confine.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <glib.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
-#include <string.h>
+#include "qemu/library.h"
 
 #define SECCOMP_SONAME "libseccomp.so.2"
 
@@ -123,30 +122,17 @@ typedef struct SeccompLib {
 
 static bool load_library(SeccompLib *lib, Error **errp)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } symbols[] = {
+    static const LibrarySymbol symbols[] = {
         { "seccomp_init", offsetof(SeccompLib, init) },
         { "seccomp_release", offsetof(SeccompLib, release) },
         { "seccomp_attr_set", offsetof(SeccompLib, attr_set) },
         { "seccomp_rule_add_array", offsetof(SeccompLib, rule_add) },
         { "seccomp_load", offsetof(SeccompLib, load) },
     };
-    void *handle = dlopen(SECCOMP_SONAME, RTLD_NOW | RTLD_LOCAL);
 
-    if (!handle) {
-        error_setg(errp, "-sandbox needs libseccomp: %s", dlerror());
+    if (!library_load(SECCOMP_SONAME, symbols, G_N_ELEMENTS(symbols), lib, errp)) {
+        error_prepend(errp, "-sandbox needs libseccomp: ");
         return false;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(symbols); i++) {
-        void *fn = dlsym(handle, symbols[i].name);
-
-        if (!fn) {
-            error_setg(errp, "libseccomp is too old: %s", dlerror());
-            return false;
-        }
-        *(void **)((char *)lib + symbols[i].offset) = fn;
     }
     return true;
 }
