@@ -21,7 +21,7 @@ date -u -s '2031-12-31 23:59:30' && hwclock -u -w && sleep 1 && hwclock -u -r
 """
 
 
-@case("rtc=on: Linux reads, sets and waits for the clock", accel="tcg")
+@case("rtc=on: Linux reads, sets and waits for the clock", twice=True)
 def clock():
     """The time of -rtc, interrupts at the seconds, a new time."""
     program = os.path.join(harness.SCRATCH.name, "rtc-wait")
