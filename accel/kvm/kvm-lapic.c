@@ -141,19 +141,10 @@ void kvm_lapic_connect(CPUState *cpu)
 
 /* ---- INIT, start-up IPI, HLT ---- */
 
-/* SDM 3A, table 9-1: the column for INIT keeps the APIC's address and mode. */
 static void do_init(CPUState *cpu)
 {
-    X86CPU *x86 = x86_cpu(cpu);
-
     kvm_arch_get_registers(cpu);
-    x86_cpu_reset(x86);
-    if (cpu->cpu_index != 0) {
-        x86->env.mp_state = X86_MP_INIT_RECEIVED;
-    }
-    x86->env.reset_pending = false;
-    x86->env.apic_base = apic_get_base(x86->apic);
-    apic_init_reset(x86->apic);
+    x86_cpu_init_reset(x86_cpu(cpu));
     kvm_arch_put_registers(cpu);
 }
 

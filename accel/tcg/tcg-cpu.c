@@ -112,18 +112,8 @@ static void sleep_for_poll(TCGCPU *c)
 
 static void do_init(TCGCPU *c)
 {
-    X86CPU *x = x86_cpu(c->cs);
-    bool first = x->cs.cpu_index == 0;
-    uint64_t base = x->apic ? apic_get_base(x->apic) : 0;
-
     tcg_get_registers(c->cs);
-    x86_cpu_reset(x);
-    x->env.mp_state = first ? X86_MP_RUNNABLE : X86_MP_INIT_RECEIVED;
-    x->env.reset_pending = false;
-    x->env.apic_base = base;
-    if (x->apic) {
-        apic_init_reset(x->apic);
-    }
+    x86_cpu_init_reset(x86_cpu(c->cs));
     tcg_put_registers(c->cs);
 }
 

@@ -135,6 +135,21 @@ void x86_cpus_reset(MachineState *ms)
     }
 }
 
+void x86_cpu_init_reset(X86CPU *cpu)
+{
+    uint64_t base = cpu->apic ? apic_get_base(cpu->apic) : 0;
+
+    x86_cpu_reset(cpu);
+    if (cpu->cs.cpu_index != 0) {
+        cpu->env.mp_state = X86_MP_INIT_RECEIVED;
+    }
+    cpu->env.reset_pending = false;
+    cpu->env.apic_base = base;
+    if (cpu->apic) {
+        apic_init_reset(cpu->apic);
+    }
+}
+
 void x86_cpus_cleanup(MachineState *ms)
 {
     const CPUIDTable *table;

@@ -37,6 +37,7 @@
 
 typedef struct APICState APICState;
 typedef struct APICBus APICBus;
+typedef struct X86CPU X86CPU;
 
 /* MSRs that belong to the APIC: hand these to apic_msr_read/write(). */
 #define MSR_IA32_APICBASE       0x01bu
@@ -131,6 +132,13 @@ void apic_timer_poll(APICState *apic);
 /* Power-on state; INIT keeps IA32_APIC_BASE (and so the mode) and the id. */
 void apic_reset(APICState *apic);
 void apic_init_reset(APICState *apic);
+
+/*
+ * An INIT that a CPU with an APIC of ours (or none) takes: its registers and its APIC's
+ * (SDM 3A, table 9-1, the column for INIT: the APIC keeps its address and mode). On its
+ * own thread, between getting the registers from the accelerator and putting them.
+ */
+void x86_cpu_init_reset(X86CPU *cpu);
 
 uint32_t apic_get_id(const APICState *apic);
 /* "info lapic": registers in a person's form; caller frees. */
