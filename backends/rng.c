@@ -45,7 +45,7 @@ void rng_backend_cancel(RngBackend *rng, RngRequest *req)
 
 RngRequest *rng_backend_head(RngBackend *rng)
 {
-    return g_queue_peek_head(&rng->requests);
+    return rng->requests.head ? rng->requests.head->data : NULL;
 }
 
 void rng_backend_complete(RngBackend *rng, size_t len)
@@ -57,13 +57,7 @@ void rng_backend_complete(RngBackend *rng, size_t len)
     req->done(req, len);
 }
 
-static void rng_backend_init(Object *obj)
-{
-    g_queue_init(&((RngBackend *)obj)->requests);
-}
-
 const ObjectClass rng_backend_base_class = {
     .name = "rng-backend",
     .instance_size = sizeof(RngBackend),
-    .init = rng_backend_init,
 };

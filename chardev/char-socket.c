@@ -102,7 +102,7 @@ static void peer_gone(SocketChardev *c)
     update_filename(c);
     update_accept(c);
     if (c->reconnect && !c->connect_tag) {
-        c->connect_tag = g_timeout_add_seconds(c->reconnect, try_connect, c);
+        c->connect_tag = g_timeout_add(c->reconnect * 1000, try_connect, c);
     }
 }
 
@@ -130,7 +130,7 @@ static void connect_failed(SocketChardev *c, Error *err)
     }
     error_free(err);
     c->connecting = false;
-    c->connect_tag = g_timeout_add_seconds(c->reconnect, try_connect, c);
+    c->connect_tag = g_timeout_add(c->reconnect * 1000, try_connect, c);
 }
 
 static gboolean connect_ready(gint fd, GIOCondition cond, gpointer opaque)

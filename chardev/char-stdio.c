@@ -53,7 +53,7 @@ static void deadly_signal(int sig)
 {
     term_restore();
     /* SA_RESETHAND has put the default action back. */
-    raise(sig);
+    pthread_kill(pthread_self(), sig);
 }
 
 /* Back from the shell's job control: the shell has set the terminal its way. */

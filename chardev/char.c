@@ -257,7 +257,7 @@ Chardev *chr_new_internal(const ObjectClass *oc, const char *id, Error **errp)
 /* HOST:PORT[,options] or :PORT[,options]; the host may stand in brackets. */
 static QemuOpts *parse_inet(const char *p, bool telnet, Error **errp)
 {
-    const char *comma = strchrnul(p, ',');
+    const char *comma = p + strcspn(p, ",");
     g_autofree char *address = g_strndup(p, comma - p);
     char *colon = strrchr(address, ':');
     char *host = address;

@@ -413,8 +413,11 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     hub->dump = job;
     job->active = true;
     if (qmp_bool(args, "detach", false)) {
-        job->thread = g_thread_new("dump", job_thread, job);
-        return NULL;
+        job->thread = g_thread_try_new("dump", job_thread, job, NULL);
+        if (job->thread) {
+            return NULL;
+        }
+        /* No thread to be had: the command takes as long as the dump. */
     }
     write_out(job);
     job_done(job);

@@ -420,7 +420,7 @@ static void handle_vcont(GdbServer *s, const char *p)
     }
     while (*p == ';') {
         char action = *++p;
-        const char *end = strchrnul(p, ';');
+        const char *end = p + strcspn(p, ";");
         const char *colon = memchr(p, ':', end - p);
         int64_t tid = colon ? g_ascii_strtoll(colon + 1, NULL, 16) : 0;
 

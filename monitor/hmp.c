@@ -62,7 +62,7 @@ static bool name_matches(const char *names, const char *word, size_t len)
     const char *end;
 
     for (;; names = end + 1) {
-        end = strchrnul(names, '|');
+        end = names + strcspn(names, "|");
         if ((size_t)(end - names) == len && !memcmp(names, word, len)) {
             return true;
         }

@@ -260,7 +260,7 @@ static void monitor_free(gpointer opaque)
         qemu_chr_fe_deinit(&mon->chr);
     }
     g_string_free(mon->out, TRUE);
-    g_byte_array_free(mon->in, TRUE);
+    g_byte_array_unref(mon->in);
     g_hash_table_destroy(mon->fds);
     g_free(mon->id);
     g_free(mon);
@@ -446,7 +446,7 @@ void monitor_cleanup(MachineState *ms)
     dump_cleanup(hub);
     runstate_del_notifier(ms, hub_runstate, hub);
     ms->event_fn = NULL;
-    g_ptr_array_free(hub->monitors, TRUE);
+    g_ptr_array_unref(hub->monitors);
     ms->monitors = NULL;
     g_free(hub);
 }

@@ -133,7 +133,7 @@ json_t *qmp_trace_event_get_state(Monitor *mon, json_t *args, Error **errp)
                                                   "vcpu", 0));
         }
     }
-    if (!json_array_size(list) && !strpbrk(pattern, "*?")) {
+    if (!json_array_size(list) && !pattern[strcspn(pattern, "*?")]) {
         json_decref(list);
         return unknown_event(pattern, errp);
     }
@@ -144,7 +144,7 @@ json_t *qmp_trace_event_set_state(Monitor *mon, json_t *args, Error **errp)
 {
     const char *pattern = qmp_str(args, "name");
 
-    if (!trace_set(pattern, qmp_bool(args, "enable", false)) && !strpbrk(pattern, "*?")) {
+    if (!trace_set(pattern, qmp_bool(args, "enable", false)) && !pattern[strcspn(pattern, "*?")]) {
         return unknown_event(pattern, errp);
     }
     return NULL;

@@ -311,7 +311,7 @@ static void fit_integer(QmpParser *p)
     char *end;
     guint64 val;
 
-    if (strpbrk(tok, ".eE") || strlen(tok) < 19) {
+    if (tok[strcspn(tok, ".eE")] || strlen(tok) < 19) {
         return;
     }
     if (tok[0] != '-') {

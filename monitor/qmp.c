@@ -368,7 +368,7 @@ void qmp_session_run(Monitor *mon)
         if (done == mon->in->len) {
             break;
         }
-        while (done < mon->in->len && g_queue_is_empty(&s->requests)) {
+        while (done < mon->in->len && !s->requests.length) {
             qmp_parser_feed(s->parser, mon->in->data[done++]);
         }
     }
@@ -395,7 +395,6 @@ void qmp_session_start(Monitor *mon)
     qmp_session_free(mon);
     s->mon = mon;
     s->parser = qmp_parser_new(parsed, s);
-    g_queue_init(&s->requests);
     mon->qmp = s;
     send_line(mon, text);
     json_decref(greeting);

@@ -29,7 +29,7 @@ static void node_free(gpointer data)
 
     g_free(node->name);
     g_free(node->type);
-    g_ptr_array_free(node->children, TRUE);
+    g_ptr_array_unref(node->children);
     g_free(node);
 }
 

@@ -294,7 +294,7 @@ static void user_close(NetClientState *nc)
     if (s->source) {
         g_source_destroy(&s->source->source);
         g_source_unref(&s->source->source);
-        g_array_free(s->polls, TRUE);
+        g_array_unref(s->polls);
     }
     slirp_remove_forwards(s);
     if (s->slirp) {

@@ -52,7 +52,7 @@ static bool resolve_unix(const NetAddr *a, struct sockaddr_storage *ss, socklen_
         return false;
     }
     un->sun_family = AF_UNIX;
-    g_strlcpy(un->sun_path, a->path, sizeof(un->sun_path));
+    memcpy(un->sun_path, a->path, strlen(a->path) + 1);
     *len = sizeof(*un);
     return true;
 }

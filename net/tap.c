@@ -250,6 +250,7 @@ static bool tap_open_fds(TAPState *s, Error **errp)
 
 static bool tap_open_queue(TAPState *s, Error **errp)
 {
+    const char *name = *s->name ? s->name : s->ifname ? s->ifname : "tap%d";
     struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
     int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
@@ -265,7 +266,7 @@ static bool tap_open_queue(TAPState *s, Error **errp)
     if (s->num_queues > 1) {
         ifr.ifr_flags |= IFF_MULTI_QUEUE;
     }
-    g_strlcpy(ifr.ifr_name, *s->name ? s->name : s->ifname ? s->ifname : "tap%d", IFNAMSIZ);
+    memcpy(ifr.ifr_name, name, strlen(name) + 1);
     if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
         error_setg_errno(errp, errno, "could not configure " TUN_DEVICE " (%s)",
                          ifr.ifr_name);

@@ -63,7 +63,7 @@ void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque)
         fn(cpu, opaque);
         return;
     }
-    g_queue_push_tail(cpu->work, &work);
+    g_queue_push_tail(&cpu->work, &work);
     qemu_cpu_kick(cpu);
     while (!work.done) {
         bql_cond_wait(cpu->halt_cond);
@@ -74,7 +74,7 @@ static void cpu_do_work(CPUState *cpu)
 {
     CPUWork *work;
 
-    while ((work = g_queue_pop_head(cpu->work))) {
+    while ((work = g_queue_pop_head(&cpu->work))) {
         work->fn(cpu, work->opaque);
         work->done = true;
         g_cond_broadcast(cpu->halt_cond);
@@ -160,7 +160,6 @@ bool cpu_start_thread(CPUState *cpu, Error **errp)
     sigset_t all, old;
 
     cpu->stopped = true;
-    cpu->work = g_queue_new();
     cpu->halt_cond = g_new(GCond, 1);
     g_cond_init(cpu->halt_cond);
     if (!cpu_accel(cpu)->has_vcpu_threads) {
@@ -236,7 +235,6 @@ static void cpu_release(CPUState *cpu, const AccelClass *ac)
         ac->vcpu_destroy(cpu);
         cpu->created = false;
     }
-    g_clear_pointer(&cpu->work, g_queue_free);
     if (cpu->halt_cond) {
         g_cond_clear(cpu->halt_cond);
         g_clear_pointer(&cpu->halt_cond, g_free);

@@ -172,7 +172,7 @@ static void qtest_read(QTestServer *s, const QTestRequest *req, char **words)
         return;
     }
     buf = g_malloc0(len);
-    hex = g_string_sized_new(len * 2 + 1);
+    hex = g_string_new(NULL);
     memory_rw(s, number(words[1]), buf, len, false);
     for (uint64_t i = 0; i < len; i++) {
         static const char digits[] = "0123456789abcdef";

@@ -77,7 +77,7 @@ int qemu_strtosz(const char *str, char default_suffix, uint64_t *result)
         return -EINVAL;
     }
     errno = 0;
-    whole = strtoull(str, &end, str[0] == '0' && tolower(str[1]) == 'x' ? 16 : 10);
+    whole = strtoull(str, &end, str[0] == '0' && (str[1] == 'x' || str[1] == 'X') ? 16 : 10);
     if (errno == ERANGE) {
         return -ERANGE;
     }

@@ -30,7 +30,7 @@ QemuOpts *qemu_opts_new(void)
 void qemu_opts_free(QemuOpts *opts)
 {
     if (opts) {
-        g_array_free(opts->opts, TRUE);
+        g_array_unref(opts->opts);
         g_free(opts->where);
         g_free(opts);
     }

@@ -32,7 +32,7 @@ void kvm_late_add(KVMState *s, const FlatRange *range)
 
 static struct kvm_coalesced_mmio_ring *ring_of(const KVMState *s, struct kvm_run *run)
 {
-    return (void *)((uint8_t *)run + (size_t)s->late_page * getpagesize());
+    return (void *)((uint8_t *)run + (size_t)s->late_page * sysconf(_SC_PAGESIZE));
 }
 
 void kvm_late_map(KVMState *s, struct kvm_run *run)
@@ -68,7 +68,7 @@ void kvm_late_flush(KVMState *s)
     }
     g_mutex_lock(&s->late_lock);
     ring = s->late;
-    entries = (getpagesize() - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]);
+    entries = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]);
     while (ring && !ring_empty(ring)) {
         struct kvm_coalesced_mmio *e = &ring->coalesced_mmio[ring->first];
 

@@ -218,7 +218,7 @@ APICBus *apic_bus_new(uint32_t id_limit, const APICBusOps *ops, void *opaque)
 void apic_bus_free(APICBus *bus)
 {
     if (bus) {
-        g_ptr_array_free(bus->apics, TRUE);
+        g_ptr_array_unref(bus->apics);
         g_free(bus->by_id);
         g_free(bus);
     }

@@ -415,7 +415,7 @@ static void virtio_free_queues(VirtIODevice *vdev)
     for (unsigned i = 0; i < vdev->vqs->len; i++) {
         virtqueue_free(vdev->vqs->pdata[i]);
     }
-    g_ptr_array_free(vdev->vqs, true);
+    g_ptr_array_unref(vdev->vqs);
     vdev->vqs = NULL;
     virtio_kicks_cleanup(vdev);
 }

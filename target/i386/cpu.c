@@ -196,7 +196,7 @@ static void dump_fpu(GString *s, const CPUX86State *env, bool cs64)
 char *x86_cpu_dump_state(X86CPU *cpu)
 {
     const CPUX86State *env = &cpu->env;
-    GString *s = g_string_sized_new(2048);
+    GString *s = g_string_new(NULL);
     bool cs64 = env->efer & EFER_LMA && env->segs[R_CS].attr & DESC_L;
 
     dump_general(s, env, cs64);

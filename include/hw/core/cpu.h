@@ -33,7 +33,7 @@ struct CPUState {
     Error *init_error;          /* why it was not created; machine lock */
     bool stop_self;             /* cpu_stop_current(); own thread */
     GCond *halt_cond;           /* any change of the above; with the machine lock */
-    GQueue *work;               /* of queued functions; machine lock */
+    GQueue work;                /* of queued functions; machine lock */
     /*
      * Set from any thread to make the CPU leave vcpu_exec() soon; cleared by its
      * own thread.
