@@ -9,16 +9,60 @@
 /* The interrupt ------------------------------------------------------------ */
 
 /*
+ * An eventfd of the accelerator saves a system call an interrupt, but each of them makes the
+ * host's kernel wait for a grace period when the machine ends: it is for devices that
+ * have shown that they interrupt often.
+ */
+#define IRQFD_AFTER 256
+
+static void mmio_set_line(VirtIOMMIOProxy *p, bool level)
+{
+    if (p->line != level) {
+        p->line = level;
+        qemu_set_irq(p->slot.irq, level);
+    }
+}
+
+static void mmio_irq_attach(VirtIOMMIOProxy *p)
+{
+    const IRQOps *ops = p->slot.irq.ops;
+
+    if (p->irqfd || !ops || !ops->attach ||
+        event_notifier_init(&p->irq_notifier) < 0) {
+        return;
+    }
+    if (ops->attach(p->slot.irq.opaque, p->slot.irq.n, &p->irq_notifier) < 0) {
+        event_notifier_cleanup(&p->irq_notifier);
+        return;
+    }
+    mmio_set_line(p, false);
+    p->irqfd = true;
+}
+
+static void mmio_irq_detach(VirtIOMMIOProxy *p)
+{
+    if (p->irqfd) {
+        p->slot.irq.ops->detach(p->slot.irq.opaque, p->slot.irq.n,
+                                &p->irq_notifier);
+        event_notifier_cleanup(&p->irq_notifier);
+        p->irqfd = false;
+    }
+}
+
+/*
  * A fresh edge although the line may be high: interrupt controllers see the
  * transports as edge-triggered inputs.
  */
 static void mmio_pulse(VirtIOMMIOProxy *p)
 {
+    if (p->nr_pulses < IRQFD_AFTER && ++p->nr_pulses == IRQFD_AFTER) {
+        mmio_irq_attach(p);
+    }
     if (p->irqfd) {
         event_notifier_set(&p->irq_notifier);
     } else {
-        qemu_irq_lower(p->slot.irq);
-        qemu_irq_raise(p->slot.irq);
+        mmio_set_line(p, false);
+        mmio_set_line(p, true);
     }
 }
 
@@ -79,10 +123,12 @@ static EventNotifier *mmio_direct_begin(VirtioBusState *vbus, VirtQueue *vq)
 {
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
 
+    g_mutex_lock(&p->irq_lock);
+    mmio_irq_attach(p);
     if (!p->irqfd) {
+        g_mutex_unlock(&p->irq_lock);
         return NULL;
     }
-    g_mutex_lock(&p->irq_lock);
     vq->direct_seen = vq->direct_acked = used_index(vq);
     vq->direct = true;
     __atomic_store_n(&p->nr_direct, p->nr_direct + 1, __ATOMIC_SEQ_CST);
@@ -129,35 +175,10 @@ void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
     __atomic_store_n(&p->isr, old & ~bits, __ATOMIC_SEQ_CST);
     if (p->isr && p->isr != old) {
         mmio_pulse(p);
-    } else if (old && !p->isr && !p->irqfd) {
-        qemu_irq_lower(p->slot.irq);
+    } else if (!p->isr) {
+        mmio_set_line(p, false);
     }
     g_mutex_unlock(&p->irq_lock);
-}
-
-static void mmio_irq_attach(VirtIOMMIOProxy *p)
-{
-    const IRQOps *ops = p->slot.irq.ops;
-
-    if (p->irqfd || !ops || !ops->attach ||
-        event_notifier_init(&p->irq_notifier) < 0) {
-        return;
-    }
-    if (ops->attach(p->slot.irq.opaque, p->slot.irq.n, &p->irq_notifier) < 0) {
-        event_notifier_cleanup(&p->irq_notifier);
-        return;
-    }
-    p->irqfd = true;
-}
-
-static void mmio_irq_detach(VirtIOMMIOProxy *p)
-{
-    if (p->irqfd) {
-        p->slot.irq.ops->detach(p->slot.irq.opaque, p->slot.irq.n,
-                                &p->irq_notifier);
-        event_notifier_cleanup(&p->irq_notifier);
-        p->irqfd = false;
-    }
 }
 
 /* The device's end --------------------------------------------------------- */
@@ -198,7 +219,6 @@ static bool mmio_plugged(VirtioBusState *vbus, Error **errp)
 {
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
 
-    mmio_irq_attach(p);
     if (!vbus->as->sealed) {
         memory_region_set_late(&p->iomem, VIRTIO_MMIO_ACK_OFFSET, 4);
     }

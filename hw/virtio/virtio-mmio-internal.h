@@ -35,7 +35,9 @@ typedef struct VirtIOMMIOProxy {
     GMutex irq_lock;
     unsigned isr;
     unsigned nr_direct;         /* queues whose worker interrupts by itself; atomic */
+    bool line;                  /* its level, where the eventfd is not used */
     bool irqfd;                 /* the accelerator listens to irq_notifier */
+    unsigned nr_pulses;         /* counted up to where irqfd is tried */
     EventNotifier irq_notifier;
 } VirtIOMMIOProxy;
 

@@ -461,6 +461,48 @@ static void test_direct(gconstpointer legacy)
     vt_free(t);
 }
 
+static int attached;
+
+static int fake_attach(void *opaque, int n, EventNotifier *e)
+{
+    return attached++ ? -EBUSY : 0;
+}
+
+static void fake_detach(void *opaque, int n, EventNotifier *e)
+{
+    attached--;
+}
+
+/* A device that interrupts often gets an eventfd for it, others do not. */
+static void test_eventfd(gconstpointer legacy)
+{
+    static const IRQOps ops = { .attach = fake_attach, .detach = fake_detach };
+    unsigned edges, before = 0;
+    VirtIOMMIOProxy *p;
+
+    START(IND);
+    p = container_of(d->vdev.vbus, VirtIOMMIOProxy, vbus);
+    p->slot.irq.ops = &ops;
+    for (; !attached; before++) {
+        edges = t->irq_edges;
+        vt_wr(t, VT_ACK, 1);
+        virtio_notify_config(&d->vdev);
+        vt_wr(t, VT_ACK, 2);
+        g_assert_cmpuint(t->irq_edges, ==, edges + !attached);
+    }
+    g_assert_cmpuint(before, >, 100);
+    g_assert_cmpuint(before, <, 1000);
+    g_assert_true(event_notifier_test_and_clear(&p->irq_notifier));
+    edges = t->irq_edges;
+    assert_good_request(t, r);
+    g_assert_true(event_notifier_test_and_clear(&p->irq_notifier));
+    g_assert_cmpuint(t->irq_edges, ==, edges);
+    g_assert_cmpint(attached, ==, 1);
+    p->vbus.ops->unplugged(&p->vbus);
+    g_assert_cmpint(attached, ==, 0);
+    vt_free(t);
+}
+
 /* 4.2.2.1: status bits from event to acknowledgement, one at a time. */
 static void test_interrupt(gconstpointer legacy)
 {
@@ -666,6 +708,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-mmio/interrupt", test_interrupt);
     vt_add_test("/virtio-mmio/late-ack", test_late_ack);
     vt_add_test("/virtio-mmio/direct", test_direct);
+    vt_add_test("/virtio-mmio/eventfd", test_eventfd);
     vt_add_test("/virtio-mmio/reset", test_reset);
     vt_add_modern_test("/virtio-mmio/queue-unready", test_queue_unready);
     vt_add_modern_test("/virtio-mmio/queue-reset", test_queue_reset);
