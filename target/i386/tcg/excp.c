@@ -18,6 +18,7 @@ typedef struct Delivery {
     uint64_t eip;
     uint64_t eflags;            /* to be pushed */
     uint32_t ext;               /* EXT bit of error codes */
+    unsigned cpl;               /* of the handler */
     uint64_t sp;
     uint64_t stack_mask;
     uint64_t stack_base;
@@ -27,7 +28,7 @@ typedef struct Delivery {
 static void push(TCGCPU *c, Delivery *d, uint64_t v)
 {
     d->sp = (d->sp - d->size) & d->stack_mask;
-    tcg_store_sys(c, d->stack_base + d->sp, v, d->size);
+    tcg_store_stack(c, d->cpl, d->stack_base + d->sp, v, d->size);
 }
 
 G_NORETURN static void idt_fault(TCGCPU *c, Delivery *d)
@@ -44,8 +45,8 @@ static uint64_t tss_read(TCGCPU *c, Delivery *d, unsigned off, unsigned size)
     return tcg_load_sys(c, c->tr.base + off, size);
 }
 
-/* The code segment of a gate; returns the new CPL. */
-static unsigned gate_cs(TCGCPU *c, Delivery *d, uint16_t sel, uint64_t *desc)
+/* The code segment of a gate; sets d->cpl. */
+static void gate_cs(TCGCPU *c, Delivery *d, uint16_t sel, uint64_t *desc)
 {
     unsigned dpl, type;
 
@@ -67,7 +68,7 @@ static unsigned gate_cs(TCGCPU *c, Delivery *d, uint16_t sel, uint64_t *desc)
         ((*desc >> 53) & 3) != 1) {        /* L = 1, D = 0 */
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
-    return type & 4 ? c->cpl : dpl;
+    d->cpl = type & 4 ? c->cpl : dpl;
 }
 
 static void enter_handler(TCGCPU *c, bool interrupt_gate, uint64_t eip)
@@ -82,9 +83,10 @@ static void enter_handler(TCGCPU *c, bool interrupt_gate, uint64_t eip)
 
 static void interrupt_long(TCGCPU *c, Delivery *d)
 {
-    uint64_t lo, hi, desc, old_sp = c->regs[R_ESP];
-    unsigned type, ist, cpl, old_ss = c->segs[R_SS].selector;
+    uint64_t lo, hi, desc, old_sp = c->regs[R_ESP], eip;
+    unsigned type, ist, old_ss = c->segs[R_SS].selector;
     uint16_t sel;
+    bool outer;
 
     if (d->vector * 16 + 15 > c->idt.limit) {
         idt_fault(c, d);
@@ -102,12 +104,15 @@ static void interrupt_long(TCGCPU *c, Delivery *d)
         tcg_raise_err(c, EXCP_NP, d->vector * 8 + 2 + d->ext);
     }
     sel = lo >> 16;
-    cpl = gate_cs(c, d, sel, &desc);
+    gate_cs(c, d, sel, &desc);
+    eip = (lo & 0xffff) | ((lo >> 32) & 0xffff0000u) | hi << 32;
+    tcg_check_target(c, desc, eip, d->ext);
+    outer = d->cpl < c->cpl;
     ist = (lo >> 32) & 7;
     if (ist) {
         d->sp = tss_read(c, d, 28 + ist * 8, 8);
-    } else if (cpl < c->cpl) {
-        d->sp = tss_read(c, d, 4 + cpl * 8, 8);
+    } else if (outer) {
+        d->sp = tss_read(c, d, 4 + d->cpl * 8, 8);
     } else {
         d->sp = old_sp;
     }
@@ -122,21 +127,19 @@ static void interrupt_long(TCGCPU *c, Delivery *d)
     if (d->has_err) {
         push(c, d, d->err);
     }
-    if (cpl < c->cpl) {
-        tcg_set_flat_ss(c, cpl, cpl);
+    tcg_set_cs(c, sel, desc, d->cpl);
+    if (outer) {
+        tcg_set_flat_ss(c, d->cpl, d->cpl);
     }
-    tcg_set_cs(c, sel, desc, cpl);
     c->regs[R_ESP] = d->sp;
-    enter_handler(c, type == 14, (lo & 0xffff) | ((lo >> 32) & 0xffff0000u) |
-                  hi << 32);
+    enter_handler(c, type == 14, eip);
 }
 
 /* To an inner ring: SS:ESP from the TSS. */
-static void inner_stack(TCGCPU *c, Delivery *d, unsigned cpl,
-                        SegmentCache *ss)
+static void inner_stack(TCGCPU *c, Delivery *d, SegmentCache *ss)
 {
     bool tss32 = (c->tr.attr & 0xd) == 9;
-    unsigned off = tss32 ? 4 + cpl * 8 : 2 + cpl * 4;
+    unsigned cpl = d->cpl, off = tss32 ? 4 + cpl * 8 : 2 + cpl * 4;
     uint64_t desc;
     uint16_t sel;
 
@@ -150,7 +153,7 @@ static void inner_stack(TCGCPU *c, Delivery *d, unsigned cpl,
     if (!((desc >> 47) & 1)) {
         tcg_raise_err(c, EXCP_SS, (sel & ~3u) + d->ext);
     }
-    tcg_desc_to_cache(sel, desc, ss);
+    tcg_desc_to_cache(sel, tcg_mark_accessed(c, sel, desc), ss);
 }
 
 /* What the handler's IRET pops; of virtual-8086 mode all segments. */
@@ -187,9 +190,9 @@ static void interrupt_task(TCGCPU *c, const Delivery *d, uint16_t sel)
 static void interrupt_protected(TCGCPU *c, Delivery *d)
 {
     SegmentCache ss = c->segs[R_SS];
-    uint64_t gate, desc, old_sp = c->regs[R_ESP];
-    bool vm86 = c->eflags & VM_MASK;
-    unsigned type, cpl;
+    uint64_t gate, desc, old_sp = c->regs[R_ESP], eip;
+    bool vm86 = c->eflags & VM_MASK, outer;
+    unsigned type;
     uint16_t sel;
 
     if (d->vector * 8 + 7 > c->idt.limit) {
@@ -211,29 +214,32 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
         interrupt_task(c, d, sel);
         return;
     }
-    cpl = gate_cs(c, d, sel, &desc);
-    if (vm86 && cpl) {
+    gate_cs(c, d, sel, &desc);
+    if (vm86 && d->cpl) {
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
+    eip = (gate & 0xffff) | (type & 8 ? (gate >> 32) & 0xffff0000u : 0);
+    tcg_check_target(c, desc, eip, d->ext);
+    outer = d->cpl < c->cpl;
     d->size = type & 8 ? 4 : 2;
     d->sp = old_sp;
-    if (cpl < c->cpl) {
-        inner_stack(c, d, cpl, &ss);
+    if (outer) {
+        inner_stack(c, d, &ss);
     } else if (!(ss.attr & DESC_P)) {   /* a task that could not load its own */
         tcg_raise_err(c, EXCP_SS, d->ext);
     }
     d->stack_mask = ss.attr & DESC_DB ? 0xffffffffu : 0xffff;
     d->sp &= d->stack_mask;
     d->stack_base = ss.base;
-    push_frame(c, d, vm86, cpl < c->cpl);
+    push_frame(c, d, vm86, outer);
+    tcg_set_cs(c, sel, desc, d->cpl);
     if (vm86) {
         tcg_vm86_leave(c);
     }
     c->segs[R_SS] = ss;
-    tcg_set_cs(c, sel, desc, cpl);
+    tcg_update_mode(c);
     c->regs[R_ESP] = (old_sp & ~d->stack_mask) | d->sp;
-    enter_handler(c, !(type & 1), (gate & 0xffff) |
-                  (type & 8 ? (gate >> 32) & 0xffff0000u : 0));
+    enter_handler(c, !(type & 1), eip);
 }
 
 static void interrupt_real(TCGCPU *c, Delivery *d)
@@ -271,6 +277,7 @@ void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
     if (kind == INT_FAULT || c->debug.resume) {
         d.eflags |= RF_MASK;
     }
+    c->fault_seg = R_DS;        /* of the tables; pushes are the stack's */
     if (c->efer & EFER_LMA) {
         interrupt_long(c, &d);
     } else if (c->cr0 & CR0_PE) {

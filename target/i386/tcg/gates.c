@@ -72,6 +72,7 @@ static void read_target(TCGCPU *c, GateCall *g, bool jmp)
     if (!present(g->desc)) {
         tcg_raise_err(c, EXCP_NP, err);
     }
+    tcg_check_target(c, g->desc, g->off, 0);
     if (jmp || (type & 4)) {
         g->cpl = c->cpl;
     }
@@ -102,7 +103,7 @@ static void inner_stack(TCGCPU *c, GateCall *g)
     if (!present(d)) {
         tcg_raise_err(c, EXCP_SS, sel & ~3u);
     }
-    tcg_desc_to_cache(sel, d, &g->ss);
+    tcg_desc_to_cache(sel, tcg_mark_accessed(c, sel, d), &g->ss);
 }
 
 static void push(TCGCPU *c, GateCall *g, uint64_t v)
@@ -110,7 +111,7 @@ static void push(TCGCPU *c, GateCall *g, uint64_t v)
     unsigned bytes = 1u << g->size;
 
     g->sp -= bytes;
-    tcg_store_sys(c, g->ss.base + (g->sp & g->mask), v, bytes);
+    tcg_store_stack(c, g->cpl, g->ss.base + (g->sp & g->mask), v, bytes);
 }
 
 /* SS:SP of the caller and the parameters on top of it, on the inner stack. */
@@ -146,11 +147,13 @@ static void call(TCGCPU *c, GateCall *g, uint64_t ret)
     }
     push(c, g, c->segs[R_CS].selector);
     push(c, g, ret);
+    tcg_set_cs(c, g->sel, g->desc, g->cpl);
     c->regs[R_ESP] = (c->regs[R_ESP] & ~g->mask) | (g->sp & g->mask);
     if (inner && lm) {
         tcg_set_flat_ss(c, g->cpl, g->cpl);
     } else if (inner) {
         c->segs[R_SS] = g->ss;
+        tcg_update_mode(c);
     }
 }
 
@@ -190,7 +193,8 @@ void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, bool is_call, uint64_t
     read_target(c, &g, !is_call);
     if (is_call) {
         call(c, &g, next);
+    } else {
+        tcg_set_cs(c, g.sel, g.desc, g.cpl);
     }
-    tcg_set_cs(c, g.sel, g.desc, g.cpl);
     c->eip = g.off;
 }

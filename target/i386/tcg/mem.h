@@ -59,6 +59,8 @@ void tcg_store_bytes(TCGCPU *c, uint64_t addr, const void *buf, unsigned size);
 /* As the above with supervisor rights whatever CPL is: system tables. */
 uint64_t tcg_load_sys(TCGCPU *c, uint64_t addr, unsigned size);
 void tcg_store_sys(TCGCPU *c, uint64_t addr, uint64_t v, unsigned size);
+/* A push on the stack of a ring that is about to be entered, with its rights. */
+void tcg_store_stack(TCGCPU *c, unsigned cpl, uint64_t addr, uint64_t v, unsigned size);
 /* Raise what a write of size bytes would raise, without writing. */
 void tcg_probe_write(TCGCPU *c, uint64_t addr, unsigned size);
 /* A host pointer for access to what is left of addr's page, or NULL. May raise. */

@@ -382,6 +382,12 @@ void tcg_store_sys(TCGCPU *c, uint64_t addr, uint64_t v, unsigned size)
     access_bytes(c, addr, &v, size, MMU_WRITE, MMU_KERNEL);
 }
 
+void tcg_store_stack(TCGCPU *c, unsigned cpl, uint64_t addr, uint64_t v, unsigned size)
+{
+    c->fault_seg = R_SS;
+    access_bytes(c, addr, &v, size, MMU_WRITE, cpl == 3 ? MMU_USER : MMU_KERNEL);
+}
+
 void tcg_probe_write(TCGCPU *c, uint64_t addr, unsigned size)
 {
     uint64_t pa;

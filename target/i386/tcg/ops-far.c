@@ -40,11 +40,8 @@ static bool far_descriptor(TCGCPU *c, uint16_t sel, uint64_t *d)
 /* Check the code segment d, the target of a far JMP or CALL. */
 static void far_target(TCGCPU *c, uint16_t sel, uint64_t d, uint64_t off)
 {
-    unsigned type, dpl, rpl = sel & 3;
-    SegmentCache sc;
+    unsigned type = (d >> 40) & 31, dpl = (d >> 45) & 3, rpl = sel & 3;
 
-    type = (d >> 40) & 31;
-    dpl = (d >> 45) & 3;
     if ((type & 0x18) != 0x18 ||
         (type & 4 ? dpl > c->cpl : rpl > c->cpl || dpl != c->cpl)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
@@ -55,10 +52,7 @@ static void far_target(TCGCPU *c, uint16_t sel, uint64_t d, uint64_t off)
     if (!((d >> 47) & 1)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
-    tcg_desc_to_cache(sel, d, &sc);
-    if (!((c->efer & EFER_LMA) && (sc.attr & DESC_L)) && off > sc.limit) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
+    tcg_check_target(c, d, off, 0);
 }
 
 static const X86Op *jmp_far(TCGCPU *c, const X86Op *op, uint16_t sel, uint64_t off)
@@ -94,12 +88,12 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
             c->segs[R_CS].selector, op->size);
     st_size(c, op, stack_addr(c, op, sp - 2 * n, op->size, true),
             next_eip(c, op), op->size);
-    set_sp(c, op, sp - 2 * n);
     if (tcg_protected(c)) {
         tcg_set_cs(c, sel, d, c->cpl);
     } else {
         set_real_cs(c, sel);
     }
+    set_sp(c, op, sp - 2 * n);
     EXIT_TO(off);
 }
 
@@ -177,7 +171,7 @@ static uint64_t return_ss(TCGCPU *c, uint16_t sel, unsigned rpl, bool to64)
     if (!((d >> 47) & 1)) {
         tcg_raise_err(c, EXCP_SS, sel & ~3u);
     }
-    return d;
+    return tcg_mark_accessed(c, sel, d);
 }
 
 static void set_ss(TCGCPU *c, uint16_t sel, uint64_t d)
@@ -198,8 +192,8 @@ static u64 frame_get(TCGCPU *c, const X86Op *op, unsigned i)
 }
 
 /*
- * Go to a protected-mode frame's CS:EIP; with frame slot ss (0: none) its stack
- * too, which a change of privilege always has.
+ * Go to a protected-mode frame's CS:EIP; with has_ss its stack too, which a change of
+ * privilege always has. release: bytes of parameters, on the stacks of both rings.
  */
 static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
                        unsigned release)
@@ -219,13 +213,13 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
                                        op->size, false), op->size);
         ss = ld_size(c, op, stack_addr(c, op, base + ((u64)(at + 1) << op->size),
                                        op->size, false), op->size);
+        sp += release;
         ss_desc = return_ss(c, ss, rpl, to64);
     }
-    if (to64 && !canonical(eip)) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
-    set_sp(c, op, c->regs[R_ESP] + ((u64)slots << op->size) + release);
+    eip = to64 ? eip : op->size == 1 ? (u16)eip : (u32)eip;
+    tcg_check_target(c, cs_desc, eip, 0);
     tcg_set_cs(c, cs, cs_desc, rpl);
+    set_sp(c, op, c->regs[R_ESP] + ((u64)slots << op->size) + release);
     if (outer || has_ss) {
         set_ss(c, ss, ss_desc);
         if (to64) {
@@ -239,7 +233,7 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
             tcg_drop_segs(c);
         }
     }
-    c->eip = to64 ? eip : op->size == 1 ? (u16)eip : (u32)eip;
+    c->eip = eip;
 }
 
 OP(op_retf)
@@ -396,11 +390,11 @@ OP(op_sysret)
 OP(op_sysenter)
 {
     sync_eip(c, op);
-    if (real_mode(c) || !(c->sysenter_cs & 0xfffc)) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
     if (c->efer & EFER_LMA) {
         tcg_raise(c, EXCP_UD);      /* as AMD processors in long mode */
+    }
+    if (real_mode(c) || !(c->sysenter_cs & 0xfffc)) {
+        tcg_raise_err(c, EXCP_GP, 0);
     }
     c->eflags &= ~(u64)(IF_MASK | VM_MASK | RF_MASK);
     c->regs[R_ESP] = (u32)c->sysenter_esp;
@@ -414,11 +408,11 @@ OP(op_sysexit)
     u32 sel = c->sysenter_cs & 0xfffc;
 
     sync_eip(c, op);
-    if (real_mode(c) || !sel || c->cpl) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
     if (c->efer & EFER_LMA) {
         tcg_raise(c, EXCP_UD);
+    }
+    if (real_mode(c) || !sel || c->cpl) {
+        tcg_raise_err(c, EXCP_GP, 0);
     }
     c->regs[R_ESP] = (u32)c->regs[R_ECX];
     c->eip = (u32)c->regs[R_EDX];

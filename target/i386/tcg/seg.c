@@ -100,8 +100,7 @@ void tcg_desc_to_cache(uint16_t sel, uint64_t d, SegmentCache *sc)
     sc->limit = sc->attr & DESC_G ? limit << 12 | 0xfff : limit;
 }
 
-/* Set the accessed bit of a code or data descriptor. */
-static uint64_t mark_accessed(TCGCPU *c, uint16_t sel, uint64_t d)
+uint64_t tcg_mark_accessed(TCGCPU *c, uint16_t sel, uint64_t d)
 {
     uint64_t base = sel & 4 ? c->ldt.base : c->gdt.base;
 
@@ -162,16 +161,27 @@ void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel)
     if (!((d >> 47) & 1)) {
         tcg_raise_err(c, seg == R_SS ? EXCP_SS : EXCP_NP, sel & ~3u);
     }
-    d = mark_accessed(c, sel, d);
+    d = tcg_mark_accessed(c, sel, d);
     tcg_desc_to_cache(sel, d, &c->segs[seg]);
     if (seg == R_SS) {
         tcg_update_mode(c);
     }
 }
 
+void tcg_check_target(TCGCPU *c, uint64_t desc, uint64_t off, uint32_t error)
+{
+    SegmentCache s;
+
+    tcg_desc_to_cache(0, desc, &s);
+    if ((c->efer & EFER_LMA) && (s.attr & DESC_L) ?
+        (uint64_t)((int64_t)(off << 16) >> 16) != off : off > s.limit) {
+        tcg_raise_err(c, EXCP_GP, error);
+    }
+}
+
 void tcg_set_cs(TCGCPU *c, uint16_t sel, uint64_t desc, unsigned cpl)
 {
-    desc = mark_accessed(c, sel, desc);
+    desc = tcg_mark_accessed(c, sel, desc);
     tcg_desc_to_cache((sel & ~3u) | cpl, desc, &c->segs[R_CS]);
     c->cpl = cpl;
     if ((c->efer & EFER_LMA) && (c->segs[R_CS].attr & DESC_L)) {

@@ -50,7 +50,11 @@ void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
 /* The descriptor that sel names; false: outside its table. Raises #PF. */
 bool tcg_read_desc(TCGCPU *c, uint16_t sel, uint64_t *lo, uint64_t *hi);
 void tcg_desc_to_cache(uint16_t sel, uint64_t desc, SegmentCache *sc);
-/* Set CS (and CPL) from a checked descriptor. */
+/* desc with its accessed bit set, in the table too: it is about to be loaded. Raises. */
+uint64_t tcg_mark_accessed(TCGCPU *c, uint16_t sel, uint64_t desc);
+/* #GP(error) unless off is an address in the code segment desc. */
+void tcg_check_target(TCGCPU *c, uint64_t desc, uint64_t off, uint32_t error);
+/* Set CS (and CPL) from a checked descriptor. Raises as long as nothing has changed. */
 void tcg_set_cs(TCGCPU *c, uint16_t sel, uint64_t desc, unsigned cpl);
 /* Flat 64-bit or 32-bit CS and SS, as SYSCALL and its kin make them. */
 void tcg_set_flat_cs(TCGCPU *c, uint16_t sel, unsigned cpl, bool code64);

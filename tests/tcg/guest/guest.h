@@ -175,7 +175,7 @@ bool wait_for(volatile u32 *p, u32 v);
 
 /* ---- The tests ---- */
 typedef struct Test { const char *name; void (*fn)(void); } Test;
-extern const Test paging_tests[], excp_tests[], irq_tests[], smp_tests[], debug_tests[],
-                  state_tests[];
+extern const Test paging_tests[], excp_tests[], far_tests[], irq_tests[], smp_tests[],
+                  debug_tests[], state_tests[];
 
 #endif

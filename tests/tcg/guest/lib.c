@@ -251,8 +251,8 @@ static void run(const Test *t)
 void guest_main(void);
 void guest_main(void)
 {
-    static const Test *const all[] = { paging_tests, excp_tests, irq_tests, debug_tests,
-                                       state_tests, smp_tests };
+    static const Test *const all[] = { paging_tests, excp_tests, far_tests, irq_tests,
+                                       debug_tests, state_tests, smp_tests };
 
     make_tables();
     if (option("spin")) {

@@ -1,0 +1,178 @@
+/*
+ * Far transfers and deliveries that end in the middle: nothing has changed then.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+typedef struct __attribute__((packed)) TablePointer { u16 limit; u64 base; } TablePointer;
+#define NON_CANONICAL 0x800000000000ull
+#define V_TRY 0x55
+
+/* A gate of any kind. */
+static void put_gate(unsigned vector, u64 addr, u16 sel, u8 type)
+{
+    TablePointer p;
+    u64 *e;
+
+    __asm__ volatile("sidt %0" : "=m"(p));
+    e = (u64 *)p.base + vector * 2;
+    e[0] = (addr & 0xffff) | (u64)sel << 16 | (u64)type << 40 | (addr >> 16 & 0xffff) << 48;
+    e[1] = addr >> 32;
+}
+
+static u64 stub(unsigned vector)
+{
+    extern u8 trap_stubs[][16];
+
+    return (u64)trap_stubs[vector];
+}
+
+/* RSP at the instruction that is tried. */
+static volatile u64 start_sp;
+#define NOTE_SP "mov %%rsp, %0; "
+
+static void int_n(u64 a)
+{
+    __asm__ volatile(NOTE_SP "int $0x55" : "=m"(start_sp) :: "memory");
+}
+
+static void far_call(u64 a)
+{
+    __asm__ volatile(NOTE_SP "lcall *(%1)" : "=m"(start_sp) : "r"(a) : "memory");
+}
+
+static void far_ret(u64 a)
+{
+    __asm__ volatile("push %1; lea 1f(%%rip), %%rcx; push %%rcx; " NOTE_SP "lretq; 1:"
+                     : "=m"(start_sp) : "a"(a) : "rcx", "memory");
+}
+
+static void ud2_without_stack(u64 a)
+{
+    __asm__ volatile("mov (%%rsp), %%rcx; mov %0, %%rsp; ud2" :: "r"(a) : "rcx", "memory");
+}
+
+/* ---- RETF imm16 ---- */
+
+SNIPPET(user_back, "int $0x80");
+static u64 user_rip, user_rsp;
+
+static void ret_outwards(u64 a)
+{
+    __asm__ volatile("push %0; push %1; push $1; push $2; push %2; push %3; lretq $16"
+                     :: "i"(UDATA), "r"(user_rsp), "i"(UCODE), "r"(user_rip) : "memory");
+}
+
+/* The parameters are dropped from both stacks. */
+static void ret_imm(void)
+{
+    check_eq(user_run(user_back, 0), V_BACK);
+    user_rip = last.rip - 2;
+    user_rsp = last.rsp - 64;
+    check_eq(guarded(ret_outwards, 0), V_BACK);
+    check_eq(last.cs, UCODE);
+    check_eq(last.rsp, user_rsp + 16);
+}
+
+/* ---- Targets that are no addresses ---- */
+
+static void bad_targets(void)
+{
+    struct __attribute__((packed)) { u32 off; u16 sel; } p = { 0, SPARE };
+
+    gdt[SPARE >> 3] = (u64)KCODE << 16 | 0xecull << 40;     /* a call gate */
+    gdt[(SPARE >> 3) + 1] = NON_CANONICAL >> 32;
+    check_eq(guarded(far_call, (u64)&p), 13);
+    check_eq(last.error, 0);
+    check_eq(last.rsp, start_sp);
+    check(last.rip < NON_CANONICAL);
+    put_gate(V_TRY, NON_CANONICAL, KCODE, 0x8e);
+    check_eq(guarded(int_n, 0), 13);
+    check_eq(last.error, 0);
+    check_eq(last.rsp, start_sp);
+    check(last.rip < NON_CANONICAL);
+    reset_gate(V_TRY);
+}
+
+/* The push of a delivery to what is no address is #SS whatever was accessed before. */
+static void no_stack(void)
+{
+    set_gate(12, stub(12), 0x8e, 1);
+    set_gate(13, stub(13), 0x8e, 1);
+    check_eq(guarded(ud2_without_stack, NON_CANONICAL + 4096), 12);
+    check_eq(last.rsp, NON_CANONICAL + 4096);
+    reset_gate(12);
+    reset_gate(13);
+}
+
+/* ---- A descriptor whose accessed bit cannot be set ---- */
+
+SNIPPET(user_try, "int $0x55");
+
+static void read_only_gdt(void)
+{
+    struct __attribute__((packed)) { u32 off; u16 sel; } p = { (u32)(u64)far_call, SPARE };
+    u64 va = map_page(3, PTE_P), sp;
+    TablePointer mine, old;
+
+    gdt[SPARE >> 3] = 0x00af9a000000ffff;                   /* 64-bit code */
+    for (unsigned i = 0; i < sizeof(gdt) / sizeof(*gdt); i++) {
+        ((u64 *)page(3))[i] = gdt[i];
+    }
+    __asm__ volatile("sgdt %0" : "=m"(old));
+    mine.base = va;
+    mine.limit = old.limit;
+    __asm__ volatile("lgdt %0" :: "m"(mine));
+    put_gate(V_TRY, (u64)far_call, SPARE, 0xee);
+    sp = va + SPARE + 5;
+    check_eq(guarded(far_call, (u64)&p), 14);
+    check_eq(last_cr2, sp);
+    check_eq(last.error, 3);
+    check_eq(last.rsp, start_sp);
+    check_eq(guarded(far_ret, SPARE), 14);
+    check_eq(last_cr2, sp);
+    check_eq(last.rsp, start_sp);
+    check_eq(guarded(int_n, 0), 14);
+    check_eq(last.rsp, start_sp);
+    check_eq(user_run(user_try, 0), 14);
+    check_eq(last_cr2, sp);
+    check_eq(last.cs, UCODE);
+    check_eq(last.ss, UDATA);
+    check_eq(*(u16 *)last.rip, 0x55cd);
+    __asm__ volatile("lgdt %0" :: "m"(old));
+    reset_gate(V_TRY);
+    test_pt[3] = 0;
+    invlpg(va);
+}
+
+/* ---- A handler in ring 3 ---- */
+
+SNIPPET(user_steals, "movabs $0x10000000800, %rsp; int $0x55");
+
+/* What a delivery within ring 3 pushes is written with the rights of ring 3. */
+static void user_handler(void)
+{
+    map_page(0, PTE_P | PTE_W);
+    ((volatile u64 *)page(0))[255] = 0x4711;
+    *(volatile u16 *)page(5) = 0x80cd;
+    put_gate(V_TRY, USER_ALIAS + (u64)page(5), UCODE, 0xee);
+    check_eq(user_run(user_steals, 0), 14);
+    check_eq(last.error, 7);
+    check_eq(last.cs, UCODE);
+    check_eq(((volatile u64 *)page(0))[255], 0x4711);
+    check_eq(user_run(user_try, 0), V_BACK);
+    check_eq(last.rip, USER_ALIAS + (u64)page(5) + 2);
+    reset_gate(V_TRY);
+    test_pt[0] = 0;
+    invlpg(TEST_VA);
+}
+
+const Test far_tests[] = {
+    { "far RET to an outer ring drops parameters", ret_imm },
+    { "far targets that are no addresses", bad_targets },
+    { "deliveries without a stack", no_stack },
+    { "a GDT that cannot be written", read_only_gdt },
+    { "a handler in ring 3", user_handler },
+    { NULL, NULL }
+};
