@@ -154,6 +154,8 @@ void apic_sync_pv_eoi(APICState *s);
 void apic_recheck(APICState *s);
 /* LVT LINTn was written: look at the pin again. */
 void apic_lint_changed(APICState *s, unsigned pin);
+/* The logical id that follows from the other one. */
+uint32_t apic_x2apic_ldr(const APICState *s);
 /* Registers to power-on values; base and id stay. */
 void apic_reset_registers(APICState *s);
 

@@ -427,7 +427,7 @@ static bool set_base(APICState *s, uint64_t value)
     if (!(value & APIC_BASE_EN) && (old & APIC_BASE_EN)) {
         apic_reset_registers(s);
     } else if ((value & ~old) & APIC_BASE_EXTD) {
-        s->ldr = (s->id >> 4) << 16 | 1u << (s->id & 0xf);
+        s->ldr = apic_x2apic_ldr(s);
         s->icr2 = 0;
     }
     apic_recheck(s);

@@ -371,7 +371,13 @@ void apic_set_cr8(APICState *s, uint8_t cr8)
 
 /* ---- Life cycle ---- */
 
-/* "Local APIC State After Power-Up or Reset" */
+/* "Logical Destination Mode in x2APIC Mode" */
+uint32_t apic_x2apic_ldr(const APICState *s)
+{
+    return (s->id >> 4) << 16 | 1u << (s->id & 0xf);
+}
+
+/* "Local APIC State After Power-Up or Reset"; INIT does not leave x2APIC mode. */
 void apic_reset_registers(APICState *s)
 {
     if (s->pv_eoi_armed) {
@@ -384,7 +390,8 @@ void apic_reset_registers(APICState *s)
         s->lvt[i] = LVT_MASKED;
     }
     s->svr = 0xff;
-    s->tpr = s->ldr = 0;
+    s->tpr = 0;
+    s->ldr = apic_x2apic(s) ? apic_x2apic_ldr(s) : 0;
     s->dfr = 0xffffffff;
     s->esr_pending = s->esr = 0;
     s->icr = s->icr2 = 0;
