@@ -78,7 +78,7 @@ void tcg_flush_blocks(TCGCPU *c);
 /*
  * Stop all other vCPUs between two of their instructions. While waiting for
  * its turn the caller counts as stopped too, so translations that it looked up
- * before are not good any more.
+ * before are not good any more, nor are its blocks if stats.cache_flushes has changed.
  */
 void tcg_exclusive_start(TCGCPU *c);
 void tcg_exclusive_end(TCGCPU *c);

@@ -26,6 +26,12 @@ void tcg_raise_err(TCGCPU *c, int vector, uint32_t error)
     siglongjmp(c->jmp, 1);
 }
 
+void tcg_restart(TCGCPU *c)
+{
+    c->excp = -1;
+    siglongjmp(c->jmp, 1);
+}
+
 void tcg_poll_set(TCGCPU *c, unsigned bits)
 {
     atomic_fetch_or(&c->poll, bits);
@@ -108,6 +114,9 @@ static void deliver_raised(TCGCPU *c)
     }
     c->debug.hits = 0;
     atomic_fetch_and(&c->poll, ~(unsigned)POLL_STEP);
+    if (v < 0) {
+        return;                 /* tcg_restart() */
+    }
     if (first == EXCP_DF) {
         c->shutdown = true;
         return;

@@ -442,8 +442,13 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
     }
     c->rmw_exclusive = false;
     if (tcg_exclusive_needed(c)) {
+        uint64_t flushes = c->tcg->stats.cache_flushes;
+
         tcg_exclusive_start(c);
         c->rmw_exclusive = true;
+        if (c->tcg->stats.cache_flushes != flushes && op != c->tmp_ops) {
+            tcg_restart(c);     /* op is no more, nor what follows it */
+        }
     }
     c->rmw_addr = addr;
     c->rmw_size = size;

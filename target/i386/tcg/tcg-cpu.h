@@ -153,6 +153,8 @@ struct TCGCPU {
 /* Raise an exception of the instruction at c->eip. Does not return. */
 G_NORETURN void tcg_raise(TCGCPU *c, int vector);
 G_NORETURN void tcg_raise_err(TCGCPU *c, int vector, uint32_t error);
+/* Where it could raise: begin the instruction at c->eip anew, from the loop. */
+G_NORETURN void tcg_restart(TCGCPU *c);
 
 /* What tags of the jump cache and the code TLB must be for code at lin. */
 static inline uint64_t code_tag(const TCGCPU *c, uint64_t lin)

@@ -71,6 +71,16 @@ static void bring_up(void)
     check_eq(alive, 1);
 }
 
+/* Start the other processor once more; now how often it has come up. */
+static bool restart(u32 times)
+{
+    send(0xc500);
+    send(0x8500);
+    delay(10000000);
+    send(0x600 | AP_PAGE >> 12);
+    return wait_for(&alive, times);
+}
+
 static void run_there(void (*fn)(void))
 {
     job = fn;
@@ -112,6 +122,40 @@ static void atomics(void)
     check_eq(other, 2 * ROUNDS);
 }
 
+/* INIT leaves an APIC in x2APIC mode, and there its logical id follows from the other. */
+static volatile u64 base_there, ldr_there;
+
+static void enter_x2apic_there(void)
+{
+    wrmsr(0x1b, rdmsr(0x1b) | 0x400);
+    ldr_there = rdmsr(0x80d);
+}
+
+static void look_at_apic_there(void)
+{
+    base_there = rdmsr(0x1b);
+    ldr_there = base_there & 0x400 ? rdmsr(0x80d) : 0;
+    wrmsr(0x1b, base_there & ~0xc00ull);
+    wrmsr(0x1b, base_there & ~0x400ull);
+}
+
+static void init_in_x2apic(void)
+{
+    check_eq(alive, 1);
+    if (!(cpuid(1, 0).c & 1u << 21)) {
+        return;
+    }
+    run_there(enter_x2apic_there);
+    check(done());
+    check_eq(ldr_there, 2);
+    check(restart(2));
+    run_there(look_at_apic_there);
+    check(done());
+    check_eq(base_there & 0xd00, 0xc00);
+    check_eq(ldr_there, 2);
+    alive = 1;
+}
+
 /* An operand in two cache lines: few, as hosts punish it. */
 static void split_there(void)
 {
@@ -129,6 +173,55 @@ static void split_locks(void)
     split_there();
     check(done());
     check_eq(*(u32 *)(line + 62), option("split") ? 4000 : 4);
+}
+
+/*
+ * So much code that the cache of decoded code is emptied time and again (run-guest has a
+ * small one), while the other processor's instructions wait for it.
+ */
+static u8 much_code[0x18000] __attribute__((aligned(4096)));
+static volatile u32 much_done;
+
+static void split_and_check_there(void)
+{
+    u32 bad = 0;
+
+    while (!much_done) {
+        u64 a = 5;
+
+        __asm__ volatile("lock incl %1; mov $1, %%ecx; lea 2(%%rcx), %0; add %%rcx, %0\n"
+                         "lock incl %1; imul $3, %0; sub %%rcx, %0; xor $8, %0"
+                         : "+r"(a), "+m"(line[62]) :: "rcx", "cc");
+        bad += a != 3;
+        counter += 2;
+    }
+    other = bad;
+}
+
+static void cache_flushes(void)
+{
+    check_eq(alive, 1);
+    if (!option("much-code")) {
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(much_code); i += 2) {
+        *(u16 *)(much_code + i) = 0xc0ff;           /* inc %eax */
+    }
+    much_code[sizeof(much_code) - 1] = 0xc3;
+    much_code[sizeof(much_code) - 2] = 0x90;
+    counter = other = 0;
+    *(u32 *)(line + 62) = 0;
+    run_there(split_and_check_there);
+    for (unsigned i = 0; i < 30; i++) {
+        u32 v = 0;
+
+        __asm__ volatile("call *%1" : "+a"(v) : "r"(much_code) : "memory");
+        check_eq(v, sizeof(much_code) / 2 - 1);
+    }
+    much_done = 1;
+    check(done());
+    check_eq(other, 0);
+    check_eq(*(u32 *)(line + 62), counter);
 }
 
 /* Dekker's: with a fence between, one of the two stores is seen. */
@@ -325,7 +418,9 @@ static void flush_waiting(void)
 const Test smp_tests[] = {
     { "INIT and SIPI", bring_up },
     { "LOCK from two processors", atomics },
+    { "INIT in x2APIC mode", init_in_x2apic },
     { "split locks", split_locks },
+    { "split locks while decoded code is dropped", cache_flushes },
     { "KVM's hypercalls", hypercalls },
     { "KVM's steal time", steal_time },
     { "KVM's TLB flush of a processor that waits", flush_waiting },
