@@ -185,6 +185,9 @@ bool tcg_page_may_write(TCGCPU *c, uint64_t pa)
     if (n >= s->nr_pages) {
         return true;
     }
+    if (__atomic_load_n(&s->has_code[n], __ATOMIC_RELAXED)) {
+        return false;
+    }
     /* First say so, then look: page_claim() does it the other way round. */
     old = __atomic_load_n(&s->writer[n], __ATOMIC_SEQ_CST);
     while (old != me && old != 255 &&
@@ -196,8 +199,18 @@ bool tcg_page_may_write(TCGCPU *c, uint64_t pa)
 }
 
 /*
- * The page is about to be decoded: no TLB may hold a write entry for it any
- * more. Returns false if it can never be watched.
+ * Does the page count as code, with no TLB that holds a write entry for it? With the lock
+ * held this stays so until blocks added to the page have been killed.
+ */
+static bool page_claimed(const TCGState *s, uint64_t n)
+{
+    return __atomic_load_n(&s->has_code[n], __ATOMIC_SEQ_CST) &&
+        !__atomic_load_n(&s->writer[n], __ATOMIC_SEQ_CST);
+}
+
+/*
+ * The page is about to be decoded: write entries for it go. What has become of that is
+ * seen by page_claimed(). Returns false if it can never be watched.
  */
 static bool page_claim(TCGCPU *c, uint64_t pa)
 {
@@ -208,24 +221,24 @@ static bool page_claim(TCGCPU *c, uint64_t pa)
     if (n >= s->nr_pages) {
         return false;
     }
-    if (__atomic_load_n(&s->has_code[n], __ATOMIC_SEQ_CST)) {
+    if (page_claimed(s, n)) {
         return true;
     }
     __atomic_store_n(&s->has_code[n], 1, __ATOMIC_SEQ_CST);
     w = __atomic_load_n(&s->writer[n], __ATOMIC_SEQ_CST);
-    if (w == 0) {
-        return true;
-    }
     if (w == c->index + 1) {
         tcg_tlb_flush_all(c);
-    } else {
+        /* Unless another one has joined. */
+        __atomic_compare_exchange_n(&s->writer[n], &w, 0, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
+    } else if (w) {
         tcg_exclusive_start(c);
         for (unsigned i = 0; i < s->nr_cpus; i++) {
             tcg_tlb_flush_all(s->cpus[i]);
         }
+        __atomic_store_n(&s->writer[n], 0, __ATOMIC_SEQ_CST);
         tcg_exclusive_end(c);
     }
-    __atomic_store_n(&s->writer[n], 0, __ATOMIC_SEQ_CST);
     return true;
 }
 
@@ -313,8 +326,6 @@ static void page_add(TCGState *s, uint64_t pa, unsigned from, unsigned to,
     }
     *next_link(b, pa) = p->blocks;
     p->blocks = b;
-    /* A killer may have cleared it between page_claim() and the lock. */
-    __atomic_store_n(&s->has_code[pa >> TCG_PAGE_BITS], 1, __ATOMIC_SEQ_CST);
 }
 
 static void op_end_init(X86Op *op, unsigned off, unsigned nr, X86CodeSize mode)
@@ -383,6 +394,25 @@ static void decode_crossing(TCGCPU *c, uint64_t lin, X86Op *op,
     } while (x86_decode(buf, n, c->code_size, off, op) < 0);
 }
 
+/* Decode what begins at off of one page and ends in another: 1, or 0 if it does not. */
+static unsigned decode_pair(const uint8_t *host, const uint8_t *host2, unsigned off,
+                            X86CodeSize mode, X86Op *op, unsigned *end)
+{
+    unsigned first = TCG_PAGE_SIZE - off;
+    uint8_t buf[X86_INSN_MAX];
+
+    if (first >= sizeof(buf)) {
+        return 0;
+    }
+    memcpy(buf, host + off, first);
+    memcpy(buf + first, host2, sizeof(buf) - first);
+    if (x86_decode(buf, sizeof(buf), mode, off, op) < 0) {
+        return 0;
+    }
+    *end = off + op->len;
+    return *end > TCG_PAGE_SIZE;
+}
+
 const X86Op *tcg_single_find(TCGCPU *c)
 {
     uint64_t page2, lin = c->eip + c->segs[R_CS].base;
@@ -422,12 +452,11 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
             page2 == (pa & TCG_PAGE_MASK)) {
             return NULL;
         }
-        n = 1;
-        end = off + ops[0].len;
     }
     g_mutex_lock(&s->lock);
-    if (!s->has_code[pa >> TCG_PAGE_BITS]) {
-        b = NULL;               /* killed meanwhile: claim it next time */
+    if (!page_claimed(s, pa >> TCG_PAGE_BITS) ||
+        (page2 != TCG_NO_PAGE && !page_claimed(s, page2 >> TCG_PAGE_BITS))) {
+        b = NULL;               /* killed or written meanwhile: claim it next time */
         goto out;
     }
     b = block_lookup(s, key);
@@ -438,9 +467,8 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
         block_kill(s, b);
     }
     /* Decode again under the lock, now that writers are seen. */
-    if (page2 == TCG_NO_PAGE) {
-        n = decode_run(host, off, c->code_size, ops, &end);
-    }
+    n = page2 == TCG_NO_PAGE ? decode_run(host, off, c->code_size, ops, &end) :
+        decode_pair(host, host2, off, c->code_size, ops, &end);
     if (n == 0 ||
         s->arena_used + sizeof(*b) + (n + 1) * sizeof(X86Op) > s->arena_size) {
         b = NULL;
