@@ -40,7 +40,8 @@ OP(op_sti)
     need_iopl(c, op);
     if (!(c->eflags & IF_MASK)) {
         c->eflags |= IF_MASK;
-        if (irq_window(c)) {
+        /* Within a block nothing comes between this and the next instruction. */
+        if (irq_window(c) || op[1].fn == op_block_end || op[1].fn == op_dead) {
             c->shadow = true;
             EXIT_NEXT;
         }
