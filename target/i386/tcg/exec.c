@@ -143,7 +143,7 @@ static void deliver_external(TCGCPU *c, unsigned vector)
     qemu_log_mask(LOG_INT, "cpu %u: interrupt %u at %016" PRIx64 "\n",
                   c->index, vector, c->eip);
     c->halted = false;
-    c->delivering = vector;
+    c->delivering = EXCP_NMI;       /* benign, also where the vector is an exception's */
     tcg_interrupt(c, vector, INT_EXTERNAL, false, 0, c->eip);
     c->delivering = -1;
 }

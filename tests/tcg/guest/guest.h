@@ -167,7 +167,8 @@ static inline u32 apic_rd(u32 reg) { return *(volatile u32 *)(0xfee00000ul + reg
 static inline void apic_wr(u32 reg, u32 v) { *(volatile u32 *)(0xfee00000ul + reg) = v; }
 enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ISR = 0x100,
        APIC_IRR = 0x200, APIC_ICR = 0x300, APIC_ICR2 = 0x310, APIC_LVT_TIMER = 0x320,
-       APIC_TIMER_INIT = 0x380, APIC_TIMER_NOW = 0x390, APIC_TIMER_DIV = 0x3e0 };
+       APIC_LVT_LINT0 = 0x350, APIC_TIMER_INIT = 0x380, APIC_TIMER_NOW = 0x390,
+       APIC_TIMER_DIV = 0x3e0 };
 /* STI, one instruction, CLI: what waits is taken there. */
 static inline void irq_window(void) { __asm__ volatile("sti; nop; nop; cli" ::: "memory"); }
 /* Until *p is at least v or a second has passed: then false. */

@@ -150,6 +150,40 @@ static void deadline(void)
     apic_wr(APIC_LVT_TIMER, 0x10000 | V_TIMER);
 }
 
+/* Opens interrupts until one ends it or a second has passed. */
+static void open_window(u64 a)
+{
+    u64 end = rdtsc() + 1000000000ull;
+
+    __asm__ volatile("sti");
+    while (rdtsc() < end) {
+        __asm__ volatile("pause");
+    }
+    __asm__ volatile("cli");
+}
+
+/* An interrupt of the 8259 is none of the exceptions that have its vector. */
+static void low_vector(void)
+{
+    static const u8 init[] = { 0x11, 8, 4, 1, 0xfe };
+
+    start();
+    apic_wr(APIC_LVT_LINT0, 0x700);
+    for (unsigned i = 0; i < sizeof(init); i++) {
+        outb(i ? 0x21 : 0x20, init[i]);
+    }
+    outb(0x43, 0x30);                                   /* IRQ 0 in a moment, once */
+    outb(0x40, 0);
+    outb(0x40, 2);
+    set_gate(8, 0, 0x0e, 0);                            /* not present: #NP */
+    check_eq(guarded(open_window, 0), 11);
+    check_eq(last.error, 8 * 8 + 2 + 1);
+    reset_gate(8);
+    outb(0x20, 0x20);
+    outb(0x21, 0xff);
+    apic_wr(APIC_LVT_LINT0, 0x10000);
+}
+
 SNIPPET(user_loop, "sti; 1: jmp 1b");
 
 static void on_irq_back(Frame *f)
@@ -196,6 +230,7 @@ const Test irq_tests[] = {
     { "NMI", nmi },
     { "the APIC's timer and HLT", timer },
     { "TSC deadline", deadline },
+    { "an interrupt with a vector of exceptions", low_vector },
     { "an interrupt of user code", from_user },
     { "x2APIC", x2apic },
     { NULL, NULL }
