@@ -149,6 +149,7 @@ OP(op_fxsave)
     }
     addr = ea(c, op);
     check_fx(c, op, addr, 16);
+    tcg_probe_write(c, addr, 512);
     tcg_load_bytes(c, addr + 288, m + 288, 224);
     save_x87(c, m, op->flags & OF_REXW);
     put32(m + 24, get_mxcsr(c));
@@ -230,9 +231,9 @@ OP(op_xsave)
         tcg_raise_err(c, EXCP_GP, 0);
     }
     rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
+    tcg_probe_write(c, addr, 520);
     tcg_load_bytes(c, addr, m, 512);
     bv = tcg_load_slow(c, addr + 512, 8);
-    tcg_probe_write(c, addr + 512, 8);
     if (rfbm & 1) {
         save_x87(c, m, op->flags & OF_REXW);
     }
@@ -270,13 +271,16 @@ OP(op_xrstor)
     if (c->cr0 & CR0_TS) {
         tcg_raise(c, EXCP_NM);
     }
+    if (addr & 63) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
     tcg_load_bytes(c, addr, m, 576);
     memcpy(&bv, m + 512, 8);
     memcpy(&comp, m + 520, 8);
     memcpy(&zero, m + 528, 8);
     memcpy(&mxcsr, m + 24, 4);
     rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
-    if ((addr & 63) || (bv & ~c->xcr0) || comp || zero ||
+    if ((bv & ~c->xcr0) || comp || zero ||
         ((rfbm & 2) && (mxcsr & ~MXCSR_MASK))) {
         tcg_raise_err(c, EXCP_GP, 0);
     }

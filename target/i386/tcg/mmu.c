@@ -81,8 +81,10 @@ static uint64_t reserved_bits(const TCGCPU *c, unsigned level, bool leaf,
     }
     if (level == 3) {
         r |= PTE_PS;
+    } else if (leaf && level == 2) {
+        r |= 0x3fffe000 | c->gib_reserved;
     } else if (leaf && level) {
-        r |= level == 1 ? 0x1fe000 : 0x3fffe000;
+        r |= c->cr4 & CR4_PAE ? 0x1fe000 : 0x3fe000;
     }
     if (!(c->efer & EFER_LMA)) {
         r |= 0x7ff0000000000000ull;
@@ -160,7 +162,7 @@ static int walk_levels(TCGCPU *c, WalkState *s, unsigned levels, PageWalk *out)
         }
         leaf = level == 0 || ((e & PTE_PS) && level <= 2 && !pdpte &&
                               (wide || (c->cr4 & CR4_PSE)));
-        if (wide && reserved_bits(c, level, leaf, e)) {
+        if ((wide || (leaf && level)) && reserved_bits(c, level, leaf, e)) {
             fault(s, PF_P | PF_RSVD);
             return 0;
         }
@@ -200,7 +202,7 @@ bool tcg_mmu_walk(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
         r = walk_levels(c, &s, levels, out);
         *error = s.error | (acc == MMU_WRITE ? PF_W : 0) |
                  (mode == MMU_USER ? PF_U : 0);
-        if (acc == MMU_FETCH && ((c->efer & EFER_NXE) ||
+        if (acc == MMU_FETCH && (((c->efer & EFER_NXE) && (c->cr4 & CR4_PAE)) ||
                                  (c->cr4 & CR4_SMEP))) {
             *error |= PF_I;
         }

@@ -257,8 +257,8 @@ OP(op_invpcid)
     need_cpl0(c, op);
     pcid = ld64(c, op, addr);
     va = ld64(c, op, addr + 8);
-    if (type > 3 || (type < 2 && (pcid >> 12)) ||
-        (type < 2 && pcid && !(c->cr4 & CR4_PCIDE))) {
+    if (type > 3 || (pcid >> 12) || (type < 2 && pcid && !(c->cr4 & CR4_PCIDE)) ||
+        (type == 0 && (u64)((int64_t)(va << 16) >> 16) != va)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
     if (type == 0) {
@@ -475,8 +475,7 @@ OP(op_verr)
 OP(op_lar)
 {
     bool lm = c->efer & EFER_LMA;
-    unsigned types = op->id ? (lm ? 0xa04 : 0xa06 | 2) :
-                     (lm ? 0x1a04 : 0x1a36 | 2);
+    unsigned types = op->id ? (lm ? 0xa04 : 0xa0e) : lm ? 0x1a04 : 0x1a3e;
     uint64_t d = 0;
     SegmentCache s;
     u16 sel;

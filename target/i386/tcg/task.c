@@ -129,6 +129,9 @@ static void take_over(TCGCPU *c, const NewTask *t)
     cpu_set_eflags(c, (t->eflags & TASK_FLAGS) | 2);
     c->shadow = c->ss_shadow = false;
     c->debug.resume = c->debug.slow && (t->eflags & RF_MASK);
+    if ((t->eflags & IF_MASK) && c->irq_waiting) {
+        tcg_poll_set(c, POLL_IRQ);
+    }
     if (c->dr[7] & DR7_LOCAL) {
         c->dr[7] &= ~(uint64_t)DR7_LOCAL;
         tcg_debug_update(c);

@@ -9,6 +9,7 @@ static void rd(u64 a) { (void)*(volatile u8 *)a; }
 static void wr(u64 a) { *(volatile u8 *)a = 1; }
 static void rmw(u64 a) { __asm__ volatile("lock incq (%0)" :: "r"(a) : "memory"); }
 static void call(u64 a) { ((void (*)(void))a)(); }
+static void fxsave(u64 a) { __asm__ volatile("fxsave (%0)" :: "r"(a) : "memory"); }
 
 /*
  * QEMU's own emulated processor, on which KVM runs in our tests, leaves bit 0 out
@@ -60,6 +61,9 @@ static void not_present(void)
     check_eq(guarded(rmw, va + 4092), 14);
     check_eq(last_cr2, va + 4096);
     check(last.error == 2 || soft_host());
+    check_eq(guarded(fxsave, va + 4096 - 256), 14);
+    check_eq(last_cr2, va + 4096);
+    check_eq(last.error, 2);
 }
 
 static void write_protect(void)
@@ -104,6 +108,10 @@ static void reserved_bits(void)
     wr_cr3(rd_cr3());
     faults(rd, va, 9);
     pml4[2] &= ~PTE_PS;
+    if (option("tcg") && !(cpuid(0x80000001, 0).d & 1u << 26)) {
+        test_pdpt[1] = PTE_P | PTE_W | PTE_PS;              /* no pages of 1 GiB */
+        faults(rd, TEST_VA + (1ull << 30), 9);
+    }
     test_pdpt[1] = test_pd[1] = 0;
     check_eq(guarded(rd, va), -1);
 }
@@ -214,6 +222,28 @@ static void translations(void)
     faults(rd, TEST_VA + 0x200000 + ((u64)page(0) & 0x1fffff), 0);
 }
 
+static struct { u64 pcid, va; } inv;
+static void invpcid(u64 type)
+{
+    __asm__ volatile("invpcid %0, %1" :: "m"(inv), "r"(type) : "memory");
+}
+
+static void invpcid_refusals(void)
+{
+    for (unsigned type = 0; type < 4; type++) {
+        inv.pcid = 1;
+        inv.va = 0;
+        check_eq(guarded(invpcid, type), -1);
+        inv.va = 1ull << 47;
+        check_eq(guarded(invpcid, type), type ? -1 : 13);   /* what the address is for */
+        inv.va = 0;
+        inv.pcid = 1 << 12;
+        check_eq(guarded(invpcid, type), 13);
+    }
+    inv.pcid = 0;
+    check_eq(guarded(invpcid, 4), 13);
+}
+
 static void pcid(void)
 {
     u64 va = map_page(0, PTE_P | PTE_W), cr3 = rd_cr3();
@@ -233,6 +263,9 @@ static void pcid(void)
     check_eq(*(volatile u8 *)va, 0x22);
     wr_cr3(cr3 | 2 | 1ull << 63);
     check_eq(rd_cr3(), cr3 | 2);
+    if (cpuid(7, 0).b & 1u << 10) {
+        invpcid_refusals();
+    }
     wr_cr3(cr3);
     wr_cr4(rd_cr4() & ~(u64)CR4_PCIDE);
 }

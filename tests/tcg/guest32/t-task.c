@@ -255,6 +255,42 @@ static void tss16(void)
     reset_tasks();
 }
 
+/* An interrupt that waits comes as soon as the new task's flags let it. */
+#define APIC(reg) (*(volatile u32 *)(0xfee00000 + (reg)))
+void b_wait(void);
+__asm__(".pushsection .text\n"
+        "b_wait: mov $1000, %ecx; 1: dec %ecx; jnz 1b; jmp b_jump\n.popsection");
+
+static void pending_interrupt(void)
+{
+    make_b(b_wait);
+    tss_b.eflags = 0x202;
+    APIC(0xf0) = 0x1ff;
+    APIC(0x300) = 0x40090;                                  /* to itself */
+    check_eq(guarded(jump, TSS_B), 0x90);
+    check_eq(rd_tr(), TSS_B);
+    check_eq(last.eip, (u32)b_wait);
+    APIC(0xb0) = 0;
+    reset_tasks();
+}
+
+/* Which descriptors LAR and LSL show: types 0 to 15 of system descriptors. */
+static void visible_types(void)
+{
+    for (unsigned type = 0; type < 16; type++) {
+        u32 rights = 1, limit = 1;
+        bool lar, lsl;
+
+        gdt[SPARE >> 3] = segment(0, 0x1234, 0x80 | type, 0);
+        __asm__ volatile("lar %2, %0" : "+r"(rights), "=@ccz"(lar) : "r"(SPARE));
+        __asm__ volatile("lsl %2, %0" : "+r"(limit), "=@ccz"(lsl) : "r"(SPARE));
+        check_eq(lar, 0x1a3e >> type & 1);                  /* gates but those of the IDT */
+        check_eq(lsl, 0x0a0e >> type & 1);
+        check_eq(rights, lar ? (0x80 | type) << 8 : 1);
+        check_eq(limit, lsl ? 0x1234 : 1);
+    }
+}
+
 /* Its flags make it a task of virtual-8086 mode. */
 static void vm86_task(void)
 {
@@ -283,6 +319,27 @@ volatile u32 b_far;
 __asm__(".pushsection .text\n"
         "b_look: mov 0x40000000, %eax; mov %eax, b_far; jmp b_return\n.popsection");
 
+static void read_far(u32 at) { (void)*(volatile u32 *)at; }
+static void call_far(u32 at) { ((void (*)(void))at)(); }
+
+/* Faults of 32-bit paging: no fetches of their own whatever EFER.NXE is, reserved bits. */
+static void page_faults(void)
+{
+    u32 efer, high;
+
+    __asm__ volatile("rdmsr; or $0x800, %%eax; wrmsr" : "=a"(efer), "=d"(high) : "c"(0xc0000080));
+    check_eq(guarded(call_far, 0x40400000), 14);
+    check_eq(last.error, 0);
+    for (unsigned bit = 13; bit < 22; bit++) {
+        dir_a[0x101] = 0x00800083 | 1 << bit;
+        check_eq(guarded(read_far, 0x40400000), 14);
+        check_eq(last.error, 9);
+    }
+    dir_a[0x101] = 0x00801083;                              /* PAT */
+    check_eq(guarded(read_far, 0x40400000), -1);
+    __asm__ volatile("wrmsr" :: "a"(efer & ~0x800u), "d"(high), "c"(0xc0000080));
+}
+
 static void paging(void)
 {
     u32 cr4 = rd_cr4();
@@ -305,6 +362,8 @@ static void paging(void)
     check_eq(b_far, 0xbbbb);
     check_eq(*FAR, 0xaaaa);
     check_eq(rd_cr3(), (u32)dir_a);
+    dir_a[0x101] = 0;
+    page_faults();
     wr_cr0(rd_cr0() & ~0x80000000);
     wr_cr4(cr4);
     reset_tasks();
@@ -318,6 +377,8 @@ const Test task_tests[] = {
     { "tasks: IRET without a caller", bad_links },
     { "tasks: state that cannot be loaded", bad_state },
     { "tasks: trap bit", trap_bit },
+    { "tasks: an interrupt that waits", pending_interrupt },
+    { "LAR and LSL", visible_types },
     { "tasks of the 80286", tss16 },
     { "tasks in virtual-8086 mode", vm86_task },
     { "tasks: page directories", paging },
