@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/ops-stack.h"
 #include "target/i386/tcg/optabs.h"
 
 /* RIP as the operand size cuts it. */
@@ -72,27 +72,57 @@ OP(op_call_rel)
     return take_branch(c, op);
 }
 
+/*
+ * An indirect branch to what the jump cache does not have. To what is no address it
+ * faults itself; drop is what to take off RSP then.
+ */
+static const X86Op *missed(TCGCPU *c, const X86Op *op, u64 eip, int64_t drop)
+{
+    if ((op->flags & OF_C64) && (u64)((int64_t)(eip << 16) >> 16) != eip) {
+        c->regs[R_ESP] -= drop;
+        return op_gp0(c, op);
+    }
+    EXIT_TO(eip);
+}
+
+const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, u64 eip)
+{
+    return missed(c, op, eip, (1 << op->size) + (u16)op->imm);
+}
+
 OP(op_ret)
 {
     u64 eip = stack_top(c, op, op->size);
+    const X86Op *target;
 
     set_sp(c, op, c->regs[R_ESP] + (1u << op->size) + (u16)op->imm);
-    return jump_to(c, eip);
+    if (!jump_find(c, eip, &target)) {
+        return tcg_ret_missed(c, op, eip);
+    }
+    GO(target);
 }
 
 OP(op_jmp_rm)
 {
     u64 eip = rm_get(c, op, op->size);
+    const X86Op *target;
 
-    return jump_to(c, eip);
+    if (!jump_find(c, eip, &target)) {
+        return missed(c, op, eip, 0);
+    }
+    GO(target);
 }
 
 OP(op_call_rm)
 {
     u64 eip = rm_get(c, op, op->size);
+    const X86Op *target;
 
     push_val(c, op, next_eip(c, op), op->size);
-    return jump_to(c, eip);
+    if (!jump_find(c, eip, &target)) {
+        return missed(c, op, eip, -(1 << op->size));
+    }
+    GO(target);
 }
 
 /* The count register by address size: rCX after subtracting n. */

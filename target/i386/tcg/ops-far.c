@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/ops-stack.h"
 #include "target/i386/tcg/optabs.h"
 #include "target/i386/tcg/system.h"
 

@@ -253,8 +253,14 @@ SOP(pop64)
 SOP(ret64)
 {
     LOOK_UP(64, EA_sp, r, op_ret);
+    const X86Op *target;
+    u64 eip = p->v;
+
     c->regs[R_ESP] = a + 8 + (u16)op->imm;
-    return jump_to(c, p->v);
+    if (!jump_find(c, eip, &target)) {
+        return tcg_ret_missed(c, op, eip);
+    }
+    GO(target);
 }
 
 SOP(call64)

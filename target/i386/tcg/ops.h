@@ -119,20 +119,37 @@ static inline u64 next_eip(const TCGCPU *c, const X86Op *op)
 void tcg_sse_unavailable(TCGCPU *c, const X86Op *op);
 void tcg_fpu_unavailable(TCGCPU *c, const X86Op *op);
 
-/* Jump to a near target in whatever page: through the jump cache. */
-static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
+/* Look a near target in whatever page up in the jump cache; false: by way of the loop. */
+static inline bool jump_find(TCGCPU *c, u64 eip, const X86Op **target)
 {
     u64 lin = eip + c->segs[R_CS].base;
     JumpEntry *e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
 
     if (unlikely(atomic_load_explicit(&c->poll, memory_order_relaxed)) ||
         e->lin != lin || e->tag != code_tag(c, lin)) {
+        return false;
+    }
+    c->regs[R_PAGE] = eip - (lin & 0xfff);
+    *target = e->op;
+    return true;
+}
+
+static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
+{
+    const X86Op *target;
+
+    if (!jump_find(c, eip, &target)) {
         c->eip = eip;
         return NULL;
     }
-    c->regs[R_PAGE] = eip - (lin & 0xfff);
-    GO(e->op);
+    GO(target);
 }
+
+/*
+ * RET to what was not found, with RSP moved already: leaves the block, or raises #GP of
+ * the RET itself if eip is no address.
+ */
+SLOW_PATH const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, u64 eip);
 
 /* A taken direct branch without a usable link: make it, or look it up. */
 const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op);
@@ -157,44 +174,6 @@ static inline bool irq_window(TCGCPU *c)
         return true;
     }
     return false;
-}
-
-/* Stack of 1 << size bytes. SP is only changed once the access is done. */
-static inline u64 stack_addr(TCGCPU *c, const X86Op *op, u64 sp, unsigned size,
-                             bool write)
-{
-    if (likely(op->flags & OF_C64)) {
-        return sp;
-    }
-    sync_eip(c, op);
-    return tcg_seg_lin(c, R_SS, c->stack32 ? (u32)sp : (u16)sp, 1u << size,
-                       write);
-}
-
-static inline void set_sp(TCGCPU *c, const X86Op *op, u64 sp)
-{
-    if (likely(op->flags & OF_C64)) {
-        c->regs[R_ESP] = sp;
-    } else if (c->stack32) {
-        c->regs[R_ESP] = (u32)sp;
-    } else {
-        RSET16(R_ESP, sp);
-    }
-}
-
-static inline void push_val(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
-{
-    u64 sp = c->regs[R_ESP] - (1u << size);
-
-    st_size(c, op, stack_addr(c, op, sp, size, true), v, size);
-    set_sp(c, op, sp);
-}
-
-/* The value on top of the stack; the caller then moves SP. */
-static inline u64 stack_top(TCGCPU *c, const X86Op *op, unsigned size)
-{
-    return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP], size, false),
-                   size);
 }
 
 #endif

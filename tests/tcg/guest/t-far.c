@@ -95,6 +95,36 @@ static void bad_targets(void)
     reset_gate(V_TRY);
 }
 
+static void near_jump(u64 a)
+{
+    __asm__ volatile(NOTE_SP ".byte 0xff, 0xe0" : "=m"(start_sp) : "a"(a) : "memory");
+}
+
+static void near_call(u64 a)
+{
+    __asm__ volatile(NOTE_SP ".byte 0xff, 0xd0" : "=m"(start_sp) : "a"(a) : "memory");
+}
+
+static void near_ret(u64 a)
+{
+    __asm__ volatile("push %1; " NOTE_SP ".byte 0xc2, 0x10, 0" : "=m"(start_sp) : "a"(a)
+                     : "memory");
+}
+
+/* The branch itself faults, not what it should lead to. */
+static void bad_near_targets(void)
+{
+    static void (*const fns[])(u64) = { near_jump, near_call, near_ret };
+    static const u16 codes[] = { 0xe0ff, 0xd0ff, 0x10c2 };
+
+    for (unsigned i = 0; i < 3; i++) {
+        check_eq(guarded(fns[i], NON_CANONICAL), 13);
+        check_eq(last.error, 0);
+        check(last.rip < NON_CANONICAL && *(u16 *)last.rip == codes[i]);
+        check_eq(last.rsp, start_sp);
+    }
+}
+
 /* The push of a delivery to what is no address is #SS whatever was accessed before. */
 static void no_stack(void)
 {
@@ -171,6 +201,7 @@ static void user_handler(void)
 const Test far_tests[] = {
     { "far RET to an outer ring drops parameters", ret_imm },
     { "far targets that are no addresses", bad_targets },
+    { "near targets that are no addresses", bad_near_targets },
     { "deliveries without a stack", no_stack },
     { "a GDT that cannot be written", read_only_gdt },
     { "a handler in ring 3", user_handler },
