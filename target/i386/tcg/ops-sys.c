@@ -80,8 +80,10 @@ void tcg_set_cr4(TCGCPU *c, uint64_t v)
 
 void tcg_set_efer(TCGCPU *c, uint64_t v)
 {
-    uint64_t ok = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR;
+    uint64_t ok = EFER_SCE | EFER_LME | EFER_LMA;
 
+    ok |= tcg_has(c, 0x80000001, 3, 20) ? EFER_NXE : 0;
+    ok |= tcg_has(c, 0x80000001, 3, 25) ? EFER_FFXSR : 0;
     ok |= tcg_has(c, 0x80000021, 0, 8) ? EFER_AUTOIBRS : 0;
     if (v & ~ok) {
         tcg_raise_err(c, EXCP_GP, 0);

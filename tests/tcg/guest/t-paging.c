@@ -270,6 +270,8 @@ static void pcid(void)
     wr_cr4(rd_cr4() & ~(u64)CR4_PCIDE);
 }
 
+static void set_efer(u64 v) { wrmsr(0xc0000080, v); }
+
 static void big_addresses(void)
 {
     check_eq(guarded(rd, 1ull << 47), 13);
@@ -283,6 +285,11 @@ static void big_addresses(void)
     check_eq(guarded((void (*)(u64))wr_cr0, (u64)1 << 32 | rd_cr0()), 13);
     check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() & ~0x20ull), 13);
     check_eq(guarded((void (*)(u64))wr_cr4, 1ull << 40 | rd_cr4()), 13);
+    check_eq(guarded(set_efer, rdmsr(0xc0000080) ^ 0x100), 13);     /* LME while paging */
+    check_eq(guarded(set_efer, rdmsr(0xc0000080) | 2), 13);
+    if (!(cpuid(0x80000001, 0).d & 1u << 25)) {
+        check_eq(guarded(set_efer, rdmsr(0xc0000080) | 0x4000), 13);    /* FFXSR */
+    }
 }
 
 const Test paging_tests[] = {
