@@ -18,6 +18,8 @@ EMULATED = {
     "addresses and control registers out of range", "vectors and error codes of exceptions",
     "privileged instructions, UMIP", "double faults", "#MF and #XM", "segments of 32-bit code",
     "port breakpoints", "debug registers", "XSAVE and XRSTOR", "alignment checks",
+    "far targets that are no addresses", "near targets that are no addresses",
+    "deliveries without a stack", "a GDT that cannot be written", "a handler in ring 3",
 }
 
 

@@ -139,10 +139,13 @@ static void no_stack(void)
 /* ---- A descriptor whose accessed bit cannot be set ---- */
 
 SNIPPET(user_try, "int $0x55");
+void lret_target(void);
+void iret_target(void);
+__asm__(".pushsection .text\nlret_target: lretq\niret_target: iretq\n.popsection");
 
 static void read_only_gdt(void)
 {
-    struct __attribute__((packed)) { u32 off; u16 sel; } p = { (u32)(u64)far_call, SPARE };
+    struct __attribute__((packed)) { u32 off; u16 sel; } p = { (u32)(u64)lret_target, SPARE };
     u64 va = map_page(3, PTE_P), sp;
     TablePointer mine, old;
 
@@ -154,7 +157,7 @@ static void read_only_gdt(void)
     mine.base = va;
     mine.limit = old.limit;
     __asm__ volatile("lgdt %0" :: "m"(mine));
-    put_gate(V_TRY, (u64)far_call, SPARE, 0xee);
+    put_gate(V_TRY, (u64)iret_target, SPARE, 0xee);
     sp = va + SPARE + 5;
     check_eq(guarded(far_call, (u64)&p), 14);
     check_eq(last_cr2, sp);
@@ -171,6 +174,7 @@ static void read_only_gdt(void)
     check_eq(last.ss, UDATA);
     check_eq(*(u16 *)last.rip, 0x55cd);
     __asm__ volatile("lgdt %0" :: "m"(old));
+    far_ret(KCODE);                                         /* should the other have worked */
     reset_gate(V_TRY);
     test_pt[3] = 0;
     invlpg(va);
