@@ -122,6 +122,47 @@ static void atomics(void)
     check_eq(other, 2 * ROUNDS);
 }
 
+/* INIT leaves MSRs and vectors alone. */
+static volatile u64 star_there, adjust_there, xmm_there;
+
+static void set_state_there(void)
+{
+    wr_cr4(rd_cr4() | CR4_OSFXSR);
+    wrmsr(0xc0000081, 0x1234567800000000);
+    if (cpuid(7, 0).b & 2) {
+        wrmsr(0x3b, 0x1000000000);
+    }
+    __asm__ volatile("movq %0, %%xmm0" :: "r"(0x1122334455667788));
+}
+
+static void look_at_state_there(void)
+{
+    u64 v;
+
+    wr_cr4(rd_cr4() | CR4_OSFXSR);
+    star_there = rdmsr(0xc0000081);
+    if (cpuid(7, 0).b & 2) {
+        adjust_there = rdmsr(0x3b);
+        wrmsr(0x3b, 0);
+    }
+    __asm__ volatile("movq %%xmm0, %0" : "=r"(v));
+    xmm_there = v;
+}
+
+static void init_keeps_state(void)
+{
+    check_eq(alive, 1);
+    run_there(set_state_there);
+    check(done());
+    check(restart(2));
+    run_there(look_at_state_there);
+    check(done());
+    check_eq(star_there, 0x1234567800000000);
+    check_eq(adjust_there, cpuid(7, 0).b & 2 ? 0x1000000000 : 0);
+    check_eq(xmm_there, 0x1122334455667788);
+    alive = 1;
+}
+
 /* INIT leaves an APIC in x2APIC mode, and there its logical id follows from the other. */
 static volatile u64 base_there, ldr_there;
 
@@ -418,6 +459,7 @@ static void flush_waiting(void)
 const Test smp_tests[] = {
     { "INIT and SIPI", bring_up },
     { "LOCK from two processors", atomics },
+    { "INIT keeps MSRs and vectors", init_keeps_state },
     { "INIT in x2APIC mode", init_in_x2apic },
     { "split locks", split_locks },
     { "split locks while decoded code is dropped", cache_flushes },
