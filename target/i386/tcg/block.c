@@ -524,7 +524,7 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
 
 const X86Op *tcg_block_find(TCGCPU *c)
 {
-    uint64_t pa, lin = c->eip + c->segs[R_CS].base;
+    uint64_t pa, tag, lin = c->eip + c->segs[R_CS].base;
     const uint8_t *host;
     JumpEntry *e;
     TCGBlock *b;
@@ -535,8 +535,9 @@ const X86Op *tcg_block_find(TCGCPU *c)
             tcg_raise_err(c, EXCP_GP, 0);
         }
     }
+    tag = code_tag(c, lin);
     e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
-    if (e->lin == lin && e->tag == code_tag(c, lin) && e->op->fn != op_dead) {
+    if (e->lin == lin && e->tag == tag && e->op->fn != op_dead) {
         c->regs[R_PAGE] = c->eip - (lin & 0xfff);
         return e->op;
     }
@@ -545,8 +546,12 @@ const X86Op *tcg_block_find(TCGCPU *c)
     if (!b) {
         return tcg_single_find(c);
     }
+    /*
+     * With the tag of when the page was looked up: where making the block has dropped all
+     * translations, INVLPG would not know of this one.
+     */
     e->lin = lin;
-    e->tag = code_tag(c, lin);
+    e->tag = tag;
     e->op = b->ops;
     c->regs[R_PAGE] = c->eip - (lin & 0xfff);
     return b->ops;

@@ -222,6 +222,39 @@ static void translations(void)
     faults(rd, TEST_VA + 0x200000 + ((u64)page(0) & 0x1fffff), 0);
 }
 
+/* MOV $v, %eax; RET at the start of a page of its own. */
+static void put_code(unsigned n, u32 v)
+{
+    volatile u8 *p = page(n);
+
+    p[0] = 0xb8;
+    *(volatile u32 *)(p + 1) = v;
+    p[5] = 0xc3;
+}
+
+/* INVLPG is heeded by code, too, also where it runs right after it has been written. */
+static void code_elsewhere(void)
+{
+    u64 va = TEST_VA + (1ull << 30) + 6 * 4096;     /* no large page is near */
+    u32 (*fn)(void) = (u32 (*)(void))va;
+
+    test_pdpt[1] = test_pdpt[0];
+    for (u32 i = 1; i < 20; i++) {
+        unsigned n = 6 + i % 2;
+
+        put_code(n, i);
+        test_pt[6] = (u64)page(n) | PTE_P | PTE_W;
+        invlpg(va);
+        check_eq(fn(), i);
+        check_eq(i % 3 ? i : fn(), i);
+    }
+    test_pt[6] = 0;
+    invlpg(va);
+    faults(call, va, rdmsr(0xc0000080) & 0x800 ? 0x10 : 0);
+    test_pdpt[1] = 0;
+    wr_cr3(rd_cr3());
+}
+
 static struct { u64 pcid, va; } inv;
 static void invpcid(u64 type)
 {
@@ -301,6 +334,7 @@ const Test paging_tests[] = {
     { "user pages and user accesses", user_access },
     { "SMEP and SMAP", smep_smap },
     { "INVLPG, CR3, global and large pages", translations },
+    { "INVLPG and code", code_elsewhere },
     { "PCID", pcid },
     { "addresses and control registers out of range", big_addresses },
     { NULL, NULL }
