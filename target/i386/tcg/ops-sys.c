@@ -310,16 +310,12 @@ OP(op_swapgs)
 OP(op_sgdt)
 {
     const DescriptorTable *t = op->id ? &c->idt : &c->gdt;
+    struct __attribute__((packed)) { u16 limit; u64 base; } image = { t->limit, t->base };
     u64 addr = ea(c, op);
 
     check_umip(c, op);
-    st16(c, op, addr, t->limit);
-    if (op->flags & OF_C64) {
-        st64(c, op, addr + 2, t->base);
-    } else {
-        st32(c, op, addr + 2, t->base);
-    }
-    NEXT;
+    tcg_store_bytes(c, addr, &image, op->flags & OF_C64 ? 10 : 6);
+    return op + 1;
 }
 
 OP(op_lgdt)
@@ -379,6 +375,9 @@ static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
     }
     if (!((lo >> 47) & 1)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
+    }
+    if ((hi >> 40) & 31) {      /* of the upper half: there to tell it from a segment's */
+        tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
     tcg_desc_to_cache(sel, lo, out);
     if (lm) {

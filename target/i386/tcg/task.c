@@ -128,7 +128,6 @@ static void take_over(TCGCPU *c, const NewTask *t)
     c->eip = t->eip;
     cpu_set_eflags(c, (t->eflags & TASK_FLAGS) | 2);
     c->shadow = c->ss_shadow = false;
-    c->debug.resume = c->debug.slow && (t->eflags & RF_MASK);
     if ((t->eflags & IF_MASK) && c->irq_waiting) {
         tcg_poll_set(c, POLL_IRQ);
     }
@@ -136,6 +135,7 @@ static void take_over(TCGCPU *c, const NewTask *t)
         c->dr[7] &= ~(uint64_t)DR7_LOCAL;
         tcg_debug_update(c);
     }
+    c->debug.resume = c->debug.slow && (t->eflags & RF_MASK);
 }
 
 G_NORETURN static void bad_segment(TCGCPU *c, int vector, uint16_t sel, bool external)

@@ -66,6 +66,10 @@ static void selectors(void)
     check_eq(guarded(load_ldt, KDATA), 13);
     check_eq(guarded(load_tr, TSS), 13);            /* it is busy */
     check_eq(last.error, TSS);
+    gdt[SPARE >> 3] = 0x0000890000000067;           /* a TSS, its second half a segment */
+    gdt[(SPARE >> 3) + 1] = 0x00cf930000000000;
+    check_eq(guarded(load_tr, SPARE), 13);
+    check_eq(last.error, SPARE);
     check_eq(guarded(far_ret, KDATA), 13);
     check_eq(last.error, KDATA);
     __asm__ volatile("mov %0, %%ds" :: "r"(KDATA));

@@ -9,6 +9,7 @@ static void rd(u64 a) { (void)*(volatile u8 *)a; }
 static void wr(u64 a) { *(volatile u8 *)a = 1; }
 static void rmw(u64 a) { __asm__ volatile("lock incq (%0)" :: "r"(a) : "memory"); }
 static void call(u64 a) { ((void (*)(void))a)(); }
+static void sgdt(u64 a) { __asm__ volatile("sgdt (%0)" :: "r"(a) : "memory"); }
 static void fxsave(u64 a) { __asm__ volatile("fxsave (%0)" :: "r"(a) : "memory"); }
 
 /*
@@ -61,6 +62,8 @@ static void not_present(void)
     check_eq(guarded(rmw, va + 4092), 14);
     check_eq(last_cr2, va + 4096);
     check(last.error == 2 || soft_host());
+    check_eq(guarded(sgdt, va + 4092), 14);
+    check(*(u32 *)(page(2) + 4092) == 0 || soft_host());
     check_eq(guarded(fxsave, va + 4096 - 256), 14);
     check_eq(last_cr2, va + 4096);
     check_eq(last.error, 2);
