@@ -111,11 +111,14 @@ static void sleep_for_poll(TCGCPU *c)
     atomic_store(&c->asleep, false);
 }
 
+/* As one that runs: another vCPU that is alone may be dropping translations, ours too. */
 static void do_init(TCGCPU *c)
 {
     tcg_get_registers(c->cs);
     x86_cpu_init_reset(x86_cpu(c->cs));
+    tcg_run_begin(c);
     tcg_put_registers(c->cs);
+    tcg_run_end(c);
 }
 
 /* SDM 3A, 9.4.3: real mode at vector << 12. */
