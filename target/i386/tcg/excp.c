@@ -21,14 +21,18 @@ typedef struct Delivery {
     unsigned cpl;               /* of the handler */
     uint64_t sp;
     uint64_t stack_mask;
-    uint64_t stack_base;
+    const SegmentCache *ss;     /* NULL: in long mode */
+    uint32_t ss_error;          /* of #SS, beyond its limit */
     unsigned size;              /* of a stack slot */
 } Delivery;
 
 static void push(TCGCPU *c, Delivery *d, uint64_t v)
 {
     d->sp = (d->sp - d->size) & d->stack_mask;
-    tcg_store_stack(c, d->cpl, d->stack_base + d->sp, v, d->size);
+    if (d->ss && !tcg_in_limit(d->ss, d->sp, d->size)) {
+        tcg_raise_err(c, EXCP_SS, d->ss_error);
+    }
+    tcg_store_stack(c, d->cpl, (d->ss ? d->ss->base : 0) + d->sp, v, d->size);
 }
 
 G_NORETURN static void idt_fault(TCGCPU *c, Delivery *d)
@@ -223,14 +227,16 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
     outer = d->cpl < c->cpl;
     d->size = type & 8 ? 4 : 2;
     d->sp = old_sp;
+    d->ss_error = d->ext;
     if (outer) {
         inner_stack(c, d, &ss);
+        d->ss_error = (ss.selector & ~3u) + d->ext;
     } else if (!(ss.attr & DESC_P)) {   /* a task that could not load its own */
         tcg_raise_err(c, EXCP_SS, d->ext);
     }
     d->stack_mask = ss.attr & DESC_DB ? 0xffffffffu : 0xffff;
     d->sp &= d->stack_mask;
-    d->stack_base = ss.base;
+    d->ss = &ss;
     push_frame(c, d, vm86, outer);
     tcg_set_cs(c, sel, desc, d->cpl);
     if (vm86) {
@@ -252,7 +258,7 @@ static void interrupt_real(TCGCPU *c, Delivery *d)
     vec = tcg_load_sys(c, c->idt.base + d->vector * 4, 4);
     d->sp = c->regs[R_ESP] & 0xffff;
     d->stack_mask = 0xffff;
-    d->stack_base = c->segs[R_SS].base;
+    d->ss = &c->segs[R_SS];
     d->size = 2;
     push(c, d, d->eflags);
     push(c, d, c->segs[R_CS].selector);

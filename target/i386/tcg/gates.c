@@ -109,9 +109,13 @@ static void inner_stack(TCGCPU *c, GateCall *g)
 static void push(TCGCPU *c, GateCall *g, uint64_t v)
 {
     unsigned bytes = 1u << g->size;
+    uint64_t sp = (g->sp - bytes) & g->mask;
 
-    g->sp -= bytes;
-    tcg_store_stack(c, g->cpl, g->ss.base + (g->sp & g->mask), v, bytes);
+    if (!(c->efer & EFER_LMA) && !tcg_in_limit(&g->ss, sp, bytes)) {
+        tcg_raise_err(c, EXCP_SS, g->cpl < c->cpl ? g->ss.selector & ~3u : 0);
+    }
+    g->sp = sp;
+    tcg_store_stack(c, g->cpl, g->ss.base + sp, v, bytes);
 }
 
 /* SS:SP of the caller and the parameters on top of it, on the inner stack. */

@@ -13,7 +13,6 @@ uint64_t tcg_seg_lin(TCGCPU *c, unsigned seg, uint64_t off, unsigned size,
 {
     const SegmentCache *s = &c->segs[seg];
     int vec = seg == R_SS ? EXCP_SS : EXCP_GP;
-    uint64_t last = off + size - 1;
     unsigned type = s->attr & DESC_TYPE_MASK;
 
     if (c->code_size == CODE64) {
@@ -22,12 +21,7 @@ uint64_t tcg_seg_lin(TCGCPU *c, unsigned seg, uint64_t off, unsigned size,
     if (!(s->attr & DESC_P) && tcg_protected(c)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    if (!(type & 8) && (type & 4)) {        /* expand-down data */
-        uint64_t top = s->attr & DESC_DB ? 0xffffffffu : 0xffff;
-        if (off <= s->limit || last > top) {
-            tcg_raise_err(c, vec, 0);
-        }
-    } else if (last > s->limit) {
+    if (!tcg_in_limit(s, off, size)) {
         tcg_raise_err(c, vec, 0);
     }
     if (tcg_protected(c) && (write ? (type & 8) || !(type & 2) :

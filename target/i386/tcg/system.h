@@ -45,6 +45,16 @@ static inline bool tcg_protected(const TCGCPU *c)
 {
     return (c->cr0 & CR0_PE) && !(c->eflags & VM_MASK);
 }
+/* Are size bytes at off within the limit of a segment? */
+static inline bool tcg_in_limit(const SegmentCache *s, uint64_t off, unsigned size)
+{
+    uint64_t last = off + size - 1;
+
+    if ((s->attr & 0xc) == 4) {         /* expand-down data */
+        return off > s->limit && last <= (s->attr & DESC_DB ? 0xffffffffu : 0xffff);
+    }
+    return last <= s->limit;
+}
 /* Load a segment register as MOV and POP do. Raises. */
 void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
 /* The descriptor that sel names; false: outside its table. Raises #PF. */

@@ -274,6 +274,36 @@ static void pending_interrupt(void)
     reset_tasks();
 }
 
+/* A stack beyond its segment's limit takes no frame; the task for #SS has another. */
+void b_bad_stack(void);
+void small_stack(void);                                     /* of the handler itself */
+__asm__(".pushsection .text\n"
+        "b_bad_stack: popl b_err; incl b_runs; mov $12, %eax; jmp guarded_out\n"
+        "small_stack: mov $0x10, %eax; mov %eax, %ss; mov $6, %eax; jmp guarded_out\n"
+        ".popsection");
+
+static void without_stack(u32 sp)
+{
+    __asm__ volatile("mov %0, %%ss; mov %1, %%esp; ud2" :: "r"(SPARE), "r"(sp) : "memory");
+}
+
+static void stack_limits(void)
+{
+    for (unsigned down = 0; down < 2; down++) {
+        make_b(b_bad_stack);
+        idt[12] = gate(TSS_B, 0, 0x85);
+        idt[6] = gate(KCODE, (u32)small_stack, 0x8e);
+        gdt[SPARE >> 3] = down ? segment(0, 0x8fff, 0x97, 4) : segment(0, 0x8fff, 0x93, 4);
+        check_eq(guarded(without_stack, down ? 0x9008 : 0x9004), 12);
+        check_eq(b_runs, 1);
+        check_eq(b_err, 1);                                 /* EXT alone */
+        check_eq(guarded(without_stack, down ? 0x9010 : 0x9000), 6);
+        reset_gate(6);
+        reset_gate(12);
+        reset_tasks();
+    }
+}
+
 /* Which descriptors LAR and LSL show: types 0 to 15 of system descriptors. */
 static void visible_types(void)
 {
@@ -378,6 +408,7 @@ const Test task_tests[] = {
     { "tasks: state that cannot be loaded", bad_state },
     { "tasks: trap bit", trap_bit },
     { "tasks: an interrupt that waits", pending_interrupt },
+    { "stacks beyond their limit", stack_limits },
     { "LAR and LSL", visible_types },
     { "tasks of the 80286", tss16 },
     { "tasks in virtual-8086 mode", vm86_task },
