@@ -181,14 +181,26 @@ static bool is_unsupported(int ret)
            ret == -EINVAL || ret == -ENODEV;
 }
 
+/*
+ * Parts of blocks change under the lock: whoever writes the rest of one has read all
+ * of it before.
+ */
 static int do_fallocate(FileNode *f, int mode, const BlockRequest *req)
 {
+    bool partial = !file_request_is_aligned(&f->bs, req);
     int ret;
 
+    if (partial) {
+        g_mutex_lock(&f->rmw_lock);
+    }
     do {
         ret = fallocate(f->fd, mode, req->pos, req->bytes);
     } while (ret < 0 && errno == EINTR);
-    return ret < 0 ? -errno : 0;
+    ret = ret < 0 ? -errno : 0;
+    if (partial) {
+        g_mutex_unlock(&f->rmw_lock);
+    }
+    return ret;
 }
 
 /* A hint: not being able to is no error. */

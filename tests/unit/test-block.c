@@ -578,6 +578,51 @@ static void test_detect_zeroes(void)
     unlink(path);
 }
 
+/* Sectors of one block of the host, written and zeroed at the same time. */
+static void zero_neighbours(BlockBackend *blk)
+{
+    uint8_t buf[4][512], block[4096];
+    struct iovec iov[4];
+    BlockRequest req[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        bool write = i % 2;
+
+        req[i] = (BlockRequest) {
+            .op = write ? BLOCK_OP_WRITE : BLOCK_OP_WRITE_ZEROES,
+            .flags = i % 4 ? BLOCK_REQ_MAY_UNMAP : 0, .offset = 4096 + i * 512,
+            .bytes = 512, .cb = done, .iov = &iov[i / 2], .niov = write,
+        };
+        memset(buf[i / 2], 0xaa, 512);
+        iov[i / 2] = (struct iovec){ buf[i / 2], 512 };
+        blk_submit(blk, &req[i]);
+    }
+    blk_kick(blk);
+    blk_drain(blk);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 4096, block, 4096), ==, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        g_assert_cmpint(req[i].ret, ==, 0);
+        g_assert_cmphex(block[i * 512], ==, i % 2 ? 0xaa : 0);
+    }
+}
+
+/* A host with larger blocks than the guest's: they are read, changed and written. */
+static void test_partial_blocks(void)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, "discard=unmap");
+    g_autofree uint8_t *buf = g_malloc(SIZE);
+
+    file_node(blk)->bs.align = file_node(blk)->bs.mem_align = 4096;
+    for (unsigned i = 0; i < 1000; i++) {
+        memset(buf, 0x55, 4096);
+        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 4096, buf, 4096), ==, 0);
+        zero_neighbours(blk);
+    }
+    blk_cleanup_all();
+    unlink(path);
+}
+
 static void test_null(void)
 {
     BlockBackend *blk;
@@ -633,6 +678,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/join", test_join);
     g_test_add_func("/block/f19-many", test_many);
     g_test_add_func("/block/detect-zeroes", test_detect_zeroes);
+    g_test_add_func("/block/partial-blocks", test_partial_blocks);
     g_test_add_func("/block/null", test_null);
     g_test_add_func("/block/snapshot", test_snapshot);
     return g_test_run();
