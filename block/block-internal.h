@@ -130,6 +130,11 @@ void block_request_done(BlockRequest *req, int ret);
  * on, so no later flush may claim success. Any thread. err > 0.
  */
 void block_flush_failed(BlockNode *bs, int err);
+/*
+ * What to say of a flush that went well: 0, or the error of one that failed while it was
+ * under way. The kernel tells only one of them. Any thread.
+ */
+int block_flush_result(const BlockNode *bs);
 /* After a number of block_request_done(). */
 void block_batch_end(BlockBackend *blk);
 /* Rows and file are set: the driver's open. On failure bs is freed, bs->file not. */

@@ -218,3 +218,8 @@ void block_flush_failed(BlockNode *bs, int err)
         __atomic_store_n(&bs->flush_error, err, __ATOMIC_SEQ_CST);
     }
 }
+
+int block_flush_result(const BlockNode *bs)
+{
+    return -__atomic_load_n(&bs->flush_error, __ATOMIC_SEQ_CST);
+}

@@ -281,7 +281,8 @@ int file_run(BlockNode *bs, BlockRequest *req)
         ret = rw_bounced(f, req);
         break;
     case BLOCK_OP_FLUSH:
-        return run_flush(f);
+        ret = run_flush(f);
+        return ret < 0 ? ret : block_flush_result(bs);
     case BLOCK_OP_DISCARD:
         ret = run_discard(f, req);
         break;

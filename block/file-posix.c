@@ -237,13 +237,13 @@ static void file_submit(BlockNode *bs, BlockRequest *req)
 {
     FileNode *f = (FileNode *)bs;
     BlockEngine *e = NULL;
-    int err;
+    int ret;
 
     switch (req->op) {
     case BLOCK_OP_FLUSH:
-        err = __atomic_load_n(&bs->flush_error, __ATOMIC_SEQ_CST);
-        if (bs->no_flush || bs->is_ro || err) {
-            block_request_done(req, bs->no_flush ? 0 : -err);
+        ret = block_flush_result(bs);
+        if (bs->no_flush || bs->is_ro || ret < 0) {
+            block_request_done(req, bs->no_flush ? 0 : ret);
             return;
         }
         e = ring(f);

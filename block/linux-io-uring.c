@@ -188,7 +188,7 @@ static void queue_pending(UringEngine *u)
 static void complete_one(UringEngine *u, BlockRequest *req, int res)
 {
     if (req->op == BLOCK_OP_FLUSH && res >= 0) {
-        block_request_done(req, 0);
+        block_request_done(req, block_flush_result(u->e.bs));
     } else if (res >= 0 && (uint64_t)res == req->bytes) {
         block_request_done(req, 0);
     } else if (res >= 0 || res == -EAGAIN || res == -EINTR) {

@@ -259,6 +259,29 @@ static void test_file_limit(void)
     check_file_limit("aio=io_uring");
 }
 
+/* Two flushes at once: the kernel tells one of them that pages are lost. */
+static void check_flush_race(const char *options)
+{
+    g_autofree char *path = new_image();
+    BlockBackend *blk = open_drive(path, options);
+    BlockRequest flush = { .op = BLOCK_OP_FLUSH, .cb = done };
+    FileNode *f = file_node(blk);
+
+    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    if (f->bs.engine) {
+        blk_submit(blk, &flush);
+        block_flush_failed(&f->bs, EIO);
+        blk_kick(blk);
+        blk_drain(blk);
+    } else {
+        block_flush_failed(&f->bs, EIO);
+        flush.ret = file_run(&f->bs, &flush);
+    }
+    g_assert_cmpint(flush.ret, ==, -EIO);
+    blk_cleanup_all();
+    unlink(path);
+}
+
 /* F17 */
 static void test_flush_error(void)
 {
@@ -273,6 +296,8 @@ static void test_flush_error(void)
     g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, -EIO);
     blk_cleanup_all();
     unlink(path);
+    check_flush_race("aio=io_uring");
+    check_flush_race("aio=threads");
 }
 
 /* F20: another process (open file descriptions lock, so a second open will do). */
