@@ -64,7 +64,7 @@ struct BlockNode {
     uint32_t mem_align;         /* of buffers; 1: any, then align too */
     uint32_t pblk;              /* physical block size to show; 0: as align */
     const char *filename;       /* for people; owned by the driver */
-    int flush_error;            /* data was lost: errno of the flush that failed; atomic */
+    int flush_error;            /* data was lost: EIO, what flushes say now; atomic */
     BlockEngine *engine;        /* made at first use; drivers that need one */
     BlockEngine *pool;          /* worker threads, the same */
 };
@@ -131,8 +131,8 @@ void block_request_done(BlockRequest *req, int ret);
  */
 void block_flush_failed(BlockNode *bs, int err);
 /*
- * What to say of a flush that went well: 0, or the error of one that failed while it was
- * under way. The kernel tells only one of them. Any thread.
+ * What to say of a flush that went well: 0, or negative errno if one has failed by now
+ * (while it was under way: the kernel tells only one of them). Any thread.
  */
 int block_flush_result(const BlockNode *bs);
 /* After a number of block_request_done(). */

@@ -213,9 +213,13 @@ void blk_drain(BlockBackend *blk)
 
 void block_flush_failed(BlockNode *bs, int err)
 {
-    /* With O_DIRECT there are no pages; ENOSPC can be cured. */
-    if (!bs->direct && err == EIO) {
-        __atomic_store_n(&bs->flush_error, err, __ATOMIC_SEQ_CST);
+    /*
+     * With O_DIRECT there are no pages. Where space is allotted late (NFS, thin volumes),
+     * they are lost for the lack of it, too: more space does not bring them back, and the
+     * first error is the last that may stop the machine for it.
+     */
+    if (!bs->direct && (err == EIO || err == ENOSPC || err == EDQUOT)) {
+        __atomic_store_n(&bs->flush_error, EIO, __ATOMIC_SEQ_CST);
     }
 }
 
