@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,6 +52,23 @@ static void socket_gone(NetFD *f)
         net_fd_poll(&s->listener, true, false);
     } else {
         warn_report("netdev %s: the peer has closed the connection", s->nc.obj.id);
+    }
+}
+
+/*
+ * Of datagrams the host tells that nobody was there to take one: the next may find
+ * somebody. Looking at the error ends it.
+ */
+static void socket_error(NetFD *f)
+{
+    NetSocket *s = (NetSocket *)f->nc;
+    struct pollfd pfd = { .fd = f->fd };
+    socklen_t len = sizeof(int);
+    int err;
+
+    if (s->type != SOCK_DGRAM || getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 ||
+        poll(&pfd, 1, 0) < 0 || (pfd.revents & (POLLHUP | POLLNVAL))) {
+        socket_gone(f);
     }
 }
 
@@ -283,7 +301,7 @@ static void socket_use(NetSocket *s, int fd)
 
     s->fd = (NetFD){
         .nc = &s->nc, .fd = fd,
-        .in = socket_readable, .out = socket_writable, .gone = socket_gone,
+        .in = socket_readable, .out = socket_writable, .gone = socket_error,
     };
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &s->type, &len) < 0) {
         s->type = SOCK_DGRAM;

@@ -5,8 +5,10 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net-harness.h"
 
@@ -527,6 +529,53 @@ static void test_ctrl_broken(gconstpointer legacy)
     }
 }
 
+/* Datagrams ---------------------------------------------------------------- */
+
+static int bind_udp(struct sockaddr_in *sin)
+{
+    socklen_t len = sizeof(*sin);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)sin, sizeof(*sin)), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)sin, &len), ==, 0);
+    return fd;
+}
+
+/* The host says that nobody listens: somebody may do so later. */
+static void test_udp_refused(gconstpointer legacy)
+{
+    struct sockaddr_in own = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    }, peer = own;
+    g_autofree char *netdev = NULL;
+    uint8_t frame[100], got[200];
+    NT *n;
+
+    close(bind_udp(&own));
+    close(bind_udp(&peer));
+    netdev = g_strdup_printf("socket,id=n0,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u",
+                             ntohs(peer.sin_port), ntohs(own.sin_port));
+    n = nt_new(legacy, netdev, MAC_OPTION);
+    nt_start(n, NT_ALL_FEATURES);
+    nt_give(n, 4, NT_RX_SIZE);
+    nt_frame(frame, sizeof(frame), NULL, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        nt_send(n, NULL, frame, sizeof(frame));
+        vt_poll(n->t);
+    }
+    g_assert_cmphex(vt_rd_sized(n->t, VT_CONFIG + 6, 2), ==, 1);
+    n->peer = bind_udp(&peer);
+    g_assert_cmpint(connect(n->peer, (struct sockaddr *)&own, sizeof(own)), ==, 0);
+    /* An error that is still to be told may cost this one. */
+    nt_send(n, NULL, frame, sizeof(frame));
+    vt_poll(n->t);
+    while (recv(n->peer, got, sizeof(got), 0) > 0) {
+        continue;
+    }
+    nt_assert_works(n);
+    nt_free(n);
+}
+
 /* Streams ------------------------------------------------------------------ */
 
 static void send_all(int fd, const void *data, size_t len)
@@ -640,6 +689,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/filter-told", test_filter_told);
     vt_add_test("/virtio-net/N08-ctrl", test_ctrl_hostile);
     vt_add_test("/virtio-net/N08-ctrl-broken", test_ctrl_broken);
+    vt_add_test("/virtio-net/udp-refused", test_udp_refused);
     vt_add_test("/virtio-net/stream", test_stream);
     vt_add_test("/virtio-net/stream-buffered", test_stream_buffered);
     vt_add_test("/virtio-net/stream-slow", test_stream_slow);
