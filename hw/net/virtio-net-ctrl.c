@@ -183,28 +183,40 @@ static bool ctrl_command(VirtIONet *n, CtrlReader *r)
     }
 }
 
+/* False when the driver broke the rules. */
+static bool ctrl_serve(VirtIONet *n, VirtQueue *vq, VirtQueueElement *elem)
+{
+    CtrlReader r = { .elem = elem };
+    uint8_t ack;
+
+    if (elem->out_len < sizeof(struct virtio_net_ctrl_hdr) || !elem->in_len) {
+        virtio_error(&n->vdev, "control request without command or room for the answer");
+        virtqueue_detach(vq, elem);
+        return false;
+    }
+    ack = ctrl_command(n, &r) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+    if (ack != VIRTIO_NET_OK) {
+        qemu_log_mask(LOG_GUEST_ERROR, "%s: control command refused\n",
+                      qdev_name(&n->vdev.dev));
+    }
+    iov_from_buf(elem->in_sg, elem->in_num, 0, &ack, 1);
+    virtqueue_push(vq, elem, 1);
+    virtio_notify(vq);
+    return true;
+}
+
+/* At most a queue full: a driver that never stops must not keep the loop. */
 void virtio_net_ctrl(VirtIONet *n, VirtQueue *vq)
 {
     VirtQueueElement *elem;
 
-    while ((elem = virtqueue_pop(vq))) {
-        CtrlReader r = { .elem = elem };
-        uint8_t ack;
-
-        if (elem->out_len < sizeof(struct virtio_net_ctrl_hdr) || !elem->in_len) {
-            virtio_error(&n->vdev, "control request without command or room for the answer");
-            virtqueue_detach(vq, elem);
+    for (unsigned room = virtio_queue_size(vq); room; room--) {
+        elem = virtqueue_pop(vq);
+        if (!elem || !ctrl_serve(n, vq, elem)) {
             return;
         }
-        ack = ctrl_command(n, &r) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
-        if (ack != VIRTIO_NET_OK) {
-            qemu_log_mask(LOG_GUEST_ERROR, "%s: control command refused\n",
-                          qdev_name(&n->vdev.dev));
-        }
-        iov_from_buf(elem->in_sg, elem->in_num, 0, &ack, 1);
-        virtqueue_push(vq, elem, 1);
-        virtio_notify(vq);
     }
+    virtio_queue_kick(vq);
 }
 
 /* The filter --------------------------------------------------------------- */

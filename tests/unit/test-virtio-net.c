@@ -529,6 +529,51 @@ static void test_ctrl_broken(gconstpointer legacy)
     }
 }
 
+/*
+ * A driver that has another command whenever one is done must not keep the loop: here
+ * the event of each command makes the next one available.
+ */
+static NT *endless;
+static unsigned endless_commands;
+
+static void command_again(MachineState *ms, const char *event, const struct EventField *fields,
+                          unsigned nr)
+{
+    NetRxFilter f;
+
+    if (++endless_commands < 5000) {
+        vt_avail(endless->ctrl, endless_commands % 8 * 2);
+    }
+    net_foreach(get_filter, &f);
+}
+
+static void test_ctrl_endless(gconstpointer legacy)
+{
+    VTBuf bufs[] = { { NT_CTRL_BUF, 3, false }, { NT_CTRL_BUF + 64, 1, true } };
+    NetRxFilter f;
+
+    START(NT_ALL_FEATURES);
+    endless = n;
+    endless_commands = 0;
+    net_foreach(get_filter, &f);
+    memcpy(n->t->ram + NT_CTRL_BUF, "\0\0\1", 3);
+    n->t->ms->event_fn = command_again;
+    /* Eight pairs of descriptors, of which one begins. */
+    for (unsigned i = 0; i < 8; i++) {
+        vt_desc(n->ctrl, 2 * i, bufs[0].addr, bufs[0].len, VRING_DESC_F_NEXT, 2 * i + 1);
+        vt_desc(n->ctrl, 2 * i + 1, bufs[1].addr, bufs[1].len, VRING_DESC_F_WRITE, 0);
+    }
+    vt_avail(n->ctrl, 0);
+    vt_wr(n->t, VT_QUEUE_NOTIFY, n->ctrl->index);
+    g_main_context_iteration(NULL, FALSE);
+    g_assert_cmpuint(endless_commands, >, 0);
+    g_assert_cmpuint(endless_commands, <=, 64);
+    VT_WAIT(n->t, endless_commands == 5000);
+    n->t->ms->event_fn = NULL;
+    g_assert_cmpuint(n->ctrl->used->idx, ==, 5000);
+    nt_free(n);
+}
+
 /* Datagrams ---------------------------------------------------------------- */
 
 static int bind_udp(struct sockaddr_in *sin)
@@ -689,6 +734,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/filter-told", test_filter_told);
     vt_add_test("/virtio-net/N08-ctrl", test_ctrl_hostile);
     vt_add_test("/virtio-net/N08-ctrl-broken", test_ctrl_broken);
+    vt_add_test("/virtio-net/ctrl-endless", test_ctrl_endless);
     vt_add_test("/virtio-net/udp-refused", test_udp_refused);
     vt_add_test("/virtio-net/stream", test_stream);
     vt_add_test("/virtio-net/stream-buffered", test_stream_buffered);
