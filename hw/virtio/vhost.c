@@ -13,6 +13,12 @@
 
 #include "virtio-internal.h"
 
+/*
+ * Bits of the worker's words that mean something else than in virtio's: orders, which only
+ * the caller gives. Old drivers' ANY_LAYOUT is one of them.
+ */
+#define WORKER_ORDERS (1ull << VHOST_F_LOG_ALL | 1ull << VHOST_NET_F_VIRTIO_NET_HDR)
+
 static int vhost_ioctl(VhostDev *hdev, unsigned long request, void *arg)
 {
     return ioctl(hdev->fd, request, arg) < 0 ? -errno : 0;
@@ -163,7 +169,7 @@ static void vhost_forget_kicks(VhostDev *hdev)
 int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extra)
 {
     VirtIODevice *vdev = hdev->vdev;
-    uint64_t features = (vdev->features & hdev->features) | extra;
+    uint64_t features = (vdev->features & hdev->features & ~WORKER_ORDERS) | extra;
     GMainContext *ctx = virtio_get_context(vdev);
     int ret;
 

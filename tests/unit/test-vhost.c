@@ -1,0 +1,217 @@
+/*
+ * What a vhost worker is told. The worker is this program: ioctl() is ours.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "hw/virtio/vhost.h"
+#include "virtio-harness.h"
+
+#define ANY_LAYOUT 27
+
+static struct {
+    int fd;
+    uint64_t knows;             /* features */
+    uint64_t features;          /* that it is to use */
+    unsigned nregions;
+    struct vhost_memory_region regions[4];
+    struct vhost_vring_addr addr[2];
+    unsigned num[2], base[2];
+    int kick[2];
+    unsigned long fail;         /* a request to be refused */
+} worker;
+
+static int worker_request(unsigned long request, void *arg)
+{
+    const struct vhost_vring_state *state = arg;
+    const struct vhost_vring_file *file = arg;
+    const struct vhost_memory *mem = arg;
+
+    switch (request) {
+    case VHOST_GET_FEATURES:
+        *(uint64_t *)arg = worker.knows;
+        break;
+    case VHOST_SET_FEATURES:
+        worker.features = *(uint64_t *)arg;
+        break;
+    case VHOST_SET_MEM_TABLE:
+        g_assert_cmpuint(mem->nregions, <=, G_N_ELEMENTS(worker.regions));
+        worker.nregions = mem->nregions;
+        memcpy(worker.regions, mem->regions, mem->nregions * sizeof(mem->regions[0]));
+        break;
+    case VHOST_SET_VRING_NUM:
+        worker.num[state->index] = state->num;
+        break;
+    case VHOST_SET_VRING_BASE:
+        worker.base[state->index] = state->num;
+        break;
+    case VHOST_GET_VRING_BASE:
+        ((struct vhost_vring_state *)arg)->num = worker.base[state->index];
+        break;
+    case VHOST_SET_VRING_ADDR:
+        memcpy(&worker.addr[state->index], arg, sizeof(worker.addr[0]));
+        break;
+    case VHOST_SET_VRING_KICK:
+        worker.kick[file->index] = file->fd;
+        break;
+    }
+    return 0;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    void *arg;
+
+    va_start(ap, request);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (fd != worker.fd || request == worker.fail) {
+        errno = fd == worker.fd ? ENOMEM : ENOTTY;
+        return -1;
+    }
+    return worker_request(request, arg);
+}
+
+static VT *start(gconstpointer legacy, VTDevice **d, VhostDev *hdev)
+{
+    VT *t = vt_new_device(legacy, d);
+    Error *err = NULL;
+
+    memset(&worker, 0, sizeof(worker));
+    worker.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    worker.knows = ~0ull;
+    worker.kick[0] = worker.kick[1] = -1;
+    g_assert(vhost_dev_init(hdev, &(*d)->vdev, worker.fd, 0, &err));
+    vt_negotiate(t, ~0ull);
+    vt_setup_queue(t, 0, 16);
+    vt_setup_queue(t, 1, 8);
+    vt_driver_ok(t);
+    return t;
+}
+
+static void finish(VT *t, VhostDev *hdev)
+{
+    vhost_dev_cleanup(hdev);
+    vt_free(t);
+    close(worker.fd);
+}
+
+/*
+ * The features that both know, but none of those bits that are orders to the worker:
+ * old drivers' ANY_LAYOUT is its "put a header before each frame".
+ */
+static void test_features(gconstpointer legacy)
+{
+    const uint64_t order = 1ull << VHOST_NET_F_VIRTIO_NET_HDR;
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, 0);
+    g_assert_cmphex(worker.features, ==,
+                    d->vdev.features & ~(1ull << ANY_LAYOUT | 1ull << VHOST_F_LOG_ALL));
+    g_assert_cmphex(worker.features & 1ull << VIRTIO_RING_F_EVENT_IDX, !=, 0);
+    vhost_dev_stop(&hdev, true);
+    worker.knows &= ~(1ull << VIRTIO_RING_F_EVENT_IDX);
+    hdev.features = worker.knows;
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, order), ==, 0);
+    g_assert_cmphex(worker.features & order, !=, 0);
+    g_assert_cmphex(worker.features & 1ull << VIRTIO_RING_F_EVENT_IDX, ==, 0);
+    vhost_dev_stop(&hdev, true);
+    finish(t, &hdev);
+}
+
+/* Of our memory the worker sees the guest's RAM, and the rings in it. */
+static void test_memory(gconstpointer legacy)
+{
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, 0);
+    g_assert_cmpuint(worker.nregions, ==, 2);
+    g_assert_cmphex(worker.regions[0].guest_phys_addr, ==, 0);
+    g_assert_cmphex(worker.regions[0].memory_size, ==, VT_RAM_SIZE);
+    g_assert_cmphex(worker.regions[0].userspace_addr, ==, (uintptr_t)t->ram);
+    g_assert_cmphex(worker.regions[1].guest_phys_addr, ==, VT_HIGH_BASE);
+    g_assert_cmphex(worker.regions[1].memory_size, ==, VT_HIGH_SIZE);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmpuint(worker.num[i], ==, t->ring[i].num);
+        g_assert_cmphex(worker.addr[i].desc_user_addr, ==, (uintptr_t)t->ring[i].desc);
+        g_assert_cmphex(worker.addr[i].avail_user_addr, ==, (uintptr_t)t->ring[i].avail);
+        g_assert_cmphex(worker.addr[i].used_user_addr, ==, (uintptr_t)t->ring[i].used);
+    }
+    vhost_dev_stop(&hdev, true);
+    finish(t, &hdev);
+}
+
+/* Whatever the worker refuses, our handlers serve on. */
+static void test_refused(gconstpointer legacy)
+{
+    static const unsigned long steps[] = {
+        VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE,
+        VHOST_SET_VRING_ADDR, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR, VHOST_SET_VRING_KICK,
+    };
+    VTBuf buf = { 0x1000, 64, true };
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
+        worker.fail = steps[i];
+        g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, -ENOMEM);
+        g_assert(!hdev.running && worker.kick[0] == -1 && worker.kick[1] == -1);
+        worker.fail = 0;
+        vt_add(&t->ring[0], &buf, 1);
+        vt_kick(t, &t->ring[0]);
+        g_assert_nonnull(vt_used(&t->ring[0]));
+    }
+    finish(t, &hdev);
+}
+
+/* The rings go on where the worker left them. */
+static void test_position(gconstpointer legacy)
+{
+    VTBuf buf = { 0x1000, 64, true };
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+    VTRing *r = &t->ring[0];
+
+    vt_add(r, &buf, 1);
+    vt_kick(t, r);
+    g_assert_nonnull(vt_used(r));
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, 0);
+    g_assert_cmpuint(worker.base[0], ==, 1);
+    vt_add(r, &buf, 1);
+    vt_kick(t, r);
+    g_assert_null(vt_used(r));
+    /* As if the worker had served that one. */
+    r->used->ring[1] = (struct vring_used_elem){ r->avail->ring[1], 64 };
+    r->used->idx = worker.base[0] = 2;
+    g_assert_nonnull(vt_used(r));
+    vhost_dev_stop(&hdev, true);
+    vt_add(r, &buf, 1);
+    vt_kick(t, r);
+    g_assert_nonnull(vt_used(r));
+    g_assert_cmpuint(r->used->idx, ==, 3);
+    finish(t, &hdev);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    vt_add_test("/vhost/features", test_features);
+    vt_add_test("/vhost/memory", test_memory);
+    vt_add_test("/vhost/refused", test_refused);
+    vt_add_test("/vhost/position", test_position);
+    return g_test_run();
+}
