@@ -264,7 +264,9 @@ void virtio_net_rx(NetQueuePair *p)
         /* Between wish and sleep buffers may have come. */
     } while (result == RX_NO_BUFFERS && !virtio_queue_empty(p->rx));
     virtio_notify(p->rx);
-    net_set_receive(&p->n->nic, p->index, result != RX_NO_BUFFERS);
+    /* With the link down nobody fetches what would be reported again and again. */
+    net_set_receive(&p->n->nic, p->index,
+                    result != RX_NO_BUFFERS && net_link_up(&p->n->nic));
 }
 
 void virtio_net_rx_stop(NetQueuePair *p)

@@ -72,7 +72,8 @@ static void net_link_changed(void *opaque)
         n->announce = true;
     }
     virtio_notify_config(&n->vdev);
-    for (unsigned i = 0; up && i < n->cur_pairs; i++) {
+    /* Receiving begins again; what waits to be sent goes, or is lost. */
+    for (unsigned i = 0; i < n->cur_pairs; i++) {
         virtio_queue_kick(n->pairs[i].rx);
         virtio_queue_kick(n->pairs[i].tx);
     }

@@ -378,6 +378,54 @@ static void test_link(gconstpointer legacy)
     nt_free(n);
 }
 
+/* With the link down what comes from the host must not keep the loop awake. */
+static void test_link_down_input(gconstpointer legacy)
+{
+    uint8_t frame[60];
+    unsigned loops = 0;
+
+    START(NT_ALL_FEATURES);
+    nt_give(n, 4, NT_RX_SIZE);
+    nt_frame(frame, sizeof(frame), NULL, 0);
+    g_assert(net_set_link("n0", false, NULL));
+    g_assert_cmpint(send(n->peer, frame, sizeof(frame), 0), ==, sizeof(frame));
+    while (g_main_context_iteration(NULL, FALSE) && loops < 100) {
+        loops++;
+    }
+    g_assert_cmpuint(loops, <, 100);
+    g_assert(nt_quiet(n));
+    g_assert(net_set_link("n0", true, NULL));
+    vt_poll(n->t);
+    while (vt_used(n->rx)) {
+        continue;
+    }
+    nt_assert_works(n);
+    nt_free(n);
+}
+
+/* Frames that wait for the peer are lost with the link: the driver has its buffers back. */
+static void test_link_down_output(gconstpointer legacy)
+{
+    uint8_t frame[1000], got[1000];
+    unsigned sent = 0;
+
+    START(0);
+    nt_frame(frame, sizeof(frame), NULL, 0);
+    while (n->tx->used->idx == (uint16_t)sent && sent < 5000) {
+        sent++;
+        nt_send(n, NULL, frame, sizeof(frame));
+    }
+    g_assert_cmpuint(sent, <, 5000);
+    g_assert(net_set_link("n0", false, NULL));
+    VT_WAIT(n->t, n->tx->used->idx == (uint16_t)sent);
+    g_assert(net_set_link("n0", true, NULL));
+    while (recv(n->peer, got, sizeof(got), 0) > 0) {
+        continue;
+    }
+    nt_assert_works(n);
+    nt_free(n);
+}
+
 /* Control queue ------------------------------------------------------------ */
 
 static bool arrives(NT *n, const uint8_t *dst, int vlan)
@@ -730,6 +778,8 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/N06-flood", test_rx_flood);
     vt_add_test("/virtio-net/N07-short", test_rx_short);
     vt_add_test("/virtio-net/F33-link", test_link);
+    vt_add_test("/virtio-net/link-down-input", test_link_down_input);
+    vt_add_test("/virtio-net/link-down-output", test_link_down_output);
     vt_add_test("/virtio-net/filter", test_filter);
     vt_add_test("/virtio-net/filter-told", test_filter_told);
     vt_add_test("/virtio-net/N08-ctrl", test_ctrl_hostile);
