@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -156,6 +157,22 @@ static void rx_fix_header(NetQueuePair *p)
     }
 }
 
+/* Section 5.1.4.1: no frame is longer than the driver was told, unless it is cut later. */
+static bool rx_fits_mtu(NetQueuePair *p, const uint8_t *head, size_t len)
+{
+    bool tagged = (head[12] << 8 | head[13]) == ETH_P_8021Q;
+    uint8_t gso = VIRTIO_NET_HDR_GSO_NONE;
+
+    if (!net_has(p->n, VIRTIO_NET_F_MTU)) {
+        return true;
+    }
+    if (p->n->backend_hdr) {
+        stash_copy(p, STASH_READ, offsetof(struct virtio_net_hdr, gso_type), &gso, 1);
+    }
+    return (gso & ~VIRTIO_NET_HDR_GSO_ECN) != VIRTIO_NET_HDR_GSO_NONE ||
+           len <= p->n->host_mtu + NET_ETH_HLEN + (tagged ? 4u : 0);
+}
+
 /* Is the frame in the stash (and the spill) one that the guest gets? */
 static bool rx_wanted(NetQueuePair *p, size_t frame_len)
 {
@@ -172,7 +189,7 @@ static bool rx_wanted(NetQueuePair *p, size_t frame_len)
     }
     stash_copy(p, STASH_READ, n->hdr_len, head, direct);
     memcpy(head + direct, p->spill, peek - direct);
-    return virtio_net_filter_accepts(n, head, len);
+    return rx_fits_mtu(p, head, len) && virtio_net_filter_accepts(n, head, len);
 }
 
 /*

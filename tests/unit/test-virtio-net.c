@@ -328,6 +328,35 @@ static void test_rx_flood(gconstpointer legacy)
     nt_free(n);
 }
 
+/* 5.1.4.1: what is longer than the MTU that was agreed does not come. */
+static void test_rx_mtu(gconstpointer legacy)
+{
+    static const struct { unsigned len; bool tagged, comes; } rows[] = {
+        { 1414, false, true }, { 1415, false, false }, { 1418, true, true },
+        { 1419, true, false }, { 1500, false, false },
+    };
+    NT *n = nt_new_pair(legacy, SOCK_DGRAM, MAC_OPTION ",host_mtu=1400");
+    uint8_t frame[1500], got[1500];
+
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(rows); i++) {
+        unsigned row = i % G_N_ELEMENTS(rows);
+        bool agreed = i == row;
+
+        nt_start(n, NT_ALL_FEATURES & ~(agreed ? 0 : BIT(VIRTIO_NET_F_MTU)));
+        nt_give(n, 4, NT_RX_SIZE);
+        nt_frame(frame, rows[row].len, NULL, 0);
+        if (rows[row].tagged) {
+            memcpy(frame + 12, "\x81\0\0\1", 4);
+        }
+        g_assert_cmpint(send(n->peer, frame, rows[row].len, 0), ==, rows[row].len);
+        g_assert(nt_quiet(n) == (agreed && !rows[row].comes));
+        if (!nt_quiet(n)) {
+            g_assert_cmpuint(nt_receive(n, got, sizeof(got), NULL, NULL), ==, rows[row].len);
+        }
+    }
+    nt_free(n);
+}
+
 /* N07: shorter than a header. */
 static void test_rx_short(gconstpointer legacy)
 {
@@ -777,6 +806,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/rx-bad-buffers", test_rx_bad_buffers);
     vt_add_test("/virtio-net/N06-flood", test_rx_flood);
     vt_add_test("/virtio-net/N07-short", test_rx_short);
+    vt_add_test("/virtio-net/rx-mtu", test_rx_mtu);
     vt_add_test("/virtio-net/F33-link", test_link);
     vt_add_test("/virtio-net/link-down-input", test_link_down_input);
     vt_add_test("/virtio-net/link-down-output", test_link_down_output);
