@@ -175,7 +175,7 @@ static void show_time(RTCState *s, int64_t now)
     s->reg[RTC_DAY_OF_WEEK] = encode(s, (tm.tm_wday + s->weekday_shift) % 7 + 1);
     s->reg[RTC_DAY_OF_MONTH] = encode(s, tm.tm_mday);
     s->reg[RTC_MONTH] = encode(s, tm.tm_mon + 1);
-    s->reg[RTC_YEAR] = encode(s, tm.tm_year % 100);
+    s->reg[RTC_YEAR] = encode(s, (tm.tm_year + 1900) % 100);
     s->reg[RTC_CENTURY] = encode(s, (tm.tm_year + 1900) / 100);
 }
 

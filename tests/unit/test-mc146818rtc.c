@@ -124,6 +124,9 @@ static void test_calendar(void)
     assert_time(f, "2024-02-29 00:00:00 5");
     wait_ns(86400 * SECOND);
     assert_time(f, "2024-03-01 00:00:00 6");
+    set(f, CENTURY, 0x18);
+    set(f, YEAR, 0x57);
+    assert_time(f, "1857-03-01 00:00:00 6");
     fixture_free(f);
 }
 
