@@ -13,16 +13,21 @@
 #include "slirp-filter.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 #define ETH_HLEN 14
 #define ETH_TYPE_IP 0x0800
 #define ETH_TYPE_IPV6 0x86dd
 #define IP_HLEN 20
+#define IP_TOTAL 2
+#define IP_PROTOCOL 9
+#define IP_DESTINATION 16
 #define IP6_HLEN 40
 #define IP_MF 0x2000
 #define IP_OFFSET_MASK 0x1fff
 /* In a TCP header (RFC 9293, section 3.1). */
 #define TCP_HLEN 20
+#define TCP_DESTINATION 2
 #define TCP_OFFSET_FLAGS 12
 #define TCP_CHECKSUM 16
 #define TCP_URGENT 18
@@ -71,14 +76,14 @@ static bool filter_ip(uint8_t *ip, size_t len)
         return false;
     }
     header = (ip[0] & 15) * 4;
-    total = load16(ip + 2);
+    total = load16(ip + IP_TOTAL);
     if (header < IP_HLEN || total < header || total > len) {
         return false;
     }
     if (load16(ip + 6) & (IP_MF | IP_OFFSET_MASK)) {
         return false;
     }
-    return ip[9] != IPPROTO_TCP || filter_tcp(ip + header, total - header);
+    return ip[IP_PROTOCOL] != IPPROTO_TCP || filter_tcp(ip + header, total - header);
 }
 
 bool slirp_filter_frame(uint8_t *frame, size_t len)
@@ -99,4 +104,21 @@ bool slirp_filter_frame(uint8_t *frame, size_t len)
     default:
         return true;
     }
+}
+
+bool slirp_frame_has_data(const uint8_t *frame, size_t len, uint32_t *addr, int *port)
+{
+    const uint8_t *ip = frame + ETH_HLEN, *tcp;
+    unsigned header, total;
+
+    if (len < ETH_HLEN + IP_HLEN || load16(frame + 12) != ETH_TYPE_IP ||
+        ip[IP_PROTOCOL] != IPPROTO_TCP) {
+        return false;
+    }
+    header = (ip[0] & 15) * 4;
+    total = load16(ip + IP_TOTAL);
+    tcp = ip + header;
+    memcpy(addr, ip + IP_DESTINATION, sizeof(*addr));
+    *port = load16(tcp + TCP_DESTINATION);
+    return total - header > (tcp[TCP_OFFSET_FLAGS] >> 4) * 4u;
 }

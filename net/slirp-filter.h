@@ -16,4 +16,10 @@
  */
 bool slirp_filter_frame(uint8_t *frame, size_t len);
 
+/*
+ * Does a frame that may pass carry TCP data, by IPv4? Then its destination: the address as
+ * it is on the wire, the port as a number.
+ */
+bool slirp_frame_has_data(const uint8_t *frame, size_t len, uint32_t *addr, int *port);
+
 #endif

@@ -7,13 +7,20 @@
 #include <errno.h>
 #include <string.h>
 
-#include "chardev/char.h"
+#include "chardev/char-txq.h"
 #include "qemu/cutils.h"
+#include "slirp-filter.h"
 #include "slirp-internal.h"
+
+/* With so many bytes waiting for a chardev's peer the guest sends in vain. */
+#define FWD_FULL (64 * 1024)
+/* One more segment can be so long, and complete what came before it: libslirp's window. */
+#define FWD_QUEUE (FWD_FULL + (64 + 128) * 1024)
 
 typedef struct GuestForward {
     UserState *s;
     CharBackend chr;
+    CharTxQueue tx;         /* to the chardev: bytes that libslirp has acknowledged */
     struct in_addr server;
     int port;
 } GuestForward;
@@ -152,7 +159,7 @@ static void fwd_read(void *opaque, const uint8_t *buf, int size)
 
 static ssize_t fwd_write(const void *buf, size_t len, void *opaque)
 {
-    return qemu_chr_fe_write_all(&((GuestForward *)opaque)->chr, buf, len);
+    return chr_txq_write(&((GuestForward *)opaque)->tx, buf, len);
 }
 
 static bool fwd_to_chardev(UserState *s, GuestForward *fwd, const char *rule, const char *dev,
@@ -168,12 +175,31 @@ static bool fwd_to_chardev(UserState *s, GuestForward *fwd, const char *rule, co
         g_clear_pointer(&err, error_free);
         return false;
     }
+    chr_txq_init(&fwd->tx, &fwd->chr, FWD_QUEUE, NULL, NULL);
     if (s->lib.add_guestfwd(s->slirp, fwd_write, fwd, &fwd->server, fwd->port) < 0) {
         error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
         return false;
     }
     qemu_chr_fe_set_handlers(&fwd->chr, fwd_can_read, fwd_read, NULL, fwd);
     return true;
+}
+
+bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len)
+{
+    uint32_t addr;
+    int port;
+
+    if (!s->forwards->len || !slirp_frame_has_data(frame, len, &addr, &port)) {
+        return false;
+    }
+    for (guint i = 0; i < s->forwards->len; i++) {
+        const GuestForward *f = g_ptr_array_index(s->forwards, i);
+
+        if (f->tx.len >= FWD_FULL && f->server.s_addr == addr && f->port == port) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* [tcp]:SERVER:PORT-DEV or …-cmd:COMMAND */
@@ -206,6 +232,7 @@ static void forward_free(gpointer data)
 {
     GuestForward *f = data;
 
+    chr_txq_cleanup(&f->tx);
     qemu_chr_fe_deinit(&f->chr);
     g_free(f);
 }

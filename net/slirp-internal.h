@@ -63,6 +63,11 @@ bool slirp_add_forwards(UserState *s, Error **errp);
 void slirp_remove_forwards(UserState *s);
 /* NetClientClass.change_hostfwd */
 bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp);
+/*
+ * Is a frame that passed the filter data for a chardev that has enough to take already?
+ * libslirp cannot wait with it: dropped, it comes again.
+ */
+bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len);
 /* libslirp has room again: look at the chardevs behind the forwards. */
 void slirp_accept_forwards(UserState *s);
 

@@ -227,7 +227,7 @@ static int user_send(NetClientState *nc, unsigned q, const struct iovec *iov, un
     UserState *s = (UserState *)nc;
     size_t len = iov_to_buf(iov, cnt, 0, s->frame, sizeof(s->frame));
 
-    if (slirp_filter_frame(s->frame, len)) {
+    if (slirp_filter_frame(s->frame, len) && !slirp_forward_is_full(s, s->frame, len)) {
         s->lib.input(s->slirp, s->frame, len);
     }
     return 0;

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "chardev/char.h"
 #include "net-harness.h"
 #include "net/slirp-filter.h"
 
@@ -319,6 +321,128 @@ static void test_fragments(void)
     nt_free(n);
 }
 
+/* TCP to an address that leads to a chardev, one segment at a time. ------------ */
+
+#define SERVER_IP "\x0a\x00\x02\x64"
+#define SEGMENT 1000
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_ACK = 16 };
+
+/* What the guest has sent of its stream that was acknowledged, and the other's start. */
+typedef struct Stream {
+    uint32_t acked, other;
+} Stream;
+
+static uint32_t get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+static void put32(uint8_t *p, uint32_t val)
+{
+    put16(p, val >> 16);
+    put16(p + 2, val);
+}
+
+/* Send flags and len bytes of a pattern from where the stream is. */
+static void send_segment(NT *n, const Stream *st, unsigned flags, size_t len)
+{
+    size_t total = make_ip(IPPROTO_TCP, GUEST_IP, SERVER_IP, 20 + len);
+
+    memset(frame + 34, 0, 20);
+    put16(frame + 34, 5000);
+    put16(frame + 36, 1234);
+    put32(frame + 38, flags & TCP_SYN ? 0 : 1 + st->acked);
+    put32(frame + 42, st->other);
+    put16(frame + 46, 0x5000 | flags);
+    put16(frame + 48, 65535);
+    for (size_t i = 0; i < len; i++) {
+        frame[54 + i] = (st->acked + i) % 251;
+    }
+    put16(frame + 50, check_transport(frame));
+    nt_send(n, NULL, frame, MAX(total, 60));
+}
+
+/* One segment of data, in less than a second; false: nobody took it. */
+static bool send_data(NT *n, Stream *st)
+{
+    gint64 start = g_get_monotonic_time();
+
+    send_segment(n, st, TCP_ACK, SEGMENT);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    while (next_frame(n)) {
+        if (reply[23] == IPPROTO_TCP && get32(reply + 42) == 1 + st->acked + SEGMENT) {
+            st->acked += SEGMENT;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everything that has come out is what was sent. */
+static size_t read_stream(NT *n, int fd, size_t pos)
+{
+    uint8_t got[4096];
+    ssize_t len;
+
+    vt_poll(n->t);
+    while ((len = recv(fd, got, sizeof(got), MSG_DONTWAIT)) > 0) {
+        for (ssize_t i = 0; i < len; i++, pos++) {
+            g_assert_cmpuint(got[i], ==, pos % 251);
+        }
+        vt_poll(n->t);
+    }
+    return pos;
+}
+
+static int connect_chardev(const char *path)
+{
+    g_autofree char *options = g_strdup_printf("socket,id=c0,path=%s,server=on,wait=off", path);
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(options, "backend", NULL);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_assert_nonnull(qemu_chr_new_from_opts(opts, NULL));
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    return fd;
+}
+
+/* A peer that does not read holds up its connection, not the emulator; nothing is lost. */
+static void test_guestfwd_slow(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("guestfwd-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "sock", NULL);
+    int fd = connect_chardev(path);
+    NT *n = nt_new(NULL, USER ",guestfwd=tcp:10.0.2.100:1234-chardev:c0",
+                   "mac=52:54:00:01:02:03");
+    Stream st = { 0 };
+    size_t got = 0;
+
+    nt_start(n, 0);
+    nt_give(n, 60, NT_RX_SIZE);
+    assert_alive(n);
+    send_segment(n, &st, TCP_SYN, 0);
+    g_assert_cmpuint(next_frame(n), >=, 54);
+    g_assert_cmphex(reply[47], ==, TCP_SYN | TCP_ACK);
+    st.other = get32(reply + 38) + 1;
+    send_segment(n, &st, TCP_ACK, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        while (send_data(n, &st)) {
+            g_assert_cmpuint(st.acked - got, <, 4u << 20);
+        }
+        assert_alive(n);
+        got = read_stream(n, fd, got);
+        g_assert_cmpuint(got, ==, st.acked);
+        g_assert(send_data(n, &st));
+    }
+    send_segment(n, &st, TCP_ACK | TCP_FIN, 0);
+    g_assert_cmpuint(read_stream(n, fd, got), ==, st.acked);
+    nt_free(n);
+    qemu_chr_cleanup();
+    close(fd);
+    rmdir(dir);
+}
+
 /* The guest does not fetch frames for a while: bounded, and then all is well. */
 static void test_not_fetched(void)
 {
@@ -390,6 +514,7 @@ int main(int argc, char **argv)
     g_test_add_func("/slirp/filter", test_filter);
     g_test_add_func("/slirp/N12-truncated", test_truncated);
     g_test_add_func("/slirp/N11-fragments", test_fragments);
+    g_test_add_func("/slirp/guestfwd-slow", test_guestfwd_slow);
     g_test_add_func("/slirp/not-fetched", test_not_fetched);
     g_test_add_func("/slirp/options", test_options);
     return g_test_run();
