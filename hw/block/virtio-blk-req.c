@@ -28,7 +28,8 @@ static void req_complete(VirtIOBlockReq *req, uint8_t status)
     trace(virtio_blk_req_complete, "%s queue %u head %u status %u",
           qdev_name(&req->s->vdev.dev), n, req->elem.head, status);
     *req->status = status;
-    virtqueue_push(vq, &req->elem, req->in_len);
+    /* Section 2.7.8.2: the used ring tells of no byte that was not written. */
+    virtqueue_push(vq, &req->elem, req->filled == req->in_len - 1 ? req->in_len : req->filled);
     req->s->dirty[n / 64] |= 1ull << (n % 64);
 }
 
@@ -93,6 +94,7 @@ static void req_done(BlockRequest *breq, int ret)
     if (ret < 0) {
         req_failed(req, -ret);
     } else {
+        req->filled = req->op == BLOCK_OP_READ ? req->bytes : 0;
         req_complete(req, VIRTIO_BLK_S_OK);
     }
 }
@@ -186,7 +188,7 @@ static void handle_get_id(VirtIOBlockReq *req)
     if (serial) {
         memcpy(id, serial, MIN(strlen(serial), sizeof(id)));
     }
-    iov_from_buf(req->elem.in_sg, req->elem.in_num, 0, id, sizeof(id));
+    req->filled = iov_from_buf(req->elem.in_sg, req->elem.in_num, 0, id, sizeof(id));
     req_complete(req, VIRTIO_BLK_S_OK);
 }
 
@@ -281,6 +283,7 @@ static bool handle_request(VirtIOBlock *s, VirtIOBlockReq *req)
     last = &elem->in_sg[elem->in_num - 1];
     req->status = (uint8_t *)last->iov_base + last->iov_len - 1;
     req->in_len = elem->in_len;
+    req->filled = 0;
     iov_discard_back(elem->in_sg, &elem->in_num, 1);
     handle_type(req, &hdr);
     return true;

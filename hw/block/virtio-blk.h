@@ -19,7 +19,8 @@ typedef struct VirtIOBlockReq {
     BlockRequest breq;
     VirtIOBlock *s;
     uint8_t *status;            /* the last byte that the driver lets us write */
-    uint32_t in_len;            /* all of them, for the used ring */
+    uint32_t in_len;            /* all of them */
+    uint32_t filled;            /* how many from the start we have written, but for the status */
     /* What to submit, also when it is to be tried again. */
     BlockOp op;
     unsigned flags;

@@ -200,12 +200,26 @@ static uint32_t finish(Disk *d)
     return used->len;
 }
 
-/* The status byte of one request. write: the device writes the data. */
+/*
+ * The status byte of one request. write: the device writes the data. 2.7.8.2: no more is
+ * said to be written than was.
+ */
 static int request(Disk *d, uint32_t type, uint64_t sector, uint32_t len,
                    bool write)
 {
+    /* Errors of the host may be hidden from the guest. */
+    bool fails = type == VIRTIO_BLK_T_IN && fault.error[BLOCK_OP_READ];
+    uint32_t data = write ? len : 0, used;
+
     add_request(d, type, sector, len, write);
-    finish(d);
+    used = finish(d);
+    if (data && (fails || d->t->ram[STATUS] != VIRTIO_BLK_S_OK)) {
+        g_assert_cmpuint(used, ==, 0);
+    } else if (type != VIRTIO_BLK_T_GET_ID || data <= VIRTIO_BLK_ID_BYTES) {
+        g_assert_cmpuint(used, ==, data + 1);
+    } else {
+        g_assert_cmpuint(used, ==, VIRTIO_BLK_ID_BYTES);
+    }
     return d->t->ram[STATUS];
 }
 
@@ -571,6 +585,7 @@ static void test_get_id(gconstpointer legacy)
     g_assert_cmpint(memcmp(d->t->ram + DATA, "ABCDEF\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff", 21),
                     ==, 0);
     g_assert_cmpint(request(d, VIRTIO_BLK_T_GET_ID, 0, 3, true), ==, 0);
+    g_assert_cmpint(request(d, VIRTIO_BLK_T_GET_ID, 0, 30, true), ==, 0);
     disk_free(d);
 }
 
