@@ -19,6 +19,8 @@
 #include "qemu/main-loop.h"
 
 #define READ_CHUNK 4096
+/* A peer that cannot be accepted now waits so long. */
+#define ACCEPT_RETRY_MS 200
 
 static gboolean try_connect(gpointer opaque);
 static void socket_update_read_handler(Chardev *s);
@@ -106,11 +108,25 @@ static void peer_gone(SocketChardev *c)
     }
 }
 
+static gboolean accept_again(gpointer opaque)
+{
+    SocketChardev *c = opaque;
+
+    c->accept_tag = 0;
+    update_accept(c);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean accept_ready(gint listen_fd, GIOCondition cond, gpointer opaque)
 {
     SocketChardev *c = opaque;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        /* Out of descriptors: whoever knocks would keep the loop awake. */
+        c->accept_tag = g_timeout_add(ACCEPT_RETRY_MS, accept_again, c);
+        return G_SOURCE_REMOVE;
+    }
     if (fd >= 0) {
         /* Somebody new: what a peer that left has not been read of is lost. */
         peer_gone(c);

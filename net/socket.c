@@ -19,6 +19,8 @@
 #define PREFIX 4
 #define MAX_IOV 128
 #define BUF_SIZE (NET_FRAME_MAX + PREFIX)
+/* A peer that cannot be accepted now waits so long. */
+#define RETRY_MS 200
 
 typedef struct NetSocket {
     NetClientState nc;
@@ -37,6 +39,7 @@ typedef struct NetSocket {
     uint8_t *in, *out;      /* BUF_SIZE each */
     size_t in_pos, in_len, out_pos, out_len;
     guint idle;             /* frames are waiting in the buffer: source, or 0 */
+    guint retry;            /* the host had no descriptor for a peer: timer, or 0 */
     char *unlink_path;      /* of the socket that we made */
 } NetSocket;
 
@@ -315,17 +318,32 @@ static void socket_use(NetSocket *s, int fd)
     net_fd_poll(&s->fd, false, false);
 }
 
+static gboolean socket_listen_again(gpointer opaque)
+{
+    NetSocket *s = opaque;
+
+    s->retry = 0;
+    net_fd_poll(&s->listener, true, false);
+    return G_SOURCE_REMOVE;
+}
+
 static void socket_accept(NetFD *f)
 {
     NetSocket *s = (NetSocket *)f->nc;
     int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd >= 0) {
-        net_fd_poll(f, false, false);
-        socket_use(s, fd);
-        net_set_carrier(&s->nc, true);
-        net_notify_readable(&s->nc, 0);
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
+        return;
     }
+    net_fd_poll(f, false, false);
+    if (fd < 0) {
+        /* Out of descriptors: whoever knocks would keep the loop awake. */
+        s->retry = g_timeout_add(RETRY_MS, socket_listen_again, s);
+        return;
+    }
+    socket_use(s, fd);
+    net_set_carrier(&s->nc, true);
+    net_notify_readable(&s->nc, 0);
 }
 
 static void socket_listen_on(NetSocket *s, int fd)
@@ -455,6 +473,9 @@ static void socket_close(NetClientState *nc)
 
     if (s->idle) {
         g_source_remove(s->idle);
+    }
+    if (s->retry) {
+        g_source_remove(s->retry);
     }
     net_fd_close(&s->fd);
     net_fd_close(&s->listener);

@@ -209,6 +209,31 @@ static void test_thousand_clients(void)
     fe_free(f);
 }
 
+/* F36: a client comes while there is no descriptor for it. */
+static void test_no_descriptor(void)
+{
+    g_autofree char *path = g_build_filename(tmpdir, "s", NULL);
+    Fe *f = fe_new("socket,id=c,path=%s,server=on,wait=off", path);
+    int one = dial(path), next = dup(one);
+    struct rlimit old, low;
+    unsigned loops = 0;
+
+    close(next);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    low = (struct rlimit){ next, old.rlim_max };
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+    while (g_main_context_iteration(NULL, FALSE) && loops < 100) {
+        loops++;
+    }
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    g_assert_cmpuint(loops, <, 100);
+    g_assert_false(f->chr->be_open);
+    wait_for(f->chr->be_open);
+    close(one);
+    wait_for(!f->chr->be_open);
+    fe_free(f);
+}
+
 /* A guest that reads nothing must not lock out the next client. */
 static void test_gone_while_blocked(void)
 {
@@ -648,6 +673,7 @@ int main(int argc, char **argv)
     tmpdir = g_dir_make_tmp("chardev-XXXXXX", NULL);
     g_test_add_func("/chardev/server", test_server);
     g_test_add_func("/chardev/thousand-clients", test_thousand_clients);
+    g_test_add_func("/chardev/F36-no-descriptor", test_no_descriptor);
     g_test_add_func("/chardev/gone-while-blocked", test_gone_while_blocked);
     g_test_add_func("/chardev/inherited", test_inherited);
     g_test_add_func("/chardev/reconnect", test_reconnect);

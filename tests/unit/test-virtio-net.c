@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -788,6 +789,39 @@ static void test_stream_slow(gconstpointer legacy)
     nt_free(n);
 }
 
+/* F36: a peer comes while there is no descriptor for it. */
+static void test_stream_no_descriptor(gconstpointer legacy)
+{
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    g_autofree char *netdev = NULL;
+    struct rlimit old, low;
+    unsigned loops = 0;
+    NT *n;
+    int fd;
+
+    close(bind_udp(&sin));
+    netdev = g_strdup_printf("socket,id=n0,listen=127.0.0.1:%u", ntohs(sin.sin_port));
+    n = nt_new(legacy, netdev, MAC_OPTION);
+    n->peer = socket(AF_INET, SOCK_STREAM, 0);
+    nt_start(n, NT_ALL_FEATURES);
+    g_assert_cmpint(connect(n->peer, (struct sockaddr *)&sin, sizeof(sin)), ==, 0);
+    fd = dup(0);
+    close(fd);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    low = (struct rlimit){ fd, old.rlim_max };
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+    while (g_main_context_iteration(NULL, FALSE) && loops < 100) {
+        loops++;
+    }
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    g_assert_cmpuint(loops, <, 100);
+    g_assert_cmphex(vt_rd_sized(n->t, VT_CONFIG + 6, 2) & 1, ==, 0);
+    VT_WAIT(n->t, vt_rd_sized(n->t, VT_CONFIG + 6, 2) & 1);
+    nt_free(n);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -819,5 +853,6 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/stream", test_stream);
     vt_add_test("/virtio-net/stream-buffered", test_stream_buffered);
     vt_add_test("/virtio-net/stream-slow", test_stream_slow);
+    vt_add_modern_test("/virtio-net/F36-stream-no-descriptor", test_stream_no_descriptor);
     return g_test_run();
 }
