@@ -180,6 +180,9 @@ void virtio_serial_size_changed(VirtIOSerial *s, VirtIOSerialPort *port)
 {
     VirtIOSerialSlot *slot = &s->slots[port->nr];
 
+    if (port->nr == 0) {    /* whoever reads the two numbers now must notice */
+        virtio_config_changed(&s->vdev);
+    }
     if (!has_size(s, port) || !slot->ready) {
         return;
     }

@@ -399,9 +399,14 @@ void virtio_config_write(VirtIODevice *vdev, unsigned offset, uint64_t val,
     }
 }
 
-void virtio_notify_config(VirtIODevice *vdev)
+void virtio_config_changed(VirtIODevice *vdev)
 {
     __atomic_fetch_add(&vdev->config_generation, 1, __ATOMIC_SEQ_CST);
+}
+
+void virtio_notify_config(VirtIODevice *vdev)
+{
+    virtio_config_changed(vdev);
     trace(virtio_notify_config, "%s", qdev_name(&vdev->dev));
     if (virtio_driver_ok(vdev)) {
         vdev->vbus->ops->notify(vdev->vbus, VIRTIO_ISR_CONFIG);

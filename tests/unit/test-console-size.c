@@ -167,6 +167,7 @@ static void test_change(gconstpointer legacy)
 {
     Console *c = console_new(legacy, "");
     VTBuf buf = { BUF + 4096, 64, true };
+    uint32_t generation;
     uint16_t size[2];
 
     start(c, SIZE | MULTIPORT);
@@ -175,8 +176,12 @@ static void test_change(gconstpointer legacy)
     vt_add(&c->t->ring[0], &buf, 1);
     vt_kick(c->t, &c->t->ring[0]);
     set_size(c, 80, 24);
+    generation = vt_rd(c->t, VT_GENERATION);
     g_assert_cmpint(write(c->terminal, "x", 1), ==, 1);
     VT_WAIT(c->t, next_resize(c, size));
+    assert_config(c, 80, 24);
+    /* 4.2.2.1: whoever has read one of the two before looks at both again. */
+    g_assert(legacy || vt_rd(c->t, VT_GENERATION) != generation);
     g_assert_cmpuint(size[0], ==, 80);
     g_assert_cmpuint(size[1], ==, 24);
     console_free(c);

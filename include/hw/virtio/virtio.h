@@ -156,10 +156,9 @@ void virtio_error(VirtIODevice *vdev, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* True from virtio_error() to the next reset. Any thread. */
 bool virtio_is_broken(const VirtIODevice *vdev);
 
-/*
- * The configuration space has changed: new generation, interrupt if DRIVER_OK.
- * Machine lock.
- */
+/* The configuration space has changed: new generation. Machine lock. */
+void virtio_config_changed(VirtIODevice *vdev);
+/* The same, and the driver is to look at it: interrupt if DRIVER_OK. Machine lock. */
 void virtio_notify_config(VirtIODevice *vdev);
 
 /* DRIVER_OK is set and nothing is broken. Any thread. */
