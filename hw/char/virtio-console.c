@@ -24,6 +24,8 @@
 #define TX_ELEMENT_COST 64
 /* Most that is taken from the chardev at once. */
 #define RX_CHUNK 4096
+/* VSERPORT_CHANGE, of each port. */
+#define EVENTS_PER_SECOND 10
 
 /* From the guest ----------------------------------------------------------- */
 
@@ -189,6 +191,48 @@ void virtio_serial_port_rx(VirtIOSerialPort *port)
 
 /* Open and closed ---------------------------------------------------------- */
 
+static void send_change(VirtIOSerialPort *port)
+{
+    EventField fields[] = {
+        EVENT_STR("id", port->dev.obj.id), EVENT_BOOL("open", port->guest_connected),
+    };
+
+    port->told_connected = port->guest_connected;
+    machine_event(port->dev.machine, "VSERPORT_CHANGE", fields, G_N_ELEMENTS(fields));
+}
+
+/*
+ * A guest can open and close a port all the time, and clients have only so much room for
+ * events: what is too much for a second waits for its end, and then counts once.
+ */
+static void tell_connected(VirtIOSerialPort *port)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    if (!port->dev.obj.id) {
+        return;
+    }
+    if (now - port->told_since >= NANOSECONDS_PER_SECOND) {
+        port->told_since = now;
+        port->nr_told = 0;
+    }
+    if (port->nr_told < EVENTS_PER_SECOND) {
+        port->nr_told++;
+        send_change(port);
+    } else {
+        timer_mod_ns(&port->tell_timer, port->told_since + NANOSECONDS_PER_SECOND);
+    }
+}
+
+static void tell_late(void *opaque)
+{
+    VirtIOSerialPort *port = opaque;
+
+    if (port->told_connected != port->guest_connected) {
+        tell_connected(port);
+    }
+}
+
 void virtio_serial_port_set_guest_connected(VirtIOSerialPort *port, bool open)
 {
     if (port->guest_connected == open) {
@@ -198,13 +242,7 @@ void virtio_serial_port_set_guest_connected(VirtIOSerialPort *port, bool open)
     if (!virtio_serial_port_is_console(port)) {
         qemu_chr_fe_set_open(&port->chr, open);
     }
-    if (port->dev.obj.id) {
-        EventField fields[] = {
-            EVENT_STR("id", port->dev.obj.id), EVENT_BOOL("open", open),
-        };
-        machine_event(port->dev.machine, "VSERPORT_CHANGE", fields,
-                      G_N_ELEMENTS(fields));
-    }
+    tell_connected(port);
     if (open) {
         qemu_chr_fe_accept_input(&port->chr);
     }
@@ -235,6 +273,7 @@ static bool port_realize(DeviceState *dev, Error **errp)
     VirtIOSerialPort *port = (VirtIOSerialPort *)dev;
     bool is_console = virtio_serial_port_is_console(port);
 
+    timer_init_ns(&port->tell_timer, QEMU_CLOCK_REALTIME, tell_late, port);
     port->host_connected = is_console;
     if (!virtio_serial_plug(container_of(dev->parent_bus, VirtIOSerial, bus), port,
                             errp)) {
@@ -259,6 +298,10 @@ static void port_unrealize(DeviceState *dev)
         port->elem = NULL;
     }
     virtio_serial_unplug(port->vser, port);
+    timer_del(&port->tell_timer);
+    if (port->told_connected) {
+        send_change(port);
+    }
 }
 
 static const Property port_props[] = {

@@ -12,6 +12,7 @@
 
 #include "chardev/char.h"
 #include "hw/virtio/virtio.h"
+#include "qemu/timer.h"
 
 #define VIRTIO_SERIAL_BUS "virtio-serial-bus"
 #define VIRTIO_SERIAL_MAX_PORTS 511
@@ -36,6 +37,10 @@ struct VirtIOSerialPort {
     VirtIOSerial *vser;
     VirtQueue *rx, *tx;         /* to and from the guest */
     bool guest_connected;       /* a program in the guest has it open */
+    bool told_connected;        /* what VSERPORT_CHANGE said last */
+    unsigned nr_told;           /* such events in the second from told_since on */
+    int64_t told_since;
+    QEMUTimer tell_timer;       /* more than enough of them: the next when it is over */
     bool host_connected;        /* so has the chardev's peer */
     uint16_t cols, rows;        /* of a console's terminal; 0: not known */
     /*

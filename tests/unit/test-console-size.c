@@ -1,6 +1,6 @@
 /*
  * The size of a virtio console's terminal: in the configuration space, and in messages
- * (virtio 1.2, sections 5.3.4 and 5.3.6.2).
+ * (virtio 1.2, sections 5.3.4 and 5.3.6.2). And what clients hear of the console.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "chardev/char.h"
+#include "hw/core/event.h"
 #include "virtio-harness.h"
 
 #define MULTIPORT (1ull << VIRTIO_CONSOLE_F_MULTIPORT)
@@ -30,7 +31,7 @@ static Console *console_new(gconstpointer legacy, const char *options)
 {
     Console *c = g_new0(Console, 1);
     g_autoptr(QemuOpts) pty = qemu_opts_parse("pty,id=c", "backend", NULL);
-    g_autoptr(QemuOpts) port = qemu_opts_parse("virtconsole,chardev=c", "driver", NULL);
+    g_autoptr(QemuOpts) port = qemu_opts_parse("virtconsole,chardev=c,id=c0", "driver", NULL);
     Chardev *chr = qemu_chr_new_from_opts(pty, NULL);
 
     c->t = vt_new(legacy != NULL);
@@ -204,6 +205,36 @@ static void test_without(gconstpointer legacy)
     console_free(c);
 }
 
+static unsigned changes;
+static bool said_open;
+
+static void count_changes(MachineState *ms, const char *event, const EventField *fields,
+                          unsigned n)
+{
+    if (!strcmp(event, "VSERPORT_CHANGE")) {
+        changes++;
+        said_open = fields[1].num;
+    }
+}
+
+/* A port that is opened and closed all the time: some events, and how it is in the end. */
+static void test_event_flood(gconstpointer legacy)
+{
+    Console *c = console_new(legacy, "");
+
+    start(c, MULTIPORT);
+    c->t->ms->event_fn = count_changes;
+    for (int i = 0; i < 101; i++) {
+        send_control(c, VIRTIO_CONSOLE_PORT_OPEN, i % 2 == 0);
+        g_assert_nonnull(vt_used(&c->t->ring[3]));
+    }
+    g_assert_cmpuint(changes, >=, 5);
+    g_assert_cmpuint(changes, <=, 20);
+    VT_WAIT(c->t, said_open);
+    g_assert_cmpuint(changes, <=, 21);
+    console_free(c);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -211,5 +242,6 @@ int main(int argc, char **argv)
     vt_add_test("/console-size/messages", test_messages);
     vt_add_test("/console-size/change", test_change);
     vt_add_test("/console-size/without", test_without);
+    vt_add_modern_test("/console-events/flood", test_event_flood);
     return g_test_run();
 }
