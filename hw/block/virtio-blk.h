@@ -49,6 +49,8 @@ struct VirtIOBlock {
     /* In the loop. */
     uint64_t *dirty;            /* a bit per queue with unannounced completions */
     VirtIOBlockReq *failed, **failed_tail;  /* to be tried again when we go on */
+    unsigned nr_told;           /* events of errors in the second from told_since on */
+    int64_t told_since;
 };
 
 /* The handler of every request queue. */

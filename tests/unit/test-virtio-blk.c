@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "block/block-internal.h"
+#include "hw/core/event.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
 #include "virtio-harness.h"
@@ -695,6 +696,36 @@ static void test_error_ignore(gconstpointer legacy)
     disk_free(d);
 }
 
+static unsigned error_events;
+
+static void count_errors(MachineState *ms, const char *event, const EventField *fields,
+                         unsigned n)
+{
+    error_events += !strcmp(event, "BLOCK_IO_ERROR");
+}
+
+/* Errors without end: clients hear of some, and of each that stops the machine. */
+static void test_error_events(gconstpointer legacy)
+{
+    Disk *d = disk_new_fault(legacy, "werror=stop");
+
+    d->t->ms->event_fn = count_errors;
+    error_events = 0;
+    fault.error[BLOCK_OP_READ] = EIO;
+    for (int i = 0; i < 200; i++) {
+        g_assert_cmpint(do_read(d, 0, 512), ==, VIRTIO_BLK_S_IOERR);
+    }
+    g_assert_cmpuint(error_events, >=, 10);
+    g_assert_cmpuint(error_events, <=, 30);
+    error_events = 0;
+    fault.error[BLOCK_OP_WRITE] = EIO;
+    add_request(d, VIRTIO_BLK_T_OUT, 0, 512, false);
+    vt_kick(d->t, d->r);
+    VT_WAIT(d->t, !runstate_is_running(d->t->ms));
+    g_assert_cmpuint(error_events, ==, 1);
+    disk_free(d);
+}
+
 static void collect_status(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
     *(BlockIoStatus *)opaque = info->iostatus;
@@ -896,6 +927,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-blk/q24-reset-in-flight", test_reset_in_flight);
     vt_add_test("/virtio-blk/f14-report", test_error_report);
     vt_add_test("/virtio-blk/f15-ignore", test_error_ignore);
+    vt_add_test("/virtio-blk/error-events", test_error_events);
     vt_add_test("/virtio-blk/f12-enospc", test_error_enospc);
     vt_add_test("/virtio-blk/f16-stop", test_error_stop);
     vt_add_test("/virtio-blk/resize", test_resize);
