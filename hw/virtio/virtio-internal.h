@@ -36,6 +36,7 @@ struct VirtQueue {
     bool active;                /* mapped, the loop listens */
     bool event_idx, indirect;   /* agreed */
     bool notification;          /* kicks are wanted */
+    bool event_told;            /* by an index that was written since the last full barrier */
     bool signalled_valid;
     uint16_t last_avail;        /* next entry to pop */
     uint16_t avail_seen;        /* avail->idx when last read */

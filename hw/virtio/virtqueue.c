@@ -118,6 +118,7 @@ void virtqueue_reset(VirtQueue *vq)
     vq->avail = NULL;
     vq->used = NULL;
     vq->notification = true;
+    vq->event_told = false;
     vq->signalled_valid = false;
     vq->last_avail = vq->avail_seen = vq->used_idx = vq->signalled_used = 0;
     vq->in_flight = 0;
@@ -223,6 +224,11 @@ static bool vq_has_avail(VirtQueue *vq)
 
     if (vq->avail_seen != vq->last_avail) {
         return true;
+    }
+    if (vq->event_told) {
+        /* The wish for a kick before the look; pairs with the driver's full barrier. */
+        atomic_thread_fence(memory_order_seq_cst);
+        vq->event_told = false;
     }
     /* Acquire: entries before the index; pairs with the driver's release. */
     vq->avail_seen = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
@@ -381,6 +387,7 @@ void *virtqueue_pop(VirtQueue *vq)
     vq->last_avail++;
     if (vq->event_idx && vq->notification) {
         guest_store16(vq_avail_event(vq), vq->last_avail);
+        vq->event_told = true;
     }
     trace(virtqueue_pop, "%s queue %u head %u out %u in %u", qdev_name(&vq->vdev->dev),
           vq->index, head, elem->out_num, elem->in_num);
@@ -479,6 +486,7 @@ void virtio_notify(VirtQueue *vq)
 void virtio_queue_set_notification(VirtQueue *vq, bool enable)
 {
     vq->notification = enable;
+    vq->event_told = false;
     if (!virtio_queue_live(vq)) {
         return;
     }

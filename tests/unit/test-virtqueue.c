@@ -577,6 +577,91 @@ static void test_event_idx(gconstpointer legacy)
     vt_free(t);
 }
 
+/* A driver on another CPU, some requests ahead of the device. */
+typedef struct Racer {
+    VTRing *r;
+    unsigned kick, done, lost;      /* atomic */
+    unsigned rounds;                /* that the device found no kick in; atomic */
+} Racer;
+
+#define RACE_REQUESTS 150000
+
+/* Both sides look often, and let the other run where there is one CPU. */
+static void look_again(unsigned *looks)
+{
+    if (++*looks % 1024 == 0) {
+        g_thread_yield();
+    }
+}
+
+/* The device sleeps, but there are requests of which it has not heard. */
+static bool kick_is_lost(Racer *race, uint16_t used)
+{
+    unsigned rounds = __atomic_load_n(&race->rounds, __ATOMIC_SEQ_CST), looks = 0;
+
+    while (__atomic_load_n(&race->rounds, __ATOMIC_SEQ_CST) - rounds < 2 &&
+           __atomic_load_n(&race->r->used->idx, __ATOMIC_ACQUIRE) == used) {
+        look_again(&looks);
+    }
+    return __atomic_load_n(&race->r->used->idx, __ATOMIC_ACQUIRE) == used;
+}
+
+static gpointer race_driver(gpointer opaque)
+{
+    Racer *race = opaque;
+    VTRing *r = race->r;
+    const uint16_t *event = (uint16_t *)&r->used->ring[r->num];
+
+    for (unsigned i = 0; i < RACE_REQUESTS && !race->lost; i++) {
+        uint16_t used;
+
+        while (used = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE),
+               (uint16_t)(i - used) >= 2 + i % 3 && !race->lost) {
+            race->lost = kick_is_lost(race, used);
+        }
+        vt_avail(r, i % r->num);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED), i + 1, i)) {
+            __atomic_store_n(&race->kick, 1, __ATOMIC_SEQ_CST);
+        }
+        for (volatile unsigned pause = 0; pause < i % 37; pause++) {
+            continue;
+        }
+    }
+    __atomic_store_n(&race->done, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* A device that leaves kicks on while it takes requests off misses none. */
+static void test_event_race(gconstpointer legacy)
+{
+    VTDevice *d;
+    VT *t = vt_new_device(legacy, &d);
+    Racer race = { .r = vt_start(t, EVT, 16) };
+    VirtQueueElement *elem;
+    unsigned looks = 0;
+    GThread *driver;
+
+    for (unsigned i = 0; i < 16; i++) {
+        vt_desc(race.r, i, IN_ADDR, 16, W, 0);
+    }
+    virtio_queue_set_notification(d->vq[0], true);
+    driver = g_thread_new("driver", race_driver, &race);
+    while (!__atomic_load_n(&race.done, __ATOMIC_SEQ_CST)) {
+        if (!__atomic_exchange_n(&race.kick, 0, __ATOMIC_SEQ_CST)) {
+            __atomic_add_fetch(&race.rounds, 1, __ATOMIC_SEQ_CST);
+            look_again(&looks);
+            continue;
+        }
+        while ((elem = virtqueue_pop(d->vq[0]))) {
+            virtqueue_push(d->vq[0], elem, 0);
+        }
+    }
+    g_thread_join(driver);
+    g_assert_cmpuint(race.lost, ==, 0);
+    vt_free(t);
+}
+
 static void test_no_event_idx(gconstpointer legacy)
 {
     START(0);
@@ -758,6 +843,7 @@ int main(int argc, char **argv)
     vt_add_modern_test("/virtqueue/q19-rings-on-rings", test_rings_on_rings);
     vt_add_modern_test("/virtqueue/q19-bad-rings", test_bad_rings);
     vt_add_test("/virtqueue/q22-event-idx", test_event_idx);
+    vt_add_modern_test("/virtqueue/q22-race", test_event_race);
     vt_add_test("/virtqueue/q22-no-event-idx", test_no_event_idx);
     vt_add_test("/virtqueue/q23-index-wrap", test_index_wrap);
     vt_add_test("/virtqueue/q24-reset-in-flight", test_reset_in_flight);
