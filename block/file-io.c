@@ -1,7 +1,7 @@
 /*
  * The "file" driver on a worker thread: everything to the end, synchronously.
  *
- * System calls: preadv2 pwritev2 pread64 pwrite64 fdatasync fallocate ioctl.
+ * System calls: preadv2 pwritev2 pread64 pwrite64 fdatasync fallocate ftruncate ioctl.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -116,7 +116,7 @@ static int bounce_piece(FileNode *f, BlockRequest *req, uint64_t done,
     uint64_t start = QEMU_ALIGN_DOWN(pos, align);
     uint64_t end = QEMU_ALIGN_UP(pos + len, align);
     bool partial = start != pos || end != pos + len;
-    ssize_t n;
+    ssize_t n = 0, ret;
 
     if (req->op == BLOCK_OP_READ || partial) {
         n = qemu_pread_full(f->fd, buf, end - start, start);
@@ -130,7 +130,12 @@ static int bounce_piece(FileNode *f, BlockRequest *req, uint64_t done,
         return 0;
     }
     iov_to_buf(req->iov, req->niov, done, buf + (pos - start), len);
-    return pwrite_full(f->fd, buf, end - start, start);
+    ret = pwrite_full(f->fd, buf, end - start, start);
+    if (ret == 0 && partial && start + n < end) {
+        /* The file ended within this block: it does not grow by the rest. */
+        ret = ftruncate(f->fd, MAX(start + n, pos + len)) < 0 ? -errno : 0;
+    }
+    return ret;
 }
 
 /* Buffers or offsets that O_DIRECT does not take. */

@@ -212,8 +212,16 @@ static int file_truncate(BlockNode *bs, uint64_t size)
         if (length < 0 || (uint64_t)length < size) {
             return length < 0 ? length : -EINVAL;
         }
-    } else if (ftruncate(f->fd, size) < 0) {
-        return -errno;
+    } else {
+        int ret;
+
+        /* Not between the parts of a write to the last block. */
+        g_mutex_lock(&f->rmw_lock);
+        ret = ftruncate(f->fd, size) < 0 ? -errno : 0;
+        g_mutex_unlock(&f->rmw_lock);
+        if (ret < 0) {
+            return ret;
+        }
     }
     __atomic_store_n(&bs->length, size, __ATOMIC_RELEASE);
     return 0;

@@ -655,6 +655,29 @@ static void test_partial_blocks(void)
     unlink(path);
 }
 
+/* The last block ends behind the image, which stays as long as it is. */
+static void test_partial_end(void)
+{
+    g_autofree char *path = new_image();
+    uint8_t buf[512] = { 0x77 };
+    BlockBackend *blk;
+    struct stat st;
+
+    g_assert_cmpint(truncate(path, 8192 + 1024), ==, 0);
+    blk = open_drive(path, "");
+    file_node(blk)->bs.align = file_node(blk)->bs.mem_align = 4096;
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192 + 512, buf, 512), ==, 0);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, 8192, NULL, 512), ==, 0);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192 - 512, buf, 512), ==, 0);
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_size, ==, 8192 + 1024);
+    buf[0] = 0;
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192 + 512, buf, 512), ==, 0);
+    g_assert_cmphex(buf[0], ==, 0x77);
+    blk_cleanup_all();
+    unlink(path);
+}
+
 static void test_null(void)
 {
     BlockBackend *blk;
@@ -711,6 +734,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/f19-many", test_many);
     g_test_add_func("/block/detect-zeroes", test_detect_zeroes);
     g_test_add_func("/block/partial-blocks", test_partial_blocks);
+    g_test_add_func("/block/partial-end", test_partial_end);
     g_test_add_func("/block/null", test_null);
     g_test_add_func("/block/snapshot", test_snapshot);
     return g_test_run();
