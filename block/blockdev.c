@@ -495,6 +495,9 @@ static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,
         g_free(name);
         name = g_strdup_printf("%s%u", d->if_name, i);
     }
+    if (id && !qemu_check_id(id, errp)) {
+        return false;
+    }
     if (blk_find(name)) {
         error_setg(errp, "Duplicate ID '%s' for drive", name);
         return false;

@@ -149,17 +149,6 @@ static bool chr_set_opts(Chardev *s, QemuOpts *opts, Error **errp)
     return true;
 }
 
-static bool id_wellformed(const char *id)
-{
-    if (!g_ascii_isalpha(*id)) {
-        return false;
-    }
-    while (g_ascii_isalnum(*id) || (*id && strchr("-._", *id))) {
-        id++;
-    }
-    return !*id;
-}
-
 static const ObjectClass *find_class(QemuOpts *opts, const char *id, Error **errp)
 {
     const char *name = qemu_opt_get(opts, "backend");
@@ -169,10 +158,7 @@ static const ObjectClass *find_class(QemuOpts *opts, const char *id, Error **err
         error_setg(errp, "chardev: no id specified");
         return NULL;
     }
-    if (!id_wellformed(id)) {
-        error_setg(errp, "Parameter 'id' expects an identifier");
-        error_append_hint(errp, "Identifiers consist of letters, digits, '-', '.', '_',"
-                                " starting with a letter.\n");
+    if (!qemu_check_id(id, errp)) {
         return NULL;
     }
     if (qemu_chr_find(id)) {

@@ -55,17 +55,6 @@ static void net_client_free(NetClientState *nc)
     object_free(&nc->obj);
 }
 
-static bool id_wellformed(const char *id)
-{
-    if (!g_ascii_isalpha(*id)) {
-        return false;
-    }
-    while (g_ascii_isalnum(*id) || (*id && strchr("-._", *id))) {
-        id++;
-    }
-    return !*id;
-}
-
 static bool set_opts(NetClientState *nc, QemuOpts *opts, Error **errp)
 {
     for (guint i = 0; i < opts->opts->len; i++) {
@@ -131,10 +120,7 @@ NetClientState *net_client_new(QemuOpts *opts, Error **errp)
 {
     const char *id = qemu_opt_get(opts, "id");
 
-    if (id && !id_wellformed(id)) {
-        error_setg(errp, "Parameter 'id' expects an identifier");
-        error_append_hint(errp, "Identifiers consist of letters, digits, '-', '.', '_',"
-                                " starting with a letter.\n");
+    if (id && !qemu_check_id(id, errp)) {
         return NULL;
     }
     return client_new(opts, id, errp);

@@ -220,3 +220,19 @@ bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp)
     }
     return !opt;
 }
+
+bool qemu_check_id(const char *id, Error **errp)
+{
+    const char *p = id;
+
+    while (g_ascii_isalnum(*p) || (*p && strchr("-._", *p))) {
+        p++;
+    }
+    if (g_ascii_isalpha(*id) && !*p) {
+        return true;
+    }
+    error_setg(errp, "Parameter 'id' expects an identifier");
+    error_append_hint(errp, "Identifiers consist of letters, digits, '-', '.', '_',"
+                            " starting with a letter.\n");
+    return false;
+}

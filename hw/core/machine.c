@@ -111,6 +111,9 @@ Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp)
         error_setg(errp, "Parameter 'qom-type' does not accept value '%s'", type);
         return NULL;
     }
+    if (!qemu_check_id(id, errp)) {
+        return NULL;
+    }
     if (machine_find_object(ms, id)) {
         error_setg(errp, "attempt to add duplicate property '%s' to object (type 'container')",
                    id);

@@ -154,7 +154,7 @@ static bool check_id(MachineState *ms, const char *id, Error **errp)
         error_setg(errp, "Duplicate device ID '%s'", id);
         return false;
     }
-    return true;
+    return !id || qemu_check_id(id, errp);
 }
 
 static BusState *bus_for(MachineState *ms, const DeviceClass *dc,

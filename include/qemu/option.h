@@ -60,5 +60,7 @@ bool qemu_opts_has_help(QemuOpts *opts);
 const QemuOpt *qemu_opts_first_unused(const QemuOpts *opts);
 /* False with errp set when there is one: "Invalid parameter 'X'". */
 bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp);
+/* Whether a user may call something id: letters, digits, "-._", a letter first; or errp. */
+bool qemu_check_id(const char *id, Error **errp);
 
 #endif
