@@ -312,15 +312,15 @@ static void append_if(QemuOpts *opts, const char *name, const char *value)
     }
 }
 
-/* A file name may be a protocol's. */
+/* A file name may be a protocol's: with a colon before any slash. */
 static bool parse_filename(const char *file, QemuOpts *opts, Error **errp)
 {
-    g_autofree char *scheme = g_uri_parse_scheme(file);
+    size_t len = strcspn(file, ":/");
 
     if (g_str_has_prefix(file, "null-co://") || g_str_has_prefix(file, "null-aio://")) {
         append_if(opts, "driver", "null-co");
-    } else if (scheme && strcmp(scheme, "file") && strstr(file, "://")) {
-        error_setg(errp, "Unknown protocol '%s'", scheme);
+    } else if (file[len] == ':' && !g_str_has_prefix(file, "file:")) {
+        error_setg(errp, "Unknown protocol '%.*s'", (int)len, file);
         return false;
     }
     append_if(opts, "filename", file);
