@@ -22,6 +22,9 @@ bool socket_check_address(SocketChardev *c, Error **errp)
         error_setg(errp, "None or one of 'path', 'fd' or 'host' option required.");
         return false;
     }
+    if (c->port && !c->path && !c->fdname && !c->host) {
+        c->host = g_strdup("");     /* listen on every address, or connect to ourselves */
+    }
     if (!c->path && !c->host && !c->fdname) {
         error_setg(errp, "chardev: socket: no 'path', 'fd' or 'host' given");
         return false;

@@ -128,5 +128,34 @@ const OptionRow option_table[] = {
     { "no-acpi", NULL, NULL, PHASE_NONE },
     { "no-hpet", NULL, NULL, PHASE_NONE },
     { "net", "none", NULL, PHASE_EARLY, opt_net },
+    { "L", "DIR", NULL, PHASE_NONE },
+    { "bios", "FILE", NULL, PHASE_EARLY, opt_bios },
+    { "watchdog-action", "reset|shutdown|poweroff|inject-nmi|pause|debug|none", NULL,
+      PHASE_EARLY, opt_watchdog_action },
+    { NULL }
+};
+
+const RefusedOption refused_options[] = {
+    { "hda|hdb|hdc|hdd|cdrom|fda|fdb|sd|mtdblock",
+      "there is no such drive: use -drive if=none,id=ID,file=FILE and "
+      "-device virtio-blk-device,drive=ID" },
+    { "pflash|option-rom|acpitable|no-fd-bootchk",
+      "there is no firmware: -kernel is started directly" },
+    { "fw_cfg", "there is no fw_cfg device: use -append or -initrd" },
+    { "dtb", "there is no device tree: the MP table describes the machine" },
+    { "vnc|spice|full-screen|k|ctrl-grab|alt-grab|portrait|rotate|sdl|curses",
+      "there is no graphical display" },
+    { "audio|audio-help|soundhw", "there is no sound card" },
+    { "usb|usbdevice", "there is no USB" },
+    { "tpmdev", "there is no TPM" },
+    { "fsdev|virtfs", "file systems of the host cannot be shared" },
+    { "iscsi", "images are local files" },
+    { "debugcon", "use -chardev DEV,id=ID and -device isa-debugcon,iobase=0xe9,chardev=ID" },
+    { "incoming|only-migratable|loadvm", "this machine cannot be saved, loaded or migrated" },
+    { "readconfig|writeconfig|set", "configuration files are not supported: use the options" },
+    { "preconfig", "machines are configured by options alone" },
+    { "icount", "the software CPU does not count instructions" },
+    { "plugin|singlestep|one-insn-per-tb|dfilter|perfmap|jitdump",
+      "the software CPU has no such means: see -d help and -trace help" },
     { NULL }
 };

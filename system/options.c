@@ -28,6 +28,32 @@ static const OptionRow *find_row(const char *name)
     return NULL;
 }
 
+/* Whether name is one of those in "hda|hdb". */
+static bool name_among(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *p = names; p; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (!strncmp(p, name, len) && (!p[len] || p[len] == '|')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The message for an option without a row: those of other machines get a reason. */
+static void report_unknown(const char *word, const char *name, Error **errp)
+{
+    for (const RefusedOption *ro = refused_options; ro->names; ro++) {
+        if (name_among(ro->names, name)) {
+            error_setg(errp, "%s: %s", word, ro->why);
+            return;
+        }
+    }
+    error_setg(errp, "%s: invalid option", word);
+}
+
 /* "-name" or "--name"; NULL when word is no option at all. */
 static const char *option_name(const char *word)
 {
@@ -75,7 +101,7 @@ bool options_parse(VLState *vl, int argc, char **argv, Error **errp)
             return false;
         }
         if (!row) {
-            error_setg(errp, "%s: invalid option", word);
+            report_unknown(word, name, errp);
             return false;
         }
         if (row->arg) {

@@ -46,6 +46,7 @@ typedef struct VLState {
     char *mem_path;
     bool mem_prealloc;
     bool ram_size_given;        /* -m */
+    bool has_numa_node;         /* -numa node */
     char *process_name;
     const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
@@ -77,6 +78,14 @@ typedef struct StoredOption {
 
 /* The rows, ending with a NULL name. */
 extern const OptionRow option_table[];
+
+/* What QEMU's other machines take and this program has nothing for; ends with a NULL name. */
+typedef struct RefusedOption {
+    const char *names;          /* without dashes: "hda|hdb" */
+    const char *why;            /* and what to use instead, if there is something */
+} RefusedOption;
+
+extern const RefusedOption refused_options[];
 
 /*
  * Match argv with the table and store. Syntax errors of key=value lists are

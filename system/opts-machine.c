@@ -160,6 +160,11 @@ bool opt_numa(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
         error_setg(errp, "Parameter 'type' does not accept value '%s'", type ? type : "");
         return false;
     }
+    if (vl->has_numa_node) {
+        error_setg(errp, "the machine has one NUMA node");
+        return false;
+    }
+    vl->has_numa_node = true;
     if (memdev && vl->ms->memory_backend && strcmp(memdev, vl->ms->memory_backend)) {
         error_setg(errp, "the machine has one NUMA node and its memory is '%s'",
                    vl->ms->memory_backend);

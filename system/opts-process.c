@@ -152,20 +152,32 @@ bool opt_no_shutdown(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
+static const char *const watchdog_actions[] = {
+    "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi", NULL
+};
+
+/* There is no watchdog: nothing but a wrong word can be wrong. */
+bool opt_watchdog_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    if (!g_strv_contains(watchdog_actions, arg)) {
+        error_setg(errp, "Parameter 'watchdog' does not accept value '%s'", arg);
+        return false;
+    }
+    return true;
+}
+
 bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     static const char *const reboot[] = { "reset", "shutdown", NULL };
     static const char *const shutdown[] = { "poweroff", "pause", NULL };
     static const char *const panic[] = { "shutdown", "pause", "none", "exit-failure", NULL };
-    static const char *const watchdog[] = { "reset", "shutdown", "poweroff", "pause", "debug",
-                                            "none", "inject-nmi", NULL };
     RunStateMachine *rsm = &vl->ms->rsm;
     int r = rsm->reboot_action, s = rsm->shutdown_action, p = rsm->panic_action, w;
 
     if (!get_choice(opts, "reboot", reboot, &r, errp) ||
         !get_choice(opts, "shutdown", shutdown, &s, errp) ||
         !get_choice(opts, "panic", panic, &p, errp) ||
-        !get_choice(opts, "watchdog", watchdog, &w, errp)) {
+        !get_choice(opts, "watchdog", watchdog_actions, &w, errp)) {
         return false;
     }
     rsm->reboot_action = r;
@@ -274,6 +286,13 @@ bool opt_audiodev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
                    driver ? driver : "");
         return false;
     }
+    return true;
+}
+
+/* Command lines for other versions of this machine name the firmware that starts -kernel. */
+bool opt_bios(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    warn_report("ignored: there is no firmware, -kernel is started directly");
     return true;
 }
 

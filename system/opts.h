@@ -63,6 +63,8 @@ bool opt_must_be_none(VLState *, const char *, QemuOpts *, Error **);
 bool opt_rtc(VLState *, const char *, QemuOpts *, Error **);
 bool opt_boot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_audiodev(VLState *, const char *, QemuOpts *, Error **);
+bool opt_bios(VLState *, const char *, QemuOpts *, Error **);
+bool opt_watchdog_action(VLState *, const char *, QemuOpts *, Error **);
 /* confine.c */
 bool opt_chroot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_user(VLState *, const char *, QemuOpts *, Error **);
