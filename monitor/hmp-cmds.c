@@ -219,6 +219,28 @@ static void hmp_announce_self(Monitor *mon, json_t *args)
     json_decref(qmp);
 }
 
+/* A guest's output could be commands for the user's terminal: those are shown as \uXXXX. */
+static void hmp_ringbuf_read(Monitor *mon, json_t *args)
+{
+    json_t *data = hmp_qmp(mon, "ringbuf-read", args);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!data) {
+        return;
+    }
+    for (const char *p = json_string_value(data); *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        if (g_unichar_iscntrl(c) && c != '\n') {
+            g_string_append_printf(text, "\\u%04X", c);
+        } else {
+            g_string_append(g_string_append_unichar(text, c), c == '\\' ? "\\" : "");
+        }
+    }
+    monitor_printf(mon, "%s\n", text->str);
+    json_decref(data);
+}
+
 const HmpCommand hmp_commands[] = {
     { "announce_self", "", "", "tell the network where the guest is (RARP frames)",
       hmp_announce_self, NULL },
@@ -282,6 +304,8 @@ const HmpCommand hmp_commands[] = {
     { "qom-set", "path:s,property:s,value:S", "path property value",
       "change a property", NULL, "qom-set" },
     { "quit|q", "", "", "end the emulator", NULL, "quit" },
+    { "ringbuf_read", "device:s,size:i", "device size",
+      "take the oldest output that a ringbuf holds", hmp_ringbuf_read, NULL },
     { "screendump", "filename:F", "filename", "refused: there is no screen",
       hmp_screendump, NULL },
     { "sendkey", "keys:s", "keys", "refused: there is no keyboard", hmp_sendkey, NULL },

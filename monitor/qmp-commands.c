@@ -97,6 +97,8 @@ const QmpCommand qmp_commands[] = {
     { "chardev-add", "id:s,backend:{type:s,?data:{*}}", "{?pty:s}", qmp_chardev_add,
       DOC("add a character device") },
     { "chardev-remove", "id:s", NULL, qmp_chardev_remove, DOC("remove a character device") },
+    { "ringbuf-read", "device:s,size:i,?format:(utf8|base64)", "s", qmp_ringbuf_read,
+      DOC("take the oldest output that a ringbuf holds") },
     { "getfd", "fdname:s", NULL, qmp_getfd, DOC("keep the passed descriptor under a name") },
     { "closefd", "fdname:s", NULL, qmp_closefd, DOC("close it") },
     { "add-fd", "?fdset-id:i,?opaque:s", "{fdset-id:i,fd:i}", qmp_add_fd,

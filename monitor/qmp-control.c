@@ -208,7 +208,8 @@ json_t *qmp_pmemsave(Monitor *mon, json_t *args, Error **errp)
 /* QMP names a few members differently from -chardev. */
 static const char *chardev_key(const char *key)
 {
-    return !strcmp(key, "out") || !strcmp(key, "device") ? "path" : key;
+    return !strcmp(key, "out") || !strcmp(key, "device") ? "path" :
+           !strcmp(key, "str") ? "fd" : key;
 }
 
 /* Flatten "data" of chardev-add, whose addr is {type, data}. */
@@ -294,6 +295,52 @@ json_t *qmp_chardev_remove(Monitor *mon, json_t *args, Error **errp)
     }
     qemu_chr_remove(chr, errp);
     return NULL;
+}
+
+/* Up to size of the oldest bytes; NULL with errp set. */
+static GByteArray *ringbuf_take(const char *id, int64_t size, Error **errp)
+{
+    Chardev *chr = qemu_chr_find(id);
+    g_autoptr(GByteArray) data = g_byte_array_new();
+    uint8_t buf[4096];
+    ssize_t n;
+
+    if (!chr) {
+        error_setg(errp, "Device '%s' not found", id);
+        return NULL;
+    }
+    if (size <= 0) {
+        error_setg(errp, "size must be greater than zero");
+        return NULL;
+    }
+    do {
+        n = qemu_chr_ringbuf_read(chr, buf, MIN((int64_t)sizeof(buf), size));
+        g_byte_array_append(data, buf, MAX(n, 0));
+        size -= n;
+    } while (n > 0 && size > 0);
+    if (n < 0) {
+        error_setg(errp, "%s is not a ringbuf device", id);
+        return NULL;
+    }
+    return g_steal_pointer(&data);
+}
+
+/* What is no UTF-8 is lost in the format of that name. */
+json_t *qmp_ringbuf_read(Monitor *mon, json_t *args, Error **errp)
+{
+    g_autoptr(GByteArray) data = ringbuf_take(qmp_str(args, "device"),
+                                              qmp_int(args, "size", 0), errp);
+    g_autofree char *text = NULL;
+
+    if (!data) {
+        return NULL;
+    }
+    if (!g_strcmp0(qmp_str(args, "format"), "base64")) {
+        text = g_base64_encode(data->data, data->len);
+    } else {
+        text = data->len ? g_utf8_make_valid((char *)data->data, data->len) : g_strdup("");
+    }
+    return json_string(text);
 }
 
 /* Devices and objects ---------------------------------------------------------------- */

@@ -70,7 +70,7 @@ QmpFn qmp_query_cpus_fast, qmp_query_cpu_definitions,
     qmp_query_cpu_model_expansion;                              /* qmp-cpu.c */
 QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
-    qmp_chardev_add, qmp_chardev_remove,
+    qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
     qmp_balloon, qmp_input_send_event, qmp_send_key, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,

@@ -12,7 +12,7 @@ import struct
 import sys
 
 import qemutest
-from qemutest import QMP, VM, test
+from qemutest import QMP, Client, VM, test
 
 GENERIC = "GenericError"
 
@@ -447,6 +447,36 @@ def chardevs_and_objects():
         c.cmd("object-del", id="m")
         assert {m["id"] for m in c.cmd("query-memdev")} == {"microvm.ram"}
         assert c.error("object-del", id="microvm.ram")[0] == GENERIC
+        answer = c.execute("object-add", {"qom-type": "rng-builtin", "id": "a/b"})
+        assert answer["error"]["desc"] == "Parameter 'id' expects an identifier", answer
+
+
+@test
+def ring_buffer():
+    """ringbuf-read takes the oldest output; what is no text by base64"""
+    with VM("-chardev", "ringbuf,id=rb,size=8", "-device", "isa-debugcon,chardev=rb",
+            machine="microvm", qtest=True) as vm:
+        c, t = vm.qmp(), Client(vm.path("qtest"))
+
+        def output(data):
+            for byte in data:
+                t.send(f"outb 0xe9 {byte}\n")
+                assert t.until("\n") == "OK\n"
+
+        assert c.cmd("ringbuf-read", device="rb", size=9) == ""
+        output(b"0123456789")
+        assert c.cmd("ringbuf-read", device="rb", size=3) == "234"
+        assert c.cmd("ringbuf-read", device="rb", size=1 << 40) == "56789"
+        output(b"a\xff\0b")
+        assert c.cmd("ringbuf-read", device="rb", size=4) == "a\ufffd\ufffdb"
+        output(b"\xff\0")
+        assert c.cmd("ringbuf-read", device="rb", size=4, format="base64") == "/wA="
+        output(b"a\n\\\33\r\xc2\x9bc")
+        assert c.hmp("ringbuf_read rb 7") == "a\r\n\\\\\\u001B\\u000D\\u009B\r\n"
+        for device, size, text in (("nope", 1, "Device 'nope' not found"),
+                                   ("qmp0", 1, "qmp0 is not a ringbuf device"),
+                                   ("rb", 0, "size must be greater than zero")):
+            assert c.error("ringbuf-read", device=device, size=size) == (GENERIC, text)
 
 
 @test
