@@ -244,7 +244,7 @@ static void hmp_ringbuf_read(Monitor *mon, json_t *args)
 const HmpCommand hmp_commands[] = {
     { "announce_self", "", "", "tell the network where the guest is (RARP frames)",
       hmp_announce_self, NULL },
-    { "block_resize", "device:B,size:l", "device size", "change the size of an image and its disk",
+    { "block_resize", "device:B,size:o", "device size", "change the size of an image and its disk",
       NULL, "block_resize" },
     { "chardev-add", "args:s", "args", "make a chardev, as -chardev does", hmp_chardev_add, NULL },
     { "chardev-remove", "id:s", "id", "remove chardev", NULL, "chardev-remove" },
@@ -329,7 +329,9 @@ const HmpCommand hmp_commands[] = {
 };
 
 const HmpCommand hmp_info_commands[] = {
-    { "block", "", "", "drives, their images and their state", hmp_info_block, NULL },
+    { "block", "nodes:-n,verbose:-v,device:B?", "[-n] [-v] [device]",
+      "drives, their images and their state (-n: nodes, -v: more of each image)",
+      hmp_info_block, NULL },
     { "blockstats", "", "", "what disks have read and written", hmp_info_blockstats, NULL },
     { "chardev", "", "", "chardevs and where they lead", hmp_info_chardev, NULL },
     { "cpus", "", "", "CPUs and their threads", hmp_info_cpus, NULL },

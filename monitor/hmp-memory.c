@@ -64,7 +64,7 @@ static void memory_dump(Monitor *mon, json_t *args, CPUState *cs)
         return;
     }
     size = size > 0 ? size : format == 'c' ? 1 : 4;
-    per_line = (format == 'c' ? 8 : (int64_t)sizeof(buf)) / size;
+    per_line = (size == 1 || format == 'c' ? 8 : (int64_t)sizeof(buf)) / size;
     while (count > 0) {
         g_autoptr(GString) line = g_string_new(NULL);
         unsigned n = MIN(count, MAX(per_line, 1u));

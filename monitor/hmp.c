@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hmp.h"
+#include "qemu/cutils.h"
 #include "qemu/trace.h"
 #include "version.h"
 
@@ -168,6 +169,18 @@ static bool parse_int(Monitor *mon, const char *name, char type, const char **p,
     return true;
 }
 
+static bool parse_size(const char *name, const char *text, json_t *args, Error **errp)
+{
+    uint64_t size;
+
+    if (qemu_strtosz(text, 'M', &size) || size > INT64_MAX) {
+        error_setg(errp, "invalid %s", name);
+        return false;
+    }
+    json_object_set_new(args, name, json_integer(size));
+    return true;
+}
+
 static const char *expected_text(char type)
 {
     return type == 'F' ? "filename" : type == 'B' ? "block device name" : "string";
@@ -207,6 +220,9 @@ static bool parse_arg(Monitor *mon, const char *cmd, const char *name,
     }
     if (!text) {
         return false;
+    }
+    if (type[0] == 'o') {
+        return parse_size(name, text, args, errp);
     }
     if (!*text) {
         error_setg(errp, "%s: %s expected", cmd, expected_text(type[0]));

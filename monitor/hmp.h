@@ -15,6 +15,7 @@
  *   B  the same, a block device       S  the rest of the line
  *   i  an expression, 32 bits         l  an expression, 64 bits
  *   b  on or off                      -x the flag -x
+ *   o  a size with a suffix; MiB without one
  *   /  a format like "/4xg" (members "count", "format", "size")
  * and a '?' after T makes it optional. Handlers find the values in args.
  */

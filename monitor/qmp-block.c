@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "block/block.h"
@@ -173,14 +174,60 @@ json_t *qmp_blockdev_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* "info block": which of them, and how they are shown. */
+typedef struct InfoBlock {
+    Monitor *mon;
+    const char *name;           /* of the only one to show, or NULL */
+    bool nodes, verbose;
+    bool any;                   /* one was shown */
+} InfoBlock;
+
+static void print_size(Monitor *mon, const char *title, uint64_t size, bool bytes)
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    double value = size;
+    unsigned u = 0;
+
+    while (value >= 1000 && u < G_N_ELEMENTS(units) - 1) {
+        value /= 1024;
+        u++;
+    }
+    monitor_printf(mon, "%s: %.3g %s", title, value, units[u]);
+    if (bytes) {
+        monitor_printf(mon, " (%" PRIu64 " bytes)", size);
+    }
+    monitor_puts(mon, "\n");
+}
+
+static void print_image(Monitor *mon, const BlockInfo *info)
+{
+    monitor_printf(mon, "\nImages:\nimage: %s\nfile format: %s\n", info->filename,
+                   info->driver);
+    print_size(mon, "virtual size", info->length, true);
+    print_size(mon, "disk size", actual_size(info->filename), false);
+}
+
+static void print_title(const InfoBlock *ib, const BlockInfo *info)
+{
+    bool both = !ib->nodes && *info->id;
+
+    monitor_printf(ib->mon, "%s%s%s%s%s: %s (%s%s)\n", ib->any ? "\n" : "",
+                   both ? info->id : "", both ? " (" : "", info->node_name, both ? ")" : "",
+                   info->filename, info->driver, info->read_only ? ", read-only" : "");
+}
+
 static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
-    Monitor *mon = opaque;
+    InfoBlock *ib = opaque;
+    Monitor *mon = ib->mon;
 
-    monitor_printf(mon, "%s%s%s%s: %s (%s%s)\n", info->id, *info->id ? " (" : "",
-                   info->node_name, *info->id ? ")" : "", info->filename, info->driver,
-                   info->read_only ? ", read-only" : "");
-    if (info->dev_id) {
+    if (ib->name && strcmp(ib->name, info->node_name) &&
+        (ib->nodes || strcmp(ib->name, info->id))) {
+        return;
+    }
+    print_title(ib, info);
+    ib->any = true;
+    if (info->dev_id && !ib->nodes) {
         monitor_printf(mon, "    Attached to:      %s\n", info->dev_id);
     }
     monitor_printf(mon, "    Cache mode:       %s%s%s\n",
@@ -193,11 +240,23 @@ static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque
     if (info->iostatus != BLOCK_IO_STATUS_OK) {
         monitor_printf(mon, "    I/O status:       %s\n", iostatus_names[info->iostatus]);
     }
+    if (ib->verbose) {
+        print_image(mon, info);
+    }
 }
 
 void hmp_info_block(Monitor *mon, json_t *args)
 {
-    blk_foreach(print_backend, mon);
+    InfoBlock ib = {
+        .mon = mon, .name = hmp_str(args, "device"),
+        .nodes = hmp_bool(args, "nodes"), .verbose = hmp_bool(args, "verbose"),
+    };
+
+    if (ib.nodes) {
+        block_foreach_node(print_backend, &ib);
+    } else {
+        blk_foreach(print_backend, &ib);
+    }
 }
 
 void hmp_info_blockstats(Monitor *mon, json_t *args)

@@ -71,7 +71,7 @@ def every_command():
                 ask(c, name)
         out = vm.path("out")
         for line in ["announce_self", "cpu 1", "cpu 9", "x /8ux 0", "xp /4gx 0x1000",
-                     "x /16xb 0xffffffff", "xp /2c 0", "xp /s 0", "p $rip + 8", "p/d 10",
+                     "x /16xb 0xffffffff", "ringbuf_read n 1", "info block -v -n", "xp /2c 0", "xp /s 0", "p $rip + 8", "p/d 10",
                      "p 5/0", "p $nope", "p (1", "p", "gva2gpa 0", "gpa2hva 0x1000",
                      "gpa2hva 0xd0000000", "i /b 0x3f8", "o /b 0x80 1", "sum 0 512",
                      f'pmemsave 0 4096 "{out}"', f'memsave 0 4096 "{out}"', "pmemsave 0 16 /x",
@@ -107,6 +107,37 @@ def counters():
         stats = q.hmp("info blockstats")
         assert stats.startswith("d0: rd_bytes=0 wr_bytes=0 rd_operations=0 "), stats
         assert " flush_total_time_ns=0 " in stats and stats.endswith("\r\n"), stats
+
+
+@test
+def blocks():
+    """info block by name, node and in full; block_resize in MiB or with a suffix"""
+    with VM("-m", "16M", "-drive", "if=none,id=d0,file=null-co://,format=raw,cache=none", "-drive",
+            "if=none,id=d1,file=null-co://,format=raw,read-only=on", "-device",
+            "virtio-blk-device,drive=d0,id=disk0", machine="microvm") as vm:
+        q = vm.qmp()
+        both = q.hmp("info block").split("\r\n\r\n")
+        assert len(both) == 2, both
+        first = q.hmp("info block d0")
+        assert re.fullmatch(r"d0 \(#block\d+\): null-co:// \(raw\)\r\n"
+                            r"    Attached to:      disk0\r\n"
+                            r"    Cache mode:       writeback, direct\r\n", first), first
+        assert first == both[0] + "\r\n" and ", read-only)" in both[1], both
+        assert q.hmp("info block nope") == ""
+        node = first.split("(")[1].split(")")[0]
+        assert q.hmp(f"info block -n {node}").startswith(f"{node}: null-co:// (raw)\r\n")
+        assert q.hmp("info block -n").count("Cache mode: ") == 4
+        assert q.hmp("info block -v d0").startswith(
+            first + "\r\nImages:\r\nimage: null-co://\r\nfile format: raw\r\n"
+            "virtual size: 1 GiB (1073741824 bytes)\r\ndisk size: ")
+        assert q.hmp("block_resize d0 x").startswith("invalid size\r\n")
+    with tempfile.NamedTemporaryFile() as image, \
+            VM("-m", "16M", "-drive", f"if=none,id=d0,file={image.name},format=raw",
+               machine="microvm") as vm:
+        q = vm.qmp()
+        for size, length in (("3", 3 << 20), ("5120K", 5 << 20), ("0.5G", 1 << 29)):
+            assert q.hmp(f"block_resize d0 {size}") == ""
+            assert os.path.getsize(image.name) == length, size
 
 
 def free_port():
