@@ -121,6 +121,9 @@ void hmp_line_input(HmpLine *hl, uint8_t ch)
         return;
     }
     hl->fn(hl->mon, line);
+    if (hl->mon->ms->rsm.shutdown_requested) {
+        return;     /* "quit": what comes next on a terminal is the shell's prompt */
+    }
     if (hl->edit) {
         hmp_edit_prompt(hl->edit);
     } else {

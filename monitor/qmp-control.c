@@ -209,7 +209,7 @@ json_t *qmp_pmemsave(Monitor *mon, json_t *args, Error **errp)
 static const char *chardev_key(const char *key)
 {
     return !strcmp(key, "out") || !strcmp(key, "device") ? "path" :
-           !strcmp(key, "str") ? "fd" : key;
+           !strcmp(key, "in") ? "input-path" : !strcmp(key, "str") ? "fd" : key;
 }
 
 /* Flatten "data" of chardev-add, whose addr is {type, data}. */

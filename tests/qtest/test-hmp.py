@@ -50,6 +50,7 @@ def session():
         assert ask(c, "netdev_add") .startswith("netdev_add: string expected\r\n")
         c.send("quit\n")
         assert vm.wait() == 0
+        assert c.until("quit\r\n") == "quit\r\n" and c.eof()    # and no prompt
 
 
 @test

@@ -432,6 +432,9 @@ def chardevs_and_objects():
         c.cmd("chardev-add", id="s", backend={"type": "socket", "data": {
             "addr": {"type": "unix", "data": {"path": vm.path("extra")}}}})
         assert os.path.exists(vm.path("extra"))
+        c.cmd("chardev-add", id="f", backend={"type": "file", "data": {
+            "out": vm.path("file"), "append": True, "in": "/dev/null"}})
+        c.cmd("chardev-remove", id="f")
         listed = {d["label"]: d["filename"] for d in c.cmd("query-chardev")}
         assert listed["p"] == "pty:" + pty, listed
         assert c.error("chardev-add", id="n", backend={"type": "null", "data": {}})[0] == GENERIC
