@@ -82,11 +82,35 @@ static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
     return true;
 }
 
+/* Strings may be in single quotes, which shells make a habit of; double ones in the result. */
+static char *double_quotes(const char *text)
+{
+    GString *s = g_string_new(NULL);
+    char quote = '\0';      /* that ends the string at p */
+
+    for (const char *p = text; *p; p++) {
+        if (!quote && (*p == '"' || *p == '\'')) {
+            quote = *p;
+            g_string_append_c(s, '"');
+        } else if (quote && *p == quote) {
+            quote = '\0';
+            g_string_append_c(s, '"');
+        } else if (quote && *p == '\\' && p[1]) {
+            p++;
+            g_string_append_printf(s, "%s%c", *p == '\'' ? "" : "\\", *p);
+        } else {
+            g_string_append_printf(s, "%s%c", quote && *p == '"' ? "\\" : "", *p);
+        }
+    }
+    return g_string_free(s, FALSE);
+}
+
 QemuOpts *qemu_opts_from_json(const char *text, Error **errp)
 {
     g_autoptr(QemuOpts) opts = qemu_opts_new();
     json_error_t jerr;
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
+    g_autofree char *quoted = double_quotes(text);
+    json_t *root = json_loads(quoted, JSON_REJECT_DUPLICATES, &jerr);
     bool ok;
 
     if (!root) {

@@ -48,12 +48,16 @@ static void test_parse_json(void)
           "file.driver=file;file.cache.direct=on");
     check("{\"hostfwd\":[{\"str\":\"a\"},{\"str\":\"b\"}],\"l\":[\"c\"]}", NULL,
           "hostfwd=a;hostfwd=b;l=c");
+    /* Either quotes, and the other kind inside. */
+    check("{'a':'b\"c', \"d\":\"e'f\",'g':'h\\'i\\\\', 'j':\"k\\'l\\\"\"}", NULL,
+          "a=b\"c;d=e'f;g=h'i\\;j=k'l\"");
 }
 
 static void test_parse_bad(void)
 {
     static const char *const bad[] = {
-        "=x", "a=1,=2", "{", "{}}", "{\"a\":1,\"a\":2}", "[1]x",
+        "=x", "a=1,=2", "{", "{}}", "{'a':'b}", "{'a':\"b'}", "{'a':'b\\",
+        "{\"a\":1,\"a\":2}", "[1]x",
         ("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":"
          "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}}}}}}}"),
     };
