@@ -196,10 +196,14 @@ static bool memfd_complete(Object *obj, Error **errp)
     return backend_map(b, errp);
 }
 
-/* A file to map: mem-path itself, or an unlinked one in the directory it names. */
-static int open_mem_path(const char *path)
+/*
+ * A file to map: mem-path itself, *created if it was not there, or an unlinked one in the
+ * directory it names.
+ */
+static int open_mem_path(const char *path, bool *created)
 {
     struct stat st;
+    int fd;
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         g_autofree char *name = g_strconcat(path, "/qemu_back_mem.XXXXXX", NULL);
@@ -210,26 +214,16 @@ static int open_mem_path(const char *path)
         }
         return fd;
     }
-    return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    *created = fd >= 0;
+    return fd < 0 && errno == EEXIST ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : fd;
 }
 
-static bool file_complete(Object *obj, Error **errp)
+/* Give the file its size and map it. */
+static bool map_file(HostMemoryBackend *b, Error **errp)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
     struct stat st;
 
-    if (!b->mem_path) {
-        error_setg(errp, "mem-path property not set");
-        return false;
-    }
-    if (!check_size(b, errp)) {
-        return false;
-    }
-    b->fd = open_mem_path(b->mem_path);
-    if (b->fd < 0) {
-        error_setg_errno(errp, errno, "can't open backing store %s for guest RAM", b->mem_path);
-        return false;
-    }
     if (b->size % fd_page_size(b->fd)) {
         error_setg(errp, "memory size 0x%" PRIx64 " must be a multiple of page size 0x%" PRIx64,
                    b->size, fd_page_size(b->fd));
@@ -243,6 +237,32 @@ static bool file_complete(Object *obj, Error **errp)
         return refuse(b, errno, errp);
     }
     return backend_map(b, errp);
+}
+
+static bool file_complete(Object *obj, Error **errp)
+{
+    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    bool created = false;
+
+    if (!b->mem_path) {
+        error_setg(errp, "mem-path property not set");
+        return false;
+    }
+    if (!check_size(b, errp)) {
+        return false;
+    }
+    b->fd = open_mem_path(b->mem_path, &created);
+    if (b->fd < 0) {
+        error_setg_errno(errp, errno, "can't open backing store %s for guest RAM", b->mem_path);
+        return false;
+    }
+    if (map_file(b, errp)) {
+        return true;
+    }
+    if (created) {
+        unlink(b->mem_path);
+    }
+    return false;
 }
 
 static void backend_init(Object *obj)

@@ -326,6 +326,15 @@ def bad_memory_backends():
             ("file,size=32M,mem-path=/dev/null", "cannot set up guest memory 'm'"),
             ("file,size=32M,mem-path=/proc/version", "cannot set up guest memory 'm'")):
         fails(*machine, "-object", f"memory-backend-{spec},id=m", text=text)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("new", "old"):
+            path = os.path.join(folder, name)
+            if name == "old":
+                with open(path, "wb"):
+                    pass
+            fails("-M", "none", "-object", f"memory-backend-file,id=m,size=1000,mem-path={path}",
+                  text="memory size 0x3e8 must be a multiple of page size")
+        assert os.listdir(folder) == ["old"], os.listdir(folder)
 
 
 @test
