@@ -74,8 +74,8 @@ const OptionRow option_table[] = {
     { "no-user-config", NULL, "read no configuration files (none are ever read)", PHASE_NONE },
     { "nographic", NULL, "console and monitor on stdio, Ctrl-A switches", PHASE_EARLY,
       opt_nographic },
-    { "display", "none", "there is no graphical display", PHASE_EARLY, opt_display,
-      .print_help = help_display },
+    { "display", "none[,gl=off]", "there is no graphical display", PHASE_EARLY, opt_display,
+      KEYVAL("type"), help_display },
     { "vga", "none", NULL, PHASE_EARLY, opt_must_be_none },
     { "parallel", "none", NULL, PHASE_EARLY, opt_must_be_none },
 

@@ -200,11 +200,17 @@ bool opt_nographic(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 
 bool opt_display(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
-    if (strcmp(arg, "none")) {
+    const char *gl = qemu_opt_get(opts, "gl");
+
+    if (g_strcmp0(qemu_opt_get(opts, "type"), "none")) {
         error_setg(errp, "there is no graphical display: only 'none' is supported");
         return false;
     }
-    return true;
+    if (gl && strcmp(gl, "off")) {
+        error_setg(errp, "OpenGL is not supported by the display");
+        return false;
+    }
+    return qemu_opts_check_unused(opts, errp);
 }
 
 bool opt_must_be_none(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)

@@ -142,7 +142,7 @@ GOOD = [
     ("-global mc146818rtc.lost_tick_policy=discard", ""),
     ("-M rtc=on,legacy=on -device isa-debug-exit,iobase=0x72", ""),
     # what clients pass by habit
-    ("-vga none", ""), ("-parallel none", ""), ("-net none", ""), ("-no-hpet", ""), ("-no-acpi", ""),
+    ("-display none,gl=off", ""), ("-display type=none", ""), ("-vga none", ""), ("-parallel none", ""), ("-net none", ""), ("-no-hpet", ""), ("-no-acpi", ""),
     ("-boot strict=on", ""), ("-L {tmp} -watchdog-action none", ""),
     ("-bios qboot.rom", "-bios qboot.rom: warning: ignored: there is no firmware, .*\\n"),
     ("-audiodev none,id=audio1", ""), ("-audiodev {{\"id\":\"audio1\",\"driver\":\"none\"}}", ""),
@@ -224,6 +224,8 @@ BAD = [
      "No such file or directory"),
     ("-msg timestamp=x", ".*"), ("-msg foo=on", ".*Invalid parameter 'foo'"),
     ("-d nosuch", "-d nosuch: unknown log item 'nosuch'"), ("-D /nonexist/log", ".*No such file.*"),
+    ("-display none,gl=on", ".*OpenGL is not supported by the display"),
+    ("-display vnc=:1", "-display vnc=:1: there is no graphical display.*"),
     ("-display gtk", "-display gtk: .*'none'.*"), ("-vga std", "-vga std: .*'none'.*"),
     ("-rtc clock=x", ".*Parameter 'clock' does not accept value 'x'"),
     ("-rtc foo=1", ".*Invalid parameter 'foo'"),
