@@ -259,17 +259,22 @@ static const char *yes(json_t *item, const char *name)
 
 void hmp_info_memdev(Monitor *mon, json_t *args)
 {
-    json_t *list = hmp_qmp(mon, "query-memdev", NULL), *item;
-    size_t i;
+    json_t *list = hmp_qmp(mon, "query-memdev", NULL), *item, *node;
+    size_t i, n;
 
     json_array_foreach(list, i, item) {
         monitor_printf(mon, "memory backend: %s\n  size:  %" PRId64
                        "\n  merge: %s\n  dump: %s\n  prealloc: %s\n  share: %s\n"
-                       "  reserve: %s\n  policy: %s\n  host nodes: \n",
+                       "  reserve: %s\n  policy: %s\n  host nodes: ",
                        hmp_str(item, "id"), hmp_int(item, "size", 0),
                        yes(item, "merge"), yes(item, "dump"), yes(item, "prealloc"),
                        yes(item, "share"), yes(item, "reserve"),
                        hmp_str(item, "policy"));
+        json_array_foreach(json_object_get(item, "host-nodes"), n, node) {
+            monitor_printf(mon, "%s%" JSON_INTEGER_FORMAT, n ? "," : "",
+                           json_integer_value(node));
+        }
+        monitor_puts(mon, "\n");
     }
     monitor_puts(mon, "\n");
     json_decref(list);

@@ -145,6 +145,19 @@ json_t *qmp_query_iothreads(Monitor *mon, json_t *args, Error **errp)
     return list;
 }
 
+static json_t *host_nodes_json(const HostMemoryBackend *b)
+{
+    const unsigned bits = 8 * sizeof(b->node_mask[0]);
+    json_t *list = json_array();
+
+    for (unsigned n = 0; n < HOST_NODES_MAX; n++) {
+        if (b->node_mask[n / bits] >> n % bits & 1) {
+            json_array_append_new(list, json_integer(n));
+        }
+    }
+    return list;
+}
+
 json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
@@ -157,11 +170,11 @@ json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
             continue;
         }
         json_array_append_new(list,
-            json_pack("{s:s,s:I,s:b,s:b,s:b,s:b,s:b,s:[],s:s}", "id", obj->id,
+            json_pack("{s:s,s:I,s:b,s:b,s:b,s:b,s:b,s:o,s:s}", "id", obj->id,
                       "size", (json_int_t)b->size, "merge", (int)b->merge,
                       "dump", (int)b->dump, "prealloc", (int)b->prealloc,
                       "share", (int)b->share, "reserve", (int)b->reserve,
-                      "host-nodes", "policy", "default"));
+                      "host-nodes", host_nodes_json(b), "policy", host_mem_policies[b->policy]));
     }
     return list;
 }

@@ -50,7 +50,7 @@ bool qmp_bool(json_t *args, const char *name, bool def)
     return v ? json_is_true(v) : def;
 }
 
-/* A list of strings, or of {"str": …}, stands for a repeated key. */
+/* A list of strings, integers or {"str": …} stands for a repeated key. */
 static bool add_list(QemuOpts *opts, const char *name, json_t *list, Error **errp)
 {
     json_t *v;
@@ -59,6 +59,12 @@ static bool add_list(QemuOpts *opts, const char *name, json_t *list, Error **err
     json_array_foreach(list, i, v) {
         const char *str = json_string_value(json_is_object(v) ? json_object_get(v, "str") : v);
 
+        if (json_is_integer(v)) {
+            g_autofree char *n = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+
+            qemu_opt_append(opts, name, n);
+            continue;
+        }
         if (!str) {
             error_setg(errp, "Invalid parameter type for '%s[%zu]', expected: string", name, i);
             return false;

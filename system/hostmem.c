@@ -8,16 +8,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "qemu/cutils.h"
 
 #define HUGETLBFS_MAGIC 0x958458f6
+
+EnumNames host_mem_policies = {
+    [MPOL_DEFAULT] = "default", [MPOL_PREFERRED] = "preferred", [MPOL_BIND] = "bind",
+    [MPOL_INTERLEAVE] = "interleave", NULL
+};
 
 static const Property memory_backend_props[] = {
     DEFINE_PROP_SIZE("size", HostMemoryBackend, size, NULL,
@@ -34,6 +41,10 @@ static const Property memory_backend_props[] = {
                      "The memory is part of core dumps"),
     DEFINE_PROP_UINT32("prealloc-threads", HostMemoryBackend, prealloc_threads, "1",
                        "Threads that preallocate"),
+    DEFINE_PROP_STRLIST("host-nodes", HostMemoryBackend, host_nodes,
+                        "NUMA nodes of the host, such as 0 or 0-1"),
+    DEFINE_PROP_ENUM("policy", HostMemoryBackend, policy, &host_mem_policies, "default",
+                     "How the memory comes from host-nodes"),
     DEFINE_PROP_IGNORED("x-use-canonical-path-for-ramblock-id", NULL),
     DEFINE_PROP_END
 };
@@ -94,6 +105,48 @@ static uint64_t fd_page_size(int fd)
     return sysconf(_SC_PAGESIZE);
 }
 
+/* "N" or "N-M" into the mask. */
+static bool add_host_nodes(HostMemoryBackend *b, const char *text)
+{
+    const unsigned bits = 8 * sizeof(b->node_mask[0]);
+    g_auto(GStrv) range = g_strsplit(text, "-", 2);
+    uint64_t first, last;
+
+    if (!range[0] || qemu_strtou64(range[0], &first) ||
+        qemu_strtou64(range[1] ? range[1] : range[0], &last) ||
+        first > last || last >= HOST_NODES_MAX) {
+        return false;
+    }
+    for (; first <= last; first++) {
+        b->node_mask[first / bits] |= 1ul << first % bits;
+    }
+    return true;
+}
+
+/* host-nodes= and policy=; before the memory is touched. */
+static bool backend_bind(HostMemoryBackend *b, Error **errp)
+{
+    for (guint i = 0; b->host_nodes && i < b->host_nodes->len; i++) {
+        if (!add_host_nodes(b, b->host_nodes->pdata[i])) {
+            error_setg(errp, "Parameter 'host-nodes' expects nodes below %d, such as 0 or 0-1",
+                       HOST_NODES_MAX);
+            return false;
+        }
+    }
+    if (!b->host_nodes != (b->policy == MPOL_DEFAULT)) {
+        error_setg(errp, b->host_nodes ? "host-nodes must be empty for policy %s"
+                                       : "host-nodes must be set for policy %s",
+                   host_mem_policies[b->policy]);
+        return false;
+    }
+    if (b->host_nodes && syscall(SYS_mbind, b->host, b->size, b->policy, b->node_mask,
+                                 HOST_NODES_MAX + 1, MPOL_MF_STRICT | MPOL_MF_MOVE) < 0) {
+        error_setg_errno(errp, errno, "cannot bind memory to host NUMA nodes");
+        return false;
+    }
+    return true;
+}
+
 static bool backend_prealloc(HostMemoryBackend *b, Error **errp)
 {
     if (madvise(b->host, b->size, MADV_POPULATE_WRITE) == 0) {
@@ -143,7 +196,7 @@ static bool backend_map(HostMemoryBackend *b, Error **errp)
     if (!b->dump) {
         madvise(b->host, b->size, MADV_DONTDUMP);
     }
-    return !b->prealloc || backend_prealloc(b, errp);
+    return backend_bind(b, errp) && (!b->prealloc || backend_prealloc(b, errp));
 }
 
 static bool check_size(HostMemoryBackend *b, Error **errp)

@@ -37,10 +37,15 @@ static bool flatten_array(QemuOpts *opts, const char *prefix,
         g_autofree char *key = g_strdup_printf("%s.%zu", prefix, i);
         json_t *str = json_object_get(element, "str");
 
-        /* Lists of strings stand for a repeated key on the command line. */
+        /* Lists of strings or numbers stand for a repeated key on the command line. */
         if (json_is_string(element) || json_is_string(str)) {
             qemu_opt_append(opts, prefix,
                             json_string_value(str ? str : element));
+        } else if (json_is_integer(element)) {
+            g_autofree char *n = g_strdup_printf("%" JSON_INTEGER_FORMAT,
+                                                 json_integer_value(element));
+
+            qemu_opt_append(opts, prefix, n);
         } else if (!flatten(opts, key, element, depth, errp)) {
             return false;
         }

@@ -10,8 +10,8 @@
 
 /*
  * Flatten a JSON object into dotted keys: {"a":{"b":1}} is a.b=1, list elements
- * are a.0, a.1, … (a list of {"str": S} or of strings repeats the key, as
- * hostfwd does on the command line); true is "on", null is dropped. Strings are in
+ * are a.0, a.1, … (a list of {"str": S}, strings or integers repeats the
+ * key, as hostfwd does on the command line); true is "on", null is dropped. Strings are in
  * double or single quotes.
  */
 QemuOpts *qemu_opts_from_json(const char *text, Error **errp);

@@ -10,6 +10,11 @@
 #include "hw/boards.h"
 #include "qemu/object.h"
 
+/* NUMA nodes of the host that a backend can name. */
+#define HOST_NODES_MAX 128
+
+extern EnumNames host_mem_policies;
+
 /* -object memory-backend-ram|memfd|file */
 typedef struct HostMemoryBackend {
     Object obj;
@@ -26,6 +31,9 @@ typedef struct HostMemoryBackend {
     bool discard_data;
     uint64_t align;
     uint32_t prealloc_threads;
+    GPtrArray *host_nodes;  /* "0", "2-3": as given */
+    int policy;             /* of those nodes: index of host_mem_policies, MPOL_… */
+    unsigned long node_mask[HOST_NODES_MAX / (8 * sizeof(long))];   /* host_nodes, parsed */
 
     int fd;                 /* -1: anonymous */
     void *host;             /* NULL until complete */

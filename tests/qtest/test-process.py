@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import fcntl
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -15,7 +16,7 @@ import tempfile
 import time
 import unittest.mock
 
-from qemutest import QEMU, VM, run, test
+from qemutest import QEMU, VM, Skip, run, test
 
 QTEST = ["-accel", "qtest", "-display", "none", "-nodefaults"]
 
@@ -314,6 +315,32 @@ def memory_backends():
 
 
 @test
+def host_nodes():
+    """host-nodes= and policy= bind memory to NUMA nodes of the host"""
+    with open("/proc/self/status", encoding="ascii") as file:
+        allowed = file.read().split("Mems_allowed_list:")[1].split()[0]
+    node = int(re.match(r"\d+", allowed)[0])
+    spec = f"memory-backend-ram,id=m,size=32M,prealloc=on,host-nodes={node}"
+    probe = subprocess.run([QEMU, *QTEST, "-M", "none", "-object", f"{spec},policy=bind",
+                            "-monitor", "stdio"], input="quit\n", capture_output=True,
+                           timeout=30, text=True, check=False)
+    for text in ("Function not implemented", "Operation not permitted"):
+        if text in probe.stderr:    # the host's kernel, or a container's
+            raise Skip(f"mbind: {text}")
+    for policy in ("bind", "interleave", "preferred"):
+        with VM("-m", "32M", "-object", f"{spec},policy={policy}",
+                machine="microvm,memory-backend=m") as vm:
+            with open(f"/proc/{vm.proc.pid}/numa_maps", encoding="ascii") as file:
+                bound = [line for line in file if f" N{node}=8192 " in line]
+            kind = "prefer" if policy == "preferred" else policy
+            assert len(bound) == 1 and f" {kind}" in bound[0], bound
+            (memdev,) = vm.qmp().cmd("query-memdev")
+            assert (memdev["policy"], memdev["host-nodes"]) == (policy, [node]), memdev
+            assert f"  policy: {policy}\r\n  host nodes: {node}\r\n" in \
+                vm.qmp().hmp("info memdev")
+
+
+@test
 def bad_memory_backends():
     """Memory that cannot be had: one line, status 1"""
     machine = ["-M", "microvm,memory-backend=m", "-m", "32M"]
@@ -321,6 +348,10 @@ def bad_memory_backends():
             ("ram,size=0", "doesn't take value '0'"),
             ("ram,size=8E", "cannot set up guest memory 'm': Cannot allocate memory"),
             ("memfd,size=32M,hugetlb=on,hugetlbsize=3M", "must be a power of two"),
+            ("ram,size=32M,policy=bind", "host-nodes must be set for policy bind"),
+            ("ram,size=32M,host-nodes=0", "host-nodes must be empty for policy default"),
+            ("ram,size=32M,policy=bind,host-nodes=3-2", "Parameter 'host-nodes' expects nodes"),
+            ("ram,size=32M,policy=bind,host-nodes=128", "Parameter 'host-nodes' expects nodes"),
             ("file,size=32M", "mem-path property not set"),
             ("file,size=32M,mem-path=/nonexistent/ram", "can't open backing store"),
             ("file,size=32M,mem-path=/dev/null", "cannot set up guest memory 'm'"),

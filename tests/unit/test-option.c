@@ -48,6 +48,8 @@ static void test_parse_json(void)
           "file.driver=file;file.cache.direct=on");
     check("{\"hostfwd\":[{\"str\":\"a\"},{\"str\":\"b\"}],\"l\":[\"c\"]}", NULL,
           "hostfwd=a;hostfwd=b;l=c");
+    check("{\"host-nodes\":[0,3],\"e\":[],\"o\":[{\"a\":1}]}", NULL,
+          "host-nodes=0;host-nodes=3;o.0.a=1");
     /* Either quotes, and the other kind inside. */
     check("{'a':'b\"c', \"d\":\"e'f\",'g':'h\\'i\\\\', 'j':\"k\\'l\\\"\"}", NULL,
           "a=b\"c;d=e'f;g=h'i\\;j=k'l\"");
