@@ -348,6 +348,21 @@ static void list_threads(GdbServer *s)
     gdb_put_packet(s, list->len > 1 ? list->str : "l", list->len > 1 ? list->len : 1);
 }
 
+/* What "info threads" shows behind the number, which counts from 1. */
+static void describe_thread(GdbServer *s, const char *tid)
+{
+    uint64_t cpu = g_ascii_strtoull(tid, NULL, 16) - 1;
+    g_autoptr(GString) hex = g_string_new(NULL);
+    g_autofree char *text = g_strdup_printf("CPU#%" PRIu64, cpu);
+
+    if (cpu > UINT_MAX || !gdb_cpu(s, cpu)) {
+        gdb_answer(s, "E22");
+        return;
+    }
+    append_hex(hex, (const uint8_t *)text, strlen(text));
+    gdb_put_packet(s, hex->str, hex->len);
+}
+
 /* "monitor …" in gdb: a command of the monitor for people. */
 static void run_hmp(GdbServer *s, const char *hex)
 {
@@ -380,6 +395,8 @@ static void handle_query(GdbServer *s, const char *p)
         list_threads(s);
     } else if (!strcmp(p, "qsThreadInfo")) {
         gdb_answer(s, "l");
+    } else if (g_str_has_prefix(p, "qThreadExtraInfo,")) {
+        describe_thread(s, p + strlen("qThreadExtraInfo,"));
     } else if (!strcmp(p, "qC")) {
         gdb_answer(s, "QC%02x", s->cpu + 1);
     } else if (!strcmp(p, "qAttached")) {

@@ -112,6 +112,9 @@ def threads():
         assert g.packet("Hg2") == "OK"
         assert g.packet("qC") == "QC02"
         assert g.packet("T2") == "OK"
+        assert bytes.fromhex(g.packet("qThreadExtraInfo,2")) == b"CPU#1"
+        for tid in ("0", "3", "", "x", "ffffffffffffffff", "100000002"):
+            assert g.packet("qThreadExtraInfo," + tid) == "E22", tid
         assert g.packet("T3").startswith("E") and g.packet("Hg3").startswith("E")
         answer = bytes.fromhex(g.packet("qRcmd," + b"info cpus".hex())).decode()
         assert "* CPU #1" in answer, answer
@@ -183,7 +186,7 @@ def gdb_itself():
              "-ex", "monitor info status", "-ex", "detach"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100,
             stdin=subprocess.DEVNULL).stdout
-        for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2", "= 0x1234",
+        for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2 (CPU#1)", "= 0x1234",
                      "VM status: paused", "detached"]:
             assert text in out, (text, out)
 
