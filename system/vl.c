@@ -208,6 +208,10 @@ static bool check_combinations(VLState *vl, Error **errp)
         error_setg(errp, "-nographic cannot be used with -daemonize");
         return false;
     }
+    if (ms->kernel_filename && !machine_get_class(ms)->load_kernel) {
+        error_setg(errp, "The -kernel parameter is not supported by this machine");
+        return false;
+    }
     if (!ms->kernel_filename && *ms->kernel_cmdline) {
         error_setg(errp, "-append only allowed with -kernel option");
         return false;

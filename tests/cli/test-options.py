@@ -247,6 +247,7 @@ BAD = [
     ("-run-with foo=on", ".*Invalid parameter 'foo'"),
     ("-run-with async-teardown=on", ".*async-teardown is not supported"),
     ("-chroot /nonexist", "cannot chroot to '/nonexist': No such file or directory"),
+    ("-M none -kernel x", "The -kernel parameter is not supported by this machine"),
     ("-append foo", "-append only allowed with -kernel option"),
     ("-initrd {tmp}", "-initrd only allowed with -kernel option"),
     ("-kernel /nonexist", ".*could not open kernel file '/nonexist': No such file or directory"),
