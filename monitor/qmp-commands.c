@@ -74,8 +74,9 @@ const QmpCommand qmp_commands[] = {
       qmp_trace_event_set_state, DOC("log these trace events, or do not") },
     { "inject-nmi", "", NULL, qmp_inject_nmi, DOC("send an NMI to every CPU") },
     { "set-action", "?reboot:(reset|shutdown),?shutdown:(poweroff|pause),"
-      "?panic:(pause|shutdown|exit-failure|none)", NULL,
-      qmp_set_action, DOC("what to do on these events (-action)") },
+      "?panic:(pause|shutdown|exit-failure|none),"
+      "?watchdog:(reset|shutdown|poweroff|pause|debug|none|inject-nmi)", NULL,
+      qmp_set_action, DOC("what to do on these events (-action); there is no watchdog") },
 
     /* Memory and dumps */
     { "memsave", "val:u,size:u,filename:s,?cpu-index:i", NULL, qmp_memsave,

@@ -246,7 +246,8 @@ def states_and_events():
         c.events = []
         c.cmd("cont")
         assert c.events == []
-        c.cmd("set-action", reboot="shutdown", shutdown="pause", panic="pause")
+        c.cmd("set-action", reboot="shutdown", shutdown="pause", panic="pause",
+              watchdog="poweroff")
         c.cmd("system_reset")
         assert c.event("SHUTDOWN")["data"]["reason"] == "host-qmp-system-reset"
         assert c.cmd("query-status")["status"] == "shutdown"
