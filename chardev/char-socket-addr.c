@@ -125,8 +125,11 @@ static struct addrinfo *inet_resolve(const SocketChardev *c, int flags, Error **
     return res;
 }
 
-/* Bind to ai's address, at its port or one up to *to; -1 with errno. */
-static int inet_bind(const struct addrinfo *ai, uint16_t to)
+/*
+ * Bind to ai's address, at its port or one up to to; -1 with errno. Unless v6only, the
+ * address of IPv6 that means any takes IPv4, too.
+ */
+static int inet_bind(const struct addrinfo *ai, uint16_t to, int v6only)
 {
     struct sockaddr_storage ss;
     /* The port is at the same place in both families. */
@@ -138,6 +141,9 @@ static int inet_bind(const struct addrinfo *ai, uint16_t to)
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (ai->ai_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
+    }
     memcpy(&ss, ai->ai_addr, ai->ai_addrlen);
     port = ntohs(in->sin_port);
     do {
@@ -155,8 +161,8 @@ static int inet_bind(const struct addrinfo *ai, uint16_t to)
 static int inet_listen(SocketChardev *c, Error **errp)
 {
     struct addrinfo *res = inet_resolve(c, AI_PASSIVE, errp);
+    int fd = -1, family = inet_family(c);
     uint64_t to = 0;
-    int fd = -1;
 
     if (!res) {
         return -1;
@@ -164,8 +170,12 @@ static int inet_listen(SocketChardev *c, Error **errp)
     if (c->to && (qemu_strtou64(c->to, &to) < 0 || to > 65535)) {
         error_setg(errp, "Parameter 'to' expects a port number");
     } else {
+        /* Without a host, the address that takes both families comes first. */
+        for (struct addrinfo *ai = *c->host ? NULL : res; ai && fd < 0; ai = ai->ai_next) {
+            fd = ai->ai_family == AF_INET6 ? inet_bind(ai, to, family == AF_INET6) : -1;
+        }
         for (struct addrinfo *ai = res; ai && fd < 0; ai = ai->ai_next) {
-            fd = inet_bind(ai, to);
+            fd = inet_bind(ai, to, family == AF_INET6);
         }
         if (fd < 0) {
             error_setg_errno(errp, errno, "Failed to find an available port");
@@ -298,19 +308,37 @@ bool socket_connect_result(SocketChardev *c, int fd, Error **errp)
 
 /* Names -------------------------------------------------------------------- */
 
+/* What IPv4 knows a host by whom a socket of both families has in numbers of IPv6. */
+static const char *plain_host(int fd, const char *host)
+{
+    static const char mapped[] = "::ffff:";
+    int v6only = 1;
+    socklen_t len = sizeof(v6only);
+
+    if (g_str_has_prefix(host, mapped) && strchr(host, '.')) {
+        return host + strlen(mapped);
+    }
+    if (!strcmp(host, "::")) {
+        getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len);
+    }
+    return v6only ? host : "0.0.0.0";
+}
+
 /* "host:port" of one end of fd, as numbers; "" when it has none. */
 static char *inet_name(int fd, bool peer)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
+    char buf[NI_MAXHOST], port[NI_MAXSERV];
+    const char *host;
 
     if ((peer ? getpeername(fd, (struct sockaddr *)&ss, &len)
               : getsockname(fd, (struct sockaddr *)&ss, &len)) < 0 ||
-        getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port,
+        getnameinfo((struct sockaddr *)&ss, len, buf, sizeof(buf), port,
                     sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV)) {
         return g_strdup("");
     }
+    host = plain_host(fd, buf);
     return strchr(host, ':') ? g_strdup_printf("[%s]:%s", host, port)
                              : g_strdup_printf("%s:%s", host, port);
 }

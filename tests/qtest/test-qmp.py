@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 import qemutest
 from qemutest import QMP, Client, VM, test
@@ -453,6 +454,31 @@ def chardevs_and_objects():
         assert c.error("object-del", id="microvm.ram")[0] == GENERIC
         answer = c.execute("object-add", {"qom-type": "rng-builtin", "id": "a/b"})
         assert answer["error"]["desc"] == "Parameter 'id' expects an identifier", answer
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@test
+def any_address():
+    """a port without a host listens on every address of both families"""
+    with VM("-chardev", "socket,id=s,port=0,server=on,wait=off", "-mon", "s") as vm:
+        c = vm.qmp()
+        listed = {d["label"]: d["filename"] for d in c.cmd("query-chardev")}
+        port = int(re.fullmatch(r"disconnected:tcp:0\.0\.0\.0:(\d+),server=on", listed["s"])[1])
+        for host in ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",):
+            with socket.create_connection((host, port), 10):
+                shown = f"[{host}]" if ":" in host else host
+                wanted = f"tcp:{shown}:{port},server=on <-> {shown}:"
+                end = time.monotonic() + 20
+                while not any(d["filename"].startswith(wanted) for d in c.cmd("query-chardev")):
+                    assert time.monotonic() < end, (wanted, c.cmd("query-chardev"))
 
 
 @test
