@@ -155,6 +155,22 @@ static bool microvm_init_done(MachineState *ms, Error **errp)
     return true;
 }
 
+/*
+ * Linux without reboot=t ends up at the BIOS's entry. There is no BIOS: the code there loads an
+ * IDT without vectors and makes an interrupt, which resets the machine.
+ */
+static void add_bios_restart(MachineState *ms)
+{
+    static const uint8_t code[16] = {
+        0x2e, 0x0f, 0x01, 0x1e, 0xf9, 0xff,     /* lidt %cs:0xfff9, all zeros */
+        0xcc,                                   /* int3 */
+    };
+
+    /* A kernel that was loaded there needs the place itself. */
+    rom_add_blob(ms, "BIOS restart", g_memdup2(code, sizeof(code)), sizeof(code), sizeof(code),
+                 BIOS_RESTART, NULL);
+}
+
 static bool microvm_load_kernel(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
@@ -171,8 +187,12 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
     if (mms->auto_kernel_cmdline) {
         virtio_mmio_append_cmdline(ms, cmdline);
     }
-    return microvm_add_mptable(mms, errp) &&
-           x86_load_linux(ms, cmdline->str, &mms->boot, errp);
+    if (!microvm_add_mptable(mms, errp) ||
+        !x86_load_linux(ms, cmdline->str, &mms->boot, errp)) {
+        return false;
+    }
+    add_bios_restart(ms);
+    return true;
 }
 
 /* Memory of a file may hold anything, all other kinds start as zeros. */

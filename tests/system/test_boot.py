@@ -4,7 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import re
 
-from harness import MACHINE, case, check, run_job
+from harness import MACHINE, Qemu, case, check, initrd, kernel, machine_args, run_job
 
 LOOK = """
 echo "nproc $(nproc)"
@@ -33,6 +33,19 @@ for row in BOOTS:
     case("boot %s %s -smp %d" % row,
          twice=row[:2] == ("lean", "vmlinux") or row == ("debian", "bzImage", 2))(
              lambda row=row: boot(*row))
+
+
+@case("a guest that restarts by way of the BIOS ends", twice=True)
+def bios_restart():
+    """There is none: code of ours stands at its entry, again after a reset."""
+    args = machine_args(kernel_path=kernel("lean"), initrd_path=initrd(),
+                        append="quiet reboot=b")
+    with Qemu([*args, "-serial", "stdio"]) as qemu:
+        for _ in range(2):
+            qemu.expect(rb"[#$] ")
+            qemu.send("reboot -f\n")
+        qemu.expect(rb"[#$] ")
+        check(qemu.stop()[0] == 0, qemu.tail())
 
 
 @case("interrupts are wired as the MP table says", twice=True)

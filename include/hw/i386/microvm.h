@@ -45,6 +45,8 @@
 /* BIOS data area: two words, base memory in KiB and the EBDA's segment. */
 #define BDA_EBDA_SEGMENT        0x40e
 #define BDA_BASE_MEMORY         0x413
+/* f000:fff0, where real-mode code goes that wants the BIOS to restart the machine. */
+#define BIOS_RESTART            0xffff0
 #define HIMEM_START             0x100000
 
 /* GSI n is input n of the I/O APIC; below 16 it is also IRQ n of the PICs. */
