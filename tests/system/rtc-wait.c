@@ -1,5 +1,5 @@
 /*
- * Runs in a guest: waits for two interrupts of /dev/rtc0, one second apart.
+ * Runs in a guest: waits for three updates of /dev/rtc0, one second apart.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,7 @@ int main(void)
         perror("/dev/rtc0");
         return 1;
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         if (read(fd, &events, sizeof(events)) != sizeof(events)) {
             perror("read");
             return 1;

@@ -40,8 +40,9 @@ def clock():
     # hwclock prints what it waited for: the update by which a second begins.
     check(re.search(r"Mon May  6 07:0[89]:\d\d 2030", text), f"hwclock has another:\n{text}")
     counts = [int(n) for n in re.findall(r"^ *8: +(\d+) .*rtc0", text, re.MULTILINE)]
-    check(len(counts) == 2 and counts[1] >= counts[0] + 2, f"no interrupts:\n{text}")
-    check(re.search(r"waited [12]\b", text), f"not each second:\n{text}")
+    # An update that is over before the driver has asked for its interrupt comes without one.
+    check(len(counts) == 2 and counts[1] > counts[0], f"no interrupts:\n{text}")
+    check(re.search(r"waited [2-4]\b", text), f"not each second:\n{text}")
     check(re.search(r"24hr\s*: yes", text) and re.search(r"batt_status\s*: okay", text),
           f"the driver's view is another:\n{text}")
     check(re.search(r"Wed Dec 31 23:59:3\d 2031", text.split("setting")[1]),
