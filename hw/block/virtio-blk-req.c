@@ -8,18 +8,14 @@
 #include <string.h>
 
 #include "hw/boards.h"
-#include "hw/core/event.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
-#include "qemu/timer.h"
 #include "qemu/trace.h"
 #include "sysemu/runstate.h"
 #include "virtio-blk.h"
 
 /* Queues full of requests between two looks at the rest of the world. */
 #define MAX_BATCHES 8
-/* BLOCK_IO_ERROR, of errors that do not stop the machine. */
-#define EVENTS_PER_SECOND 10
 
 /* Completion ---------------------------------------------------------------- */
 
@@ -50,18 +46,6 @@ void virtio_blk_notify(void *opaque)
     }
 }
 
-/* A guest can have an error with each request; clients have only so much room for events. */
-static bool enough_told(VirtIOBlock *s)
-{
-    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-
-    if (now - s->told_since >= NANOSECONDS_PER_SECOND) {
-        s->told_since = now;
-        s->nr_told = 0;
-    }
-    return s->nr_told++ >= EVENTS_PER_SECOND;
-}
-
 /* BLOCK_IO_ERROR, for whoever listens. */
 static void send_error_event(VirtIOBlock *s, BlockOp op, int err,
                              BlockErrorAction action)
@@ -85,7 +69,7 @@ static void req_failed(VirtIOBlockReq *req, int err)
     VirtIOBlock *s = req->s;
     BlockErrorAction action = blk_error_action(s->blk, req->op, err);
 
-    if (action == BLOCK_ERROR_ACTION_STOP || !enough_told(s)) {
+    if (action == BLOCK_ERROR_ACTION_STOP || event_limit_allows(&s->error_limit)) {
         send_error_event(s, req->op, err, action);
     }
     switch (action) {

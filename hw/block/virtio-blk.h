@@ -9,6 +9,7 @@
 #include <linux/virtio_blk.h>
 
 #include "block/block.h"
+#include "hw/core/event.h"
 #include "hw/virtio/virtio.h"
 
 typedef struct VirtIOBlock VirtIOBlock;
@@ -49,8 +50,7 @@ struct VirtIOBlock {
     /* In the loop. */
     uint64_t *dirty;            /* a bit per queue with unannounced completions */
     VirtIOBlockReq *failed, **failed_tail;  /* to be tried again when we go on */
-    unsigned nr_told;           /* events of errors in the second from told_since on */
-    int64_t told_since;
+    EventLimit error_limit;     /* of BLOCK_IO_ERROR, where it does not stop the machine */
 };
 
 /* The handler of every request queue. */

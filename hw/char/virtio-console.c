@@ -9,7 +9,6 @@
  */
 #include "virtio-serial.h"
 
-#include "hw/core/event.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 
@@ -24,8 +23,6 @@
 #define TX_ELEMENT_COST 64
 /* Most that is taken from the chardev at once. */
 #define RX_CHUNK 4096
-/* VSERPORT_CHANGE, of each port. */
-#define EVENTS_PER_SECOND 10
 
 /* From the guest ----------------------------------------------------------- */
 
@@ -201,26 +198,16 @@ static void send_change(VirtIOSerialPort *port)
     machine_event(port->dev.machine, "VSERPORT_CHANGE", fields, G_N_ELEMENTS(fields));
 }
 
-/*
- * A guest can open and close a port all the time, and clients have only so much room for
- * events: what is too much for a second waits for its end, and then counts once.
- */
+/* What is too much for a second waits for its end, and then counts once. */
 static void tell_connected(VirtIOSerialPort *port)
 {
-    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-
     if (!port->dev.obj.id) {
         return;
     }
-    if (now - port->told_since >= NANOSECONDS_PER_SECOND) {
-        port->told_since = now;
-        port->nr_told = 0;
-    }
-    if (port->nr_told < EVENTS_PER_SECOND) {
-        port->nr_told++;
+    if (event_limit_allows(&port->change_limit)) {
         send_change(port);
     } else {
-        timer_mod_ns(&port->tell_timer, port->told_since + NANOSECONDS_PER_SECOND);
+        timer_mod_ns(&port->tell_timer, port->change_limit.since + NANOSECONDS_PER_SECOND);
     }
 }
 

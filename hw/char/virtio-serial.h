@@ -11,6 +11,7 @@
 #define HW_CHAR_VIRTIO_SERIAL_H
 
 #include "chardev/char.h"
+#include "hw/core/event.h"
 #include "hw/virtio/virtio.h"
 #include "qemu/timer.h"
 
@@ -38,8 +39,7 @@ struct VirtIOSerialPort {
     VirtQueue *rx, *tx;         /* to and from the guest */
     bool guest_connected;       /* a program in the guest has it open */
     bool told_connected;        /* what VSERPORT_CHANGE said last */
-    unsigned nr_told;           /* such events in the second from told_since on */
-    int64_t told_since;
+    EventLimit change_limit;
     QEMUTimer tell_timer;       /* more than enough of them: the next when it is over */
     bool host_connected;        /* so has the chardev's peer */
     uint16_t cols, rows;        /* of a console's terminal; 0: not known */

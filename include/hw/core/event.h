@@ -7,6 +7,7 @@
 #define HW_CORE_EVENT_H
 
 #include "hw/boards.h"
+#include "qemu/timer.h"
 
 typedef enum EventFieldType {
     EVENT_FIELD_STR,
@@ -37,6 +38,28 @@ static inline void machine_event(MachineState *ms, const char *event,
     if (ms->event_fn) {
         ms->event_fn(ms, event, fields, n);
     }
+}
+
+/*
+ * A guest causes some events as often as it likes, and clients have only so much room for
+ * them. Zeroed at first; one thread at a time.
+ */
+#define EVENTS_PER_SECOND 10
+
+typedef struct EventLimit {
+    int64_t since;              /* start of the second, on QEMU_CLOCK_REALTIME */
+    unsigned count;             /* events in it */
+} EventLimit;
+
+/* True if one more may be sent; false: enough until since + a second. */
+static inline bool event_limit_allows(EventLimit *limit)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    if (now - limit->since >= NANOSECONDS_PER_SECOND) {
+        *limit = (EventLimit) { .since = now };
+    }
+    return limit->count < EVENTS_PER_SECOND && ++limit->count;
 }
 
 #endif
