@@ -215,7 +215,7 @@ static void walk_or_raise(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
 {
     uint32_t error = 0;
 
-    if ((c->efer & EFER_LMA) && (uint64_t)((int64_t)(va << 16) >> 16) != va) {
+    if ((c->efer & EFER_LMA) && !tcg_canonical(va)) {
         tcg_raise_err(c, c->fault_seg == R_SS && acc != MMU_FETCH ? EXCP_SS :
                       EXCP_GP, 0);
     }

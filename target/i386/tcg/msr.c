@@ -187,11 +187,6 @@ void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
     }
 }
 
-static bool canonical(uint64_t v)
-{
-    return (uint64_t)((int64_t)(v << 16) >> 16) == v;
-}
-
 /* A value its register cannot take. */
 static bool bad_value(uint32_t msr, uint64_t v)
 {
@@ -205,7 +200,7 @@ static bool bad_value(uint32_t msr, uint64_t v)
     case MSR_KERNEL_GS_BASE:
     case MSR_SYSENTER_ESP:
     case MSR_SYSENTER_EIP:
-        return !canonical(v);
+        return !tcg_canonical(v);
     case MSR_TSC_AUX:
         return v >> 32;
     case MSR_PAT:

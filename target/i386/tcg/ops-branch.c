@@ -78,7 +78,7 @@ OP(op_call_rel)
  */
 static const X86Op *missed(TCGCPU *c, const X86Op *op, u64 eip, int64_t drop)
 {
-    if ((op->flags & OF_C64) && (u64)((int64_t)(eip << 16) >> 16) != eip) {
+    if ((op->flags & OF_C64) && !tcg_canonical(eip)) {
         c->regs[R_ESP] -= drop;
         return op_gp0(c, op);
     }

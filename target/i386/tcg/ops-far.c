@@ -20,11 +20,6 @@ static void set_real_cs(TCGCPU *c, uint16_t sel)
     tcg_update_mode(c);
 }
 
-static bool canonical(uint64_t v)
-{
-    return (uint64_t)((int64_t)(v << 16) >> 16) == v;
-}
-
 /* The descriptor that a far JMP or CALL names; true: a system one, maybe a gate. */
 static bool far_descriptor(TCGCPU *c, uint16_t sel, uint64_t *d)
 {
@@ -370,7 +365,7 @@ OP(op_sysret)
     if (!(c->efer & EFER_SCE) || real_mode(c)) {
         tcg_raise(c, EXCP_UD);
     }
-    if (c->cpl != 0 || (to64 && !canonical(rip))) {
+    if (c->cpl != 0 || (to64 && !tcg_canonical(rip))) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
     if (c->efer & EFER_LMA) {

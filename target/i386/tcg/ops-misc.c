@@ -177,7 +177,7 @@ OP(op_fsgsbase)
     sync_eip(c, op);
     if (op->id & 1) {
         u64 v = reg_get(c, op->rm, op->size);
-        if ((u64)((int64_t)(v << 16) >> 16) != v) {
+        if (!tcg_canonical(v)) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
         s->base = v;

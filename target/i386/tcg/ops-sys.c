@@ -260,7 +260,7 @@ OP(op_invpcid)
     pcid = ld64(c, op, addr);
     va = ld64(c, op, addr + 8);
     if (type > 3 || (pcid >> 12) || (type < 2 && pcid && !(c->cr4 & CR4_PCIDE)) ||
-        (type == 0 && (u64)((int64_t)(va << 16) >> 16) != va)) {
+        (type == 0 && !tcg_canonical(va))) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
     if (type == 0) {
@@ -328,7 +328,7 @@ OP(op_lgdt)
     limit = ld16(c, op, addr);
     if (op->flags & OF_C64) {
         base = ld64(c, op, addr + 2);
-        if ((u64)((int64_t)(base << 16) >> 16) != base) {
+        if (!tcg_canonical(base)) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
     } else {

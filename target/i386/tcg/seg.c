@@ -168,7 +168,7 @@ void tcg_check_target(TCGCPU *c, uint64_t desc, uint64_t off, uint32_t error)
 
     tcg_desc_to_cache(0, desc, &s);
     if ((c->efer & EFER_LMA) && (s.attr & DESC_L) ?
-        (uint64_t)((int64_t)(off << 16) >> 16) != off : off > s.limit) {
+        !tcg_canonical(off) : off > s.limit) {
         tcg_raise_err(c, EXCP_GP, error);
     }
 }

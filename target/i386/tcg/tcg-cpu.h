@@ -157,6 +157,12 @@ G_NORETURN void tcg_raise_err(TCGCPU *c, int vector, uint32_t error);
 /* Where it could raise: begin the instruction at c->eip anew, from the loop. */
 G_NORETURN void tcg_restart(TCGCPU *c);
 
+/* SDM 1, "Canonical Addressing", with 48 bits. */
+static inline bool tcg_canonical(uint64_t addr)
+{
+    return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
+}
+
 /* What tags of the jump cache and the code TLB must be for code at lin. */
 static inline uint64_t code_tag(const TCGCPU *c, uint64_t lin)
 {
