@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "hmp.h"
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "hw/loader.h"
 #include "net/net.h"
 #include "sysemu/accel.h"

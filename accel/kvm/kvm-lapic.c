@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "kvm-int.h"
 #include "qemu/log.h"
 #include "target/i386/cpuid.h"

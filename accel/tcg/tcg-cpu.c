@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "qemu/log.h"
 #include "sysemu/runstate.h"
 #include "target/i386/cpuid.h"

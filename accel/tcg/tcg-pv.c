@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "target/i386/tcg/mmu.h"
 
 enum {

@@ -7,7 +7,7 @@
 
 #include "tcg-int.h"
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "qemu/timer.h"
 #include "target/i386/tcg/flags.h"
 #include "target/i386/tcg/mmu.h"

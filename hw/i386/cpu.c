@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpuid.h"
@@ -132,38 +132,6 @@ void x86_cpus_reset(MachineState *ms)
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
         x86_cpu_reset(x86_cpu(ms->cpus[i]));
         cpu_set_dirty(ms->cpus[i]);
-    }
-}
-
-/* What the table of reset_state (target/i386/cpu.c) calls unchanged by INIT. */
-static void keep_over_init(CPUX86State *env, const CPUX86State *old)
-{
-#define KEEP(f) env->f = old->f;
-    KEEP(star) KEEP(lstar) KEEP(cstar) KEEP(fmask) KEEP(kernel_gs_base)
-    KEEP(sysenter_cs) KEEP(sysenter_esp) KEEP(sysenter_eip) KEEP(pat) KEEP(misc_enable)
-    KEEP(tsc) KEEP(tsc_adjust) KEEP(tsc_aux) KEEP(mtrr_deftype) KEEP(xcr0)
-    KEEP(fpuc) KEEP(fpus) KEEP(fptag) KEEP(fpop) KEEP(fpip) KEEP(fpdp) KEEP(mxcsr)
-#undef KEEP
-    memcpy(env->mtrr_fixed, old->mtrr_fixed, sizeof(env->mtrr_fixed));
-    memcpy(env->mtrr_var, old->mtrr_var, sizeof(env->mtrr_var));
-    memcpy(env->fpregs, old->fpregs, sizeof(env->fpregs));
-    memcpy(env->xmm, old->xmm, sizeof(env->xmm));
-}
-
-void x86_cpu_init_reset(X86CPU *cpu)
-{
-    uint64_t base = cpu->apic ? apic_get_base(cpu->apic) : 0;
-    CPUX86State old = cpu->env;
-
-    x86_cpu_reset(cpu);
-    keep_over_init(&cpu->env, &old);
-    if (cpu->cs.cpu_index != 0) {
-        cpu->env.mp_state = X86_MP_INIT_RECEIVED;
-    }
-    cpu->env.reset_pending = false;
-    cpu->env.apic_base = base;
-    if (cpu->apic) {
-        apic_init_reset(cpu->apic);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "target/i386/apic.h"
 #include "target/i386/cpuid.h"
 
 /* SDM 3A, table 9-1, "Processor States Following Power-up, Reset, or INIT". */
@@ -54,6 +55,38 @@ void x86_cpu_reset(X86CPU *cpu)
     if (cpu->cs.cpu_index == 0) {
         env->apic_base |= APICBASE_BSP;
         env->mp_state = X86_MP_RUNNABLE;
+    }
+}
+
+/* What the table above calls unchanged by INIT. */
+static void keep_over_init(CPUX86State *env, const CPUX86State *old)
+{
+#define KEEP(f) env->f = old->f;
+    KEEP(star) KEEP(lstar) KEEP(cstar) KEEP(fmask) KEEP(kernel_gs_base)
+    KEEP(sysenter_cs) KEEP(sysenter_esp) KEEP(sysenter_eip) KEEP(pat) KEEP(misc_enable)
+    KEEP(tsc) KEEP(tsc_adjust) KEEP(tsc_aux) KEEP(mtrr_deftype) KEEP(xcr0)
+    KEEP(fpuc) KEEP(fpus) KEEP(fptag) KEEP(fpop) KEEP(fpip) KEEP(fpdp) KEEP(mxcsr)
+#undef KEEP
+    memcpy(env->mtrr_fixed, old->mtrr_fixed, sizeof(env->mtrr_fixed));
+    memcpy(env->mtrr_var, old->mtrr_var, sizeof(env->mtrr_var));
+    memcpy(env->fpregs, old->fpregs, sizeof(env->fpregs));
+    memcpy(env->xmm, old->xmm, sizeof(env->xmm));
+}
+
+void x86_cpu_init_reset(X86CPU *cpu)
+{
+    uint64_t base = cpu->apic ? apic_get_base(cpu->apic) : 0;
+    CPUX86State old = cpu->env;
+
+    x86_cpu_reset(cpu);
+    keep_over_init(&cpu->env, &old);
+    if (cpu->cs.cpu_index != 0) {
+        cpu->env.mp_state = X86_MP_INIT_RECEIVED;
+    }
+    cpu->env.reset_pending = false;
+    cpu->env.apic_base = base;
+    if (cpu->apic) {
+        apic_init_reset(cpu->apic);
     }
 }
 

@@ -247,6 +247,13 @@ static inline X86CPU *x86_cpu(CPUState *cs)
 void x86_cpu_reset(X86CPU *cpu);
 
 /*
+ * An INIT that a CPU with an APIC of ours (or none) takes: its registers and its APIC's
+ * (SDM 3A, table 9-1, the column for INIT: the APIC keeps its address and mode). On its
+ * own thread, between getting the registers from the accelerator and putting them.
+ */
+void x86_cpu_init_reset(X86CPU *cpu);
+
+/*
  * Registers in a person's form, as "info registers" prints them; caller frees.
  * Prints env as it is: synchronize first.
  */

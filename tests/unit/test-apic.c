@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "qemu/timer.h"
 
 /* Register offsets, from the SDM and not from the code under test. */

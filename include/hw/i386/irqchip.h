@@ -7,7 +7,7 @@
 #define HW_I386_IRQCHIP_H
 
 #include "hw/boards.h"
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "hw/irq.h"
 #include "sysemu/accel.h"
 

@@ -23,7 +23,7 @@ static void ask_others(TCGCPU *c)
 static void set_preempted(TCGCPU *c, bool preempted)
 {
     if (c->steal_time_msr & 1) {
-        c->apic_ops->set_preempted(c, preempted);
+        c->pv_ops->set_preempted(c, preempted);
     }
 }
 

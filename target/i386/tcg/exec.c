@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/log.h"
+#include "target/i386/apic.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/ops.h"
 #include "target/i386/tcg/optabs.h"
@@ -158,7 +159,7 @@ static void take_interrupts(TCGCPU *c)
         c->halted = false;
     }
     if (c->steal_time_msr & 1) {
-        c->apic_ops->steal_update(c);
+        c->pv_ops->steal_update(c);
     }
     if (!c->nmi_masked && atomic_exchange(&c->nmi_pending, false)) {
         c->nmi_masked = true;
@@ -166,13 +167,13 @@ static void take_interrupts(TCGCPU *c)
         deliver_external(c, EXCP_NMI);
         return;
     }
-    if (!c->apic_ops || !c->apic_ops->has_interrupt(c->apic)) {
+    if (!c->apic || !apic_has_interrupt(c->apic)) {
         c->irq_waiting = false;
         return;
     }
     c->irq_waiting = true;
     if (c->eflags & IF_MASK) {
-        v = c->apic_ops->get_interrupt(c->apic);
+        v = apic_get_interrupt(c->apic);
         if (v >= 0) {
             deliver_external(c, v);
         }

@@ -9,6 +9,7 @@
 
 #include "qemu/log.h"
 #include "qemu/timer.h"
+#include "target/i386/apic.h"
 #include "target/i386/tcg/mem.h"
 #include "target/i386/tcg/mmu.h"
 #include "target/i386/tcg/system.h"
@@ -173,8 +174,7 @@ void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
         *v = *p;
         return;
     }
-    if (is_apic_msr(msr) && c->apic_ops &&
-        c->apic_ops->msr_read(c, msr, v)) {
+    if (is_apic_msr(msr) && c->apic && apic_msr_read(c->apic, msr, v)) {
         return;
     }
     switch (msr) {
@@ -218,8 +218,8 @@ static bool bad_value(uint32_t msr, uint64_t v)
 
 static void tsc_changed(TCGCPU *c)
 {
-    if (c->apic_ops) {
-        c->apic_ops->tsc_changed(c->apic);
+    if (c->apic) {
+        apic_tsc_changed(c->apic);
     }
     tcg_kvmclock_update(c);
 }
@@ -240,13 +240,23 @@ static void plain_written(TCGCPU *c, uint32_t msr, uint64_t old)
         wall_clock_write(c);
         break;
     case MSR_KVM_PV_EOI:
-        if (c->apic_ops) {
-            c->apic_ops->pv_eoi(c, c->pv_eoi_msr);
+        if (c->apic) {
+            apic_set_pv_eoi(c->apic, c->pv_eoi_msr & 1 ?
+                            address_space_map(c->mem, c->pv_eoi_msr & ~3ull, 4) : NULL);
         }
         break;
     default:
         break;
     }
+}
+
+static void apic_base_written(TCGCPU *c)
+{
+    uint64_t page = apic_mmio_page(c->apic);
+
+    c->apic_page = page == UINT64_MAX ? page : page >> TCG_PAGE_BITS;
+    c->apic_base = apic_get_base(c->apic);
+    tcg_tlb_flush_all(c);
 }
 
 void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v)
@@ -262,7 +272,10 @@ void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v)
         plain_written(c, msr, old);
         return;
     }
-    if (is_apic_msr(msr) && c->apic_ops && c->apic_ops->msr_write(c, msr, v)) {
+    if (is_apic_msr(msr) && c->apic && apic_msr_write(c->apic, msr, v)) {
+        if (msr == MSR_APIC_BASE) {
+            apic_base_written(c);
+        }
         return;
     }
     switch (msr) {

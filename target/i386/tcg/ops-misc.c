@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/random.h>
 
+#include "target/i386/apic.h"
 #include "target/i386/cpuid.h"
 #include "target/i386/tcg/mmu.h"
 #include "target/i386/tcg/ops.h"
@@ -283,7 +284,7 @@ uint64_t tcg_io_read(TCGCPU *c, uint64_t pa, unsigned size)
     uint64_t v = 0;
 
     if (pa >> TCG_PAGE_BITS == c->apic_page) {
-        return c->apic_ops->mmio_read(c->apic, pa & 0xfff, size);
+        return apic_mmio_read(c->apic, pa & 0xfff, size);
     }
     address_space_rw(c->mem, pa, &v, size, false);
     return v;
@@ -292,7 +293,7 @@ uint64_t tcg_io_read(TCGCPU *c, uint64_t pa, unsigned size)
 void tcg_io_write(TCGCPU *c, uint64_t pa, uint64_t v, unsigned size)
 {
     if (pa >> TCG_PAGE_BITS == c->apic_page) {
-        c->apic_ops->mmio_write(c->apic, pa & 0xfff, v, size);
+        apic_mmio_write(c->apic, pa & 0xfff, v, size);
     } else {
         address_space_rw(c->mem, pa, &v, size, true);
         look_at_exit(c);

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/i386/apic.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mmu.h"
 #include "target/i386/tcg/ops.h"
@@ -109,7 +110,7 @@ OP(op_mov_from_cr)
     case 3: v = c->cr3; break;
     case 4: v = c->cr4; break;
     case 8:
-        v = c->apic_ops ? c->apic_ops->get_cr8(c->apic) : 0;
+        v = c->apic ? apic_get_cr8(c->apic) : 0;
         break;
     default: return op_ud(c, op);
     }
@@ -152,8 +153,8 @@ OP(op_mov_to_cr)
         if (v & ~(u64)15) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
-        if (c->apic_ops) {
-            c->apic_ops->set_cr8(c->apic, v);
+        if (c->apic) {
+            apic_set_cr8(c->apic, v);
         }
         break;
     default: return op_ud(c, op);
@@ -544,7 +545,7 @@ OP(op_vmcall)
     bool ring0 = c->cpl == 0;
     u64 args[4], nr;
 
-    if (!tcg_has(c, 0x40000000, 1, 0) || !c->apic_ops) {     /* "KVMKVMKVM" */
+    if (!tcg_has(c, 0x40000000, 1, 0) || !c->pv_ops) {     /* "KVMKVMKVM" */
         return op_ud(c, op);
     }
     args[0] = c->regs[R_EBX];
@@ -558,7 +559,7 @@ OP(op_vmcall)
             args[i] = (u32)args[i];
         }
     }
-    nr = ring0 ? c->apic_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
+    nr = ring0 ? c->pv_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
     reg_set(c, R_EAX, nr, c->code_size == CODE64 ? 3 : 2);
     EXIT_NEXT;
 }

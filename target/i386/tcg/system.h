@@ -10,22 +10,12 @@
 #include "target/i386/tcg/tcg-cpu.h"
 
 /* The APIC as the CPU uses it; accel/tcg/ connects it. All on the CPU's thread. */
-typedef struct TCGApicOps {
-    bool (*has_interrupt)(void *apic);
-    int (*get_interrupt)(void *apic);           /* vector or -1 */
-    uint64_t (*mmio_read)(void *apic, uint32_t offset, unsigned size);
-    void (*mmio_write)(void *apic, uint32_t offset, uint64_t v, unsigned size);
-    bool (*msr_read)(TCGCPU *c, uint32_t msr, uint64_t *v);     /* false: #GP */
-    bool (*msr_write)(TCGCPU *c, uint32_t msr, uint64_t v);
-    uint8_t (*get_cr8)(void *apic);
-    void (*set_cr8)(void *apic, uint8_t v);
-    void (*pv_eoi)(TCGCPU *c, uint64_t msr);
-    void (*tsc_changed)(void *apic);
+typedef struct TCGPVOps {
     /* KVM hypercall to other CPUs: kick, IPIs (Linux, hypercalls.rst). */
     uint64_t (*hypercall)(TCGCPU *c, uint64_t nr, const uint64_t *args);
     void (*steal_update)(TCGCPU *c);
     void (*set_preempted)(TCGCPU *c, bool preempted);
-} TCGApicOps;
+} TCGPVOps;
 
 /* ---- exec.c ---- */
 typedef enum TCGExit {

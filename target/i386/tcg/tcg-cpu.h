@@ -127,8 +127,8 @@ struct TCGCPU {
     TCGState *tcg;
     AddressSpace *mem, *io;
     const CPUIDTable *cpuid;
-    const struct TCGApicOps *apic_ops;  /* system.h; NULL: no APIC */
-    void *apic;
+    const struct TCGPVOps *pv_ops;      /* system.h; NULL: no APIC */
+    struct APICState *apic;     /* target/i386/apic.h; NULL: none */
     uint64_t apic_page;         /* page number of its registers, or -1 */
     unsigned index;
     X86MPState mp_state;

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "hw/i386/apic.h"
+#include "target/i386/apic.h"
 #include "qemu/timer.h"
 
 /* IA32_APIC_BASE */

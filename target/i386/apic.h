@@ -8,7 +8,7 @@
  *
  * Three parties:
  *   the CPU     software CPU, or KVM with kernel-irqchip=off
- *   APICState   one for each CPU: hw/intc/apic*.c
+ *   APICState   one for each CPU: target/i386/apic/apic*.c
  *   APICBus     all APICs of a machine; IPIs, MSIs, EOI broadcasts, ExtINT
  *
  * Threads. "Own thread" is the thread that runs the CPU (or any thread while
@@ -132,13 +132,6 @@ void apic_timer_poll(APICState *apic);
 /* Power-on state; INIT keeps IA32_APIC_BASE (and so the mode) and the id. */
 void apic_reset(APICState *apic);
 void apic_init_reset(APICState *apic);
-
-/*
- * An INIT that a CPU with an APIC of ours (or none) takes: its registers and its APIC's
- * (SDM 3A, table 9-1, the column for INIT: the APIC keeps its address and mode). On its
- * own thread, between getting the registers from the accelerator and putting them.
- */
-void x86_cpu_init_reset(X86CPU *cpu);
 
 uint32_t apic_get_id(const APICState *apic);
 /* "info lapic": registers in a person's form; caller frees. */
