@@ -7,7 +7,7 @@
 
 #include "qemu/cutils.h"
 #include "target/i386/cpuid.h"
-#include "target/i386/tcg/cpuid.h"
+#include "target/i386/tcg/sys/cpuid.h"
 
 static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
 {

@@ -6,7 +6,7 @@
 #include "tcg-int.h"
 
 #include "target/i386/apic.h"
-#include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/mem/mmu.h"
 
 /* ---- APIC to CPU: any thread ---- */
 

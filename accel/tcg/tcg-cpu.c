@@ -13,7 +13,7 @@
 #include "qemu/log.h"
 #include "sysemu/runstate.h"
 #include "target/i386/cpuid.h"
-#include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/mem/mmu.h"
 
 
 /* RAM lies below 4 GiB and from there up: no address is above this. */

@@ -8,7 +8,7 @@
 
 #include "sysemu/accel.h"
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/system.h"
+#include "target/i386/tcg/sys/system.h"
 
 #define TCG_PHYS_BITS 40
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "target/i386/apic.h"
-#include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/mem/mmu.h"
 
 enum {
     KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_KICK_CPU = 5, KVM_HC_SEND_IPI = 10,

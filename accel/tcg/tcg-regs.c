@@ -9,8 +9,8 @@
 
 #include "target/i386/apic.h"
 #include "qemu/timer.h"
-#include "target/i386/tcg/flags.h"
-#include "target/i386/tcg/mmu.h"
+#include "target/i386/tcg/ops/flags.h"
+#include "target/i386/tcg/mem/mmu.h"
 
 /* Fields of the same name and type on both sides. */
 #define COMMON_FIELDS(X) \

@@ -10,11 +10,11 @@
 
 #include "diff.h"
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/cpuid.h"
-#include "target/i386/tcg/flags.h"
-#include "target/i386/tcg/fpu.h"
-#include "target/i386/tcg/mmu.h"
-#include "target/i386/tcg/system.h"
+#include "target/i386/tcg/sys/cpuid.h"
+#include "target/i386/tcg/ops/flags.h"
+#include "target/i386/tcg/ops/fpu.h"
+#include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/sys/system.h"
 
 #define RAM_SIZE  0x100000u
 #define PHYS_CODE 0x10000u

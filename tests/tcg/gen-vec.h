@@ -20,7 +20,7 @@
 #define V_IB 1
 #define V_FP 2
 #define V_MEM 4
-#include "target/i386/tcg/sse-list.h"
+#include "target/i386/tcg/decode/sse-list.h"
 
 #define S(n, map, pfx, op, f) { n, KS | 8, map, pfx, op, -1, VEC | (f), 0, 0 }
 #define SM(n, map, pfx, op, f) { n, KS, map, pfx, op, -1, VEC | G_MMX | (f), 0, 0 }

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "diff.h"
-#include "target/i386/tcg/insn.h"
-#include "target/i386/tcg/optabs.h"
+#include "target/i386/tcg/decode/insn.h"
+#include "target/i386/tcg/decode/optabs.h"
 
 #define END (CODE_VA + CODE_SIZE)
 

@@ -20,10 +20,10 @@
 #include <sys/mman.h>
 
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/mem.h"
-#include "target/i386/tcg/mmu.h"
-#include "target/i386/tcg/ops-fast.h"
-#include "target/i386/tcg/ops.h"
+#include "target/i386/tcg/mem/mem.h"
+#include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/ops/ops-fast.h"
+#include "target/i386/tcg/ops/ops.h"
 
 #define HASH_BITS 15
 #define HASH_SIZE (1u << HASH_BITS)

@@ -7,9 +7,9 @@
 #include "qemu/log.h"
 #include "target/i386/apic.h"
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/ops.h"
-#include "target/i386/tcg/optabs.h"
-#include "target/i386/tcg/system.h"
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/sys/system.h"
 
 void tcg_raise(TCGCPU *c, int vector)
 {

@@ -11,9 +11,9 @@
 
 #include "exec/memory.h"
 #include "target/i386/cpu.h"
-#include "target/i386/tcg/debug.h"
-#include "target/i386/tcg/insn.h"
-#include "target/i386/tcg/tlb.h"
+#include "target/i386/tcg/sys/debug.h"
+#include "target/i386/tcg/decode/insn.h"
+#include "target/i386/tcg/mem/tlb.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

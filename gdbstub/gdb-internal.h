@@ -1,0 +1,53 @@
+/*
+ * What the two files of the gdb server share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef GDBSTUB_GDB_INTERNAL_H
+#define GDBSTUB_GDB_INTERNAL_H
+
+#include "chardev/char.h"
+#include "hw/core/cpu.h"
+#include "sysemu/debug.h"
+
+#define GDB_MAX_PACKET  4096
+
+enum GdbState { GDB_IDLE, GDB_PACKET, GDB_SUM1, GDB_SUM2 };
+
+typedef struct GdbBreakpoint {
+    uint64_t addr;
+    uint8_t original;
+} GdbBreakpoint;
+
+typedef struct GdbServer {
+    MachineState *ms;
+    CharBackend chr;
+    GString *out;
+    guint out_watch;
+    enum GdbState state;
+    GString *packet;
+    uint8_t sum;
+    char sum_digit;
+    bool attached;
+    bool running;           /* the debugger waits for a stop */
+    bool no_ack;
+    unsigned cpu;           /* of g, G, m, M */
+    unsigned step_cpu;
+    CPUDebug debug;
+    GMutex lock;            /* swbp: accelerators look, too */
+    GArray *swbp;           /* of GdbBreakpoint */
+} GdbServer;
+
+/* CPU n, or NULL. */
+CPUState *gdb_cpu(GdbServer *s, unsigned n);
+/* Send a packet with this text, or these bytes. */
+void gdb_answer(GdbServer *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+void gdb_put_packet(GdbServer *s, const char *data, size_t len);
+/* The reply to '?' and to every stop. */
+void gdb_report_stop(GdbServer *s);
+/* Carry out the packet p, which may be changed (gdb-cmds.c). */
+void gdb_handle_packet(GdbServer *s, char *p);
+/* Forget the debugger: its breakpoints go, the guest goes on (gdb-cmds.c). */
+void gdb_detach(GdbServer *s);
+
+#endif

@@ -1,0 +1,423 @@
+/*
+ * The instruction decoder: prefixes, opcode, ModRM, SIB, displacement and
+ * immediate to an op record (SDM 2, chapter 2 and appendix A).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+
+typedef struct Decoder {
+    const uint8_t *p;
+    unsigned avail, pos;
+    bool more;              /* ran out of bytes */
+    bool too_long;
+    X86CodeSize mode;
+    bool op16, a67, lock;
+    uint8_t rep;            /* OF_REP, OF_REPNE or 0 */
+    int seg;                /* override or -1 */
+    uint8_t rex;            /* 0: none */
+    uint8_t modrm;
+    uint8_t map, opcode;    /* 0-3: one byte, 0F, 0F38, 0F3A */
+    bool riprel;
+    X86Op *op;
+} Decoder;
+
+static uint8_t next8(Decoder *d)
+{
+    if (d->pos >= X86_INSN_MAX) {
+        d->too_long = true;
+        return 0;
+    }
+    if (d->pos >= d->avail) {
+        d->more = true;
+        return 0;
+    }
+    return d->p[d->pos++];
+}
+
+/* A little-endian immediate of 1, 2, 4 or 8 bytes, sign-extended. */
+static int64_t next_imm(Decoder *d, unsigned bytes)
+{
+    uint64_t v = 0;
+    unsigned i;
+
+    for (i = 0; i < bytes; i++) {
+        v |= (uint64_t)next8(d) << (8 * i);
+    }
+    return (int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+}
+
+/* One legacy prefix; false if b is none. */
+static bool legacy_prefix(Decoder *d, uint8_t b)
+{
+    switch (b) {
+    case 0x26: d->seg = R_ES; break;
+    case 0x2e: d->seg = R_CS; break;
+    case 0x36: d->seg = R_SS; break;
+    case 0x3e: d->seg = R_DS; break;
+    case 0x64: d->seg = R_FS; break;
+    case 0x65: d->seg = R_GS; break;
+    case 0x66: d->op16 = true; break;
+    case 0x67: d->a67 = true; break;
+    case 0xf0: d->lock = true; break;
+    case 0xf2: d->rep = OF_REPNE; break;
+    case 0xf3: d->rep = OF_REP; break;
+    default: return false;
+    }
+    return true;
+}
+
+static uint8_t prefixes(Decoder *d)
+{
+    uint8_t b;
+
+    for (;;) {
+        b = next8(d);
+        if (d->more || d->too_long) {
+            return 0;
+        }
+        if (legacy_prefix(d, b)) {
+            d->rex = 0;
+        } else if (d->mode == CODE64 && (b & 0xf0) == 0x40) {
+            d->rex = b;
+        } else {
+            return b;
+        }
+    }
+}
+
+static unsigned byte_reg(const Decoder *d, unsigned r)
+{
+    if (!d->rex && (r & 4)) {
+        return (r & 3) * 8 + 1;     /* AH, CH, DH, BH */
+    }
+    return r * 8;
+}
+
+static void set_seg(Decoder *d, unsigned def)
+{
+    unsigned seg = d->seg >= 0 ? (unsigned)d->seg : def;
+
+    if (d->mode == CODE64) {
+        /* def is kept: a non-canonical address raises #SS or #GP by it. */
+        seg = d->seg >= R_FS ? (unsigned)d->seg : def;
+        if (seg >= R_FS) {
+            d->op->flags |= OF_EASLOW;
+        }
+    }
+    d->op->seg = seg;
+}
+
+static void modrm16(Decoder *d, unsigned mod, unsigned rm)
+{
+    static const uint8_t base[8] = { R_EBX, R_EBX, R_EBP, R_EBP,
+                                     R_ZERO, R_ZERO, R_EBP, R_EBX };
+    static const uint8_t index[8] = { R_ESI, R_EDI, R_ESI, R_EDI,
+                                      R_ESI, R_EDI, R_ZERO, R_ZERO };
+    X86Op *op = d->op;
+
+    op->base = base[rm];
+    op->index = index[rm];
+    if (mod == 0 && rm == 6) {
+        op->base = R_ZERO;
+        op->disp = next_imm(d, 2);
+    } else if (mod) {
+        op->disp = next_imm(d, mod == 1 ? 1 : 2);
+    }
+    set_seg(d, op->base == R_EBP ? R_SS : R_DS);
+}
+
+static void modrm_sib(Decoder *d, unsigned mod)
+{
+    uint8_t sib = next8(d);
+    X86Op *op = d->op;
+    unsigned index = ((sib >> 3) & 7) | (d->rex & 2) << 2;
+
+    op->scale = sib >> 6;
+    op->index = index == R_ESP ? R_ZERO : index;
+    if ((sib & 7) == 5 && mod == 0) {
+        op->base = R_ZERO;
+        op->disp = next_imm(d, 4);
+    } else {
+        op->base = (sib & 7) | (d->rex & 1) << 3;
+    }
+}
+
+static void modrm32(Decoder *d, unsigned mod, unsigned rm)
+{
+    X86Op *op = d->op;
+
+    op->index = R_ZERO;
+    if (rm == 4) {
+        modrm_sib(d, mod);
+    } else if (rm == 5 && mod == 0) {
+        op->base = R_ZERO;
+        op->disp = next_imm(d, 4);
+        if (d->mode == CODE64) {
+            op->base = R_PAGE;      /* and the offset of the next instruction */
+            d->riprel = true;
+        }
+    } else {
+        op->base = rm | (d->rex & 1) << 3;
+    }
+    if (mod == 1) {
+        op->disp = next_imm(d, 1);
+    } else if (mod == 2) {
+        op->disp = next_imm(d, 4);
+    }
+    set_seg(d, op->base == R_ESP || op->base == R_EBP ? R_SS : R_DS);
+}
+
+/* The r/m operand; registers are numbered as attr says. */
+static void operands(Decoder *d, uint32_t attr)
+{
+    X86Op *op = d->op;
+    unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
+    unsigned reg = ((d->modrm >> 3) & 7) | (d->rex & 4) << 1;
+
+    op->reg = attr & D_BYTE ? byte_reg(d, reg) : reg;
+    if (attr & (D_MMX | D_REGMMX)) {
+        op->reg &= 7;
+    }
+    if (mod == 3 || (attr & D_NOMOD)) {
+        rm |= (d->rex & 1) << 3;
+        op->rm = attr & (D_BYTE | D_RMBYTE) ? byte_reg(d, rm) : rm;
+        if (attr & (D_MMX | D_RMMMX)) {
+            op->rm &= 7;
+        }
+        return;
+    }
+    op->flags |= OF_MEM;
+    if (op->flags & OF_A16) {
+        modrm16(d, mod, rm);
+    } else {
+        modrm32(d, mod, rm);
+    }
+}
+
+static void sizes(Decoder *d, uint32_t attr)
+{
+    X86Op *op = d->op;
+    bool rexw = d->rex & 8;
+
+    if (attr & D_BYTE) {
+        op->size = 0;
+    } else if (d->mode == CODE64) {
+        op->size = rexw ? 3 : d->op16 ? 1 : 2;
+        if (((attr & (D_64 | D_FORCE64)) && op->size == 2) || (attr & D_SZ64)) {
+            op->size = 3;
+        }
+        if ((attr & D_AUTOSIZE) && op->size == 3) {
+            op->size = 2;
+        }
+    } else {
+        op->size = (d->mode == CODE32) != d->op16 ? 2 : 1;
+        if (attr & D_SZ64) {
+            op->size = 2;
+        }
+    }
+}
+
+static void immediates(Decoder *d, uint32_t attr)
+{
+    X86Op *op = d->op;
+
+    if (attr & D_ONE) {
+        op->imm = 1;
+    } else if (attr & D_IB) {
+        op->imm = next_imm(d, 1);
+    } else if (attr & D_IZ) {
+        op->imm = next_imm(d, op->size == 1 ? 2 : 4);
+    } else if (attr & D_IW) {
+        op->imm = (uint16_t)next_imm(d, 2);
+        if (attr & D_IB2) {
+            op->imm |= (int32_t)next8(d) << 16;
+        }
+    } else if (attr & D_IV) {
+        if (op->size == 3) {
+            op->disp = next_imm(d, 8);
+        } else {
+            op->imm = next_imm(d, 1u << op->size);
+        }
+    } else if (attr & D_FAR) {
+        op->imm = next_imm(d, op->size == 1 ? 2 : 4);
+        op->disp = (uint16_t)next_imm(d, 2);
+    } else if (attr & D_MOFFS) {
+        op->base = op->index = R_ZERO;
+        op->disp = next_imm(d, op->flags & OF_A16 ? 2 :
+                               op->flags & OF_A32 ? 4 : 8);
+    }
+}
+
+static const OpDesc none;
+
+/* 0F 38 b and 0F 3A b. */
+static const OpDesc *lookup38(uint8_t b, unsigned pfx)
+{
+    if (b < X86_SSE38_END) {
+        return &x86_sse38[b][pfx];
+    }
+    if (b == 0x82 && pfx == 1) {
+        return &x86_invpcid;
+    }
+    return (b & ~1) == 0xf0 && pfx == 3 ? &x86_crc32[b & 1] : &none;
+}
+
+static const OpDesc *lookup3a(uint8_t b, unsigned pfx)
+{
+    return b < X86_SSE3A_END ? &x86_sse3a[b][pfx] : &none;
+}
+
+/* The description of the opcode, with its attributes added up in *attr. */
+static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
+{
+    const OpDesc *desc;
+    unsigned pfx = d->rep == OF_REP ? 2 : d->rep == OF_REPNE ? 3 : d->op16;
+
+    if (b == 0x0f) {
+        b = next8(d);
+        d->map = b == 0x38 ? 2 : b == 0x3a ? 3 : 1;
+        if (d->map == 2) {
+            desc = lookup38(b = next8(d), pfx);
+        } else if (d->map == 3) {
+            desc = lookup3a(b = next8(d), pfx);
+        } else {
+            desc = &x86_map0f[b];
+            if (!desc->h.fn && !desc->attr) {
+                desc = &x86_sse0f[b][pfx];
+            } else if (d->rep == OF_REP && (b == 0xb8 || b == 0xae)) {
+                desc = &x86_sse0f[b][pfx];
+            }
+        }
+    } else {
+        desc = &x86_map1[b];
+        if (b == 0x90 && !(d->rex & 1)) {
+            static const OpDesc nop = { { op_nop } }, pause = { { op_pause } };
+            desc = d->rep == OF_REP ? &pause : &nop;
+        } else if (b == 0x63 && d->mode != CODE64) {
+            static const OpDesc arpl = { { op_arpl }, D_MODRM };
+            desc = &arpl;
+        }
+    }
+    d->opcode = b;
+    *attr = desc->attr;
+    if (*attr & D_MODRM) {
+        d->modrm = next8(d);
+    }
+    if (*attr & D_GRP7 && d->modrm >= 0xc0) {
+        desc = &x86_grp7_reg[d->modrm & 0x3f];
+        *attr = desc->attr | D_MODRM;
+    } else if (*attr & D_GRP) {
+        desc = &desc->h.sub[(d->modrm >> 3) & 7];
+        *attr |= desc->attr;
+    }
+    return d->more || d->too_long ? &none : desc;
+}
+
+static bool invalid(const Decoder *d, const OpDesc *desc, uint32_t attr)
+{
+    bool mem = d->op->flags & OF_MEM;
+
+    return !desc->h.fn || (d->mode == CODE64 && (attr & D_NO64)) ||
+           ((attr & D_MEMONLY) && !mem) || ((attr & D_REGONLY) && mem) ||
+           (d->lock && !(mem && (attr & D_LOCK)));
+}
+
+static void finish(Decoder *d, const OpDesc *desc, uint32_t attr)
+{
+    X86Op *op = d->op;
+
+    op->len = d->pos;
+    op->fn = desc->h.fn;
+    op->id = desc->id;
+    if (attr & D_TAB) {
+        op->fn = desc->h.tab[op->size + (op->flags & OF_MEM ? 4 : 0)];
+    }
+    if (d->riprel) {
+        op->disp += op->off + op->len;
+    }
+    if (op->fn == op_push_r && op->size == 3) {
+        op->fn = op_push_r64;
+    } else if (op->fn == op_pop_r && op->size == 3) {
+        op->fn = op_pop_r64;
+    }
+    if (attr & D_REL) {
+        if (op->id >= 0x100) {
+            op->fn = tab_jcc[op->id & 15];
+        }
+        int64_t t = (int64_t)op->off + op->len + op->imm;
+
+        if (t >= 0 && t < TCG_PAGE_SIZE && op->size != 1) {
+            op->flags |= OF_INPAGE;
+        }
+    }
+}
+
+static void init_op(Decoder *d, unsigned page_off)
+{
+    X86Op *op = d->op;
+
+    memset(op, 0, sizeof(*op));
+    op->off = page_off;
+    op->index = R_ZERO;
+    switch (d->mode) {
+    case CODE64:
+        op->flags = OF_C64 | (d->a67 ? OF_A32 | OF_EASLOW : 0);
+        break;
+    case CODE32:
+        op->flags = OF_EASLOW | (d->a67 ? OF_A16 : OF_A32);
+        break;
+    default:
+        op->flags = OF_EASLOW | OF_C16 | (d->a67 ? OF_A32 : OF_A16);
+        break;
+    }
+    op->flags |= d->rep | (d->lock ? OF_LOCK : 0) | (d->op16 ? OF_OP16 : 0) |
+                 (d->rex & 8 ? OF_REXW : 0);
+    set_seg(d, R_DS);
+}
+
+int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
+               unsigned page_off, X86Op *op)
+{
+    Decoder d = { .p = p, .avail = avail, .mode = mode, .seg = -1, .op = op };
+    const OpDesc *desc = NULL;
+    uint32_t attr = 0;
+    uint8_t b = prefixes(&d);
+
+    init_op(&d, page_off);
+    if (!d.more && !d.too_long) {
+        desc = lookup(&d, b, &attr);
+        if (attr & D_OPREG) {
+            unsigned r = (d.p[d.pos - 1] & 7) | (d.rex & 1) << 3;
+            op->rm = attr & D_BYTE ? byte_reg(&d, r) : r;
+        }
+        sizes(&d, attr);
+        if (attr & D_MODRM) {
+            operands(&d, attr);
+        }
+        if ((attr & (D_64 | D_FORCE64)) && !(op->flags & OF_MEM)) {
+            op->seg = R_SS;         /* what a bad stack address raises */
+        }
+        immediates(&d, attr);
+        if (mode != CODE64 && x86_writes_memory(d.map, d.opcode, d.modrm, d.rep == OF_REP)) {
+            op->flags |= OF_WRITES;
+        }
+    }
+    if (d.too_long) {
+        op->fn = op_gp0;
+        op->len = X86_INSN_MAX;
+        return D_END;
+    }
+    if (d.more) {
+        return -1;
+    }
+    finish(&d, desc, attr);
+    if (!desc->h.fn || invalid(&d, desc, attr) || !op->fn) {
+        op->fn = op_ud;
+        return D_END;
+    }
+    return attr;
+}

@@ -1,0 +1,59 @@
+/*
+ * The tables a vCPU keeps of translations, of data and of code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_TLB_H
+#define TARGET_I386_TCG_TLB_H
+
+#include "target/i386/tcg/decode/insn.h"
+
+/*
+ * A translation: tags are the page's address plus the generation of its
+ * address space, so one compare checks both; addend makes a host address.
+ */
+typedef struct TLBEntry {
+    uint64_t r, w;
+    uintptr_t addend;
+    uint64_t pa;            /* of the page */
+} TLBEntry;
+
+/* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
+enum { MMU_KERNEL, MMU_KERNEL_AC, MMU_USER, MMU_MODES };
+
+#define TLB_BITS 9
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_ASIDS 8
+#define TLB_GENS 4096u      /* generations before the tables must be wiped */
+
+/* One address space (PCID) with its translations. */
+typedef struct TLBSpace {
+    uint64_t cr3;           /* page table and PCID it stands for */
+    uint64_t gen;           /* low 12 bits of its tags */
+    uint64_t code_gen;      /* tag of its jump cache entries (lower half) */
+    uint64_t large_map;     /* bit (va >> 30) % 64: a large page is cached */
+    uint64_t code_seen[64]; /* bit (page % 4096): code was fetched there */
+    uint64_t used;          /* for replacement */
+    TLBEntry e[MMU_MODES][TLB_SIZE];
+} TLBSpace;
+
+#define JC_BITS 12
+#define JC_SIZE (1u << JC_BITS)
+
+/* From linear RIP to decoded code. */
+typedef struct JumpEntry {
+    uint64_t lin;
+    uint64_t tag;
+    const X86Op *op;
+} JumpEntry;
+
+/* Where a page of code is: checked before the jump cache is filled. */
+#define CODE_TLB_SIZE 128u
+typedef struct CodeTLB {
+    uint64_t lin;           /* of the page */
+    uint64_t tag;           /* code_tag() it is good for */
+    uint64_t pa;
+    const uint8_t *host;    /* NULL: not RAM */
+} CodeTLB;
+
+#endif

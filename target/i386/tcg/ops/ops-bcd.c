@@ -1,0 +1,134 @@
+/*
+ * Instructions that only exist outside 64-bit code: decimal adjustment,
+ * BOUND, ARPL, INTO, LES and LDS.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/sys/system.h"
+
+static const X86Op *decimal(TCGCPU *c, const X86Op *op, bool sub)
+{
+    u8 al = c->regs[R_EAX], old = al;
+    unsigned cf = lf_cf(c), af = 0, ncf = 0;
+
+    if ((al & 15) > 9 || lf_af(c)) {
+        ncf = cf || (sub ? al < 6 : al > 0xf9);
+        al = sub ? al - 6 : al + 6;
+        af = CC_A;
+    }
+    if (old > 0x99 || cf) {
+        al = sub ? al - 0x60 : al + 0x60;
+        ncf = 1;
+    }
+    RSET8(0, al);
+    SET_LOGIC(8, al);
+    lf_set(c, (lf_get(c) & ~(CC_C | CC_A)) | ncf | af);
+    NEXT;
+}
+
+OP(op_daa) { return decimal(c, op, false); }
+OP(op_das) { return decimal(c, op, true); }
+
+static const X86Op *ascii(TCGCPU *c, const X86Op *op, int d)
+{
+    uint32_t fl = lf_get(c) & ~(CC_C | CC_A);
+
+    if ((c->regs[R_EAX] & 15) > 9 || lf_af(c)) {
+        RSET16(R_EAX, (u16)c->regs[R_EAX] + d * 0x106);
+        fl |= CC_C | CC_A;
+    }
+    RSET8(0, c->regs[R_EAX] & 15);
+    lf_set(c, fl);
+    NEXT;
+}
+
+OP(op_aaa) { return ascii(c, op, 1); }
+OP(op_aas) { return ascii(c, op, -1); }
+
+OP(op_aam)
+{
+    u8 al = c->regs[R_EAX], b = op->imm;
+
+    if (b == 0) {
+        sync_eip(c, op);
+        tcg_raise(c, EXCP_DE);
+    }
+    RSET16(R_EAX, (al / b) << 8 | al % b);
+    SET_LOGIC(8, (u8)(al % b));
+    NEXT;
+}
+
+OP(op_aad)
+{
+    u8 v = (u8)c->regs[R_EAX] + RB8(1) * (u8)op->imm;
+
+    RSET16(R_EAX, v);
+    SET_LOGIC(8, v);
+    NEXT;
+}
+
+OP(op_salc)
+{
+    RSET8(0, lf_cf(c) ? 0xff : 0);
+    NEXT;
+}
+
+OP(op_bound)
+{
+    u64 addr = ea(c, op);
+    int64_t i = sext(reg_get(c, op->reg, op->size), op->size);
+    int64_t lo = sext(ld_size(c, op, addr, op->size), op->size);
+    int64_t hi = sext(ld_size(c, op, addr + (1u << op->size), op->size),
+                      op->size);
+
+    if (i < lo || i > hi) {
+        sync_eip(c, op);
+        tcg_raise(c, EXCP_BR);
+    }
+    NEXT;
+}
+
+OP(op_arpl)
+{
+    u16 d, s = c->regs[op->reg];
+    bool less;
+
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        tcg_raise(c, EXCP_UD);
+    }
+    d = rm_get(c, op, 1);
+    less = (d & 3) < (s & 3);
+    if (less) {
+        rm_set(c, op, (d & ~3u) | (s & 3), 1);
+    }
+    lf_set(c, (lf_get(c) & ~CC_Z) | (less ? CC_Z : 0));
+    NEXT;
+}
+
+OP(op_into)
+{
+    if (lf_of(c)) {
+        sync_eip(c, op);
+        tcg_soft_int(c, EXCP_OF, next_eip(c, op));
+        return NULL;
+    }
+    NEXT;
+}
+
+/* id: the segment register of LES, LDS, LSS, LFS, LGS. */
+OP(op_les)
+{
+    u64 addr = ea(c, op), off = ld_size(c, op, addr, op->size);
+    u16 sel = ld16(c, op, addr + (1u << op->size));
+
+    sync_eip(c, op);
+    tcg_load_seg(c, op->id, sel);
+    reg_set(c, op->reg, off, op->size);
+    if (op->id == R_SS) {
+        c->shadow = true;
+    }
+    EXIT_NEXT;
+}

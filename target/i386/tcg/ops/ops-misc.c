@@ -1,0 +1,352 @@
+/*
+ * Flag instructions, ports, CPUID, time, HLT, PAUSE, software interrupts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <sched.h>
+#include <sys/random.h>
+
+#include "target/i386/apic.h"
+#include "target/i386/cpuid.h"
+#include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/sys/system.h"
+
+#define PAUSES_TO_YIELD 64
+
+OP(op_cmc) { lf_set_cf(c, !lf_cf(c)); NEXT; }
+OP(op_clc) { lf_set_cf(c, 0); NEXT; }
+OP(op_stc) { lf_set_cf(c, 1); NEXT; }
+OP(op_cld) { c->df = 1; NEXT; }
+OP(op_std) { c->df = -1; NEXT; }
+
+static void need_iopl(TCGCPU *c, const X86Op *op)
+{
+    sync_eip(c, op);
+    if (c->cpl > (c->eflags & IOPL_MASK) >> 12) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+}
+
+OP(op_cli)
+{
+    need_iopl(c, op);
+    c->eflags &= ~(u64)IF_MASK;
+    NEXT;
+}
+
+OP(op_sti)
+{
+    need_iopl(c, op);
+    if (!(c->eflags & IF_MASK)) {
+        c->eflags |= IF_MASK;
+        /* Within a block nothing comes between this and the next instruction. */
+        if (irq_window(c) || op[1].fn == op_block_end || op[1].fn == op_dead) {
+            c->shadow = true;
+            EXIT_NEXT;
+        }
+    }
+    NEXT;
+}
+
+OP(op_hlt)
+{
+    sync_eip(c, op);
+    if (c->cpl) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    c->halted = true;
+    /* Whatever is pending now ends it at once. */
+    tcg_poll_set(c, POLL_IRQ);
+    EXIT_NEXT;
+}
+
+/* A spinning CPU lets others have the host's core. */
+OP(op_pause)
+{
+    if (++c->spins >= PAUSES_TO_YIELD) {
+        c->spins = 0;
+        sched_yield();
+    }
+    NEXT;
+}
+
+bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit)
+{
+    uint32_t out[4];
+
+    if (!c->cpuid) {
+        return false;
+    }
+    x86_cpuid_lookup(c->cpuid, leaf, 0, out);
+    return (out[r] >> bit) & 1;
+}
+
+OP(op_cpuid)
+{
+    uint32_t out[4], leaf = c->regs[R_EAX];
+
+    x86_cpuid_lookup(c->cpuid, leaf, (u32)c->regs[R_ECX], out);
+    if (leaf == 1) {
+        /* OSXSAVE and APIC show the state, not the feature. */
+        out[2] &= ~(1u << 27);
+        out[2] |= c->cr4 & CR4_OSXSAVE ? 1u << 27 : 0;
+        if (!(c->apic_base & APICBASE_ENABLE)) {
+            out[3] &= ~(1u << 9);
+        }
+    }
+    c->regs[R_EAX] = out[0];
+    c->regs[R_EBX] = out[1];
+    c->regs[R_ECX] = out[2];
+    c->regs[R_EDX] = out[3];
+    return jump_to(c, next_eip(c, op));     /* serialising */
+}
+
+static void check_tsd(TCGCPU *c, const X86Op *op)
+{
+    sync_eip(c, op);
+    if ((c->cr4 & CR4_TSD) && c->cpl) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+}
+
+OP(op_rdtsc)
+{
+    u64 v;
+
+    check_tsd(c, op);
+    v = tcg_tsc(c);
+    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EDX] = v >> 32;
+    NEXT;
+}
+
+OP(op_rdtscp)
+{
+    u64 v;
+
+    if (!tcg_has(c, 0x80000001, 3, 27)) {
+        return op_ud(c, op);
+    }
+    check_tsd(c, op);
+    v = tcg_tsc(c);
+    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EDX] = v >> 32;
+    c->regs[R_ECX] = (u32)c->tsc_aux;
+    NEXT;
+}
+
+OP(op_rdpid)
+{
+    if (!tcg_has(c, 7, 2, 22)) {
+        return op_ud(c, op);
+    }
+    reg_set(c, op->rm, (u32)c->tsc_aux, 2);
+    NEXT;
+}
+
+/* id 0: RDRAND, 1: RDSEED, or RDPID with F3. */
+OP(op_rdrand)
+{
+    u64 v = 0;
+
+    if (op->flags & OF_REP) {
+        return op->id ? op_rdpid(c, op) : op_ud(c, op);
+    }
+    if (!(op->id ? tcg_has(c, 7, 1, 18) : tcg_has(c, 1, 2, 30))) {
+        return op_ud(c, op);
+    }
+    if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v)) {
+        reg_set(c, op->rm, 0, op->size);
+        lf_set(c, 0);
+        NEXT;
+    }
+    reg_set(c, op->rm, v, op->size);
+    lf_set(c, CC_C);
+    NEXT;
+}
+
+/* id & 1: write; id & 2: GS. */
+OP(op_fsgsbase)
+{
+    SegmentCache *s = &c->segs[op->id & 2 ? R_GS : R_FS];
+
+    if (!(c->cr4 & CR4_FSGSBASE) || !(op->flags & OF_C64)) {
+        return op_ud(c, op);
+    }
+    sync_eip(c, op);
+    if (op->id & 1) {
+        u64 v = reg_get(c, op->rm, op->size);
+        if (!tcg_canonical(v)) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+        s->base = v;
+    } else {
+        reg_set(c, op->rm, s->base, op->size);
+    }
+    NEXT;
+}
+
+OP(op_rdpmc)
+{
+    return op_gp0(c, op);       /* no counters */
+}
+
+OP(op_wbinvd)
+{
+    sync_eip(c, op);
+    if (c->cpl) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    NEXT;
+}
+
+/* MFENCE and its kin; id 5 and 7 with memory operands are elsewhere. */
+OP(op_fence)
+{
+    if (op->flags & OF_MEM) {
+        return op_ud(c, op);    /* XSAVEOPT, CLWB: not offered */
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    NEXT;
+}
+
+OP(op_clflush)
+{
+    if (op->flags & OF_MEM) {
+        if ((op->flags & OF_OP16) && !tcg_has(c, 7, 1, 23)) {
+            return op_ud(c, op);
+        }
+        ld8(c, op, ea(c, op));
+        NEXT;
+    }
+    return op_fence(c, op);
+}
+
+OP(op_monitor)
+{
+    return op_ud(c, op);
+}
+
+/* ---- Ports ---- */
+
+/* The I/O permission bitmap of the TSS: SDM 1, 19.5.2. */
+void tcg_check_io(TCGCPU *c, unsigned port, unsigned size)
+{
+    unsigned base, bits;
+
+    if (!(c->cr0 & CR0_PE) ||
+        (!(c->eflags & VM_MASK) && c->cpl <= (c->eflags & IOPL_MASK) >> 12)) {
+        return;
+    }
+    if ((c->tr.attr & 0xd) != 9 || c->tr.limit < 0x67) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    base = tcg_load_sys(c, c->tr.base + 0x66, 2);
+    if (base + port / 8 + 1 > c->tr.limit) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    bits = tcg_load_sys(c, c->tr.base + base + port / 8, 2);
+    if ((bits >> (port & 7)) & ((1u << size) - 1)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+}
+
+/* A device may have asked its own CPU to stop: nobody else tells it. */
+static void look_at_exit(TCGCPU *c)
+{
+    if (c->cs && atomic_load_explicit(&c->cs->exit_request,
+                                      memory_order_relaxed)) {
+        tcg_poll_set(c, POLL_EXIT);
+    }
+}
+
+uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size)
+{
+    uint64_t v = 0;
+
+    tcg_debug_io(c, port, size);
+    address_space_rw(c->io, port, &v, size, false);
+    look_at_exit(c);
+    return v;
+}
+
+void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size)
+{
+    tcg_debug_io(c, port, size);
+    address_space_rw(c->io, port, &v, size, true);
+    look_at_exit(c);
+}
+
+uint64_t tcg_io_read(TCGCPU *c, uint64_t pa, unsigned size)
+{
+    uint64_t v = 0;
+
+    if (pa >> TCG_PAGE_BITS == c->apic_page) {
+        return apic_mmio_read(c->apic, pa & 0xfff, size);
+    }
+    address_space_rw(c->mem, pa, &v, size, false);
+    return v;
+}
+
+void tcg_io_write(TCGCPU *c, uint64_t pa, uint64_t v, unsigned size)
+{
+    if (pa >> TCG_PAGE_BITS == c->apic_page) {
+        apic_mmio_write(c->apic, pa & 0xfff, v, size);
+    } else {
+        address_space_rw(c->mem, pa, &v, size, true);
+        look_at_exit(c);
+    }
+}
+
+/* id 1: the port is an immediate. */
+OP(op_in)
+{
+    unsigned port = op->id ? (u8)op->imm : (u16)c->regs[R_EDX];
+
+    sync_eip(c, op);
+    tcg_check_io(c, port, 1u << op->size);
+    reg_set(c, R_EAX, tcg_in(c, port, 1u << op->size), op->size);
+    /* The device may want this CPU out of guest code: look at poll. */
+    return jump_to(c, next_eip(c, op));
+}
+
+OP(op_out)
+{
+    unsigned port = op->id ? (u8)op->imm : (u16)c->regs[R_EDX];
+
+    sync_eip(c, op);
+    tcg_check_io(c, port, 1u << op->size);
+    tcg_out(c, port, reg_get(c, R_EAX, op->size), 1u << op->size);
+    return jump_to(c, next_eip(c, op));
+}
+
+/* ---- Software interrupts ---- */
+
+OP(op_int3)
+{
+    sync_eip(c, op);
+    if (unlikely(c->debug.want.enabled) && c->debug.int3_pass != c->eip) {
+        c->debug.int3 = true;       /* perhaps the debugger's */
+        return NULL;
+    }
+    c->debug.int3_pass = ~(uint64_t)0;
+    tcg_soft_int(c, EXCP_BP, next_eip(c, op));
+    return NULL;
+}
+
+OP(op_int)
+{
+    sync_eip(c, op);
+    tcg_vm86_need_iopl(c);
+    tcg_soft_int(c, (u8)op->imm, next_eip(c, op));
+    return NULL;
+}
+
+OP(op_int1)
+{
+    sync_eip(c, op);
+    tcg_interrupt(c, EXCP_DB, INT_TRAP, false, 0, next_eip(c, op));
+    return NULL;
+}

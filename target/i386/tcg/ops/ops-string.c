@@ -1,0 +1,289 @@
+/*
+ * String instructions. Runs of REP MOVS and REP STOS within a page go at the
+ * host's speed; everything else goes element by element. Registers are exact
+ * after each element or run, so a fault or an interrupt can come between.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/sys/system.h"
+
+static inline u64 a_mask(const X86Op *op)
+{
+    return op->flags & OF_A32 ? 0xffffffffu :
+           op->flags & OF_A16 ? 0xffffu : ~(u64)0;
+}
+
+static inline void a_set(TCGCPU *c, const X86Op *op, unsigned r, u64 v)
+{
+    if (op->flags & OF_A32) {
+        RSET32(r, v);
+    } else if (op->flags & OF_A16) {
+        RSET16(r, v);
+    } else {
+        c->regs[r] = v;
+    }
+}
+
+static inline u64 a_get(TCGCPU *c, const X86Op *op, unsigned r)
+{
+    return c->regs[r] & a_mask(op);
+}
+
+static inline void a_step(TCGCPU *c, const X86Op *op, unsigned r, u64 n)
+{
+    a_set(c, op, r, c->regs[r] + (u64)c->df * n);
+}
+
+static inline u64 src_lin(TCGCPU *c, const X86Op *op)
+{
+    return tcg_seg_lin(c, op->seg, a_get(c, op, R_ESI), 1u << op->size, false);
+}
+
+static inline u64 dst_lin(TCGCPU *c, const X86Op *op, bool write)
+{
+    return tcg_seg_lin(c, R_ES, a_get(c, op, R_EDI), 1u << op->size, write);
+}
+
+static inline bool repeated(const X86Op *op)
+{
+    return op->flags & (OF_REP | OF_REPNE);
+}
+
+static inline bool polled(TCGCPU *c)
+{
+    return atomic_load_explicit(&c->poll, memory_order_relaxed) != 0;
+}
+
+/* Elements that fit before the page of lin ends, at most n. */
+static u64 run_length(u64 lin, unsigned size, u64 n)
+{
+    u64 room = (TCG_PAGE_SIZE - (lin & 0xfff)) >> size;
+
+    return room < n ? room : n;
+}
+
+/* May runs be used: flat addresses going up. */
+static inline bool runs(TCGCPU *c, const X86Op *op)
+{
+    return c->df > 0 && (op->flags & OF_C64) && !(op->flags & OF_A32) &&
+           !(c->eflags & TF_MASK);
+}
+
+static void movs_one(TCGCPU *c, const X86Op *op)
+{
+    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+
+    st_size(c, op, dst_lin(c, op, true), v, op->size);
+    a_step(c, op, R_ESI, 1u << op->size);
+    a_step(c, op, R_EDI, 1u << op->size);
+}
+
+/* Move up to n elements at once. Returns how many; 0: do one by itself. */
+static u64 movs_run(TCGCPU *c, const X86Op *op, u64 n)
+{
+    u64 s = src_lin(c, op), d = dst_lin(c, op, true);
+    uint8_t *sp, *dp;
+    u64 bytes;
+
+    n = run_length(s, op->size, run_length(d, op->size, n));
+    if (n == 0) {
+        return 0;
+    }
+    sp = tcg_page_ptr(c, s, MMU_READ);
+    dp = sp ? tcg_page_ptr(c, d, MMU_WRITE) : NULL;
+    if (!dp) {
+        return 0;
+    }
+    bytes = n << op->size;
+    if (dp > sp && dp < sp + bytes) {
+        /* Elements read what earlier ones wrote. */
+        n = (u64)(dp - sp) >> op->size;
+        if (n == 0) {
+            return 0;
+        }
+        bytes = n << op->size;
+        memcpy(dp, sp, bytes);
+    } else {
+        memmove(dp, sp, bytes);
+    }
+    c->regs[R_ESI] += bytes;
+    c->regs[R_EDI] += bytes;
+    return n;
+}
+
+OP(op_movs)
+{
+    u64 n;
+
+    sync_eip(c, op);
+    if (!repeated(op)) {
+        movs_one(c, op);
+        NEXT;
+    }
+    while ((n = a_get(c, op, R_ECX)) != 0) {
+        u64 k = runs(c, op) ? movs_run(c, op, n) : 0;
+
+        if (k == 0) {
+            movs_one(c, op);
+            k = 1;
+        }
+        a_set(c, op, R_ECX, n - k);
+        if (polled(c) && n != k) {
+            EXIT_TO(c->eip);
+        }
+    }
+    NEXT;
+}
+
+static void fill(uint8_t *p, u64 v, unsigned size, u64 n)
+{
+    u64 i;
+
+    switch (size) {
+    case 0: memset(p, (u8)v, n); break;
+    case 1: for (i = 0; i < n; i++) { ((un16 *)p)[i].v = v; } break;
+    case 2: for (i = 0; i < n; i++) { ((un32 *)p)[i].v = v; } break;
+    default:
+        if (v == 0) {
+            memset(p, 0, n * 8);
+        } else {
+            for (i = 0; i < n; i++) {
+                ((un64 *)p)[i].v = v;
+            }
+        }
+    }
+}
+
+OP(op_stos)
+{
+    u64 n, v = reg_get(c, R_EAX, op->size);
+
+    sync_eip(c, op);
+    if (!repeated(op)) {
+        st_size(c, op, dst_lin(c, op, true), v, op->size);
+        a_step(c, op, R_EDI, 1u << op->size);
+        NEXT;
+    }
+    while ((n = a_get(c, op, R_ECX)) != 0) {
+        u64 d = dst_lin(c, op, true), k = 0;
+        uint8_t *p = NULL;
+
+        if (runs(c, op) && (k = run_length(d, op->size, n)) != 0) {
+            p = tcg_page_ptr(c, d, MMU_WRITE);
+        }
+        if (p) {
+            fill(p, v, op->size, k);
+            c->regs[R_EDI] += k << op->size;
+        } else {
+            st_size(c, op, d, v, op->size);
+            a_step(c, op, R_EDI, 1u << op->size);
+            k = 1;
+        }
+        a_set(c, op, R_ECX, n - k);
+        if (polled(c) && n != k) {
+            EXIT_TO(c->eip);
+        }
+    }
+    NEXT;
+}
+
+static void lods_one(TCGCPU *c, const X86Op *op)
+{
+    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+
+    a_step(c, op, R_ESI, 1u << op->size);
+    reg_set(c, R_EAX, v, op->size);
+}
+
+static void compare(TCGCPU *c, u64 a, u64 b, unsigned size)
+{
+    switch (size) {
+    case 0: SET_SUB(8, a, b, (u8)(a - b)); break;
+    case 1: SET_SUB(16, a, b, (u16)(a - b)); break;
+    case 2: SET_SUB(32, a, b, (u32)(a - b)); break;
+    default: SET_SUB(64, a, b, a - b); break;
+    }
+}
+
+static void cmps_one(TCGCPU *c, const X86Op *op)
+{
+    u64 a = ld_size(c, op, src_lin(c, op), op->size);
+    u64 b = ld_size(c, op, dst_lin(c, op, false), op->size);
+
+    a_step(c, op, R_ESI, 1u << op->size);
+    a_step(c, op, R_EDI, 1u << op->size);
+    compare(c, a, b, op->size);
+}
+
+static void scas_one(TCGCPU *c, const X86Op *op)
+{
+    u64 b = ld_size(c, op, dst_lin(c, op, false), op->size);
+
+    a_step(c, op, R_EDI, 1u << op->size);
+    compare(c, reg_get(c, R_EAX, op->size), b, op->size);
+}
+
+static void ins_one(TCGCPU *c, const X86Op *op)
+{
+    unsigned size = 1u << op->size;
+    u64 addr = dst_lin(c, op, true);
+
+    /* The port is only read once the store cannot fault. */
+    tcg_probe_write(c, addr, size);
+    st_size(c, op, addr, tcg_in(c, (u16)c->regs[R_EDX], size), op->size);
+    a_step(c, op, R_EDI, size);
+}
+
+static void outs_one(TCGCPU *c, const X86Op *op)
+{
+    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+
+    tcg_out(c, (u16)c->regs[R_EDX], v, 1u << op->size);
+    a_step(c, op, R_ESI, 1u << op->size);
+}
+
+typedef void StringFn(TCGCPU *c, const X86Op *op);
+
+/* REP of one; with until_z, ends after an element with ZF as the prefix says. */
+static const X86Op *repeat(TCGCPU *c, const X86Op *op, StringFn *one,
+                           bool until_z)
+{
+    u64 n;
+
+    sync_eip(c, op);
+    if (!repeated(op)) {
+        one(c, op);
+        NEXT;
+    }
+    while ((n = a_get(c, op, R_ECX)) != 0) {
+        one(c, op);
+        a_set(c, op, R_ECX, n - 1);
+        if (until_z && cond_z(c) != !!(op->flags & OF_REP)) {
+            break;
+        }
+        if (polled(c) && n != 1) {
+            EXIT_TO(c->eip);
+        }
+    }
+    NEXT;
+}
+
+OP(op_lods) { return repeat(c, op, lods_one, false); }
+OP(op_cmps) { return repeat(c, op, cmps_one, true); }
+OP(op_scas) { return repeat(c, op, scas_one, true); }
+
+OP(op_ins)
+{
+    sync_eip(c, op);
+    tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
+    return repeat(c, op, ins_one, false);
+}
+
+OP(op_outs)
+{
+    sync_eip(c, op);
+    tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
+    return repeat(c, op, outs_one, false);
+}

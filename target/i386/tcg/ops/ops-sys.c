@@ -1,0 +1,565 @@
+/*
+ * System registers and privileged instructions.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/i386/apic.h"
+#include "target/i386/tcg/block.h"
+#include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/sys/system.h"
+
+static void need_cpl0(TCGCPU *c, const X86Op *op)
+{
+    sync_eip(c, op);
+    if (c->cpl != 0) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+}
+
+void tcg_set_cr0(TCGCPU *c, uint64_t v)
+{
+    uint64_t old = c->cr0;
+
+    v = (v & 0xe005003f) | CR0_ET;
+    if ((v & CR0_PG) && !(old & CR0_PG) && (c->efer & EFER_LME)) {
+        if (!(c->cr4 & CR4_PAE) || (c->segs[R_CS].attr & DESC_L)) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+        c->efer |= EFER_LMA;
+    } else if (!(v & CR0_PG) && (old & CR0_PG)) {
+        if (c->code_size == CODE64 || (c->cr4 & CR4_PCIDE)) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+        c->efer &= ~(uint64_t)EFER_LMA;
+    }
+    c->cr0 = v;
+    if ((old ^ v) & (CR0_PG | CR0_WP | CR0_PE)) {
+        tcg_tlb_flush_all(c);
+    }
+    tcg_update_mode(c);
+}
+
+/* The bits of CR4 that go with features CPUID shows. */
+static uint64_t cr4_allowed(const TCGCPU *c)
+{
+    uint64_t v = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
+                 CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+    v |= tcg_has(c, 7, 1, 0) ? CR4_FSGSBASE : 0;
+    v |= tcg_has(c, 1, 2, 17) ? CR4_PCIDE : 0;
+    v |= tcg_has(c, 1, 2, 26) ? CR4_OSXSAVE : 0;
+    v |= tcg_has(c, 7, 1, 7) ? CR4_SMEP : 0;
+    v |= tcg_has(c, 7, 1, 20) ? CR4_SMAP : 0;
+    v |= tcg_has(c, 7, 2, 2) ? CR4_UMIP : 0;
+    return v;
+}
+
+void tcg_set_cr4(TCGCPU *c, uint64_t v)
+{
+    uint64_t old = c->cr4;
+
+    if (v & ~cr4_allowed(c)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if ((c->efer & EFER_LMA) && !(v & CR4_PAE)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if ((v & CR4_PCIDE) && !(old & CR4_PCIDE) &&
+        (!(c->efer & EFER_LMA) || (c->cr3 & 0xfff))) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    c->cr4 = v;
+    if ((old ^ v) & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP |
+                     CR4_SMAP)) {
+        c->spaces[c->cur_space].cr3 = c->cr3;
+        tcg_tlb_flush_all(c);
+    }
+    tcg_update_mode(c);
+}
+
+void tcg_set_efer(TCGCPU *c, uint64_t v)
+{
+    uint64_t ok = EFER_SCE | EFER_LME | EFER_LMA;
+
+    ok |= tcg_has(c, 0x80000001, 3, 20) ? EFER_NXE : 0;
+    ok |= tcg_has(c, 0x80000001, 3, 25) ? EFER_FFXSR : 0;
+    ok |= tcg_has(c, 0x80000021, 0, 8) ? EFER_AUTOIBRS : 0;
+    if (v & ~ok) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if (((v ^ c->efer) & EFER_LME) && (c->cr0 & CR0_PG)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if ((v ^ c->efer) & EFER_NXE) {
+        tcg_tlb_flush_all(c);
+    }
+    c->efer = (v & ~(uint64_t)EFER_LMA) | (c->efer & EFER_LMA);
+    tcg_update_mode(c);
+}
+
+OP(op_mov_from_cr)
+{
+    u64 v;
+
+    need_cpl0(c, op);
+    switch (op->reg) {
+    case 0: v = c->cr0; break;
+    case 2: v = c->cr2; break;
+    case 3: v = c->cr3; break;
+    case 4: v = c->cr4; break;
+    case 8:
+        v = c->apic ? apic_get_cr8(c->apic) : 0;
+        break;
+    default: return op_ud(c, op);
+    }
+    reg_set(c, op->rm, v, op->size);
+    NEXT;
+}
+
+static void load_cr3(TCGCPU *c, u64 v)
+{
+    bool pcid = c->cr4 & CR4_PCIDE, keep = pcid && (v >> 63);
+
+    if (pcid) {
+        v &= ~(1ull << 63);
+    }
+    if (c->efer & EFER_LMA) {
+        if ((v >> 52) || (v & c->phys_reserved)) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+    }
+    tcg_tlb_set_cr3(c, v, keep);
+}
+
+OP(op_mov_to_cr)
+{
+    u64 v = reg_get(c, op->rm, op->size);
+
+    need_cpl0(c, op);
+    switch (op->reg) {
+    case 0:
+        if ((v >> 32) || ((v & CR0_PG) && !(v & CR0_PE)) ||
+            ((v & CR0_NW) && !(v & CR0_CD))) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+        tcg_set_cr0(c, v);
+        break;
+    case 2: c->cr2 = v; break;
+    case 3: load_cr3(c, v); break;
+    case 4: tcg_set_cr4(c, v); break;
+    case 8:
+        if (v & ~(u64)15) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+        if (c->apic) {
+            apic_set_cr8(c->apic, v);
+        }
+        break;
+    default: return op_ud(c, op);
+    }
+    return jump_to(c, next_eip(c, op));
+}
+
+/* Which debug register MOV names: 4 and 5 are other names of 6 and 7. */
+static unsigned debug_register(TCGCPU *c, const X86Op *op)
+{
+    unsigned r = op->reg;
+
+    need_cpl0(c, op);
+    if (r > 7 || ((r == 4 || r == 5) && (c->cr4 & CR4_DE))) {
+        tcg_raise(c, EXCP_UD);
+    }
+    if (c->dr[7] & DR7_GD) {
+        tcg_raise_debug(c, DR6_BD, false);
+    }
+    return r == 4 || r == 5 ? r + 2 : r;
+}
+
+OP(op_mov_from_dr)
+{
+    unsigned r = debug_register(c, op);
+
+    reg_set(c, op->rm, c->dr[r], op->size);
+    NEXT;
+}
+
+OP(op_mov_to_dr)
+{
+    unsigned r = debug_register(c, op);
+    u64 v = reg_get(c, op->rm, op->size);
+
+    if (r >= 6 && (v >> 32)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if (r == 6) {
+        v = (v & 0xe00f) | 0xffff0ff0u;
+    } else if (r == 7) {
+        v = (v & 0xffff2fff) | 0x400;
+    }
+    c->dr[r] = v;
+    if (r != 6) {
+        tcg_debug_update(c);
+    }
+    EXIT_NEXT;
+}
+
+OP(op_clts)
+{
+    need_cpl0(c, op);
+    c->cr0 &= ~(u64)CR0_TS;
+    tcg_update_mode(c);
+    NEXT;
+}
+
+OP(op_lmsw)
+{
+    u64 v = rm_get(c, op, 1);
+
+    need_cpl0(c, op);
+    /* PE can be set but not cleared this way. */
+    tcg_set_cr0(c, (c->cr0 & ~(u64)0xe) | (v & 0xf));
+    EXIT_NEXT;
+}
+
+static void check_umip(TCGCPU *c, const X86Op *op)
+{
+    sync_eip(c, op);
+    if ((c->cr4 & CR4_UMIP) && c->cpl) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+}
+
+OP(op_smsw)
+{
+    check_umip(c, op);
+    rm_set(c, op, c->cr0, op->flags & OF_MEM ? 1 : op->size);
+    NEXT;
+}
+
+OP(op_invlpg)
+{
+    u64 addr = ea(c, op);
+
+    need_cpl0(c, op);
+    tcg_tlb_flush_page(c, addr);
+    return jump_to(c, next_eip(c, op));
+}
+
+/* INVPCID r, m128 (SDM 2A). */
+OP(op_invpcid)
+{
+    u64 addr = ea(c, op), type = reg_get(c, op->reg, op->flags & OF_C64 ? 3 : 2);
+    u64 pcid, va;
+
+    sync_eip(c, op);
+    if (!tcg_has(c, 7, 1, 10)) {
+        tcg_raise(c, EXCP_UD);
+    }
+    need_cpl0(c, op);
+    pcid = ld64(c, op, addr);
+    va = ld64(c, op, addr + 8);
+    if (type > 3 || (pcid >> 12) || (type < 2 && pcid && !(c->cr4 & CR4_PCIDE)) ||
+        (type == 0 && !tcg_canonical(va))) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if (type == 0) {
+        tcg_tlb_flush_page(c, va);
+    } else if (type == 1) {
+        tcg_tlb_flush_pcid(c, pcid);
+    } else {
+        tcg_tlb_flush_all(c);
+    }
+    return jump_to(c, next_eip(c, op));
+}
+
+OP(op_rdmsr)
+{
+    u64 v;
+
+    need_cpl0(c, op);
+    tcg_rdmsr(c, (u32)c->regs[R_ECX], &v);
+    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EDX] = v >> 32;
+    NEXT;
+}
+
+OP(op_wrmsr)
+{
+    u64 v = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
+
+    need_cpl0(c, op);
+    tcg_wrmsr(c, (u32)c->regs[R_ECX], v);
+    return jump_to(c, next_eip(c, op));
+}
+
+OP(op_swapgs)
+{
+    u64 v = c->segs[R_GS].base;
+
+    if (!(op->flags & OF_C64)) {
+        return op_ud(c, op);
+    }
+    need_cpl0(c, op);
+    c->segs[R_GS].base = c->kernel_gs_base;
+    c->kernel_gs_base = v;
+    NEXT;
+}
+
+/* id 0: GDT, 1: IDT. */
+OP(op_sgdt)
+{
+    const DescriptorTable *t = op->id ? &c->idt : &c->gdt;
+    struct __attribute__((packed)) { u16 limit; u64 base; } image = { t->limit, t->base };
+    u64 addr = ea(c, op);
+
+    check_umip(c, op);
+    tcg_store_bytes(c, addr, &image, op->flags & OF_C64 ? 10 : 6);
+    return op + 1;
+}
+
+OP(op_lgdt)
+{
+    DescriptorTable *t = op->id ? &c->idt : &c->gdt;
+    u64 addr = ea(c, op), base;
+    u16 limit;
+
+    need_cpl0(c, op);
+    limit = ld16(c, op, addr);
+    if (op->flags & OF_C64) {
+        base = ld64(c, op, addr + 2);
+        if (!tcg_canonical(base)) {
+            tcg_raise_err(c, EXCP_GP, 0);
+        }
+    } else {
+        base = ld32(c, op, addr + 2);
+        if (op->size == 1) {
+            base &= 0xffffff;
+        }
+    }
+    t->limit = limit;
+    t->base = base;
+    NEXT;
+}
+
+OP(op_sldt)
+{
+    check_umip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    rm_set(c, op, c->ldt.selector, op->flags & OF_MEM ? 1 : op->size);
+    NEXT;
+}
+
+OP(op_str)
+{
+    check_umip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    rm_set(c, op, c->tr.selector, op->flags & OF_MEM ? 1 : op->size);
+    NEXT;
+}
+
+/* Load LDTR or TR from a descriptor of one of types (a bit mask). */
+static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
+                                SegmentCache *out)
+{
+    uint64_t lo, hi = 0;
+    bool lm = c->efer & EFER_LMA;
+
+    if ((sel & 4) || !tcg_read_desc(c, sel, &lo, lm ? &hi : NULL) ||
+        ((lo >> 44) & 1) || !(types & (1u << ((lo >> 40) & 15)))) {
+        tcg_raise_err(c, EXCP_GP, sel & ~3u);
+    }
+    if (!((lo >> 47) & 1)) {
+        tcg_raise_err(c, EXCP_NP, sel & ~3u);
+    }
+    if ((hi >> 40) & 31) {      /* of the upper half: there to tell it from a segment's */
+        tcg_raise_err(c, EXCP_GP, sel & ~3u);
+    }
+    tcg_desc_to_cache(sel, lo, out);
+    if (lm) {
+        out->base |= hi << 32;
+    }
+    return lo;
+}
+
+OP(op_lldt)
+{
+    u16 sel;
+    SegmentCache s = { 0 };
+
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    need_cpl0(c, op);
+    sel = rm_get(c, op, 1);
+    if (sel & ~3u) {
+        load_system_seg(c, sel, 1 << 2, &s);
+    }
+    s.selector = sel;
+    c->ldt = s;
+    EXIT_NEXT;
+}
+
+OP(op_ltr)
+{
+    SegmentCache s;
+    uint64_t d;
+    u16 sel;
+
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    need_cpl0(c, op);
+    sel = rm_get(c, op, 1);
+    if (!(sel & ~3u)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    d = load_system_seg(c, sel, c->efer & EFER_LMA ? 1 << 9 :
+                        1 << 9 | 1 << 1, &s);
+    /* It becomes busy. */
+    tcg_store_sys(c, c->gdt.base + (sel & ~7u) + 5, ((d >> 40) & 0xff) | 2, 1);
+    s.attr |= 2;
+    c->tr = s;
+    EXIT_NEXT;
+}
+
+/* May the selector be seen: LAR, LSL, VERR, VERW. */
+static bool visible(TCGCPU *c, uint16_t sel, unsigned sys_types, uint64_t *d)
+{
+    unsigned type, dpl;
+
+    if (!(sel & ~3u) || !tcg_read_desc(c, sel, d, NULL)) {
+        return false;
+    }
+    type = (*d >> 40) & 31;
+    dpl = (*d >> 45) & 3;
+    if (!(type & 16) && !(sys_types & (1u << type))) {
+        return false;
+    }
+    return (type & 0x1c) == 0x1c || (dpl >= c->cpl && dpl >= (sel & 3));
+}
+
+static void set_zf(TCGCPU *c, bool z)
+{
+    lf_set(c, (lf_get(c) & ~CC_Z) | (z ? CC_Z : 0));
+}
+
+/* id 0: VERR, 1: VERW. */
+OP(op_verr)
+{
+    uint64_t d = 0;
+    unsigned type;
+    u16 sel;
+    bool ok;
+
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    sel = rm_get(c, op, 1);
+    ok = visible(c, sel, 0, &d);
+    type = (d >> 40) & 15;
+    if (ok) {
+        ok = op->id ? (type & 10) == 2 : (type & 10) != 8;
+    }
+    set_zf(c, ok);
+    NEXT;
+}
+
+/* id 0: LAR, 1: LSL. */
+OP(op_lar)
+{
+    bool lm = c->efer & EFER_LMA;
+    unsigned types = op->id ? (lm ? 0xa04 : 0xa0e) : lm ? 0x1a04 : 0x1a3e;
+    uint64_t d = 0;
+    SegmentCache s;
+    u16 sel;
+
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    sel = rm_get(c, op, 1);
+    if (!visible(c, sel, types, &d)) {
+        set_zf(c, false);
+        NEXT;
+    }
+    tcg_desc_to_cache(sel, d, &s);
+    reg_set(c, op->reg, op->id ? s.limit : (d >> 32) & 0x00f0ff00, op->size);
+    set_zf(c, true);
+    NEXT;
+}
+
+static const X86Op *set_ac(TCGCPU *c, const X86Op *op, bool on)
+{
+    if (!tcg_has(c, 7, 1, 20) || c->cpl) {
+        return op_ud(c, op);
+    }
+    c->eflags = on ? c->eflags | AC_MASK : c->eflags & ~(u64)AC_MASK;
+    tcg_update_mode(c);
+    NEXT;
+}
+
+OP(op_clac) { return set_ac(c, op, false); }
+OP(op_stac) { return set_ac(c, op, true); }
+
+OP(op_xgetbv)
+{
+    if (!(c->cr4 & CR4_OSXSAVE)) {
+        return op_ud(c, op);
+    }
+    sync_eip(c, op);
+    if ((u32)c->regs[R_ECX] != 0) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    c->regs[R_EAX] = (u32)c->xcr0;
+    c->regs[R_EDX] = c->xcr0 >> 32;
+    NEXT;
+}
+
+OP(op_xsetbv)
+{
+    u64 v = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
+
+    if (!(c->cr4 & CR4_OSXSAVE)) {
+        return op_ud(c, op);
+    }
+    need_cpl0(c, op);
+    if ((u32)c->regs[R_ECX] != 0 || !(v & 1) || (v & ~(u64)3)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    c->xcr0 = v;
+    EXIT_NEXT;
+}
+
+/* A hypercall: KVM's, if the guest has been told that it is there. */
+OP(op_vmcall)
+{
+    bool ring0 = c->cpl == 0;
+    u64 args[4], nr;
+
+    if (!tcg_has(c, 0x40000000, 1, 0) || !c->pv_ops) {     /* "KVMKVMKVM" */
+        return op_ud(c, op);
+    }
+    args[0] = c->regs[R_EBX];
+    args[1] = c->regs[R_ECX];
+    args[2] = c->regs[R_EDX];
+    args[3] = c->regs[R_ESI];
+    nr = c->regs[R_EAX];
+    if (c->code_size != CODE64) {
+        nr = (u32)nr;
+        for (unsigned i = 0; i < 4; i++) {
+            args[i] = (u32)args[i];
+        }
+    }
+    nr = ring0 ? c->pv_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
+    reg_set(c, R_EAX, nr, c->code_size == CODE64 ? 3 : 2);
+    EXIT_NEXT;
+}

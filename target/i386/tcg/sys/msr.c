@@ -1,0 +1,296 @@
+/*
+ * Model-specific registers, the TSC and KVM's paravirtual clock (Linux,
+ * Documentation/virt/kvm/x86/msr.rst).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+#include <time.h>
+
+#include "qemu/log.h"
+#include "qemu/timer.h"
+#include "target/i386/apic.h"
+#include "target/i386/tcg/mem/mem.h"
+#include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/sys/system.h"
+
+enum {
+    MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48,
+    MSR_PRED_CMD = 0x49, MSR_TSC_ADJUST = 0x3b, MSR_UCODE = 0x8b,
+    MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+    MSR_MISC_ENABLE = 0x1a0, MSR_PAT = 0x277, MSR_TSC_DEADLINE = 0x6e0,
+    MSR_X2APIC_0 = 0x800, MSR_X2APIC_N = 0x8ff,
+    MSR_KVM_WALL_CLOCK_OLD = 0x11, MSR_KVM_SYSTEM_TIME_OLD = 0x12,
+    MSR_KVM_WALL_CLOCK = 0x4b564d00, MSR_KVM_SYSTEM_TIME = 0x4b564d01,
+    MSR_KVM_STEAL_TIME = 0x4b564d03, MSR_KVM_PV_EOI = 0x4b564d04,
+    MSR_KVM_POLL_CONTROL = 0x4b564d05,
+};
+enum {
+    MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+    MSR_FS_BASE = 0xc0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
+};
+#define MSR_K7_HWCR     0xc0010015u
+#define MSR_AMD_DE_CFG  0xc0011029u
+
+/* The guest's TSC counts nanoseconds of the machine's clock: the same everywhere. */
+#define TSC_KHZ 1000000u
+
+static uint64_t realtime_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec;
+}
+
+uint64_t tcg_tsc_khz(void)
+{
+    return TSC_KHZ;
+}
+
+uint64_t tcg_tsc(const TCGCPU *c)
+{
+    return (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+           (uint64_t)c->tsc_offset;
+}
+
+/* struct pvclock_vcpu_time_info. */
+typedef struct PVClock {
+    uint32_t version;
+    uint32_t pad0;
+    uint64_t tsc_timestamp;
+    uint64_t system_time;
+    uint32_t tsc_to_system_mul;
+    int8_t tsc_shift;
+    uint8_t flags;
+    uint8_t pad[2];
+} PVClock;
+
+/* struct pvclock_wall_clock. */
+typedef struct PVWallClock {
+    uint32_t version, sec, nsec;
+} PVWallClock;
+
+/*
+ * One ns is one tick: multiplied by 2^32 / 2^32. The system time is the machine's
+ * clock, on all CPUs, hence stable.
+ */
+void tcg_kvmclock_update(TCGCPU *c)
+{
+    PVClock *p;
+    uint32_t v;
+
+    if (!(c->system_time_msr & 1)) {
+        return;
+    }
+    p = address_space_map(c->mem, c->system_time_msr & ~1ull, sizeof(*p));
+    if (!p) {
+        return;
+    }
+    /* Odd while it changes; the guest reads again. */
+    v = (p->version + 1) | 1;
+    __atomic_store_n(&p->version, v, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    p->tsc_timestamp = tcg_tsc(c);
+    p->system_time = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    p->tsc_to_system_mul = 0x80000000u;
+    p->tsc_shift = 1;
+    p->flags = 1;               /* PVCLOCK_TSC_STABLE_BIT */
+    __atomic_store_n(&p->version, v + 1, __ATOMIC_RELEASE);
+}
+
+static void wall_clock_write(TCGCPU *c)
+{
+    PVWallClock *p = address_space_map(c->mem, c->wall_clock_msr, sizeof(*p));
+    uint64_t t = realtime_ns() -
+                 (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    uint32_t v;
+
+    if (!p) {
+        return;
+    }
+    v = (p->version + 1) | 1;
+    __atomic_store_n(&p->version, v, __ATOMIC_RELEASE);
+    p->sec = t / 1000000000u;
+    p->nsec = t % 1000000000u;
+    __atomic_store_n(&p->version, v + 1, __ATOMIC_RELEASE);
+}
+
+static bool kvm_feature(const TCGCPU *c, unsigned bit)
+{
+    return tcg_has(c, 0x40000001, 0, bit);
+}
+
+/* Where a register's value is kept, for those that are just kept. */
+static uint64_t *plain_msr(TCGCPU *c, uint32_t msr)
+{
+    switch (msr) {
+    case MSR_SYSENTER_CS: return &c->sysenter_cs;
+    case MSR_SYSENTER_ESP: return &c->sysenter_esp;
+    case MSR_SYSENTER_EIP: return &c->sysenter_eip;
+    case MSR_PAT: return &c->pat;
+    case MSR_MISC_ENABLE: return &c->misc_enable;
+    case MSR_STAR: return &c->star;
+    case MSR_LSTAR: return &c->lstar;
+    case MSR_CSTAR: return &c->cstar;
+    case MSR_FMASK: return &c->fmask;
+    case MSR_FS_BASE: return &c->segs[R_FS].base;
+    case MSR_GS_BASE: return &c->segs[R_GS].base;
+    case MSR_KERNEL_GS_BASE: return &c->kernel_gs_base;
+    case MSR_TSC_AUX: return tcg_has(c, 0x80000001, 3, 27) ? &c->tsc_aux : NULL;
+    case MSR_TSC_ADJUST: return tcg_has(c, 7, 1, 1) ? &c->tsc_adjust : NULL;
+    case MSR_KVM_WALL_CLOCK:
+    case MSR_KVM_WALL_CLOCK_OLD:
+        return kvm_feature(c, 3) || kvm_feature(c, 0) ? &c->wall_clock_msr : NULL;
+    case MSR_KVM_SYSTEM_TIME:
+    case MSR_KVM_SYSTEM_TIME_OLD:
+        return kvm_feature(c, 3) || kvm_feature(c, 0) ? &c->system_time_msr : NULL;
+    case MSR_KVM_STEAL_TIME: return kvm_feature(c, 5) ? &c->steal_time_msr : NULL;
+    case MSR_KVM_PV_EOI: return kvm_feature(c, 6) ? &c->pv_eoi_msr : NULL;
+    case MSR_KVM_POLL_CONTROL:
+        return kvm_feature(c, 12) ? &c->poll_control_msr : NULL;
+    default: return NULL;
+    }
+}
+
+static bool is_apic_msr(uint32_t msr)
+{
+    return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE ||
+           (msr >= MSR_X2APIC_0 && msr <= MSR_X2APIC_N);
+}
+
+G_NORETURN static void unknown(TCGCPU *c, uint32_t msr, const char *what)
+{
+    qemu_log_mask(LOG_UNIMP, "cpu %u: %s of unknown MSR %x\n", c->index, what,
+                  msr);
+    tcg_raise_err(c, EXCP_GP, 0);
+}
+
+void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
+{
+    uint64_t *p = plain_msr(c, msr);
+
+    if (p) {
+        *v = *p;
+        return;
+    }
+    if (is_apic_msr(msr) && c->apic && apic_msr_read(c->apic, msr, v)) {
+        return;
+    }
+    switch (msr) {
+    case MSR_TSC: *v = tcg_tsc(c); return;
+    case MSR_EFER: *v = c->efer; return;
+    case MSR_UCODE: *v = 0x01000065ull << 32; return;
+    case MSR_K7_HWCR: *v = 1u << 24; return;    /* TSC counts at a fixed rate */
+    case MSR_AMD_DE_CFG: *v = 2; return;        /* LFENCE serialises */
+    default: unknown(c, msr, "read");
+    }
+}
+
+/* A value its register cannot take. */
+static bool bad_value(uint32_t msr, uint64_t v)
+{
+    switch (msr) {
+    case MSR_KVM_STEAL_TIME:
+        return v & 0x3e;
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP:
+        return !tcg_canonical(v);
+    case MSR_TSC_AUX:
+        return v >> 32;
+    case MSR_PAT:
+        for (unsigned i = 0; i < 8; i++) {
+            unsigned t = (v >> (8 * i)) & 0xff;
+            if (t > 7 || t == 2 || t == 3) {
+                return true;
+            }
+        }
+        return false;
+    default:
+        return false;
+    }
+}
+
+static void tsc_changed(TCGCPU *c)
+{
+    if (c->apic) {
+        apic_tsc_changed(c->apic);
+    }
+    tcg_kvmclock_update(c);
+}
+
+static void plain_written(TCGCPU *c, uint32_t msr, uint64_t old)
+{
+    switch (msr) {
+    case MSR_TSC_ADJUST:
+        c->tsc_offset += (int64_t)(c->tsc_adjust - old);
+        tsc_changed(c);
+        break;
+    case MSR_KVM_SYSTEM_TIME:
+    case MSR_KVM_SYSTEM_TIME_OLD:
+        tcg_kvmclock_update(c);
+        break;
+    case MSR_KVM_WALL_CLOCK:
+    case MSR_KVM_WALL_CLOCK_OLD:
+        wall_clock_write(c);
+        break;
+    case MSR_KVM_PV_EOI:
+        if (c->apic) {
+            apic_set_pv_eoi(c->apic, c->pv_eoi_msr & 1 ?
+                            address_space_map(c->mem, c->pv_eoi_msr & ~3ull, 4) : NULL);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void apic_base_written(TCGCPU *c)
+{
+    uint64_t page = apic_mmio_page(c->apic);
+
+    c->apic_page = page == UINT64_MAX ? page : page >> TCG_PAGE_BITS;
+    c->apic_base = apic_get_base(c->apic);
+    tcg_tlb_flush_all(c);
+}
+
+void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v)
+{
+    uint64_t *p = plain_msr(c, msr), old;
+
+    if (bad_value(msr, v)) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if (p) {
+        old = *p;
+        *p = v;
+        plain_written(c, msr, old);
+        return;
+    }
+    if (is_apic_msr(msr) && c->apic && apic_msr_write(c->apic, msr, v)) {
+        if (msr == MSR_APIC_BASE) {
+            apic_base_written(c);
+        }
+        return;
+    }
+    switch (msr) {
+    case MSR_TSC: {
+        uint64_t d = v - tcg_tsc(c);
+
+        c->tsc_offset += (int64_t)d;
+        c->tsc_adjust += d;
+        tsc_changed(c);
+        return;
+    }
+    case MSR_EFER: tcg_set_efer(c, v); return;
+    case MSR_UCODE:
+    case MSR_K7_HWCR:
+    case MSR_AMD_DE_CFG: return;
+    default: unknown(c, msr, "write");
+    }
+}
