@@ -222,7 +222,7 @@ void hmp_info_chardev(Monitor *mon, json_t *args)
 static void print_rom(const Rom *rom, void *opaque)
 {
     monitor_printf(opaque, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=ram name=\"%s\"\n",
-                   rom->addr, rom->mem_size, rom->name);
+                   rom->seg.addr, rom->seg.mem_size, rom->name);
 }
 
 void hmp_info_roms(Monitor *mon, json_t *args)

@@ -47,6 +47,19 @@ static void source_close(RomSource *s)
     }
 }
 
+static void source_free(RomSource *s)
+{
+    g_free(s);
+}
+
+RomSource *rom_source_new(int fd)
+{
+    RomSource *s = g_new0(RomSource, 1);
+
+    *s = (RomSource) { .free = source_free, .fd = fd, .refs = 1 };
+    return s;
+}
+
 void rom_source_unref(RomSource *s)
 {
     if (--s->refs == 0) {
@@ -60,115 +73,84 @@ static void rom_free(Rom *rom)
     if (rom->source) {
         rom_source_unref(rom->source);
     }
-    if (rom->fd >= 0) {
-        close(rom->fd);
-    }
     g_free(rom->data);
     g_free(rom->name);
     g_free(rom);
 }
 
 /*
- * Where rom goes in the array that is sorted by address. False with errp set
+ * Where a rom goes in the array that is sorted by address. False with errp set
  * when it overlaps a neighbour.
  */
-static bool rom_find_place(const GPtrArray *roms, const Rom *rom, guint *index,
-                           Error **errp)
+static bool rom_find_place(const GPtrArray *roms, const char *name, const RomSegment *seg,
+                           guint *index, Error **errp)
 {
     guint i;
 
     for (i = 0; i < roms->len; i++) {
         const Rom *other = g_ptr_array_index(roms, i);
 
-        if (other->addr + other->mem_size <= rom->addr) {
+        if (other->seg.addr + other->seg.mem_size <= seg->addr) {
             continue;
         }
-        if (rom->addr + rom->mem_size <= other->addr) {
+        if (seg->addr + seg->mem_size <= other->seg.addr) {
             break;
         }
-        error_setg(errp, "%s at 0x%" HWADDR_PRIx " overlaps %s at 0x%"
-                   HWADDR_PRIx, rom->name, rom->addr, other->name,
-                   other->addr);
+        error_setg(errp, "%s at 0x%" HWADDR_PRIx " overlaps %s at 0x%" HWADDR_PRIx, name,
+                   seg->addr, other->name, other->seg.addr);
         return false;
     }
     *index = i;
     return true;
 }
 
-/* Takes ownership of rom. */
-static bool rom_add(MachineState *ms, Rom *rom, Error **errp)
+static Rom *rom_new(MachineState *ms, const char *name, const RomSegment *seg, Error **errp)
 {
     guint index;
+    Rom *rom;
 
     /* Also refuses ranges that wrap: no piece of RAM holds them. */
-    if (rom->size > rom->mem_size ||
-        !address_space_map(&ms->memory, rom->addr, rom->mem_size)) {
-        error_setg(errp, "%s: no RAM for 0x%" PRIx64 " bytes at 0x%"
-                   HWADDR_PRIx, rom->name, rom->mem_size, rom->addr);
-        rom_free(rom);
-        return false;
+    if (seg->size > seg->mem_size || !address_space_map(&ms->memory, seg->addr, seg->mem_size)) {
+        error_setg(errp, "%s: no RAM for 0x%" PRIx64 " bytes at 0x%" HWADDR_PRIx, name,
+                   seg->mem_size, seg->addr);
+        return NULL;
     }
     if (!ms->roms) {
         ms->roms = g_ptr_array_new();
     }
-    if (!rom_find_place(ms->roms, rom, &index, errp)) {
-        rom_free(rom);
-        return false;
+    if (!rom_find_place(ms->roms, name, seg, &index, errp)) {
+        return NULL;
     }
-    g_ptr_array_insert(ms->roms, index, rom);
-    return true;
-}
-
-static Rom *rom_new(const char *name, hwaddr addr, uint64_t size,
-                    uint64_t mem_size)
-{
-    Rom *rom = g_new0(Rom, 1);
-
+    rom = g_new0(Rom, 1);
     rom->name = g_strdup(name);
-    rom->addr = addr;
-    rom->size = size;
-    rom->mem_size = mem_size;
-    rom->fd = -1;
+    rom->seg = *seg;
+    g_ptr_array_insert(ms->roms, index, rom);
     return rom;
 }
 
-bool rom_add_blob(MachineState *ms, const char *name, uint8_t *data,
-                  uint64_t size, uint64_t mem_size, hwaddr addr,
+uint8_t *rom_add(MachineState *ms, const char *name, hwaddr addr, uint64_t size, Error **errp)
+{
+    RomSegment seg = { .size = size, .mem_size = size, .addr = addr };
+    Rom *rom = rom_new(ms, name, &seg, errp);
+
+    if (!rom) {
+        return NULL;
+    }
+    rom->data = g_malloc0(size);
+    return rom->data;
+}
+
+bool rom_add_file(MachineState *ms, const char *name, RomSource *source, const RomSegment *seg,
                   Error **errp)
 {
-    Rom *rom = rom_new(name, addr, size, mem_size);
+    Rom *rom = rom_new(ms, name, seg, errp);
 
-    rom->data = data;
-    return rom_add(ms, rom, errp);
-}
-
-bool rom_add_file(MachineState *ms, const char *name, int fd,
-                  uint64_t fd_offset, uint64_t size, uint64_t mem_size,
-                  hwaddr addr, Error **errp)
-{
-    Rom *rom = rom_new(name, addr, size, mem_size);
-
-    rom->fd_offset = fd_offset;
-    rom->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (rom->fd < 0) {
-        error_setg_errno(errp, errno, "%s: could not keep the file open",
-                         name);
-        rom_free(rom);
+    if (!rom) {
         return false;
     }
-    return rom_add(ms, rom, errp);
-}
-
-bool rom_add_source(MachineState *ms, const char *name, RomSource *source,
-                    uint64_t offset, uint64_t size, uint64_t mem_size,
-                    hwaddr addr, Error **errp)
-{
-    Rom *rom = rom_new(name, addr, size, mem_size);
-
     source->refs++;
     rom->source = source;
-    rom->fd_offset = offset;
-    return rom_add(ms, rom, errp);
+    return true;
 }
 
 /*
@@ -192,18 +174,18 @@ static bool rom_read_file(const Rom *rom, void *host)
     RomSource *s = rom->source;
     ssize_t n = 0;
 
-    if (s && s->fd < 0) {
+    if (s->fd < 0) {
         n = s->fd = s->open(s);
     }
-    populate(host, rom->size);
+    populate(host, rom->seg.size);
     if (n >= 0) {
-        n = qemu_pread_full(s ? s->fd : rom->fd, host, rom->size, rom->fd_offset);
+        n = qemu_pread_full(s->fd, host, rom->seg.size, rom->seg.offset);
     }
     if (n < 0) {
         error_report("could not read %s: %s", rom->name, strerror(-n));
         return false;
     }
-    if ((uint64_t)n < rom->size) {
+    if ((uint64_t)n < rom->seg.size) {
         error_report("could not read %s: the file has become shorter",
                      rom->name);
         return false;
@@ -213,20 +195,16 @@ static bool rom_read_file(const Rom *rom, void *host)
 
 static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
 {
-    uint8_t *host = address_space_map(&ms->memory, rom->addr, rom->mem_size);
-    bool from_file = rom->fd >= 0 || rom->source;
+    const RomSegment *seg = &rom->seg;
+    uint8_t *host = address_space_map(&ms->memory, seg->addr, seg->mem_size);
 
-    if (from_file) {
-        if (!rom_read_file(rom, host)) {
-            return false;
-        }
-    } else if (rom->data) {
-        memcpy(host, rom->data, rom->size);
+    if (rom->data) {
+        memcpy(host, rom->data, seg->size);
+    } else if (!rom_read_file(rom, host)) {
+        return false;
     }
     if (!fresh) {
-        uint64_t written = from_file || rom->data ? rom->size : 0;
-
-        memset(host + written, 0, rom->mem_size - written);
+        memset(host + seg->size, 0, seg->mem_size - seg->size);
     }
     return true;
 }
@@ -241,7 +219,7 @@ bool rom_reset_all(MachineState *ms, bool fresh)
     for (guint i = 0; ms->roms && i < ms->roms->len; i++) {
         const Rom *rom = g_ptr_array_index(ms->roms, i);
 
-        if (rom->source) {
+        if (rom->source && rom->source->open) {
             source_close(rom->source);
         }
     }

@@ -175,40 +175,36 @@ static void describe(const MicrovmMachineState *mms,
 
 static bool add_bios_data_area(MachineState *ms, Error **errp)
 {
-    uint8_t *ebda = g_malloc(2);
-    uint8_t *base_memory = g_malloc(2);
-    bool ok;
+    uint8_t *ebda, *base_memory;
 
+    if (!(ebda = rom_add(ms, "EBDA segment", BDA_EBDA_SEGMENT, 2, errp)) ||
+        !(base_memory = rom_add(ms, "base memory size", BDA_BASE_MEMORY, 2, errp))) {
+        return false;
+    }
     ebda[0] = (EBDA_START >> 4) & 0xff;
     ebda[1] = EBDA_START >> 12;
     base_memory[0] = (MPTABLE_START / 1024) & 0xff;
     base_memory[1] = (MPTABLE_START / 1024) >> 8;
-    ok = rom_add_blob(ms, "EBDA segment", ebda, 2, 2, BDA_EBDA_SEGMENT, errp);
-    return rom_add_blob(ms, "base memory size", base_memory, 2, 2,
-                        BDA_BASE_MEMORY, ok ? errp : NULL) && ok;
+    return true;
 }
 
 bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
     uint8_t apic_ids[MICROVM_MAX_CPUS];
+    uint8_t *table, *floating;
     MPTableInfo info;
-    uint8_t *floating = g_malloc(MPTABLE_FLOATING_SIZE);
-    uint8_t *table;
     size_t size;
-    bool ok;
 
     describe(mms, apic_ids, &info);
     size = mptable_size(&info);
     g_assert(size <= MPTABLE_MAX_SIZE);
-    table = g_malloc(size);
+    if (!(table = rom_add(ms, "MP table", MPTABLE_START, size, errp)) ||
+        !(floating = rom_add(ms, "MP floating pointer", EBDA_START, MPTABLE_FLOATING_SIZE,
+                             errp))) {
+        return false;
+    }
     mptable_generate(&info, table, size);
     mptable_generate_floating(MPTABLE_START, floating);
-
-    /* Each call takes its buffer, so all of them are made. */
-    ok = rom_add_blob(ms, "MP table", table, size, size, MPTABLE_START, errp);
-    ok = rom_add_blob(ms, "MP floating pointer", floating,
-                      MPTABLE_FLOATING_SIZE, MPTABLE_FLOATING_SIZE, EBDA_START,
-                      ok ? errp : NULL) && ok;
-    return ok && add_bios_data_area(ms, errp);
+    return add_bios_data_area(ms, errp);
 }

@@ -166,9 +166,12 @@ static void add_bios_restart(MachineState *ms)
         0xcc,                                   /* int3 */
     };
 
+    uint8_t *buf = rom_add(ms, "BIOS restart", BIOS_RESTART, sizeof(code), NULL);
+
     /* A kernel that was loaded there needs the place itself. */
-    rom_add_blob(ms, "BIOS restart", g_memdup2(code, sizeof(code)), sizeof(code), sizeof(code),
-                 BIOS_RESTART, NULL);
+    if (buf) {
+        memcpy(buf, code, sizeof(code));
+    }
 }
 
 static bool microvm_load_kernel(MachineState *ms, Error **errp)

@@ -36,7 +36,7 @@ static void enter_linux64(CPUX86State *env, const X86BootState *boot)
 {
     set_flat_segments(env, ATTR_CODE | DESC_L);
     env->gdt.base = BOOT_GDT_START;
-    env->gdt.limit = X86_BOOT_GDT_ENTRIES * sizeof(uint64_t) - 1;
+    env->gdt.limit = X86_BOOT_GDT_SIZE - 1;
     env->cr[0] = CR0_PE | CR0_ET | CR0_PG;
     env->cr[3] = boot->cr3;
     env->cr[4] = CR4_PAE;

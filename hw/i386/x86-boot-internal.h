@@ -20,7 +20,7 @@
 #define X86_PAGE_SIZE           4096
 #define X86_PAGE_TABLES_SIZE    (3 * X86_PAGE_SIZE)
 #define X86_PAGE_TABLES_SPAN    0x40000000ULL   /* what they map: 1 GiB */
-#define X86_BOOT_GDT_ENTRIES    4
+#define X86_BOOT_GDT_SIZE       (4 * 8)
 #define X86_BOOT_CS             0x10
 #define X86_BOOT_DS             0x18
 
@@ -28,20 +28,12 @@
 #define SETUP_HEADER_START      0x1f1
 #define SETUP_HEADER_END        0x290   /* where boot_params goes on */
 
-/* A piece of the file and where it goes; zeros follow up to mem_size. */
-typedef struct X86KernelSegment {
-    uint64_t offset;            /* in the file */
-    uint64_t size;
-    uint64_t mem_size;
-    uint64_t addr;              /* guest-physical */
-} X86KernelSegment;
-
 /* What the headers of a kernel file say, checked against the file's size. */
 typedef struct X86Kernel {
     X86BootProtocol protocol;
     uint64_t entry;             /* inside a segment */
     unsigned nr_segments;
-    X86KernelSegment segments[X86_KERNEL_MAX_SEGMENTS];
+    RomSegment segments[X86_KERNEL_MAX_SEGMENTS];
     /* Memory below 4 GiB that the kernel needs until it manages its own. */
     uint64_t start, end;
     uint64_t initrd_limit;      /* one more than an initrd's highest address */
@@ -53,7 +45,6 @@ typedef struct X86Kernel {
 typedef struct X86KernelFile {
     int fd;
     uint64_t size;
-    RomSource *source;          /* which fd belongs to; NULL: a plain file */
 } X86KernelFile;
 
 /* The compressed kernel in a bzImage. */
@@ -127,7 +118,7 @@ void x86_build_start_info(const X86BootInfo *info, uint64_t base,
 /* PML4, page directory pointers and page directory, to lie at base in a row. */
 void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE]);
 /* Descriptors for X86_BOOT_CS and X86_BOOT_DS. */
-void x86_build_gdt(uint64_t gdt[X86_BOOT_GDT_ENTRIES]);
+void x86_build_gdt(uint8_t gdt[X86_BOOT_GDT_SIZE]);
 
 /* Little-endian stores and loads at any alignment. */
 static inline void x86_st(uint8_t *p, uint64_t value, unsigned size)

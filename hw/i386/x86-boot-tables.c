@@ -116,9 +116,9 @@ void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE])
     }
 }
 
-void x86_build_gdt(uint64_t gdt[X86_BOOT_GDT_ENTRIES])
+void x86_build_gdt(uint8_t gdt[X86_BOOT_GDT_SIZE])
 {
-    memset(gdt, 0, X86_BOOT_GDT_ENTRIES * sizeof(gdt[0]));
-    gdt[X86_BOOT_CS / 8] = GDT_FLAT_CODE64;
-    gdt[X86_BOOT_DS / 8] = GDT_FLAT_DATA;
+    memset(gdt, 0, X86_BOOT_GDT_SIZE);
+    x86_st(gdt + X86_BOOT_CS, GDT_FLAT_CODE64, 8);
+    x86_st(gdt + X86_BOOT_DS, GDT_FLAT_DATA, 8);
 }

@@ -15,13 +15,6 @@
 #include "qemu/cutils.h"
 #include "sysemu/accel.h"
 
-/* An initrd while it is placed; fd is -1 when there is none. */
-typedef struct Initrd {
-    int fd;
-    uint64_t size;
-    uint64_t addr;
-} Initrd;
-
 bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
                      size_t len, const char *what, Error **errp)
 {
@@ -43,9 +36,16 @@ bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
     return true;
 }
 
-static const char *open_error(int err)
+/* A file to load, as a source; NULL with errp set when it cannot be opened. */
+static RomSource *open_source(const char *filename, uint64_t *size, Error **errp)
 {
-    return err == -EINVAL ? "not a regular file" : strerror(-err);
+    int fd = load_file_open(filename, size);
+
+    if (fd < 0) {
+        error_setg(errp, "%s", fd == -EINVAL ? "not a regular file" : strerror(-fd));
+        return NULL;
+    }
+    return rom_source_new(fd);
 }
 
 static bool parse_kernel(const X86KernelFile *file, X86Kernel *kernel,
@@ -91,10 +91,10 @@ static bool check_room(const MachineState *ms, const X86Kernel *kernel,
     return true;
 }
 
-/* An unpacked kernel, made again for each reset from a duplicate of the file. */
+/* An unpacked kernel, made again for each reset from the file. */
 typedef struct UnpackedKernel {
     RomSource source;
-    int fd;
+    RomSource *packed;
     X86Payload payload;
     uint64_t size;
 } UnpackedKernel;
@@ -103,7 +103,7 @@ static int unpacked_open(RomSource *s)
 {
     UnpackedKernel *u = container_of(s, UnpackedKernel, source);
     uint64_t size;
-    int fd = x86_unpack(u->fd, &u->payload, &size);
+    int fd = x86_unpack(u->packed->fd, &u->payload, &size);
 
     if (fd >= 0 && size != u->size) {
         close(fd);
@@ -116,7 +116,7 @@ static void unpacked_free(RomSource *s)
 {
     UnpackedKernel *u = container_of(s, UnpackedKernel, source);
 
-    close(u->fd);
+    rom_source_unref(u->packed);
     g_free(u);
 }
 
@@ -124,7 +124,7 @@ static void unpacked_free(RomSource *s)
  * Guest code is slow: what a bzImage's own stub would unpack there is unpacked
  * here and started like any ELF kernel. Whatever is unusual is left to the stub.
  */
-static void use_payload(const MachineState *ms, X86KernelFile *file)
+static RomSource *use_payload(const MachineState *ms, RomSource *packed, X86KernelFile *file)
 {
     g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
     X86KernelFile inner = { .fd = -1 };
@@ -133,46 +133,33 @@ static void use_payload(const MachineState *ms, X86KernelFile *file)
 
     if (!ms->accel || !accel_get_class(ms->accel)->unpack_kernels ||
         !x86_bzimage_payload(file, &payload)) {
-        return;
+        return packed;
     }
     payload.limit = MIN(payload.limit, ms->ram_size);
     inner.fd = x86_unpack(file->fd, &payload, &inner.size);
-    if (inner.fd < 0 || !x86_elf_parse(&inner, kernel, NULL)) {
-        if (inner.fd >= 0) {
-            close(inner.fd);
-        }
-        return;
+    if (inner.fd < 0) {
+        return packed;
+    }
+    if (!x86_elf_parse(&inner, kernel, NULL)) {
+        close(inner.fd);
+        return packed;
     }
     u = g_new0(UnpackedKernel, 1);
     u->source = (RomSource) { unpacked_open, unpacked_free, inner.fd, 1 };
-    u->fd = file->fd;
+    u->packed = packed;
     u->payload = payload;
     u->size = inner.size;
-    inner.source = &u->source;
     *file = inner;
+    return &u->source;
 }
 
-static void close_kernel(const X86KernelFile *file)
-{
-    if (file->source) {
-        rom_source_unref(file->source);     /* the roms have theirs */
-    } else {
-        close(file->fd);
-    }
-}
-
-static bool add_segments(MachineState *ms, const X86KernelFile *file,
-                         const X86Kernel *kernel, Error **errp)
+static bool add_segments(MachineState *ms, RomSource *source, const X86Kernel *kernel,
+                         Error **errp)
 {
     for (unsigned i = 0; i < kernel->nr_segments; i++) {
-        const X86KernelSegment *s = &kernel->segments[i];
         g_autofree char *name = g_strdup_printf("kernel segment %u", i);
 
-        if (file->source ?
-            !rom_add_source(ms, name, file->source, s->offset, s->size,
-                            s->mem_size, s->addr, errp) :
-            !rom_add_file(ms, name, file->fd, s->offset, s->size, s->mem_size,
-                          s->addr, errp)) {
+        if (!rom_add_file(ms, name, source, &kernel->segments[i], errp)) {
             return false;
         }
     }
@@ -182,22 +169,22 @@ static bool add_segments(MachineState *ms, const X86KernelFile *file,
 static bool load_kernel(MachineState *ms, X86Kernel *kernel, Error **errp)
 {
     X86KernelFile file = { 0 };
+    RomSource *source = open_source(ms->kernel_filename, &file.size, errp);
     bool ok;
 
-    file.fd = load_file_open(ms->kernel_filename, &file.size);
-    if (file.fd < 0) {
-        error_setg(errp, "could not open kernel file '%s': %s",
-                   ms->kernel_filename, open_error(file.fd));
+    if (!source) {
+        error_prepend(errp, "could not open kernel file '%s': ", ms->kernel_filename);
         return false;
     }
-    use_payload(ms, &file);
+    file.fd = source->fd;
+    source = use_payload(ms, source, &file);
     ok = parse_kernel(&file, kernel, errp) && check_room(ms, kernel, errp) &&
-         add_segments(ms, &file, kernel, errp);
+         add_segments(ms, source, kernel, errp);
     if (!ok) {
         error_prepend(errp, "could not load kernel '%s': ",
                       ms->kernel_filename);
     }
-    close_kernel(&file);
+    rom_source_unref(source);       /* the roms have theirs */
     return ok;
 }
 
@@ -206,6 +193,7 @@ static bool load_cmdline(MachineState *ms, const X86Kernel *kernel,
 {
     size_t len = strlen(cmdline);
     uint64_t max = MIN(kernel->cmdline_max, KERNEL_CMDLINE_MAX_SIZE - 1);
+    uint8_t *buf;
 
     if (len > max) {
         error_setg(errp, "kernel command line of %zu characters is too long "
@@ -213,9 +201,12 @@ static bool load_cmdline(MachineState *ms, const X86Kernel *kernel,
                    ms->kernel_filename);
         return false;
     }
-    return rom_add_blob(ms, "kernel command line",
-                        (uint8_t *)g_strdup(cmdline), len + 1, len + 1,
-                        KERNEL_CMDLINE_START, errp);
+    buf = rom_add(ms, "kernel command line", KERNEL_CMDLINE_START, len + 1, errp);
+    if (!buf) {
+        return false;
+    }
+    memcpy(buf, cmdline, len);
+    return true;
 }
 
 uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
@@ -237,91 +228,77 @@ uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
     return 0;
 }
 
-static bool place_and_add_initrd(MachineState *ms, const X86Kernel *kernel,
-                                 Initrd *initrd, Error **errp)
+static bool add_initrd(MachineState *ms, const X86Kernel *kernel, RomSource *source,
+                       X86BootInfo *info, Error **errp)
 {
-    uint64_t limit = MIN(ms->ram_size, MICROVM_LOWMEM_END);
+    uint64_t limit = MIN(ms->ram_size, MICROVM_LOWMEM_END), size = info->initrd_size;
+    RomSegment seg = { .size = size, .mem_size = size };
 
-    if (initrd->size == 0) {
+    if (size == 0) {
         error_setg(errp, "the file is empty");
         return false;
     }
-    initrd->addr = x86_place_initrd(kernel, limit, initrd->size);
-    if (!initrd->addr) {
+    seg.addr = info->initrd_addr = x86_place_initrd(kernel, limit, size);
+    if (!seg.addr) {
         error_setg(errp, "no room for %" PRIu64 " bytes beside the kernel "
-                   "(RAM below 0x%" PRIx64 ")", initrd->size, limit);
+                   "(RAM below 0x%" PRIx64 ")", size, limit);
         return false;
     }
-    return rom_add_file(ms, "initrd", initrd->fd, 0, initrd->size,
-                        initrd->size, initrd->addr, errp);
+    return rom_add_file(ms, "initrd", source, &seg, errp);
 }
 
-/* Nothing to do without -initrd; initrd->size then stays 0. */
-static bool load_initrd(MachineState *ms, const X86Kernel *kernel,
-                        Initrd *initrd, Error **errp)
+static bool load_initrd(MachineState *ms, const X86Kernel *kernel, X86BootInfo *info,
+                        Error **errp)
 {
-    bool ok;
+    RomSource *source = open_source(ms->initrd_filename, &info->initrd_size, errp);
+    bool ok = source && add_initrd(ms, kernel, source, info, errp);
 
-    if (!ms->initrd_filename) {
-        return true;
-    }
-    initrd->fd = load_file_open(ms->initrd_filename, &initrd->size);
-    if (initrd->fd < 0) {
-        error_setg(errp, "error reading initrd %s: %s", ms->initrd_filename,
-                   open_error(initrd->fd));
-        return false;
-    }
-    ok = place_and_add_initrd(ms, kernel, initrd, errp);
     if (!ok) {
         error_prepend(errp, "error reading initrd %s: ", ms->initrd_filename);
     }
-    close(initrd->fd);
+    if (source) {
+        rom_source_unref(source);
+    }
     return ok;
 }
 
 static bool load_pvh_tables(MachineState *ms, const X86BootInfo *info,
                             X86BootState *boot, Error **errp)
 {
-    uint8_t *start_info = g_malloc(X86_START_INFO_SIZE);
+    uint8_t *start_info = rom_add(ms, "hvm_start_info", START_INFO_START, X86_START_INFO_SIZE,
+                                  errp);
 
+    if (!start_info) {
+        return false;
+    }
     x86_build_start_info(info, START_INFO_START, start_info);
     boot->rsi = START_INFO_START;
-    return rom_add_blob(ms, "hvm_start_info", start_info, X86_START_INFO_SIZE,
-                        X86_START_INFO_SIZE, START_INFO_START, errp);
+    return true;
 }
 
 static bool load_linux64_tables(MachineState *ms, const X86BootInfo *info,
                                 X86BootState *boot, Error **errp)
 {
-    uint8_t *params = g_malloc(X86_PAGE_SIZE);
-    uint8_t *tables = g_malloc(X86_PAGE_TABLES_SIZE);
-    uint64_t *gdt = g_new(uint64_t, X86_BOOT_GDT_ENTRIES);
-    size_t gdt_size = X86_BOOT_GDT_ENTRIES * sizeof(gdt[0]);
-    bool ok;
+    uint8_t *params, *tables, *gdt;
 
+    if (!(params = rom_add(ms, "boot_params", BOOT_PARAMS_START, X86_PAGE_SIZE, errp)) ||
+        !(tables = rom_add(ms, "page tables", PML4_START, X86_PAGE_TABLES_SIZE, errp)) ||
+        !(gdt = rom_add(ms, "boot GDT", BOOT_GDT_START, X86_BOOT_GDT_SIZE, errp))) {
+        return false;
+    }
     x86_build_boot_params(info, params);
     x86_build_page_tables(PML4_START, tables);
     x86_build_gdt(gdt);
     boot->rsi = BOOT_PARAMS_START;
     boot->rsp = BOOT_STACK_POINTER;
     boot->cr3 = PML4_START;
-
-    /* Each call takes its buffer, so all of them are made. */
-    ok = rom_add_blob(ms, "boot_params", params, X86_PAGE_SIZE, X86_PAGE_SIZE,
-                      BOOT_PARAMS_START, errp);
-    ok = rom_add_blob(ms, "page tables", tables, X86_PAGE_TABLES_SIZE,
-                      X86_PAGE_TABLES_SIZE, PML4_START,
-                      ok ? errp : NULL) && ok;
-    ok = rom_add_blob(ms, "boot GDT", (uint8_t *)gdt, gdt_size, gdt_size,
-                      BOOT_GDT_START, ok ? errp : NULL) && ok;
-    return ok;
+    return true;
 }
 
 bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
                     Error **errp)
 {
     g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
-    Initrd initrd = { .fd = -1 };
     E820Entry e820[E820_MAX];
     X86BootInfo info = {
         .setup_header = kernel->setup_header,
@@ -330,13 +307,10 @@ bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
         .nr_e820 = x86_build_e820(ms->ram_size, e820),
     };
 
-    if (!load_kernel(ms, kernel, errp) ||
-        !load_cmdline(ms, kernel, cmdline, errp) ||
-        !load_initrd(ms, kernel, &initrd, errp)) {
+    if (!load_kernel(ms, kernel, errp) || !load_cmdline(ms, kernel, cmdline, errp) ||
+        (ms->initrd_filename && !load_initrd(ms, kernel, &info, errp))) {
         return false;
     }
-    info.initrd_addr = initrd.addr;
-    info.initrd_size = initrd.size;
     *boot = (X86BootState) {
         .protocol = kernel->protocol,
         .entry = kernel->entry,

@@ -152,7 +152,7 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
     kernel->initrd_limit = f.initrd_addr_max + 1ULL;
     kernel->cmdline_max = f.cmdline_size;
     kernel->nr_segments = 1;
-    kernel->segments[0] = (X86KernelSegment) {
+    kernel->segments[0] = (RomSegment) {
         .offset = f.setup_size, .size = f.image_size,
         .mem_size = f.image_size, .addr = addr,
     };

@@ -194,7 +194,7 @@ static bool add_segment(X86Kernel *kernel, const ProgramHeader *ph,
                                     : ph->paddr;
         kernel->end = MAX(kernel->end, end);
     }
-    kernel->segments[kernel->nr_segments++] = (X86KernelSegment) {
+    kernel->segments[kernel->nr_segments++] = (RomSegment) {
         .offset = ph->offset, .size = ph->filesz, .mem_size = ph->memsz,
         .addr = ph->paddr,
     };
@@ -286,7 +286,7 @@ static bool read_segments(const X86KernelFile *file, const ElfHeader *h,
 static bool entry_is_loaded(const X86Kernel *kernel)
 {
     for (unsigned i = 0; i < kernel->nr_segments; i++) {
-        const X86KernelSegment *s = &kernel->segments[i];
+        const RomSegment *s = &kernel->segments[i];
 
         if (kernel->entry >= s->addr && kernel->entry - s->addr < s->mem_size) {
             return true;

@@ -16,52 +16,51 @@
 int load_file_open(const char *filename, uint64_t *size);
 
 /*
- * Bytes that several roms share and that are not kept between resets: open()
- * makes them before roms are written, fd is closed afterwards.
+ * The bytes that a file gives to roms. With open(), they are not kept between
+ * resets: it makes them before roms are written, and fd is closed afterwards.
  */
 typedef struct RomSource RomSource;
 struct RomSource {
-    int (*open)(RomSource *s);      /* a new descriptor, or negative errno */
+    int (*open)(RomSource *s);      /* a new descriptor, or negative errno; may be NULL */
     void (*free)(RomSource *s);     /* with the last rom */
-    int fd;                 /* -1: not open */
+    int fd;                 /* own; -1: not open */
     unsigned refs;          /* roms that use it, and its maker */
 };
 
+/* A source with one reference that is the file fd, which it closes in the end. */
+RomSource *rom_source_new(int fd);
 /* Give up a reference. */
 void rom_source_unref(RomSource *s);
 
+/* A piece of a file and where in guest memory it goes; zeros follow up to mem_size. */
+typedef struct RomSegment {
+    uint64_t offset;        /* in the file */
+    uint64_t size;
+    uint64_t mem_size;
+    hwaddr addr;
+} RomSegment;
+
 /*
- * A piece of guest memory that every reset writes anew: size bytes of data
- * followed by zeros up to mem_size. The data comes from memory, or straight
- * from a file, so that each byte is copied once.
+ * A piece of guest memory that every reset writes anew, from a buffer or
+ * straight from a file, so that each byte is copied once.
  */
 typedef struct Rom {
     char *name;             /* owned */
-    hwaddr addr;
-    uint64_t mem_size;
-    uint64_t size;
-    uint8_t *data;          /* owned (g_free); NULL: from fd, or zeros */
-    int fd;                 /* own duplicate; -1: none */
-    RomSource *source;      /* a reference; NULL: none */
-    uint64_t fd_offset;     /* in fd or source */
+    RomSegment seg;
+    uint8_t *data;          /* owned; NULL: from source */
+    RomSource *source;      /* a reference; NULL: from data */
 } Rom;
 
 /*
- * Register a rom. The range must be RAM and overlap no other rom; false with
- * errp set otherwise. Nothing is written before the first reset. name is
- * copied; data becomes owned by the rom (also on failure); fd is duplicated.
+ * Register a rom of size bytes at addr and return its buffer: zeros, for the
+ * caller to fill before the next reset; it is the rom's own and lives as long
+ * as the machine. NULL with errp set if the range is not all RAM or overlaps
+ * another rom. name is copied. Nothing is written before the first reset.
  */
-bool rom_add_blob(MachineState *ms, const char *name, uint8_t *data,
-                  uint64_t size, uint64_t mem_size, hwaddr addr,
+uint8_t *rom_add(MachineState *ms, const char *name, hwaddr addr, uint64_t size, Error **errp);
+/* The same for a piece of a file; the rom gets a reference to source. */
+bool rom_add_file(MachineState *ms, const char *name, RomSource *source, const RomSegment *seg,
                   Error **errp);
-bool rom_add_file(MachineState *ms, const char *name, int fd,
-                  uint64_t fd_offset, uint64_t size, uint64_t mem_size,
-                  hwaddr addr, Error **errp);
-
-/* The same from a source, of which the rom gets a reference. */
-bool rom_add_source(MachineState *ms, const char *name, RomSource *source,
-                    uint64_t offset, uint64_t size, uint64_t mem_size,
-                    hwaddr addr, Error **errp);
 
 /*
  * Write all roms to guest memory. With fresh set (the first reset) RAM is

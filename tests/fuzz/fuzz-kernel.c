@@ -21,7 +21,7 @@ static void check_kernel(const X86Kernel *k, uint64_t file_size)
     bool entry_seen = false;
 
     for (unsigned i = 0; i < k->nr_segments; i++) {
-        const X86KernelSegment *s = &k->segments[i];
+        const RomSegment *s = &k->segments[i];
 
         if (s->size > s->mem_size || s->addr + s->mem_size <= s->addr ||
             !x86_range_fits(s->offset, s->size, file_size)) {

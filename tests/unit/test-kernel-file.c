@@ -155,7 +155,7 @@ static void check_kernel(const X86Kernel *k, uint64_t file_size)
     g_assert_true(k->protocol == X86_BOOT_PVH ||
                   k->protocol == X86_BOOT_LINUX64);
     for (unsigned i = 0; i < k->nr_segments; i++) {
-        const X86KernelSegment *s = &k->segments[i];
+        const RomSegment *s = &k->segments[i];
 
         g_assert_cmphex(s->size, <=, s->mem_size);
         g_assert_cmphex(s->offset, <=, file_size);

@@ -361,7 +361,7 @@ static void test_cpu_linux64(void)
     };
     X86CPU cpu = { .env.cr[0] = 0x60000010, .env.regs[R_EDX] = 0x600 };
     const CPUX86State *env = &cpu.env;
-    uint64_t gdt[X86_BOOT_GDT_ENTRIES];
+    uint8_t gdt[X86_BOOT_GDT_SIZE];
 
     x86_boot_cpu(&cpu, &boot);
     g_assert_cmphex(env->eip, ==, 0x1000200);
@@ -382,8 +382,8 @@ static void test_cpu_linux64(void)
 
     /* Reloading the selectors from the GDT changes nothing. */
     x86_build_gdt(gdt);
-    g_assert_cmphex(gdt[2] >> 40 & 0xf0ff, ==, env->segs[R_CS].attr);
-    g_assert_cmphex(gdt[3] >> 40 & 0xf0ff, ==, env->segs[R_DS].attr);
+    g_assert_cmphex(x86_ld(gdt + X86_BOOT_CS, 8) >> 40 & 0xf0ff, ==, env->segs[R_CS].attr);
+    g_assert_cmphex(x86_ld(gdt + X86_BOOT_DS, 8) >> 40 & 0xf0ff, ==, env->segs[R_DS].attr);
     g_assert_cmphex(env->gdt.base, ==, BOOT_GDT_START);
     g_assert_cmphex(env->gdt.limit, ==, sizeof(gdt) - 1);
 }
