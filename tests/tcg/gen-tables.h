@@ -14,6 +14,7 @@ enum {
     G_VECREG = 2048, G_VECRM = 4096, G_ALIGN = 8192, G_FIXED = 1 << 14,
     G_STRING = 1 << 15, G_WILD = 1 << 16, G_REGWIDE = 1 << 17,
     G_RMWIDE = 1 << 18, G_REXW = 1 << 19, G_MMX = 1 << 20, G_IMM64 = 1 << 21,
+    G_X87REG = 1 << 23, /* any register form of D8 to DF: aliases, undefined ones too */
     G_ATOMIC = 1 << 22, /* locked with memory, prefix or not, here or there */
 };
 

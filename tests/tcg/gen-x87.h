@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+    { "x87 reg", KX | 8, 0, 0, 0xd8, -1, G_X87REG, 0, 0 },
     B("fadd m32", KX, "\xd8\x43\x18"),
     B("fmul m32", KX, "\xd8\x4b\x18"),
     B("fcom m32", KX, "\xd8\x53\x18"),

@@ -152,6 +152,11 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
         memcpy(p, r->bytes, r->op);
         return r->op;
     }
+    if (r->f & G_X87REG) {
+        p[0] = r->op | (rnd() & 7);
+        p[1] = 0xc0 | (rnd() & 63);
+        return 2;
+    }
     if (r->f & G_STRING) {
         /* mov ecx, n; lea rsi, [rbx+d]; lea rdi, [r12+d]; [cld|std] */
         p[e.n++] = 0xb9; put_imm(&e, rnd() % 24, 4);

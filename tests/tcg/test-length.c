@@ -38,7 +38,7 @@ static bool dangerous(unsigned map, uint8_t op)
 /* Functions that refuse some of their encodings when they are executed. */
 static bool checks_late(const X86Op *op)
 {
-    return op->fn == op_mov_from_seg || op->fn == op_x87 ||
+    return op->fn == op_mov_from_seg ||
            op->fn == op_mov_from_cr || op->fn == op_mov_to_cr ||
            op->fn == op_mov_from_dr || op->fn == op_mov_to_dr;
 }

@@ -164,11 +164,45 @@ static void kvm_clock(void)
     wrmsr(0x4b564d01, 0);
 }
 
+/* ---- x87 opcodes with second names ---- */
+
+/* FNINIT, FLDZ, FLD1, the instruction; the stack's top and tags then. */
+#define X87(bytes, top_, tags_) do { \
+        u16 env_[14]; \
+        __asm__ volatile("fninit; fldz; fld1; .byte " bytes "; fnstenv %0; fninit" \
+                         : "=m"(env_)); \
+        check_eq(env_[2] >> 11 & 7, top_); \
+        check_eq(env_[4], tags_); \
+    } while (0)
+
+static void x87_undefined(u64 a)
+{
+    u16 cw = 0x37b;
+
+    __asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp; .byte 0xdf, 0xfc" :: "m"(cw));
+}
+
+static void x87_aliases(void)
+{
+    X87("0xde, 0xd1", 7, 0x7fff);               /* FCOMP */
+    X87("0xdc, 0xd9", 7, 0x7fff);
+    X87("0xdc, 0xd1", 6, 0x4fff);               /* FCOM */
+    X87("0xdf, 0xc9", 6, 0x1fff);               /* FXCH */
+    X87("0xdd, 0xc9", 6, 0x1fff);
+    X87("0xdf, 0xd1", 7, 0x3fff);               /* FSTP */
+    X87("0xdf, 0xd9", 7, 0x3fff);
+    X87("0xd9, 0xd9", 7, 0x3fff);
+    X87("0xdf, 0xc1", 7, 0xffff);               /* FFREEP */
+    check_eq(guarded(x87_undefined, 0), 6);     /* not #MF */
+    __asm__ volatile("fninit");
+}
+
 const Test state_tests[] = {
     { "XSAVE and XRSTOR", xsave_state },
     { "code that changes itself", self_modifying },
     { "REP STOS stops where it faults", faulting_string },
     { "features that CPUID shows", features },
     { "KVM's clock", kvm_clock },
+    { "x87 opcodes with second names", x87_aliases },
     { NULL, NULL }
 };

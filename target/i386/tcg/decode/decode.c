@@ -317,11 +317,31 @@ static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
     return d->more || d->too_long ? &none : desc;
 }
 
+/*
+ * Which of D8 to DF are instructions: by ModRM.reg with memory, by the low six bits of ModRM
+ * without. SDM 2D, A.5.2, and the second names of FCOMP, FXCH and FSTP.
+ */
+static bool x87_defined(const Decoder *d)
+{
+    static const uint8_t memory[8] = { 0xff, 0xfd, 0xff, 0xaf, 0xff, 0xdf, 0xff, 0xff };
+    static const uint64_t registers[8] = {
+        ~0ull, 0xffff7f33ff01ffff, 0x00000200ffffffff, 0x00ffff1fffffffff,
+        ~0ull, 0x0000ffffffffffff, 0xffffffff02ffffff, 0x00ffff01ffffffff,
+    };
+    unsigned opc = d->opcode & 7;
+
+    if (d->op->flags & OF_MEM) {
+        return (memory[opc] >> ((d->modrm >> 3) & 7)) & 1;
+    }
+    return (registers[opc] >> (d->modrm & 63)) & 1;
+}
+
 static bool invalid(const Decoder *d, const OpDesc *desc, uint32_t attr)
 {
     bool mem = d->op->flags & OF_MEM;
 
     return !desc->h.fn || (d->mode == CODE64 && (attr & D_NO64)) ||
+           (desc->h.fn == op_x87 && !x87_defined(d)) ||
            ((attr & D_MEMONLY) && !mem) || ((attr & D_REGONLY) && mem) ||
            (d->lock && !(mem && (attr & D_LOCK)));
 }

@@ -330,6 +330,16 @@ static void fld_sti(TCGCPU *c, unsigned i)
     x87_push(c, &v, 0);
 }
 
+/* D9 D8+i, FSTP but for stack faults: an empty register is popped and not stored. */
+static void move_to(TCGCPU *c, unsigned i)
+{
+    if (!empty(c, 0)) {
+        set_reg(c, i, st(c, 0));
+    }
+    c->fpus &= ~FS_C1;
+    pop(c);
+}
+
 /* FCMOVcc: n 0-3 B E BE U; not: the opposite. */
 static void fcmov(TCGCPU *c, unsigned n, bool not, unsigned i)
 {
@@ -432,12 +442,21 @@ static bool dd_reg(TCGCPU *c, unsigned reg, unsigned i)
     }
 }
 
+/* Opcodes that no manual names any more: FFREEP, FXCH, FSTP. */
 static bool df_reg(TCGCPU *c, unsigned reg, unsigned i)
 {
     switch (reg) {
     case 0:
         c->fptag &= ~(1u << phys(c, i));
-        set_top(c, top(c) + 1);
+        c->fpus &= ~FS_C1;
+        pop(c);
+        return true;
+    case 1: exchange(c, i); return true;
+    case 2:
+    case 3:
+        if (copy_to(c, i)) {
+            pop(c);
+        }
         return true;
     case 5:
     case 6:
@@ -461,6 +480,8 @@ bool x87_register(TCGCPU *c, unsigned opc, unsigned n)
             fld_sti(c, i);
         } else if (reg == 1) {
             exchange(c, i);
+        } else if (reg == 3) {
+            move_to(c, i);
         } else {
             return d9_reg(c, n);
         }
@@ -489,8 +510,12 @@ bool x87_register(TCGCPU *c, unsigned opc, unsigned n)
     case 4: arith_reg(c, reg, i, reg != 2 && reg != 3, false); return true;
     case 5: return dd_reg(c, reg, i);
     case 6:
-        if ((reg == 3 && i != 1) || reg == 2) {
+        if (reg == 3 && i != 1) {
             return false;
+        }
+        if (reg == 2) {
+            arith_reg(c, 3, i, false, false);       /* FCOMP by another name */
+            return true;
         }
         arith_reg(c, reg, i, true, true);
         return true;

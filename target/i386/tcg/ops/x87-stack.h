@@ -61,7 +61,7 @@ bool x87_binary(TCGCPU *c, X87Fn fn, const FPReg *b, bool b_empty,
 bool x87_compare(TCGCPU *c, X87Fn fn, const FPReg *b, bool b_empty,
                  uint16_t before);
 void x87_fninit(TCGCPU *c);
-/* The register forms; n: the low six bits of ModRM. False: #UD. */
+/* The register forms; n: the low six bits of ModRM. False: there is none. */
 bool x87_register(TCGCPU *c, unsigned opc, unsigned n);
 
 #endif
