@@ -377,7 +377,7 @@ PRINTS = [
 def run(options, stdin):
     words = options.replace("'", "").split()
     return subprocess.run([QEMU] + words, input=stdin, capture_output=True, text=True,
-                          errors="replace", timeout=60, check=False)
+                          errors="replace", timeout=600, check=False)
 
 
 def expand(options):

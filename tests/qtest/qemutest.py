@@ -17,6 +17,8 @@ import traceback
 
 QEMU = sys.argv[1] if len(sys.argv) > 1 else "qemu-system-x86_64"
 TESTS = []
+# Seconds that nothing takes: limits end what hangs, also on a machine ten times slower.
+PATIENCE = 300
 with open(shutil.which(QEMU) or QEMU, "rb") as binary:
     # Freed memory is kept on purpose there: sizes say nothing.
     SANITIZED = b"__asan_init" in binary.read()
@@ -32,7 +34,7 @@ class Skip(Exception):
     """The machine under us cannot do this."""
 
 
-def run(timeout=120):
+def run(timeout=10 * PATIENCE):
     """Run all registered tests, one after the other; TAP on stdout."""
     def too_long(*_):
         raise TimeoutError("no end in sight")
@@ -66,11 +68,11 @@ class Client:
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Without a time limit first: a full queue of connections is waited for.
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while self.sock.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT):
             assert time.monotonic() < end, f"nobody listens at {path}"
             time.sleep(0.002)   # not there, or bound but not listening yet
-        self.sock.settimeout(20)
+        self.sock.settimeout(PATIENCE)
         self.buf = b""
 
     def close(self):
@@ -225,7 +227,7 @@ class VM:
     def fds(self):
         return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=PATIENCE):
         """Exit status, once it has ended by itself."""
         status = self.proc.wait(timeout)
         self.kill()

@@ -19,7 +19,7 @@ GENERIC = "GenericError"
 def inherited(fds, *args):
     """The exit status and messages of a start with these descriptors that must fail."""
     done = subprocess.run([QEMU, "-M", "none", "-accel", "qtest", "-display", "none", "-nodefaults",
-                           *args], pass_fds=fds, stdin=subprocess.DEVNULL, timeout=20,
+                           *args], pass_fds=fds, stdin=subprocess.DEVNULL, timeout=300,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     return done.returncode, done.stderr.decode()
 
@@ -57,7 +57,7 @@ def pipe_chardev():
     with VM("-add-fd", f"set=0,fd={theirs.fileno()}", "-chardev", "pipe,id=p,path=/dev/fdset/0",
             "-mon", "chardev=p", pass_fds=[theirs.fileno()]):
         theirs.close()
-        ours.settimeout(20)
+        ours.settimeout(300)
         ours.sendall(b"info status\n")
         text = b""
         while b"VM status: running\r\n" not in text:

@@ -184,7 +184,7 @@ def gdb_itself():
              "-ex", "p/x $cs", "-ex", "x/1gx 0x100000", "-ex", "info threads",
              "-ex", "set $rax = 0x1234", "-ex", "p/x $rax", "-ex", "p $st0",
              "-ex", "monitor info status", "-ex", "detach"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1000,
             stdin=subprocess.DEVNULL).stdout
         for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2 (CPU#1)", "= 0x1234",
                      "VM status: paused", "detached"]:
@@ -242,7 +242,7 @@ def linux():
             out = subprocess.run(
                 ["gdb", "-nx", "-batch", "-ex", "set pagination off", *args, kernel], text=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=100, check=False).stdout
+                timeout=1000, check=False).stdout
             for command, pattern in SESSION:
                 answer = out.split(f">{command}>\n", 1)[1]
                 assert re.search(pattern, answer.split("\n>", 1)[0]), (command, pattern, out)

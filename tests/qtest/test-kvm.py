@@ -111,7 +111,7 @@ def refused(*lines):
     with tempfile.TemporaryDirectory(prefix="kvm-") as folder:
         with open(os.path.join(folder, "fail"), "w", encoding="ascii") as f:
             f.write("".join(f"{request} {arg} {result}\n" for request, arg, result in lines))
-        done = subprocess.run(arguments("-smp", "2"), env=environment(folder), timeout=60,
+        done = subprocess.run(arguments("-smp", "2"), env=environment(folder), timeout=600,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout

@@ -148,7 +148,7 @@ def documented():
     done = subprocess.run(
         [os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "scripts", "surface"),
          "--check"], env=dict(os.environ, QEMU=qemutest.QEMU), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=100, check=False)
+        stderr=subprocess.STDOUT, text=True, timeout=1000, check=False)
     assert done.returncode == 0, done.stdout
 
 

@@ -79,7 +79,7 @@ def announcements():
     """announce-self: RARP frames with the card's address, as often as asked, stopped by its id"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
-        s.settimeout(20)
+        s.settimeout(300)
         with VM("-netdev", f"socket,id=n0,udp=127.0.0.1:{s.getsockname()[1]},localaddr=127.0.0.1:0",
                 "-device", "virtio-net-device,netdev=n0,id=net0,mac=52:54:00:00:00:07",
                 machine="microvm") as vm:

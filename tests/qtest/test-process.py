@@ -30,7 +30,7 @@ def start(*args, **kwargs):
 def fails(*args, text, lines=1, **kwargs):
     """It must end with status 1 and say text in so many lines."""
     with start(*args, **kwargs) as proc:
-        err = proc.communicate(timeout=30)[1].decode()
+        err = proc.communicate(timeout=300)[1].decode()
     assert proc.returncode == 1, (args, proc.returncode, err)
     assert text in err and err.count("\n") == lines, (args, err)
 
@@ -94,7 +94,7 @@ def daemon(folder, *args):
     """Run with -daemonize: the parent's result."""
     return subprocess.run([QEMU, *QTEST, "-M", "none", "-daemonize",
                            "-pidfile", os.path.join(folder, "pid"), *args],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300, text=True,
                           check=False)
 
 
@@ -287,7 +287,7 @@ def memory_lock_limit():
             os.setuid(65534)
 
     with start("-M", "microvm", "-overcommit", "mem-lock=on", preexec_fn=unprivileged) as proc:
-        err = proc.communicate(timeout=30)[1].decode()
+        err = proc.communicate(timeout=300)[1].decode()
     assert proc.returncode == 1, err
     assert "locking memory failed" in err or "mlockall" in err, err
 
@@ -323,7 +323,7 @@ def host_nodes():
     spec = f"memory-backend-ram,id=m,size=32M,prealloc=on,host-nodes={node}"
     probe = subprocess.run([QEMU, *QTEST, "-M", "none", "-object", f"{spec},policy=bind",
                             "-monitor", "stdio"], input="quit\n", capture_output=True,
-                           timeout=30, text=True, check=False)
+                           timeout=300, text=True, check=False)
     for text in ("Function not implemented", "Operation not permitted"):
         if text in probe.stderr:    # the host's kernel, or a container's
             raise Skip(f"mbind: {text}")

@@ -25,14 +25,15 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 GUEST = os.path.join(ROOT, "tests", "guest")
-sys.path.insert(0, GUEST)
+sys.path[:0] = [GUEST, os.path.dirname(HERE)]
+from patience import Patience, wait_process  # noqa: E402
 
 QEMU = os.environ.get("QEMU") or os.path.join(ROOT, "build", "qemu-system-x86_64")
 MACHINE = os.environ.get("QEMU_MACHINE") or "microvm,legacy"
 ACCEL = os.environ.get("QEMU_ACCEL") or "kvm"
 OWN_CASES = bool(os.environ.get("OWN_CASES"))  # only those for this accelerator
 HEARTBEAT = 10  # seconds between the lines that show that we run
-BOOT_TIME = 180  # seconds a guest may take on a busy machine before a test gives up
+BOOT_TIME = 180  # seconds of a machine of its own after which a guest hangs
 
 CASES = []
 
@@ -154,16 +155,16 @@ class Qemu:
 
     def expect(self, pattern, timeout=BOOT_TIME):
         """Wait for a regular expression (bytes) after what was found before; its match."""
-        end = time.monotonic() + timeout
+        limit = Patience(timeout)
         compiled = re.compile(pattern)
         while True:
             found = compiled.search(self.log, self.seen)
             if found:
                 self.seen = found.end()
                 return found
-            if time.monotonic() > end:
+            if limit.over():
                 raise Failed(f"no {pattern!r} within {timeout} s\n{self.tail()}")
-            if not self.read_some(end - time.monotonic()):
+            if not self.read_some(limit.wait()):
                 raise Failed(f"ended before {pattern!r}\n{self.tail()}")
 
     def send(self, text):
@@ -173,14 +174,13 @@ class Qemu:
 
     def wait(self, timeout=BOOT_TIME):
         """Wait for the process to end while reading its output; its exit status."""
-        end = time.monotonic() + timeout
-        while self.read_some(min(1, end - time.monotonic())):
-            if time.monotonic() > end:
+        limit = Patience(timeout)
+        while self.read_some(limit.wait()):
+            if limit.over():
                 raise Failed(f"still running after {timeout} s\n{self.tail()}")
-        try:
-            return self.process.wait(max(1, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise Failed(f"output closed, but still running\n{self.tail()}") from None
+        check(wait_process(self.process, max(1, limit.seconds - limit.used)),
+              f"output closed, but still running\n{self.tail()}")
+        return self.process.returncode
 
     def stop(self, number=signal.SIGTERM, timeout=30):
         """Send a signal and wait; (exit status, seconds it took)."""

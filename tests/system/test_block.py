@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 
-from harness import SCRATCH, Qemu, case, check, initrd, kernel, machine_args, run_job
+from harness import SCRATCH, Patience, Qemu, case, check, initrd, kernel, machine_args, run_job
 
 MIB = 1 << 20
 
@@ -106,9 +106,9 @@ def block_device():
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         check(fsck.returncode == 0, f"not what the guest wrote:\n{fsck.stdout.decode()}")
         with Qemu([*machine_args(kernel_path=kernel("lean")), "-S", *extra]) as first:
-            end = time.monotonic() + 60
+            limit = Patience(60)
             while device not in open_files(first.process.pid):
-                check(time.monotonic() < end, "the device is not open")
+                check(not limit.over(), "the device is not open")
                 time.sleep(0.05)
             with Qemu([*machine_args(), "-S", *extra]) as second:
                 check(second.wait() == 1 and b'Failed to get "write" lock' in second.log,
@@ -204,13 +204,13 @@ class Qmp:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        end = time.monotonic() + 20
+        limit = Patience(20)
         while True:
             try:
                 self.socket.connect(path)
                 break
             except OSError:
-                check(time.monotonic() < end, "no QMP socket")
+                check(not limit.over(), "no QMP socket")
                 time.sleep(0.1)
         self.socket.settimeout(180)
         self.stream = self.socket.makefile("rw")

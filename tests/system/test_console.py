@@ -15,7 +15,7 @@ import termios
 import time
 import tty
 
-from harness import (BOOT_TIME, SCRATCH, Failed, Qemu, case, check, initrd, kernel, machine_args,
+from harness import (BOOT_TIME, SCRATCH, Failed, Patience, Qemu, case, check, initrd, kernel, machine_args,
                      run_job)
 
 PROMPT = rb"microvm:[^\n]*# "
@@ -31,15 +31,15 @@ class Peer:
 
     def expect(self, pattern, timeout=BOOT_TIME):
         """Wait for a regular expression; all that came up to its end."""
-        end = time.monotonic() + timeout
+        limit = Patience(timeout)
         while True:
             found = re.search(pattern, self.log)
             if found:
                 text, self.log = self.log[:found.end()], self.log[found.end():]
                 return text
-            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
-            if not ready:
-                raise Failed(f"no {pattern!r} within {timeout} s after {self.log[-2000:]!r}")
+            check(not limit.over(), f"no {pattern!r} in {timeout} s after {self.log[-2000:]!r}")
+            if not select.select([self.fd], [], [], limit.wait())[0]:
+                continue
             data = os.read(self.fd, 65536)
             if not data:
                 raise Failed(f"ended before {pattern!r} after {self.log[-2000:]!r}")

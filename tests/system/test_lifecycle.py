@@ -12,7 +12,7 @@ import tempfile
 import termios
 import time
 
-from harness import (BOOT_TIME, Failed, QEMU, Qemu, case, check, initrd, kernel, machine_args,
+from harness import (BOOT_TIME, Failed, Patience, QEMU, Qemu, case, check, initrd, kernel, machine_args,
                      tiny_initrd)
 
 PROMPT = rb"microvm:[^\n]*# "
@@ -84,10 +84,12 @@ for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 
 def read_until(fd, word, timeout):
     """Read a terminal until a word (bytes) has come; what was read."""
-    data, end = b"", time.monotonic() + timeout
+    data, limit = b"", Patience(timeout)
     while word not in data:
-        if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+        if limit.over():
             raise Failed(f"no {word!r} within {timeout} s:\n{data.decode(errors='replace')}")
+        if not select.select([fd], [], [], limit.wait())[0]:
+            continue
         more = os.read(fd, 4096)
         if not more:
             raise Failed(f"the terminal closed before {word!r}:\n{data.decode(errors='replace')}")
@@ -97,9 +99,9 @@ def read_until(fd, word, timeout):
 
 def drain(fd, process, timeout):
     """Read a terminal until the process ends, so that it can; its exit status."""
-    end = time.monotonic() + timeout
+    limit = Patience(timeout)
     while process.poll() is None:
-        if time.monotonic() > end:
+        if limit.over():
             raise Failed(f"still running after {timeout} s")
         with contextlib.suppress(OSError):
             if not select.select([fd], [], [], 0.1)[0] or not os.read(fd, 4096):

@@ -21,7 +21,7 @@ sys.argv = saved
 BUSY = "i=0; while true; do i=$((i+1)); echo count $i; sleep 0.2; done"
 
 
-def gdb(vmlinux, target, commands, timeout=120):
+def gdb(vmlinux, target, commands, timeout=1200):
     """What gdb prints when it runs these commands."""
     check(shutil.which("gdb"), "gdb is not installed")
     args = ["gdb", "-nx", "-batch", "-ex", "set confirm off", "-ex", "set pagination off",
@@ -113,7 +113,7 @@ def boot_serial():
     program = os.environ.get("BOOT_SERIAL") or os.path.join(
         os.path.dirname(harness.QEMU), "tests", "qtest", "boot-serial-test")
     done = subprocess.run(
-        [program, "--tap"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200,
+        [program, "--tap"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=2000,
         env=dict(os.environ, BOOT_SERIAL_ACCELS=harness.ACCEL, QTEST_QEMU_BINARY=harness.QEMU),
         stdin=subprocess.DEVNULL, check=False)
     text = done.stdout.decode(errors="replace")
@@ -127,5 +127,5 @@ def mtree():
         [sys.executable, os.path.join(harness.ROOT, "tests", "qtest", "test-mtree.py"),
          harness.QEMU], stdout=subprocess.PIPE,
         env=dict(os.environ, MTREE_ACCEL="kvm", MTREE_ARGS=f"-kernel {kernel('lean')}"),
-        stdin=subprocess.DEVNULL, timeout=200, check=False)
+        stdin=subprocess.DEVNULL, timeout=2000, check=False)
     check(done.returncode == 0, done.stdout.decode())

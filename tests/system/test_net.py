@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from harness import SCRATCH, Qemu, case, check, initrd, kernel, machine_args, run_job
+from harness import SCRATCH, Patience, Qemu, case, check, initrd, kernel, machine_args, run_job
 
 NIC = ["-device", "virtio-net-device,netdev=n0,mac=52:54:00:aa:bb:cc"]
 USER = ["-netdev", "user,id=n0,hostname=visitor", *NIC]
@@ -102,8 +102,8 @@ cat /proc/interrupts | grep virtio
 """
         text = run_job(job, extra=extra, smp=smp)
         check(hashlib.md5(DATA).hexdigest() in text, f"what the guest read differs:\n{text}")
-        end = time.monotonic() + 10
-        while not got and time.monotonic() < end:
+        limit = Patience(10)
+        while not got and not limit.over():
             time.sleep(0.1)
         check(got == [DATA], f"{[len(one) for one in got]} bytes came back, or other ones")
     return text

@@ -12,7 +12,7 @@ import struct
 import tempfile
 import time
 
-from harness import Qemu, case, check, initrd, kernel, machine_args
+from harness import Patience, Qemu, case, check, initrd, kernel, machine_args
 from test_block import Qmp
 from test_net import DHCP, NIC, server
 
@@ -92,8 +92,8 @@ def closed_port():
             with connect(ports[84]) as peer, contextlib.suppress(ConnectionResetError):
                 check(peer.recv(1) == b"", "a closed port has sent something")
         echo(ports[80])
-        end = time.monotonic() + 20
-        while open_files(qemu) > before + 2 and time.monotonic() < end:
+        limit = Patience(20)
+        while open_files(qemu) > before + 2 and not limit.over():
             time.sleep(0.2)
         check(open_files(qemu) <= before + 2, f"{before} became {open_files(qemu)} descriptors")
 

@@ -15,7 +15,7 @@ import threading
 import time
 
 from disks import contents, root_image, tool
-from harness import ACCEL, Qemu, case, check, kernel
+from harness import ACCEL, Patience, Qemu, case, check, kernel
 from test_console import open_pty
 
 NORMAL = """qemu-system-x86_64 -M microvm -m 512m -smp 2 \
@@ -55,9 +55,9 @@ def ip(*words):
 
 def new_interface(before):
     """The TAP interface that the emulator made, with an address."""
-    end = time.monotonic() + 60
+    limit = Patience(60)
     while not set(os.listdir("/sys/class/net")) - before:
-        check(time.monotonic() < end, "no interface appeared")
+        check(not limit.over(), "no interface appeared")
         time.sleep(0.1)
     name = (set(os.listdir("/sys/class/net")) - before).pop()
     check(name.startswith("tap"), f"the interface is called {name}")

@@ -93,10 +93,10 @@ static gboolean stop_waiting(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-/* Let the loop run until cond holds; it must within 5 s. */
+/* Let the loop run until cond holds; it must within a minute. */
 #define wait_for(cond) do { \
         bool late_ = false; \
-        guint tag_ = g_timeout_add(5000, stop_waiting, &late_); \
+        guint tag_ = g_timeout_add_seconds(60, stop_waiting, &late_); \
         while (!(cond)) { \
             g_main_context_iteration(NULL, TRUE); \
             if (late_) { \
