@@ -91,17 +91,14 @@ static void gdb_resume(GdbServer *s, bool step)
 
 /* Breakpoints ------------------------------------------------------------------------ */
 
-bool gdb_owns_breakpoint(MachineState *ms, uint64_t pc)
+bool gdb_owns_breakpoint(void *opaque, uint64_t addr)
 {
-    GdbServer *s = ms->gdb;
+    GdbServer *s = opaque;
     bool found = false;
 
-    if (!s) {
-        return false;
-    }
     g_mutex_lock(&s->lock);
     for (guint i = 0; i < s->swbp->len; i++) {
-        found |= g_array_index(s->swbp, GdbBreakpoint, i).addr == pc;
+        found |= g_array_index(s->swbp, GdbBreakpoint, i).addr == addr;
     }
     g_mutex_unlock(&s->lock);
     return found;
@@ -113,7 +110,7 @@ static int insert_swbp(GdbServer *s, uint64_t addr)
     GdbBreakpoint bp = { .addr = addr };
     uint8_t int3 = 0xcc;
 
-    if (gdb_owns_breakpoint(s->ms, addr)) {
+    if (gdb_owns_breakpoint(s, addr)) {
         return 0;
     }
     if (!cs || s->swbp->len == GDB_MAX_SWBP ||

@@ -34,7 +34,7 @@ typedef struct GdbServer {
     unsigned cpu;           /* of g, G, m, M */
     unsigned step_cpu;
     CPUDebug debug;
-    GMutex lock;            /* swbp: accelerators look, too */
+    GMutex lock;            /* swbp: vCPUs look, too */
     GArray *swbp;           /* of GdbBreakpoint */
 } GdbServer;
 
@@ -47,6 +47,8 @@ void gdb_put_packet(GdbServer *s, const char *data, size_t len);
 void gdb_report_stop(GdbServer *s);
 /* Carry out the packet p, which may be changed (gdb-cmds.c). */
 void gdb_handle_packet(GdbServer *s, char *p);
+/* Whether the INT3 at addr is ours: CPUDebug.owns_breakpoint, opaque is s (gdb-cmds.c). */
+bool gdb_owns_breakpoint(void *opaque, uint64_t addr);
 /* Forget the debugger: its breakpoints go, the guest goes on (gdb-cmds.c). */
 void gdb_detach(GdbServer *s);
 

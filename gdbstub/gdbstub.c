@@ -196,7 +196,9 @@ static void gdb_event(void *opaque, QEMUChrEvent event)
         s->running = s->no_ack = false;
         s->state = GDB_IDLE;
         s->cpu = s->step_cpu = 0;
-        s->debug = (CPUDebug) { .enabled = true };
+        s->debug = (CPUDebug) {
+            .enabled = true, .owns_breakpoint = gdb_owns_breakpoint, .opaque = s,
+        };
         if (runstate_is_running(s->ms)) {
             vm_stop(s->ms, RUN_STATE_PAUSED);
         }

@@ -9,7 +9,6 @@
 #include "kvm-int.h"
 #include "sysemu/cpus.h"
 #include "sysemu/debug.h"
-#include "sysemu/gdbstub.h"
 
 #define VECTOR_DB   1
 #define VECTOR_BP   3
@@ -60,7 +59,7 @@ bool kvm_exit_debug(CPUState *cpu, struct kvm_run *run)
     const struct kvm_debug_exit_arch *arch = &run->debug.arch;
     const CPUDebug *debug = &kvm_cpu(cpu)->debug;
     CPUDebugEvent *ev = &cpu->debug_event;
-    bool ours = arch->exception == VECTOR_BP ? gdb_owns_breakpoint(cpu->machine, arch->pc) :
+    bool ours = arch->exception == VECTOR_BP ? cpu_debug_owns_breakpoint(debug, arch->pc) :
         debug->single_step && arch->dr6 & DR6_BS;
 
     *ev = (CPUDebugEvent) { .hit = true };

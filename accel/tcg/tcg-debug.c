@@ -5,7 +5,6 @@
  */
 #include "tcg-int.h"
 
-#include "sysemu/gdbstub.h"
 #include "sysemu/runstate.h"
 
 int tcg_set_debug(CPUState *cpu, const CPUDebug *debug)
@@ -16,12 +15,11 @@ int tcg_set_debug(CPUState *cpu, const CPUDebug *debug)
 
 bool tcg_debug_exit(TCGCPU *c)
 {
-    MachineState *ms = c->cs->machine;
     TCGDebug *d = &c->debug;
 
     if (d->int3) {
         d->int3 = false;
-        if (!gdb_owns_breakpoint(ms, c->eip + c->segs[R_CS].base)) {
+        if (!cpu_debug_owns_breakpoint(&d->want, c->eip + c->segs[R_CS].base)) {
             d->int3_pass = c->eip;
             return false;
         }
@@ -29,6 +27,6 @@ bool tcg_debug_exit(TCGCPU *c)
     }
     c->cs->debug_event = d->event;
     d->event.hit = d->stepped = false;      /* "cont" goes on, too */
-    qemu_system_vmstop_request(ms, RUN_STATE_DEBUG);
+    qemu_system_vmstop_request(c->cs->machine, RUN_STATE_DEBUG);
     return true;
 }

@@ -28,7 +28,18 @@ typedef struct CPUDebug {
         unsigned len;       /* 1, 2, 4 or 8 bytes; 1 for EXECUTE */
         CPUDebugType type;
     } hw[CPU_DEBUG_NR_HW];
+    /*
+     * Whether the debugger put the INT3 at this linear address there; without one
+     * (NULL) it is the guest's own. On the CPU's thread, without the machine lock.
+     */
+    bool (*owns_breakpoint)(void *opaque, uint64_t addr);
+    void *opaque;
 } CPUDebug;
+
+static inline bool cpu_debug_owns_breakpoint(const CPUDebug *d, uint64_t addr)
+{
+    return d->owns_breakpoint && d->owns_breakpoint(d->opaque, addr);
+}
 
 /* Why one stopped: CPUState.debug_event, valid once the machine has stopped. */
 typedef struct CPUDebugEvent {

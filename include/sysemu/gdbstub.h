@@ -8,19 +8,11 @@
 
 #include "hw/boards.h"
 
-typedef struct CPUState CPUState;
-
 /*
  * -gdb: wait for a debugger on device ("tcp::1234", or a chardev as of
  * -serial); one at a time, the guest is paused while it looks. "none" succeeds
  * without doing anything. Main thread, machine lock held.
  */
 bool gdbserver_start(MachineState *ms, const char *device, Error **errp);
-
-/*
- * For accelerators: whether the INT3 at the virtual address pc was put there by
- * the debugger. On the CPU's thread, without the machine lock.
- */
-bool gdb_owns_breakpoint(MachineState *ms, uint64_t pc);
 
 #endif
