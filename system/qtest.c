@@ -320,11 +320,11 @@ static void tap_handler(void *opaque, int n, int level)
     qemu_set_irq(irq->target, level);
 }
 
-qemu_irq qtest_tap_irq(MachineState *ms, unsigned n, qemu_irq irq)
+static qemu_irq tap_irq(MachineState *ms, unsigned n, qemu_irq irq)
 {
     QTestServer *s = ms->qtest;
 
-    if (!s || n >= QTEST_MAX_IRQS) {
+    if (n >= QTEST_MAX_IRQS) {
         return irq;
     }
     s->irqs[n] = (QTestIRQ) { .qts = s, .target = irq };
@@ -498,6 +498,7 @@ bool qtest_server_init(MachineState *ms, Chardev *chr, const char *log, Error **
         return false;
     }
     ms->qtest = s;
+    ms->tap_irq = tap_irq;
     qemu_chr_fe_set_handlers(&s->chr, qtest_can_read, qtest_receive, qtest_event, s);
     return true;
 }

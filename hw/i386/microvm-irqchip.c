@@ -13,7 +13,6 @@
 #include "hw/loader.h"
 #include "sysemu/accel.h"
 #include "target/i386/cpuid.h"
-#include "sysemu/qtest.h"
 
 /* MSI writes must reach the APICs even where something else is mapped. */
 #define LAPIC_PRIORITY 4096
@@ -136,14 +135,16 @@ static bool connect_lines(MicrovmMachineState *mms, Error **errp)
 
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
 {
+    MachineState *ms = &mms->parent;
+
     if (!connect_lines(mms, errp)) {
         return false;
     }
-    for (unsigned i = 0; i < MICROVM_NUM_GSIS; i++) {
-        mms->gsi[i] = qtest_tap_irq(&mms->parent, i, mms->gsi[i]);
+    for (unsigned i = 0; ms->tap_irq && i < MICROVM_NUM_GSIS; i++) {
+        mms->gsi[i] = ms->tap_irq(ms, i, mms->gsi[i]);
     }
     if (mms->irqchip && mms->pit != ON_OFF_AUTO_OFF) {
-        x86_irqchip_add_pit(mms->irqchip, &mms->parent, mms->gsi[0]);
+        x86_irqchip_add_pit(mms->irqchip, ms, mms->gsi[0]);
     }
     return true;
 }

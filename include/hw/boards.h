@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "exec/memory.h"
+#include "hw/irq.h"
 #include "hw/qdev.h"
 #include "sysemu/rtc.h"
 #include "sysemu/runstate.h"
@@ -100,6 +101,11 @@ struct MachineState {
     RunStateMachine rsm;
 
     struct QTestServer *qtest;  /* sysemu/qtest.h; NULL: no test */
+    /*
+     * For boards: the line to give to devices instead of irq, which is input n of the
+     * interrupt controllers. NULL: irq itself.
+     */
+    qemu_irq (*tap_irq)(MachineState *ms, unsigned n, qemu_irq irq);
     struct GdbServer *gdb;      /* sysemu/gdbstub.h; NULL: none */
     MonitorHub *monitors;       /* monitor/monitor.h; NULL: none */
     /* Who is told of events: hw/core/event.h. Set before the machine runs. */
