@@ -313,6 +313,7 @@ static const AccelClass kvm_class = {
         .finalize = kvm_instance_finalize,
     },
     .has_vcpu_threads = true,
+    .host_cpus = true,
     .probe = kvm_probe,
     .init_machine = kvm_init_machine,
     .exit_machine = kvm_exit_machine,

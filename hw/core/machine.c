@@ -227,9 +227,9 @@ bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp)
 
 const char *machine_default_cpu_model(const MachineClass *mc, const AccelState *accel)
 {
-    bool kvm = accel && !strcmp(accel_get_class(accel)->oc.name, "kvm");
+    bool host = accel && accel_get_class(accel)->host_cpus;
 
-    return kvm && mc->default_cpu_model ? mc->default_cpu_model : "max";
+    return host && mc->default_cpu_model ? mc->default_cpu_model : "max";
 }
 
 bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp)

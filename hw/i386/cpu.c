@@ -62,7 +62,6 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
 {
     const AccelClass *ac = accel_get_class(ms->accel);
     const MachineClass *mc = machine_get_class(ms);
-    bool kvm = !strcmp(ac->oc.name, "kvm");
     const char *def = machine_default_cpu_model(mc, ms->accel);
     X86CPUTopoInfo topo = {
         .dies_per_pkg = ms->smp.dies,
@@ -76,8 +75,8 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
     if (!model) {
         return false;
     }
-    model->accel_name = kvm ? "host" : "TCG";
-    if (!strcmp(model->name, "host") && !kvm && ac->supported_cpuid) {
+    model->accel_name = ac->host_cpus ? "host" : "TCG";
+    if (!strcmp(model->name, "host") && !ac->host_cpus && ac->supported_cpuid) {
         error_setg(errp, "CPU model 'host' requires KVM");
         ok = false;
     } else if (!ac->supported_cpuid) {

@@ -38,6 +38,7 @@ typedef enum AccelIrqchipMode {
 struct AccelClass {
     ObjectClass oc;             /* "kvm", "tcg", "qtest" */
     bool has_vcpu_threads;      /* false: no guest code is ever run */
+    bool host_cpus;             /* guest CPUs are the host's: "-cpu host" is there */
     bool unpack_kernels;        /* guest code is slow: bzImages are unpacked here */
     bool rtc_by_default;        /* boards with an rtc property of "auto" have one */
     /*
