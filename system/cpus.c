@@ -16,9 +16,6 @@
 #include "qemu/main-loop.h"
 #include "sysemu/accel.h"
 
-/* The CPU whose thread this is. */
-static __thread CPUState *current_cpu;
-
 typedef struct CPUWork {
     run_on_cpu_func *fn;
     void *opaque;
@@ -28,19 +25,6 @@ typedef struct CPUWork {
 static const AccelClass *cpu_accel(const CPUState *cpu)
 {
     return accel_get_class(cpu->machine->accel);
-}
-
-bool qemu_in_vcpu_thread(void)
-{
-    return current_cpu != NULL;
-}
-
-void cpu_stop_current(void)
-{
-    if (current_cpu) {
-        current_cpu->stop_self = true;
-        atomic_store(&current_cpu->exit_request, true);
-    }
 }
 
 void qemu_cpu_kick(CPUState *cpu)

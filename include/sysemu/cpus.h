@@ -23,15 +23,6 @@ void resume_all_vcpus(MachineState *ms);
 void cpu_stop_threads(MachineState *ms);    /* end and join them all */
 
 /*
- * On a vCPU thread: do not run guest code again before the main loop has
- * handled what was requested (a reset, a shutdown): the CPU counts as stopped
- * and resume_all_vcpus() lets it go on. Takes no lock. Elsewhere: nothing.
- */
-void cpu_stop_current(void);
-
-/* True on a vCPU thread. */
-bool qemu_in_vcpu_thread(void);
-/*
  * Make the architectural registers of a CPU current (read) and have them written
  * back before it runs again. Pause it first if they are to stay current. Any
  * thread; machine lock held.

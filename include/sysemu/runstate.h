@@ -60,7 +60,12 @@ typedef enum RunStateEvent {
 typedef void RunStateNotify(MachineState *ms, RunStateEvent event,
                             ShutdownCause cause, void *opaque);
 
-/* Part of MachineState; fields private to system/runstate.c. */
+typedef struct RunStateNotifier {
+    RunStateNotify *fn;
+    void *opaque;
+} RunStateNotifier;
+
+/* Part of MachineState; fields private to hw/core/runstate.c and system/vm-control.c. */
 typedef struct RunStateMachine {
     RunState state;
     RunState stop_state;            /* what a pending stop request asks for */
@@ -70,15 +75,14 @@ typedef struct RunStateMachine {
     bool powerdown_requested;
     bool work_scheduled;
     GMutex lock;                    /* the requests above; a leaf */
-    GArray *notifiers;
+    void (*run_requests)(void *ms); /* main loop: carries the requests out */
+    GArray *notifiers;          /* of RunStateNotifier */
     RebootAction reboot_action;     /* -action reboot=, -no-reboot */
     ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
     PanicAction panic_action;
     int exit_status;
 } RunStateMachine;
 
-void runstate_init(MachineState *ms);
-void runstate_cleanup(MachineState *ms);
 const char *runstate_name(RunState state);
 bool runstate_is_running(const MachineState *ms);
 /* The name of the cause as QMP says it ("guest-reset"). */
@@ -87,11 +91,19 @@ const char *shutdown_cause_name(ShutdownCause cause);
 bool shutdown_caused_by_guest(ShutdownCause cause);
 
 /* Main thread, machine lock held. */
+void runstate_set(MachineState *ms, RunState state);
+void runstate_notify(MachineState *ms, RunStateEvent event, ShutdownCause cause);
+void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
+void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
+
+/*
+ * system/vm-control.c: running, pausing, resetting. Init before all else; the others on
+ * the main thread with the machine lock held.
+ */
+void runstate_init(MachineState *ms);
 void vm_start(MachineState *ms);
 void vm_stop(MachineState *ms, RunState state);
 void qemu_system_reset(MachineState *ms, ShutdownCause cause);
-void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
-void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
 
 /*
  * Requests: from any thread, with or without the machine lock; the main loop

@@ -235,7 +235,8 @@ static void board_free(Board *b)
     accel_get_class(as)->exit_machine(as);
     object_free(&as->obj);
     munmap(b->host, RAM_SIZE);
-    runstate_cleanup(ms);
+    g_array_unref(ms->rsm.notifiers);
+    g_mutex_clear(&ms->rsm.lock);
     object_free(&ms->obj);
 }
 

@@ -53,7 +53,8 @@ static void test_panic(gconstpointer data)
     g_assert_cmpint(ms->rsm.stop_requested, ==, rows[i].stops);
     g_assert_cmpint(ms->rsm.shutdown_requested != SHUTDOWN_CAUSE_NONE, ==, rows[i].ends);
     g_assert_cmpint(ms->rsm.exit_status, ==, rows[i].status);
-    runstate_cleanup(ms);
+    g_array_unref(ms->rsm.notifiers);
+    g_mutex_clear(&ms->rsm.lock);
     object_free(&ms->obj);
 }
 

@@ -140,7 +140,8 @@ void vt_free(VT *t)
     }
     address_space_destroy(&t->ms->memory);
     vt_unrealize(t, false);
-    runstate_cleanup(t->ms);
+    g_array_unref(t->ms->rsm.notifiers);
+    g_mutex_clear(&t->ms->rsm.lock);
     object_free(&t->ms->obj);
     free(t->ram);
     free(t->high);

@@ -47,6 +47,15 @@ struct CPUState {
     CPUDebugEvent debug_event;  /* why it stopped, for a debugger */
 };
 
+/* The CPU whose thread this is; NULL on other threads. */
+extern __thread CPUState *current_cpu;
+
+/*
+ * On a vCPU thread: do not run guest code again before the main loop has
+ * handled what was requested (a reset, a shutdown): the CPU counts as stopped
+ * and resume_all_vcpus() lets it go on. Takes no lock. Elsewhere: nothing.
+ */
+void cpu_stop_current(void);
 /* Run fn on the CPU's thread and wait. Call with the machine lock held. */
 void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque);
 /* Make the CPU leave guest code. Any thread. */

@@ -1,23 +1,16 @@
 /*
- * Run states: requests come from any thread, the main loop carries them out.
+ * Run states: who is told of them, and the requests to change them, which come from any
+ * thread. The main loop carries them out: system/vm-control.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "sysemu/runstate.h"
 
 #include "hw/boards.h"
+#include "hw/core/cpu.h"
 #include "hw/core/event.h"
-#include "qemu/error.h"
 #include "qemu/main-loop.h"
-#include "qemu/timer.h"
 #include "qemu/trace.h"
-#include "sysemu/cpus.h"
-#include "sysemu/reset.h"
-
-typedef struct RunStateNotifier {
-    RunStateNotify *fn;
-    void *opaque;
-} RunStateNotifier;
 
 const char *runstate_name(RunState state)
 {
@@ -63,19 +56,6 @@ bool runstate_is_running(const MachineState *ms)
     return ms->rsm.state == RUN_STATE_RUNNING;
 }
 
-void runstate_init(MachineState *ms)
-{
-    ms->rsm.state = RUN_STATE_PRELAUNCH;
-    g_mutex_init(&ms->rsm.lock);
-    ms->rsm.notifiers = g_array_new(FALSE, FALSE, sizeof(RunStateNotifier));
-}
-
-void runstate_cleanup(MachineState *ms)
-{
-    g_array_unref(ms->rsm.notifiers);
-    g_mutex_clear(&ms->rsm.lock);
-}
-
 void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque)
 {
     RunStateNotifier n = { fn, opaque };
@@ -95,7 +75,7 @@ void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque)
     }
 }
 
-static void notify(MachineState *ms, RunStateEvent event, ShutdownCause cause)
+void runstate_notify(MachineState *ms, RunStateEvent event, ShutdownCause cause)
 {
     for (guint i = 0; i < ms->rsm.notifiers->len; i++) {
         RunStateNotifier n = g_array_index(ms->rsm.notifiers, RunStateNotifier, i);
@@ -104,106 +84,10 @@ static void notify(MachineState *ms, RunStateEvent event, ShutdownCause cause)
     }
 }
 
-static void set_state(MachineState *ms, RunState state)
+void runstate_set(MachineState *ms, RunState state)
 {
     trace(runstate_set, "%s -> %s", runstate_name(ms->rsm.state), runstate_name(state));
     ms->rsm.state = state;
-}
-
-void vm_start(MachineState *ms)
-{
-    if (runstate_is_running(ms)) {
-        return;
-    }
-    set_state(ms, RUN_STATE_RUNNING);
-    qemu_clock_enable_virtual(true);
-    notify(ms, RUN_STATE_EVENT_RESUME, SHUTDOWN_CAUSE_NONE);
-    resume_all_vcpus(ms);
-}
-
-void vm_stop(MachineState *ms, RunState state)
-{
-    if (!runstate_is_running(ms)) {
-        /* A paused machine can still be found to have ended or failed. */
-        set_state(ms, state);
-        return;
-    }
-    pause_all_vcpus(ms);
-    qemu_clock_enable_virtual(false);
-    set_state(ms, state);
-    notify(ms, RUN_STATE_EVENT_STOP, SHUTDOWN_CAUSE_NONE);
-}
-
-void qemu_system_reset(MachineState *ms, ShutdownCause cause)
-{
-    trace(qemu_system_reset, "%s", shutdown_cause_name(cause));
-    qemu_devices_reset(ms);
-    if (cause != SHUTDOWN_CAUSE_NONE) {
-        notify(ms, RUN_STATE_EVENT_RESET, cause);
-    }
-}
-
-/* The machine ends: leave the main loop, or with -no-shutdown stay and wait. */
-static void do_shutdown(MachineState *ms, ShutdownCause cause)
-{
-    notify(ms, RUN_STATE_EVENT_SHUTDOWN, cause);
-    if (ms->rsm.shutdown_action == SHUTDOWN_ACTION_PAUSE &&
-        cause != SHUTDOWN_CAUSE_HOST_SIGNAL && cause != SHUTDOWN_CAUSE_HOST_QMP_QUIT &&
-        cause != SHUTDOWN_CAUSE_HOST_UI) {
-        vm_stop(ms, RUN_STATE_SHUTDOWN);
-        return;
-    }
-    qemu_main_loop_quit();
-}
-
-static void do_reset(MachineState *ms, ShutdownCause cause)
-{
-    bool was_running = runstate_is_running(ms);
-
-    pause_all_vcpus(ms);
-    qemu_system_reset(ms, cause);
-    if (was_running) {
-        resume_all_vcpus(ms);
-    } else {
-        /* What was paused, had ended or failed starts anew with "cont". */
-        set_state(ms, RUN_STATE_PRELAUNCH);
-    }
-}
-
-/* Main loop: carry out what was requested; the end goes before all else. */
-static void run_requests(void *opaque)
-{
-    MachineState *ms = opaque;
-    RunStateMachine *r = &ms->rsm;
-    ShutdownCause reset, shutdown;
-    bool stop, powerdown;
-    RunState stop_state;
-
-    g_mutex_lock(&r->lock);
-    r->work_scheduled = false;
-    stop = r->stop_requested;
-    stop_state = r->stop_state;
-    reset = r->reset_requested;
-    shutdown = r->shutdown_requested;
-    powerdown = r->powerdown_requested;
-    r->stop_requested = r->powerdown_requested = false;
-    r->reset_requested = r->shutdown_requested = SHUTDOWN_CAUSE_NONE;
-    g_mutex_unlock(&r->lock);
-
-    if (powerdown) {
-        notify(ms, RUN_STATE_EVENT_POWERDOWN, SHUTDOWN_CAUSE_NONE);
-    }
-    if (reset && r->reboot_action == REBOOT_ACTION_SHUTDOWN && !shutdown) {
-        shutdown = reset;
-    }
-    if (shutdown) {
-        do_shutdown(ms, shutdown);
-    } else if (reset) {
-        do_reset(ms, reset);
-    }
-    if (stop && !shutdown) {
-        vm_stop(ms, stop_state);
-    }
 }
 
 /* Call with the request lock held; gives it up. */
@@ -214,7 +98,7 @@ static void schedule_and_unlock(MachineState *ms)
     ms->rsm.work_scheduled = true;
     g_mutex_unlock(&ms->rsm.lock);
     if (schedule) {
-        qemu_bh_schedule_oneshot(run_requests, ms);
+        qemu_bh_schedule_oneshot(ms->rsm.run_requests, ms);
     }
 }
 

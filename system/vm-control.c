@@ -1,0 +1,116 @@
+/*
+ * Running, pausing, resetting and ending the machine.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/boards.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "qemu/trace.h"
+#include "sysemu/cpus.h"
+#include "sysemu/reset.h"
+#include "sysemu/runstate.h"
+
+void vm_start(MachineState *ms)
+{
+    if (runstate_is_running(ms)) {
+        return;
+    }
+    runstate_set(ms, RUN_STATE_RUNNING);
+    qemu_clock_enable_virtual(true);
+    runstate_notify(ms, RUN_STATE_EVENT_RESUME, SHUTDOWN_CAUSE_NONE);
+    resume_all_vcpus(ms);
+}
+
+void vm_stop(MachineState *ms, RunState state)
+{
+    if (!runstate_is_running(ms)) {
+        /* A paused machine can still be found to have ended or failed. */
+        runstate_set(ms, state);
+        return;
+    }
+    pause_all_vcpus(ms);
+    qemu_clock_enable_virtual(false);
+    runstate_set(ms, state);
+    runstate_notify(ms, RUN_STATE_EVENT_STOP, SHUTDOWN_CAUSE_NONE);
+}
+
+void qemu_system_reset(MachineState *ms, ShutdownCause cause)
+{
+    trace(qemu_system_reset, "%s", shutdown_cause_name(cause));
+    qemu_devices_reset(ms);
+    if (cause != SHUTDOWN_CAUSE_NONE) {
+        runstate_notify(ms, RUN_STATE_EVENT_RESET, cause);
+    }
+}
+
+/* The machine ends: leave the main loop, or with -no-shutdown stay and wait. */
+static void do_shutdown(MachineState *ms, ShutdownCause cause)
+{
+    runstate_notify(ms, RUN_STATE_EVENT_SHUTDOWN, cause);
+    if (ms->rsm.shutdown_action == SHUTDOWN_ACTION_PAUSE &&
+        cause != SHUTDOWN_CAUSE_HOST_SIGNAL && cause != SHUTDOWN_CAUSE_HOST_QMP_QUIT &&
+        cause != SHUTDOWN_CAUSE_HOST_UI) {
+        vm_stop(ms, RUN_STATE_SHUTDOWN);
+        return;
+    }
+    qemu_main_loop_quit();
+}
+
+static void do_reset(MachineState *ms, ShutdownCause cause)
+{
+    bool was_running = runstate_is_running(ms);
+
+    pause_all_vcpus(ms);
+    qemu_system_reset(ms, cause);
+    if (was_running) {
+        resume_all_vcpus(ms);
+    } else {
+        /* What was paused, had ended or failed starts anew with "cont". */
+        runstate_set(ms, RUN_STATE_PRELAUNCH);
+    }
+}
+
+/* Main loop: carry out what was requested; the end goes before all else. */
+static void run_requests(void *opaque)
+{
+    MachineState *ms = opaque;
+    RunStateMachine *r = &ms->rsm;
+    ShutdownCause reset, shutdown;
+    bool stop, powerdown;
+    RunState stop_state;
+
+    g_mutex_lock(&r->lock);
+    r->work_scheduled = false;
+    stop = r->stop_requested;
+    stop_state = r->stop_state;
+    reset = r->reset_requested;
+    shutdown = r->shutdown_requested;
+    powerdown = r->powerdown_requested;
+    r->stop_requested = r->powerdown_requested = false;
+    r->reset_requested = r->shutdown_requested = SHUTDOWN_CAUSE_NONE;
+    g_mutex_unlock(&r->lock);
+
+    if (powerdown) {
+        runstate_notify(ms, RUN_STATE_EVENT_POWERDOWN, SHUTDOWN_CAUSE_NONE);
+    }
+    if (reset && r->reboot_action == REBOOT_ACTION_SHUTDOWN && !shutdown) {
+        shutdown = reset;
+    }
+    if (shutdown) {
+        do_shutdown(ms, shutdown);
+    } else if (reset) {
+        do_reset(ms, reset);
+    }
+    if (stop && !shutdown) {
+        vm_stop(ms, stop_state);
+    }
+}
+
+void runstate_init(MachineState *ms)
+{
+    ms->rsm.state = RUN_STATE_PRELAUNCH;
+    ms->rsm.run_requests = run_requests;
+    g_mutex_init(&ms->rsm.lock);
+    ms->rsm.notifiers = g_array_new(FALSE, FALSE, sizeof(RunStateNotifier));
+}
