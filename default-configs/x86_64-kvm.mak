@@ -1,6 +1,7 @@
 # For hosts with KVM: no software CPU, no test accelerator.
 CONFIG_KVM=y
 CONFIG_MICROVM=y
+CONFIG_ACPI=y
 CONFIG_ISA_BUS=y
 CONFIG_SERIAL_ISA=y
 CONFIG_ISA_DEBUG=y

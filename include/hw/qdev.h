@@ -11,6 +11,7 @@
 
 #include "qemu/object.h"
 
+typedef struct Aml Aml;
 typedef struct DeviceClass DeviceClass;
 typedef struct DeviceState DeviceState;
 typedef struct BusState BusState;
@@ -28,6 +29,11 @@ struct DeviceClass {
     bool (*realize)(DeviceState *dev, Error **errp);
     void (*unrealize)(DeviceState *dev);    /* may be NULL */
     void (*reset)(DeviceState *dev);        /* power-on state; may be NULL */
+    /*
+     * Append what the guest's ACPI tables say of the device to \_SB of the DSDT
+     * (hw/acpi/aml.h), or nothing. After all are realized; may be NULL.
+     */
+    void (*build_aml)(DeviceState *dev, Aml *aml);
 };
 
 /* First member of every device. */
