@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "hw/acpi/aml.h"
 #include "hw/char/serial.h"
 #include "hw/isa/isa.h"
 
@@ -100,6 +101,26 @@ static void isa_serial_reset(DeviceState *dev)
     serial_reset(&((ISASerialState *)dev)->uart);
 }
 
+static void isa_serial_build_aml(DeviceState *dev, Aml *aml)
+{
+    const ISASerialState *isa = (const ISASerialState *)dev;
+    char name[] = { 'C', 'O', 'M', '1' + isa->index, 0 };
+
+    aml_begin_device(aml, name);
+    aml_name(aml, "_HID");
+    aml_eisa_id(aml, "PNP0501");
+    aml_name(aml, "_UID");
+    aml_integer(aml, isa->index + 1);
+    aml_name(aml, "_STA");
+    aml_integer(aml, 0xf);
+    aml_name(aml, "_CRS");
+    aml_begin_resources(aml);
+    aml_res_io(aml, isa->iobase, 8, 0);
+    aml_res_irq(aml, isa->irq);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 static const Property isa_serial_props[] = {
     DEFINE_PROP_UINT32("index", ISASerialState, index, "4294967295",
                        "COM port less one: decides iobase and irq"),
@@ -126,5 +147,6 @@ static const DeviceClass isa_serial_class = {
     .realize = isa_serial_realize,
     .unrealize = isa_serial_unrealize,
     .reset = isa_serial_reset,
+    .build_aml = isa_serial_build_aml,
 };
 DEFINE_CLASS(isa_serial, &isa_serial_class.oc);

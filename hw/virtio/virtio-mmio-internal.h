@@ -44,6 +44,11 @@ typedef struct VirtIOMMIOProxy {
 /* What the transport does for the device core. */
 extern const VirtioBusOps virtio_mmio_bus_ops;
 
+/* The transport that dev is, or NULL. */
+VirtIOMMIOProxy *virtio_mmio_transport(DeviceState *dev);
+/* DeviceClass.build_aml: a transport with a device is a LNRO0005. */
+void virtio_mmio_build_aml(DeviceState *dev, Aml *aml);
+
 /* InterruptStatus. Any thread; late acknowledgements are flushed. */
 unsigned virtio_mmio_isr(VirtIOMMIOProxy *p);
 /* InterruptACK: clear bits; what remains interrupts again. Any thread. */

@@ -506,6 +506,7 @@ static const DeviceClass virtio_mmio_class = {
     .realize = mmio_realize,
     .unrealize = mmio_unrealize,
     .reset = mmio_reset,
+    .build_aml = virtio_mmio_build_aml,
 };
 DEFINE_CLASS(virtio_mmio, &virtio_mmio_class.oc);
 
@@ -523,8 +524,7 @@ bool virtio_mmio_create(MachineState *ms, const VirtioMMIOSlot *slot,
     return true;
 }
 
-/* The transport that dev is, or NULL. */
-static VirtIOMMIOProxy *as_transport(DeviceState *dev)
+VirtIOMMIOProxy *virtio_mmio_transport(DeviceState *dev)
 {
     return device_get_class(dev) == &virtio_mmio_class ? (VirtIOMMIOProxy *)dev : NULL;
 }
@@ -532,47 +532,10 @@ static VirtIOMMIOProxy *as_transport(DeviceState *dev)
 void virtio_mmio_unmap_unused(MachineState *ms)
 {
     for (unsigned i = 0; i < ms->devices->len; i++) {
-        VirtIOMMIOProxy *p = as_transport(ms->devices->pdata[i]);
+        VirtIOMMIOProxy *p = virtio_mmio_transport(ms->devices->pdata[i]);
 
         if (p && !p->vbus.vdev) {
             memory_region_del_subregion(&p->iomem);
         }
     }
-}
-
-/* Where Linux stops to read parameters: at a "--", the rest is for init. */
-static gsize end_of_parameters(const GString *cmdline)
-{
-    bool quoted = false;
-
-    for (gsize i = 0; i < cmdline->len; i++) {
-        const char *s = cmdline->str + i;
-
-        quoted ^= *s == '"';
-        if (!quoted && !strncmp(s, "--", 2) && (!s[2] || g_ascii_isspace(s[2])) &&
-            (i == 0 || g_ascii_isspace(s[-1]))) {
-            return MAX(i, 1) - 1;
-        }
-    }
-    return cmdline->len;
-}
-
-void virtio_mmio_append_cmdline(MachineState *ms, GString *cmdline)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    gsize end = end_of_parameters(cmdline);
-
-    for (unsigned i = 0; i < ms->devices->len; i++) {
-        const VirtIOMMIOProxy *p = as_transport(ms->devices->pdata[i]);
-
-        if (p && p->vbus.vdev) {
-            g_string_append_printf(text, " virtio_mmio.device=%u@0x%" PRIx64 ":%u",
-                                   VIRTIO_MMIO_REGION_SIZE, p->slot.base,
-                                   p->slot.irq_num);
-        }
-    }
-    if (end == 0 && cmdline->len) {
-        g_string_append_c(text, ' ');       /* the "--" stands first */
-    }
-    g_string_insert_len(cmdline, end, text->str, text->len);
 }
