@@ -9,6 +9,7 @@
 #include "gdbstub/gdb-regs.h"
 #include "monitor/guest-memory.h"
 #include "monitor/hmp.h"
+#include "qemu/cutils.h"
 #include "qemu/trace.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
@@ -29,13 +30,12 @@ static size_t parse_hex(const char *text, uint8_t *buf, size_t max)
     size_t n;
 
     for (n = 0; n < max; n++) {
-        int hi = g_ascii_xdigit_value(text[n * 2]);
-        int lo = hi < 0 ? -1 : g_ascii_xdigit_value(text[n * 2 + 1]);
+        int byte = qemu_hex_byte(text + n * 2);
 
-        if (lo < 0) {
+        if (byte < 0) {
             break;
         }
-        buf[n] = hi << 4 | lo;
+        buf[n] = byte;
     }
     return n;
 }

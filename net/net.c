@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qemu/cutils.h"
 #include "qemu/trace.h"
 
 /*
@@ -358,13 +359,12 @@ static bool prop_mac_set(Object *obj, const Property *prop, const char *value,
     int i;
 
     for (i = 0; i < 6; i++) {
-        int high = g_ascii_xdigit_value(p[0]);
-        int low = high < 0 ? -1 : g_ascii_xdigit_value(p[1]);
+        int byte = qemu_hex_byte(p);
 
-        if (low < 0 || (i < 5 ? p[2] != ':' && p[2] != '-' : p[2])) {
+        if (byte < 0 || (i < 5 ? p[2] != ':' && p[2] != '-' : p[2])) {
             break;
         }
-        mac->a[i] = high << 4 | low;
+        mac->a[i] = byte;
         p += 3;
     }
     if (i < 6) {

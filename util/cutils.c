@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <glib.h>
+
 int qemu_strtou64(const char *str, uint64_t *result)
 {
     char *end;
@@ -117,6 +119,14 @@ bool qemu_parse_bool(const char *str, bool *result)
         }
     }
     return false;
+}
+
+int qemu_hex_byte(const char *digits)
+{
+    int high = g_ascii_xdigit_value(digits[0]);
+    int low = high < 0 ? -1 : g_ascii_xdigit_value(digits[1]);
+
+    return low < 0 ? -1 : high << 4 | low;
 }
 
 int qemu_write_full(int fd, const void *buf, size_t len)

@@ -36,6 +36,9 @@ int qemu_strtoi64(const char *str, int64_t *result);
  */
 int qemu_strtosz(const char *str, char default_suffix, uint64_t *result);
 
+/* The byte of two hexadecimal digits, of which the first is looked at first; -1: not two. */
+int qemu_hex_byte(const char *digits);
+
 /* on/off, yes/no, true/false, y/n. False when str is none of them. */
 bool qemu_parse_bool(const char *str, bool *result);
 
