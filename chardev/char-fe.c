@@ -4,14 +4,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "char-internal.h"
 #include "qemu/cutils.h"
-
-/* A peer that takes nothing for so long is given up by write_all. */
-#define WRITE_ALL_PATIENCE_MS 2000
 
 bool qemu_chr_fe_init(CharBackend *b, Chardev *s, Error **errp)
 {
@@ -113,31 +109,6 @@ int qemu_chr_fe_write(CharBackend *b, const uint8_t *buf, int len)
         warn_report("chardev %s: write failed: %s", s->obj.id, strerror(-n));
     }
     return n;
-}
-
-int qemu_chr_fe_write_all(CharBackend *b, const uint8_t *buf, int len)
-{
-    int done = 0;
-
-    while (done < len) {
-        int n = qemu_chr_fe_write(b, buf + done, len - done);
-        struct pollfd pfd = { .fd = -1, .events = POLLOUT };
-
-        if (n < 0) {
-            return n;
-        }
-        done += n;
-        if (n > 0) {
-            continue;
-        }
-        if (chr_class(b->chr)->chr_watch_fd) {
-            pfd.fd = chr_class(b->chr)->chr_watch_fd(b->chr);
-        }
-        if (pfd.fd < 0 || poll(&pfd, 1, WRITE_ALL_PATIENCE_MS) == 0) {
-            break;
-        }
-    }
-    return done;
 }
 
 void qemu_chr_fe_accept_input(CharBackend *b)

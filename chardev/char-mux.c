@@ -63,6 +63,8 @@ static void set_focus(MuxChardev *m, int n)
     m->focus = n;
     send_event(m, old, CHR_EVENT_MUX_OUT);
     send_event(m, n, CHR_EVENT_MUX_IN);
+    /* Its buffer may have the room that the other's had not. */
+    qemu_chr_fe_accept_input(&m->lower);
 }
 
 /* The attached frontend after n, n itself if it is alone, or -1. */

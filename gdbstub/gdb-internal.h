@@ -6,7 +6,7 @@
 #ifndef GDBSTUB_GDB_INTERNAL_H
 #define GDBSTUB_GDB_INTERNAL_H
 
-#include "chardev/char.h"
+#include "chardev/char-txq.h"
 #include "hw/core/cpu.h"
 #include "sysemu/debug.h"
 
@@ -22,8 +22,7 @@ typedef struct GdbBreakpoint {
 typedef struct GdbServer {
     MachineState *ms;
     CharBackend chr;
-    GString *out;
-    guint out_watch;
+    CharTxQueue tx;
     enum GdbState state;
     GString *packet;
     uint8_t sum;
@@ -39,7 +38,7 @@ typedef struct GdbServer {
 } GdbServer;
 
 /* CPU n, or NULL. */
-CPUState *gdb_cpu(GdbServer *s, unsigned n);
+CPUState *gdb_cpu(GdbServer *s, uint64_t n);
 /* Send a packet with this text, or these bytes. */
 void gdb_answer(GdbServer *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 void gdb_put_packet(GdbServer *s, const char *data, size_t len);

@@ -7,13 +7,17 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "gdbstub/gdb-internal.h"
+#include "qemu/cutils.h"
 #include "sysemu/gdbstub.h"
 
-/* What a debugger that does not read may leave lying here, bytes. */
-#define GDB_MAX_OUT     (1u << 20)
+/* No packet is taken while more than this waits for the debugger, bytes. */
+#define GDB_OUT_PAUSE   (64u << 10)
+/* Taken from the debugger at a time: few packets, so that few answers pile up. */
+#define GDB_CHUNK       512
 
 #define SIGNAL_INT      2
 #define SIGNAL_TRAP     5
@@ -21,48 +25,26 @@
 
 /* Output --------------------------------------------------------------------------- */
 
-static void gdb_flush(GdbServer *s);
-
-static gboolean gdb_can_write(void *opaque, GIOCondition cond)
+static void gdb_drained(void *opaque)
 {
     GdbServer *s = opaque;
 
-    s->out_watch = 0;
-    gdb_flush(s);
-    return G_SOURCE_REMOVE;
-}
-
-static void gdb_flush(GdbServer *s)
-{
-    int n = 0;
-
-    while (s->out->len && !s->out_watch) {
-        n = qemu_chr_fe_write(&s->chr, (const uint8_t *)s->out->str, s->out->len);
-        if (n <= 0) {
-            break;
-        }
-        g_string_erase(s->out, 0, n);
-    }
-    if (s->out->len && !s->out_watch) {
-        s->out_watch = qemu_chr_fe_add_watch(&s->chr, G_IO_OUT | G_IO_HUP,
-                                             gdb_can_write, s);
-    }
-    if (s->out->len > GDB_MAX_OUT) {
-        g_string_truncate(s->out, 0);
-    }
+    qemu_chr_fe_accept_input(&s->chr);
 }
 
 void gdb_put_packet(GdbServer *s, const char *data, size_t len)
 {
     uint8_t sum = 0;
+    char end[4];
 
     for (size_t i = 0; i < len; i++) {
         sum += (uint8_t)data[i];
     }
-    g_string_append_c(s->out, '$');
-    g_string_append_len(s->out, data, len);
-    g_string_append_printf(s->out, "#%02x", sum);
-    gdb_flush(s);
+    snprintf(end, sizeof(end), "#%02x", sum);
+    chr_txq_put(&s->tx, "$", 1);
+    chr_txq_put(&s->tx, data, len);
+    chr_txq_put(&s->tx, end, 3);
+    chr_txq_flush(&s->tx);
 }
 
 void gdb_answer(GdbServer *s, const char *fmt, ...)
@@ -78,7 +60,7 @@ void gdb_answer(GdbServer *s, const char *fmt, ...)
 
 /* Stops ------------------------------------------------------------------------------ */
 
-CPUState *gdb_cpu(GdbServer *s, unsigned n)
+CPUState *gdb_cpu(GdbServer *s, uint64_t n)
 {
     return s->ms->cpus && n < s->ms->smp.cpus ? s->ms->cpus[n] : NULL;
 }
@@ -130,17 +112,18 @@ static void gdb_runstate(MachineState *ms, RunStateEvent event, ShutdownCause ca
 static void packet_done(GdbServer *s, char digit)
 {
     g_autoptr(GString) packet = g_steal_pointer(&s->packet);
-    int want = g_ascii_xdigit_value(s->sum_digit) << 4 | g_ascii_xdigit_value(digit);
+    const char digits[2] = { s->sum_digit, digit };
+    int want = qemu_hex_byte(digits);       /* -1 is the sum of no packet */
 
     s->packet = g_string_new(NULL);
     s->state = GDB_IDLE;
     if (!s->no_ack) {
-        g_string_append_c(s->out, want == s->sum ? '+' : '-');
+        chr_txq_put(&s->tx, want == s->sum ? "+" : "-", 1);
     }
     if (want == s->sum || s->no_ack) {
         gdb_handle_packet(s, packet->str);
     }
-    gdb_flush(s);
+    chr_txq_flush(&s->tx);
 }
 
 static void gdb_byte(GdbServer *s, uint8_t c)
@@ -177,7 +160,7 @@ static void gdb_byte(GdbServer *s, uint8_t c)
 
 static int gdb_can_read(void *opaque)
 {
-    return GDB_MAX_PACKET;
+    return chr_txq_full(&((GdbServer *)opaque)->tx) ? 0 : GDB_CHUNK;
 }
 
 static void gdb_read(void *opaque, const uint8_t *buf, int size)
@@ -203,8 +186,7 @@ static void gdb_event(void *opaque, QEMUChrEvent event)
             vm_stop(s->ms, RUN_STATE_PAUSED);
         }
     } else if (event == CHR_EVENT_CLOSED) {
-        g_clear_handle_id(&s->out_watch, g_source_remove);
-        g_string_truncate(s->out, 0);
+        chr_txq_cleanup(&s->tx);
         gdb_detach(s);
     }
 }
@@ -232,7 +214,6 @@ bool gdbserver_start(MachineState *ms, const char *device, Error **errp)
     }
     s = g_new0(GdbServer, 1);
     s->ms = ms;
-    s->out = g_string_new(NULL);
     s->packet = g_string_new(NULL);
     s->swbp = g_array_new(FALSE, FALSE, sizeof(GdbBreakpoint));
     g_mutex_init(&s->lock);
@@ -241,6 +222,7 @@ bool gdbserver_start(MachineState *ms, const char *device, Error **errp)
     if (!qemu_chr_fe_init(&s->chr, chr, errp)) {
         return false;
     }
+    chr_txq_init(&s->tx, &s->chr, GDB_OUT_PAUSE, gdb_drained, s);
     qemu_chr_fe_set_handlers(&s->chr, gdb_can_read, gdb_read, gdb_event, s);
     return true;
 }

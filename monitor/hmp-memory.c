@@ -82,7 +82,7 @@ static void memory_dump(Monitor *mon, json_t *args, CPUState *cs)
             put_value(line, format, size, v);
         }
         monitor_printf(mon, "%s\n", line->str);
-        if (mon->out->len > MONITOR_OUT_MAX) {
+        if (monitor_out_len(mon) > MONITOR_OUT_MAX) {
             monitor_puts(mon, "(cut)\n");
             return;
         }

@@ -362,16 +362,20 @@ void hmp_session_start(Monitor *mon)
 
 void hmp_session_resume(Monitor *mon)
 {
-    if (!mon->out->len) {
+    if (!monitor_out_len(mon)) {
         hmp_line_show(mon->line);
     }
 }
 
-void hmp_session_input(Monitor *mon, const uint8_t *buf, int size)
+void hmp_session_run(Monitor *mon)
 {
-    for (int i = 0; i < size && mon->line; i++) {
-        hmp_line_input(mon->line, buf[i]);
+    guint done = 0;
+
+    while (done < mon->in->len && mon->line && !chr_txq_full(&mon->tx)) {
+        hmp_line_input(mon->line, mon->in->data[done++]);
     }
+    /* Without a session nobody listens. */
+    g_byte_array_remove_range(mon->in, 0, mon->line ? done : mon->in->len);
 }
 
 void hmp_session_free(Monitor *mon)

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "chardev/char-txq.h"
 #include "monitor/monitor.h"
 
 typedef struct HmpLine HmpLine;
@@ -23,7 +24,7 @@ struct MonitorHub {
 
 /* A reader that takes nothing is cut off from events at this backlog, bytes. */
 #define MONITOR_OUT_MAX         (1u << 20)
-/* No further command is read while this much waits to be written, bytes. */
+/* No further command is run while more than this waits to be written, bytes. */
 #define MONITOR_OUT_PAUSE       (64u << 10)
 
 struct Monitor {
@@ -35,11 +36,11 @@ struct Monitor {
     bool pretty;
     char *id;                   /* -mon id=; may be NULL */
 
-    GString *out;               /* not yet written */
-    guint out_watch;            /* waits for the peer to take more; 0: none */
-    bool mux_out;               /* another frontend of the mux has the focus */
+    CharTxQueue tx;             /* the peer's; held while a mux's focus is elsewhere */
+    GString *out;               /* internal: what was said */
 
-    GByteArray *in;             /* QMP: read but not yet parsed */
+    GByteArray *in;             /* read but not yet looked at */
+    bool running;               /* inside of a command, or between those of a run */
     HmpLine *line;              /* READLINE only */
     QmpSession *qmp;            /* CONTROL only */
 
@@ -53,8 +54,12 @@ void monitor_puts(Monitor *mon, const char *str);
 void monitor_printf(Monitor *mon, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Queue bytes as they are. */
 void monitor_put_raw(Monitor *mon, const char *str, size_t len);
+/* How much is queued and not yet written; what an internal one has collected. */
+size_t monitor_out_len(const Monitor *mon);
 /* Write what the peer takes now and arrange for the rest. */
 void monitor_flush(Monitor *mon);
+/* Go on with what the peer has sent: whatever made the session wait is over. */
+void monitor_resume(Monitor *mon);
 /* The collector behind human-monitor-command; monitor_free_internal() ends it. */
 Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index);
 void monitor_free_internal(Monitor *mon);
@@ -68,7 +73,7 @@ int monitor_take_fd(Monitor *mon, const char *fdname);
 /* HMP (hmp.c) ------------------------------------------------------------ */
 
 void hmp_session_start(Monitor *mon);           /* banner and prompt */
-void hmp_session_input(Monitor *mon, const uint8_t *buf, int size);
+void hmp_session_run(Monitor *mon);             /* as qmp_session_run() */
 void hmp_session_resume(Monitor *mon);          /* prompt again, with the line */
 void hmp_session_free(Monitor *mon);
 /* Run one line; output goes to mon. */

@@ -15,56 +15,53 @@
 /* Bytes taken from a peer at a time. */
 #define MONITOR_CHUNK 4096
 
-static gboolean monitor_can_write(void *opaque, GIOCondition cond)
+static void monitor_run(Monitor *mon)
 {
-    Monitor *mon = opaque;
-
-    mon->out_watch = 0;
-    monitor_flush(mon);
+    if (mon->running) {
+        return;     /* a command lets the loop run: whoever runs it goes on */
+    }
+    mon->running = true;
     if (mon->mode == MONITOR_CONTROL) {
         qmp_session_run(mon);
-        monitor_flush(mon);
+    } else {
+        hmp_session_run(mon);
     }
+    mon->running = false;
+    monitor_flush(mon);
+}
+
+void monitor_resume(Monitor *mon)
+{
+    monitor_run(mon);
     qemu_chr_fe_accept_input(&mon->chr);
-    return G_SOURCE_REMOVE;
+}
+
+static void monitor_drained(void *opaque)
+{
+    monitor_resume(opaque);
+}
+
+size_t monitor_out_len(const Monitor *mon)
+{
+    return mon->internal ? mon->out->len : chr_txq_len(&mon->tx);
 }
 
 void monitor_flush(Monitor *mon)
 {
-    int n;
-
-    if (mon->internal || mon->mux_out || mon->out_watch) {
-        return;
-    }
-    while (mon->out->len) {
-        n = qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
-                              mon->out->len);
-        if (n <= 0) {
-            break;
-        }
-        g_string_erase(mon->out, 0, n);
-    }
-    if (!mon->out->len) {
-        return;
-    }
-    /* The peer is slow: go on when it takes more. It may also be gone. */
-    if (qemu_chr_fe_backend_connected(&mon->chr)) {
-        mon->out_watch = qemu_chr_fe_add_watch(&mon->chr, G_IO_OUT | G_IO_HUP,
-                                               monitor_can_write, mon);
-    }
-    if (!mon->out_watch) {
-        g_string_truncate(mon->out, 0);
+    if (!mon->internal) {
+        chr_txq_flush(&mon->tx);
     }
 }
 
 void monitor_put_raw(Monitor *mon, const char *str, size_t len)
 {
-    /* What nobody reads is not kept for ever. */
-    if (mon->mode == MONITOR_READLINE && !mon->internal &&
-        mon->out->len > MONITOR_OUT_MAX + MONITOR_OUT_PAUSE) {
-        return;
+    if (mon->internal) {
+        g_string_append_len(mon->out, str, len);
+    } else if (mon->mode == MONITOR_CONTROL ||
+               chr_txq_len(&mon->tx) <= MONITOR_OUT_MAX + MONITOR_OUT_PAUSE) {
+        /* What nobody reads is not kept for ever. */
+        chr_txq_put(&mon->tx, str, len);
     }
-    g_string_append_len(mon->out, str, len);
 }
 
 void monitor_puts(Monitor *mon, const char *str)
@@ -155,33 +152,21 @@ static int monitor_can_read(void *opaque)
 {
     Monitor *mon = opaque;
 
-    if (mon->out->len > MONITOR_OUT_PAUSE && !mon->mux_out) {
-        return 0;
-    }
-    if (mon->mode == MONITOR_CONTROL && (mon->in->len || qmp_session_busy(mon))) {
-        return 0;
-    }
-    return MONITOR_CHUNK;
+    return mon->in->len || qmp_session_busy(mon) || chr_txq_full(&mon->tx) ? 0 : MONITOR_CHUNK;
 }
 
 static void monitor_read(void *opaque, const uint8_t *buf, int size)
 {
     Monitor *mon = opaque;
 
-    if (mon->mode == MONITOR_CONTROL) {
-        g_byte_array_append(mon->in, buf, size);
-        qmp_session_run(mon);
-    } else {
-        hmp_session_input(mon, buf, size);
-    }
-    monitor_flush(mon);
+    g_byte_array_append(mon->in, buf, size);
+    monitor_run(mon);
 }
 
 /* The peer went: the next one starts afresh. */
 static void monitor_closed(Monitor *mon)
 {
-    g_clear_handle_id(&mon->out_watch, g_source_remove);
-    g_string_truncate(mon->out, 0);
+    chr_txq_cleanup(&mon->tx);
     g_byte_array_set_size(mon->in, 0);
     g_hash_table_remove_all(mon->fds);
     if (mon->mode == MONITOR_CONTROL) {
@@ -207,17 +192,17 @@ static void monitor_event(void *opaque, QEMUChrEvent event)
         monitor_closed(mon);
         return;
     case CHR_EVENT_MUX_IN:
-        mon->mux_out = false;
+        chr_txq_hold(&mon->tx, false);
         if (mon->line) {
             hmp_session_resume(mon);
         }
         break;
     case CHR_EVENT_MUX_OUT:
-        if (mon->line && !mon->mux_out) {
+        if (mon->line && !mon->tx.held) {
             monitor_puts(mon, "\n");
             monitor_flush(mon);
         }
-        mon->mux_out = true;
+        chr_txq_hold(&mon->tx, true);
         break;
     case CHR_EVENT_RESIZE:
         if (mon->line) {
@@ -238,7 +223,6 @@ static Monitor *monitor_new(MonitorHub *hub)
 
     mon->hub = hub;
     mon->ms = hub->ms;
-    mon->out = g_string_new(NULL);
     mon->in = g_byte_array_new();
     mon->fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                      monitor_close_fd);
@@ -251,15 +235,13 @@ static void monitor_free(gpointer opaque)
 
     if (!mon->internal) {
         qmp_session_finish(mon);
-        if (mon->out->len && !mon->mux_out &&
-            qemu_chr_fe_backend_connected(&mon->chr)) {
-            qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
-                              mon->out->len);
-        }
+        monitor_flush(mon);
         monitor_closed(mon);
         qemu_chr_fe_deinit(&mon->chr);
     }
-    g_string_free(mon->out, TRUE);
+    if (mon->out) {
+        g_string_free(mon->out, TRUE);
+    }
     g_byte_array_unref(mon->in);
     g_hash_table_destroy(mon->fds);
     g_free(mon->id);
@@ -271,6 +253,7 @@ Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index)
     Monitor *mon = monitor_new(hub);
 
     mon->internal = true;
+    mon->out = g_string_new(NULL);
     mon->cpu_index = cpu_index;
     return mon;
 }
@@ -365,8 +348,9 @@ bool monitor_init(MachineState *ms, Chardev *chr, MonitorMode mode,
         return false;
     }
     g_ptr_array_add(mon->hub->monitors, mon);
+    chr_txq_init(&mon->tx, &mon->chr, MONITOR_OUT_PAUSE, monitor_drained, mon);
     /* On a mux the first frontend keeps the focus until Ctrl-A c. */
-    mon->mux_out = !strcmp(chr->obj.oc->name, "mux");
+    chr_txq_hold(&mon->tx, !strcmp(chr->obj.oc->name, "mux"));
     qemu_chr_fe_set_handlers(&mon->chr, monitor_can_read, monitor_read,
                              monitor_event, mon);
     return true;

@@ -24,7 +24,6 @@ struct QmpSession {
     QmpParser *parser;
     GQueue requests;        /* of QmpRequest: at most two */
     bool negotiated;
-    bool running;           /* inside qmp_session_run() */
     char *held;             /* an answer that waits for its event */
     guint held_source;
 };
@@ -204,9 +203,7 @@ static gboolean send_held(gpointer opaque)
 
     mon->qmp->held_source = 0;
     qmp_session_finish(mon);
-    qmp_session_run(mon);
-    monitor_flush(mon);
-    qemu_chr_fe_accept_input(&mon->chr);
+    monitor_resume(mon);
     return G_SOURCE_REMOVE;
 }
 
@@ -355,14 +352,13 @@ void qmp_session_run(Monitor *mon)
     QmpSession *s = mon->qmp;
     guint done = 0;
 
-    if (!s || s->running) {
+    if (!s) {
         return;
     }
-    s->running = true;
     for (;;) {
         QmpRequest *req;
 
-        if (s->held || mon->out->len > MONITOR_OUT_PAUSE) {
+        if (s->held || chr_txq_full(&mon->tx)) {
             break;
         }
         req = g_queue_pop_head(&s->requests);
@@ -378,7 +374,6 @@ void qmp_session_run(Monitor *mon)
             qmp_parser_feed(s->parser, mon->in->data[done++]);
         }
     }
-    s->running = false;
     g_byte_array_remove_range(mon->in, 0, done);
 }
 
@@ -428,12 +423,12 @@ void qmp_send_event(MonitorHub *hub, json_t *event)
         Monitor *mon = g_ptr_array_index(hub->monitors, i);
         g_autofree char *text = NULL;
 
-        if (!mon->qmp || !mon->qmp->negotiated || mon->out->len > MONITOR_OUT_MAX) {
+        if (!mon->qmp || !mon->qmp->negotiated || monitor_out_len(mon) > MONITOR_OUT_MAX) {
             continue;
         }
         text = dump_json(mon, event);
         send_line(mon, text);
-        if (!mon->qmp->running) {
+        if (!mon->running) {
             monitor_flush(mon);
         }
     }

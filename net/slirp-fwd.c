@@ -195,7 +195,7 @@ bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len)
     for (guint i = 0; i < s->forwards->len; i++) {
         const GuestForward *f = g_ptr_array_index(s->forwards, i);
 
-        if (f->tx.len >= FWD_FULL && f->server.s_addr == addr && f->port == port) {
+        if (chr_txq_len(&f->tx) >= FWD_FULL && f->server.s_addr == addr && f->port == port) {
             return true;
         }
     }

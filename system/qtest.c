@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chardev/char.h"
+#include "chardev/char-txq.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "sysemu/accel.h"
@@ -22,6 +22,8 @@
 #define QTEST_MAX_LINE      (64u << 20)
 #define QTEST_MAX_TRANSFER  (16u << 20)
 #define QTEST_MAX_IRQS      64
+/* No request is taken while more than this waits for the peer, bytes. */
+#define QTEST_OUT_PAUSE     (64u << 10)
 
 /* A tapped line: what devices drive goes here first. */
 typedef struct QTestIRQ {
@@ -33,7 +35,10 @@ typedef struct QTestIRQ {
 typedef struct QTestServer {
     MachineState *ms;
     CharBackend chr;
+    CharTxQueue tx;
     GString *in;
+    gsize scanned;                  /* of in: there is no end of a line */
+    bool running;
     bool too_long;
     FILE *log;                      /* NULL: none */
     int64_t log_start;
@@ -72,7 +77,8 @@ static void G_GNUC_PRINTF(2, 3) reply(QTestServer *s, const char *fmt, ...)
     va_end(ap);
     wire = g_strconcat(line, "\n", NULL);
     log_line(s, 'S', line);
-    qemu_chr_fe_write_all(&s->chr, (const uint8_t *)wire, strlen(wire));
+    chr_txq_put(&s->tx, wire, strlen(wire));
+    chr_txq_flush(&s->tx);
 }
 
 static uint64_t number(const char *word)
@@ -245,9 +251,11 @@ static void qtest_memset(QTestServer *s, const QTestRequest *req, char **words)
     if (!transfer_len(s, words[2], 0, &len)) {
         return;
     }
-    buf = g_malloc(len);
-    memset(buf, number(words[3]), len);
-    memory_rw(s, number(words[1]), buf, len, true);
+    if (len) {
+        buf = g_malloc(len);
+        memset(buf, number(words[3]), len);
+        memory_rw(s, number(words[1]), buf, len, true);
+    }
     reply(s, "OK");
 }
 
@@ -421,31 +429,69 @@ static void handle_line(QTestServer *s, char *line)
     reply(s, "FAIL Unknown command '%s'", nargs ? words[0] : "");
 }
 
+/* The first line of what was read, taken out; NULL: there is no whole one. */
+static char *next_line(QTestServer *s)
+{
+    const char *nl = memchr(s->in->str + s->scanned, '\n', s->in->len - s->scanned);
+    char *line;
+
+    if (!nl) {
+        s->scanned = s->in->len;
+        return NULL;
+    }
+    line = g_strndup(s->in->str, nl - s->in->str);
+    g_string_erase(s->in, 0, nl + 1 - s->in->str);
+    s->scanned = 0;
+    return line;
+}
+
+/* Answer what has been read, as far as the peer takes the answers. */
+static void qtest_run(QTestServer *s)
+{
+    char *line;
+
+    if (s->running) {
+        return;     /* a request lets the loop run */
+    }
+    s->running = true;
+    while (!chr_txq_full(&s->tx) && (line = next_line(s))) {
+        if (!s->too_long) {
+            handle_line(s, line);
+        }
+        s->too_long = false;
+        g_free(line);
+    }
+    s->running = false;
+}
+
+static void qtest_drained(void *opaque)
+{
+    QTestServer *s = opaque;
+
+    qtest_run(s);
+    qemu_chr_fe_accept_input(&s->chr);
+}
+
+/* A byte that was not scanned is a line that waits, or that is being answered. */
 static int qtest_can_read(void *opaque)
 {
-    return 65536;
+    QTestServer *s = opaque;
+
+    return s->running || s->scanned < s->in->len || chr_txq_full(&s->tx) ? 0 : 65536;
 }
 
 static void qtest_receive(void *opaque, const uint8_t *buf, int size)
 {
     QTestServer *s = opaque;
-    char *nl;
 
     g_string_append_len(s->in, (const char *)buf, size);
-    while ((nl = memchr(s->in->str, '\n', s->in->len))) {
-        g_autofree char *line = g_strndup(s->in->str, nl - s->in->str);
-
-        g_string_erase(s->in, 0, nl + 1 - s->in->str);
-        if (!s->too_long) {
-            handle_line(s, line);
-        }
-        s->too_long = false;
-    }
+    qtest_run(s);
     if (s->in->len > QTEST_MAX_LINE) {
         if (!s->too_long) {
             reply(s, "FAIL line too long");
         }
         s->too_long = true;
+        s->scanned = 0;
         g_string_truncate(s->in, 0);
     }
 }
@@ -455,10 +501,12 @@ static void qtest_event(void *opaque, QEMUChrEvent event)
     QTestServer *s = opaque;
 
     if (event == CHR_EVENT_OPENED) {
+        s->scanned = 0;
         g_string_truncate(s->in, 0);
         s->log_start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
         log_line(s, 'I', "OPENED");
     } else if (event == CHR_EVENT_CLOSED) {
+        chr_txq_cleanup(&s->tx);
         log_line(s, 'I', "CLOSED");
     }
 }
@@ -499,6 +547,7 @@ bool qtest_server_init(MachineState *ms, Chardev *chr, const char *log, Error **
     }
     ms->qtest = s;
     ms->tap_irq = tap_irq;
+    chr_txq_init(&s->tx, &s->chr, QTEST_OUT_PAUSE, qtest_drained, s);
     qemu_chr_fe_set_handlers(&s->chr, qtest_can_read, qtest_receive, qtest_event, s);
     return true;
 }

@@ -137,8 +137,6 @@ void qemu_chr_fe_set_handlers(CharBackend *b, IOCanReadHandler *can_read,
                               void *opaque);
 /* Write what fits without blocking: bytes taken, 0 or more; -errno. */
 int qemu_chr_fe_write(CharBackend *b, const uint8_t *buf, int len);
-/* Write all, waiting for the peer; only for start-up and for monitors at exit. */
-int qemu_chr_fe_write_all(CharBackend *b, const uint8_t *buf, int len);
 /*
  * Call fn once the peer takes bytes again; returns a source id for
  * g_source_remove(), or 0 if that can never happen. fn returns G_SOURCE_REMOVE
