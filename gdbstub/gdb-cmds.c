@@ -56,26 +56,31 @@ static CPUX86State *gdb_env(GdbServer *s)
 /* Tell the accelerator what to stop at; 0 or negative errno. CPUs paused. */
 static int update_debug(GdbServer *s, bool step)
 {
-    const AccelClass *ac = accel_get_class(s->ms->accel);
     int ret = 0;
 
-    for (unsigned i = 0; ac->set_debug && s->ms->cpus && i < s->ms->smp.cpus; i++) {
+    for (unsigned i = 0; s->ms->cpus && i < s->ms->smp.cpus; i++) {
         CPUDebug debug = s->debug;
         int r;
 
         debug.single_step = step && i == s->step_cpu;
         s->ms->cpus[i]->debug_event.hit = false;
-        r = ac->set_debug(s->ms->cpus[i], &debug);
+        r = cpu_set_debug(s->ms->cpus[i], &debug);
         ret = ret ? ret : r;
     }
     return ret;
+}
+
+/* A dump is being written: the machine stays as it is. */
+static bool dumping(const GdbServer *s)
+{
+    return s->ms->monitors && dump_in_progress(s->ms->monitors);
 }
 
 static void gdb_resume(GdbServer *s, bool step)
 {
     const AccelClass *ac = accel_get_class(s->ms->accel);
 
-    if (step && !ac->set_debug) {
+    if ((step && !ac->set_debug) || dumping(s)) {
         gdb_answer(s, "E22");
         return;
     }
@@ -455,7 +460,8 @@ void gdb_detach(GdbServer *s)
             vm_stop(s->ms, RUN_STATE_PAUSED);
         }
         remove_everything(s);
-        if (s->ms->rsm.state == RUN_STATE_PAUSED || s->ms->rsm.state == RUN_STATE_DEBUG) {
+        if (!dumping(s) && (s->ms->rsm.state == RUN_STATE_PAUSED ||
+                            s->ms->rsm.state == RUN_STATE_DEBUG)) {
             vm_start(s->ms);
         }
     }
@@ -464,6 +470,14 @@ void gdb_detach(GdbServer *s)
 void gdb_handle_packet(GdbServer *s, char *p)
 {
     trace(gdbstub_io_command, "%.80s", p);
+    /*
+     * A debugger says nothing while its guest runs but the byte that stops it; where
+     * one does, or somebody else let the guest run, the guest stops first: nearly all
+     * packets want its CPUs paused.
+     */
+    if (runstate_is_running(s->ms)) {
+        vm_stop(s->ms, RUN_STATE_PAUSED);
+    }
     switch (*p) {
     case '?':
         gdb_report_stop(s);

@@ -9,6 +9,7 @@
  */
 #include "sysemu/cpus.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -276,4 +277,12 @@ void cpu_synchronize_state(CPUState *cpu)
 void cpu_set_dirty(CPUState *cpu)
 {
     cpu->vcpu_dirty = true;
+}
+
+int cpu_set_debug(CPUState *cpu, const CPUDebug *debug)
+{
+    const AccelClass *ac = cpu_accel(cpu);
+
+    assert(cpu->stopped);
+    return ac->set_debug ? ac->set_debug(cpu, debug) : 0;
 }

@@ -30,5 +30,10 @@ void cpu_stop_threads(MachineState *ms);    /* end and join them all */
 void cpu_synchronize_state(CPUState *cpu);
 /* After a reset of the architectural state: it is newer than the accelerator's. */
 void cpu_set_dirty(CPUState *cpu);
+/*
+ * What makes the CPU stop from its next run on (AccelClass.set_debug); 0 or negative errno.
+ * The CPU must be paused: accelerators wait for a running one, which may wait for our lock.
+ */
+int cpu_set_debug(CPUState *cpu, const CPUDebug *debug);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * A KVM that runs no guest, to be preloaded: for what a real one does not do on demand.
  *
- * /dev/kvm opens and takes every request; KVM_RUN waits for a signal. In the folder
+ * /dev/kvm opens and takes every request; KVM_RUN waits for a signal, and other requests
+ * for its vCPU wait for its return. In the folder
  * that the environment variable FAKE_KVM names,
  *   fail    has lines "REQUEST ARGUMENT RESULT" (numbers; argument -1: any): what such a
  *           request returns, negative for an errno
@@ -18,6 +19,7 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,6 +37,7 @@
 static atomic_int kinds[MAX_FD];
 static struct kvm_run *runs[MAX_FD];
 static unsigned long apic_ids[MAX_FD];
+static pthread_mutex_t busy[MAX_FD];
 
 static FILE *open_file(const char *name, const char *mode)
 {
@@ -151,6 +154,7 @@ static int make_vcpu(unsigned long apic_id)
 
     runs[fd] = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     apic_ids[fd] = apic_id;
+    pthread_mutex_init(&busy[fd], NULL);
     return fd;
 }
 
@@ -237,6 +241,17 @@ static int vcpu_request(int fd, unsigned long request, void *arg)
     }
 }
 
+/* As in the kernel: whoever asks about a vCPU waits until it is not in KVM_RUN. */
+static int one_at_a_time(int fd, unsigned long request, void *arg)
+{
+    int ret;
+
+    pthread_mutex_lock(&busy[fd]);
+    ret = vcpu_request(fd, request, arg);
+    pthread_mutex_unlock(&busy[fd]);
+    return ret;
+}
+
 static int system_request(unsigned long request, void *arg)
 {
     switch (request) {
@@ -270,7 +285,7 @@ int shim_ioctl(int fd, unsigned long request, ...)
         return syscall(SYS_ioctl, fd, request, arg);
     }
     if (!told_result(request, (unsigned long)arg, &ret)) {
-        ret = kinds[fd] == 2 ? vcpu_request(fd, request, arg) : system_request(request, arg);
+        ret = kinds[fd] == 2 ? one_at_a_time(fd, request, arg) : system_request(request, arg);
     }
     if (ret < 0) {
         errno = -ret;

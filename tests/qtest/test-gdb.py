@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -153,12 +154,67 @@ def running():
         assert "$W00#" in g.until("#")
 
 
+def endless_guest(path):
+    """An ELF kernel whose only instruction jumps to itself."""
+    code, base = b"\xeb\xfe", 0x100000
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", base)
+    size = 64 + 2 * 56
+    headers = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, base, 64, 0, 0, 64,
+                          56, 2, 0, 0, 0)
+    headers += struct.pack("<IIQQQQQQ", 1, 5, size, base, base, len(code), len(code), 4096)
+    headers += struct.pack("<IIQQQQQQ", 4, 4, size + 4, 0, 0, len(note), len(note), 4)
+    with open(path, "wb") as f:
+        f.write(headers + code.ljust(4, b"\0") + note)
+
+
+@test
+def while_it_runs():
+    """packets while the guest runs stop it first; nothing waits for a running CPU"""
+    helped = subprocess.run([qemutest.QEMU, "-accel", "help"], stdout=subprocess.PIPE, check=True)
+    if b"tcg" not in helped.stdout:
+        raise Skip("no software CPU in this program")
+    with tempfile.TemporaryDirectory() as folder:
+        endless_guest(f"{folder}/kernel")
+        with VM("-m", "16M", "-smp", "2", "-kernel", f"{folder}/kernel", "-gdb",
+                f"unix:{folder}/gdb,server=on,wait=off", machine="microvm", accel="tcg") as vm:
+            qmp, g = vm.qmp(), Gdb(f"{folder}/gdb")
+            assert g.packet("?").startswith("T02")
+            for packet in ["c", "s", "vCont;c", "vCont;s:1;c", "Z1,100000,1", "z1,100000,1",
+                           "Z0,100000,1", "z0,100000,1", "g", "m100000,2", "qRcmd,6370752030"]:
+                g.put("c")
+                assert g.byte() == b"+"
+                assert qmp.event("RESUME")
+                g.put(packet)
+                assert g.byte() == b"+"
+                assert g.get() == "T02thread:01;"       # of the first c
+                assert qmp.event("STOP")
+                if packet[0] in "csv":
+                    assert qmp.event("RESUME")
+                    g.send(b"\x03")
+                assert g.get()
+                g.send("+")
+                assert qmp.cmd("query-status")["running"] is False
+                qmp.events.clear()
+            # Somebody else lets it run; then the debugger asks, and goes.
+            qmp.cmd("cont")
+            assert g.packet("m100000,2") == "ebfe"
+            assert qmp.cmd("query-status")["running"] is False
+            qmp.cmd("cont")
+            assert g.packet("D") == "OK"
+            assert qmp.cmd("query-status")["running"] is True
+            g.send("$c#63")
+            g.close()
+            vm.proc.terminate()
+            assert vm.wait() == 0
+
+
 @test
 def nonsense():
     """noise, wrong sums, unknown and endless packets: refused, and it goes on"""
     with Target() as (_, g, qmp):
-        g.send("garbage$g#00")
-        assert g.byte() == b"-"
+        for bad in ["garbage$g#00", "$#zz", "$#0z", "$g#\xff\xff"]:
+            g.send(bad)
+            assert g.byte() == b"-", bad
         for unknown in ["", "qNoSuch", "vNoSuch", "Xabc", "Z9,0,0", "!", "vCont?x" * 100]:
             g.packet(unknown)
         g.send("$" + "m" * 100000)

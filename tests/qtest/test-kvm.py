@@ -262,6 +262,24 @@ def debug_registers():
 
 
 @test
+def while_it_runs():
+    """what the debugger and the monitor ask while CPUs are in KVM_RUN does not wait for ever"""
+    with debugger() as (m, g):
+        for packet in ["c", "s", "vCont;s:1;c", "g", "Z1,5000,1", "z1,5000,1", "qRcmd,6370752031"]:
+            g.put("c")
+            m.wait_for_control(ENABLE)
+            g.put(packet)
+            assert g.get() == "T02thread:01;", packet   # of the first c
+            if packet[0] in "csv":
+                g.send(b"\x03")
+            assert g.get(), packet
+        g.put("c")
+        g.put("D")
+        assert g.get().startswith("T02")
+        assert g.get() == "OK"
+
+
+@test
 def steps_and_strangers():
     """a single step; exceptions that are the guest's own go back to it; detach"""
     with debugger() as (m, g):
