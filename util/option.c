@@ -59,8 +59,7 @@ void qemu_opt_append(QemuOpts *opts, const char *name, const char *str)
     g_array_append_val(opts->opts, opt);
 }
 
-/* Copy up to a single ',' (",," stands for one) or the end; *p moves past it. */
-static char *take_value(const char **p)
+char *qemu_opt_split(const char **p)
 {
     GString *s = g_string_new(NULL);
     const char *q = *p;
@@ -110,10 +109,10 @@ QemuOpts *qemu_opts_parse(const char *params, const char *implied_key,
                 return NULL;
             }
             p += len + 1;
-            value = take_value(&p);
+            value = qemu_opt_split(&p);
             qemu_opt_append(opts, key, value);
         } else {
-            g_autofree char *word = take_value(&p);
+            g_autofree char *word = qemu_opt_split(&p);
 
             if (first && implied_key) {
                 qemu_opt_append(opts, implied_key, word);

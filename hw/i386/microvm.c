@@ -190,6 +190,7 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
     if (mms->auto_kernel_cmdline) {
         virtio_mmio_append_cmdline(ms, cmdline);
     }
+    mms->boot.protocol = mms->kernel_protocol;
     if (!microvm_add_mptable(mms, errp) ||
         !x86_load_linux(ms, cmdline->str, &mms->boot, errp)) {
         return false;
@@ -229,6 +230,15 @@ static char *microvm_irqchip_info(MachineState *ms, bool counts)
     return !chip ? NULL : counts ? x86_irqchip_counts(chip) : x86_irqchip_dump(chip);
 }
 
+static const char *const protocol_names[] = {
+    [X86_BOOT_NONE] = "auto",
+    [X86_BOOT_LINUX64] = "linux64",
+    [X86_BOOT_PVH] = "pvh",
+    [X86_BOOT_LINUX32] = "linux32",
+    [X86_BOOT_MULTIBOOT] = "multiboot",
+    NULL
+};
+
 #define PROP_REFUSED(name, field, help) \
     DEFINE_PROP_ON_OFF_AUTO(name, MicrovmMachineState, field, "auto", help)
 
@@ -246,6 +256,8 @@ static const Property microvm_props[] = {
     DEFINE_PROP_BOOL("auto-kernel-cmdline", MicrovmMachineState,
                      auto_kernel_cmdline, "on",
                      "Name the transports in use on the kernel command line"),
+    DEFINE_PROP_ENUM("kernel-protocol", MicrovmMachineState, kernel_protocol, protocol_names,
+                     "auto", "How to start the kernel (auto: the best that it has)"),
     DEFINE_PROP_BOOL("unused-transports", MicrovmMachineState,
                      unused_transports, "on",
                      "The transports without a device are there, too"),

@@ -12,6 +12,7 @@
 #define ATTR_BUSY_TSS   (0xbu | DESC_P)
 #define TSS_LIMIT       0x67
 #define EFLAGS_FIXED    0x2             /* bit 1 is always set */
+#define MULTIBOOT_LOADER_MAGIC 0x2badb002
 
 static void set_flat_segments(CPUX86State *env, uint16_t code_attr)
 {
@@ -41,25 +42,52 @@ static void enter_linux64(CPUX86State *env, const X86BootState *boot)
     env->cr[3] = boot->cr3;
     env->cr[4] = CR4_PAE;
     env->efer = EFER_LME | EFER_LMA;
-    env->regs[R_ESI] = boot->rsi;
+    env->regs[R_ESI] = boot->info;
     env->regs[R_ESP] = boot->rsp;
 }
 
-/*
- * Xen, pvh.pandoc: 32-bit protected mode, no paging, EBX holds
- * hvm_start_info.
- */
-static void enter_pvh(CPUX86State *env, const X86BootState *boot)
+/* 32-bit protected mode without paging. */
+static void enter_flat32(CPUX86State *env)
 {
     set_flat_segments(env, ATTR_CODE | DESC_DB);
     env->cr[0] = CR0_PE | CR0_ET;
     env->cr[4] = 0;
     env->efer = 0;
-    env->regs[R_EBX] = boot->rsi;
+}
+
+/* Linux, boot.rst, "32-bit boot protocol": ESI holds boot_params. */
+static void enter_linux32(CPUX86State *env, const X86BootState *boot)
+{
+    enter_flat32(env);
+    env->gdt.base = BOOT_GDT_START;
+    env->gdt.limit = X86_BOOT_GDT_SIZE - 1;
+    env->regs[R_ESI] = boot->info;
+    env->regs[R_ESP] = boot->rsp;
+}
+
+/* Xen, pvh.pandoc: EBX holds hvm_start_info. */
+static void enter_pvh(CPUX86State *env, const X86BootState *boot)
+{
+    enter_flat32(env);
+    env->regs[R_EBX] = boot->info;
+}
+
+/* Multiboot 0.6.96, 3.2: EAX holds the loader's magic, EBX the information. */
+static void enter_multiboot(CPUX86State *env, const X86BootState *boot)
+{
+    enter_flat32(env);
+    env->regs[R_EAX] = MULTIBOOT_LOADER_MAGIC;
+    env->regs[R_EBX] = boot->info;
 }
 
 void x86_boot_cpu(X86CPU *cpu, const X86BootState *boot)
 {
+    static void (*const enter[])(CPUX86State *env, const X86BootState *boot) = {
+        [X86_BOOT_LINUX64] = enter_linux64,
+        [X86_BOOT_PVH] = enter_pvh,
+        [X86_BOOT_LINUX32] = enter_linux32,
+        [X86_BOOT_MULTIBOOT] = enter_multiboot,
+    };
     CPUX86State *env = &cpu->env;
 
     if (boot->protocol == X86_BOOT_NONE) {
@@ -70,10 +98,6 @@ void x86_boot_cpu(X86CPU *cpu, const X86BootState *boot)
     }
     env->eip = boot->entry;
     env->eflags = EFLAGS_FIXED;
-    if (boot->protocol == X86_BOOT_LINUX64) {
-        enter_linux64(env, boot);
-    } else {
-        enter_pvh(env, boot);
-    }
+    enter[boot->protocol](env, boot);
     cpu->cs.vcpu_dirty = true;
 }

@@ -17,6 +17,7 @@
 #include "qemu/error.h"
 
 #define X86_KERNEL_MAX_SEGMENTS 64
+#define X86_MAX_MODULES         64
 #define X86_PAGE_SIZE           4096
 #define X86_PAGE_TABLES_SIZE    (3 * X86_PAGE_SIZE)
 #define X86_PAGE_TABLES_SPAN    0x40000000ULL   /* what they map: 1 GiB */
@@ -30,6 +31,10 @@
 
 /* What the headers of a kernel file say, checked against the file's size. */
 typedef struct X86Kernel {
+    /*
+     * Before parsing what the user wants, X86_BOOT_NONE for the kernel's best: PVH,
+     * Multiboot, 64 bits, 32 bits. After it one of the others.
+     */
     X86BootProtocol protocol;
     uint64_t entry;             /* inside a segment */
     unsigned nr_segments;
@@ -62,12 +67,15 @@ bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
                      size_t len, const char *what, Error **errp);
 
 /*
- * Both work in bounded time and memory on any file; kernel is zeroed before.
- * False with errp set when the file is not one that can be booted.
+ * Both work in bounded time and memory on any file; kernel is zero before, but
+ * for the protocol. False with errp set when the file is not one that can be booted,
+ * or not by that protocol.
  */
 bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
 bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
                        Error **errp);
+/* The same for a file of any format: finds out which. */
+bool x86_kernel_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
 /* Which of the two formats do the first bytes of the file promise? */
 bool x86_elf_probe(const uint8_t *head, size_t len);
 bool x86_bzimage_probe(const uint8_t *head, size_t len);
@@ -80,6 +88,43 @@ bool x86_bzimage_payload(const X86KernelFile *file, X86Payload *payload);
  * large. Time and memory are bounded by the payload's size and limit.
  */
 int x86_unpack(int fd, const X86Payload *payload, uint64_t *size);
+/* Multiboot 0.6.96, 3.1: what the kernel's header says. */
+typedef struct MultibootHeader {
+    uint32_t offset;            /* in the file */
+    uint32_t flags;
+    bool has_addresses;         /* these, instead of what ELF says */
+    uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
+} MultibootHeader;
+
+/* Look for a header in the first 8 KiB; false if there is none. */
+bool x86_multiboot_find(const X86KernelFile *file, MultibootHeader *h);
+/*
+ * Set kernel's protocol and limits, and with addresses in the header also its segment
+ * and entry. False with errp set when the header asks for what we do not have or makes
+ * no sense.
+ */
+bool x86_multiboot_parse(const X86KernelFile *file, const MultibootHeader *h, X86Kernel *kernel,
+                         Error **errp);
+
+/* A file that a Multiboot kernel finds in memory. */
+typedef struct MultibootModule {
+    uint32_t start;             /* page-aligned */
+    uint32_t size;
+    char *string;               /* its name and arguments; owned by whoever made it */
+} MultibootModule;
+
+typedef struct MultibootInfo {
+    const char *cmdline;
+    const E820Entry *e820;
+    unsigned nr_e820;
+    const MultibootModule *modules;
+    unsigned nr_modules;
+} MultibootInfo;
+
+/* 3.3: the information structure with its lists and strings behind it, to lie at base. */
+size_t x86_multiboot_info_size(const MultibootInfo *info);
+void x86_build_multiboot_info(const MultibootInfo *info, uint32_t base, uint8_t *buf);
+
 /* Enough of a file's start for the probes. */
 #define X86_KERNEL_PROBE_SIZE 0x210
 
@@ -117,8 +162,8 @@ void x86_build_start_info(const X86BootInfo *info, uint64_t base,
 
 /* PML4, page directory pointers and page directory, to lie at base in a row. */
 void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE]);
-/* Descriptors for X86_BOOT_CS and X86_BOOT_DS. */
-void x86_build_gdt(uint8_t gdt[X86_BOOT_GDT_SIZE]);
+/* Descriptors for X86_BOOT_CS, of 64 or 32 bits, and X86_BOOT_DS. */
+void x86_build_gdt(bool is64, uint8_t gdt[X86_BOOT_GDT_SIZE]);
 
 /* Little-endian stores and loads at any alignment. */
 static inline void x86_st(uint8_t *p, uint64_t value, unsigned size)

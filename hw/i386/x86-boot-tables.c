@@ -17,8 +17,9 @@
 #define LARGE_PAGE_SIZE 0x200000ULL
 #define PTES_PER_PAGE   512
 
-/* SDM 3A, 3.4.5: flat 64-bit code (L) and flat data, accessed. */
+/* SDM 3A, 3.4.5: flat 64-bit (L) and 32-bit code and flat data, accessed. */
 #define GDT_FLAT_CODE64 0x00af9b000000ffffULL
+#define GDT_FLAT_CODE32 0x00cf9b000000ffffULL
 #define GDT_FLAT_DATA   0x00cf93000000ffffULL
 
 /* Xen, public/arch-x86/hvm/start_info.h: struct hvm_start_info, version 1. */
@@ -116,9 +117,9 @@ void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE])
     }
 }
 
-void x86_build_gdt(uint8_t gdt[X86_BOOT_GDT_SIZE])
+void x86_build_gdt(bool is64, uint8_t gdt[X86_BOOT_GDT_SIZE])
 {
     memset(gdt, 0, X86_BOOT_GDT_SIZE);
-    x86_st(gdt + X86_BOOT_CS, GDT_FLAT_CODE64, 8);
+    x86_st(gdt + X86_BOOT_CS, is64 ? GDT_FLAT_CODE64 : GDT_FLAT_CODE32, 8);
     x86_st(gdt + X86_BOOT_DS, GDT_FLAT_DATA, 8);
 }

@@ -13,6 +13,7 @@
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/loader.h"
 #include "qemu/cutils.h"
+#include "qemu/option.h"
 #include "sysemu/accel.h"
 
 bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
@@ -48,11 +49,11 @@ static RomSource *open_source(const char *filename, uint64_t *size, Error **errp
     return rom_source_new(fd);
 }
 
-static bool parse_kernel(const X86KernelFile *file, X86Kernel *kernel,
-                         Error **errp)
+bool x86_kernel_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
 {
     uint8_t head[X86_KERNEL_PROBE_SIZE];
     size_t len = MIN(sizeof(head), file->size);
+    MultibootHeader mb;
 
     if (!x86_kernel_read(file, 0, head, len, "kernel header", errp)) {
         return false;
@@ -63,17 +64,20 @@ static bool parse_kernel(const X86KernelFile *file, X86Kernel *kernel,
     if (x86_bzimage_probe(head, len)) {
         return x86_bzimage_parse(file, kernel, errp);
     }
-    error_setg(errp, "invalid kernel header: neither ELF nor bzImage");
+    if (x86_multiboot_find(file, &mb) && mb.has_addresses) {
+        return x86_multiboot_parse(file, &mb, kernel, errp);
+    }
+    error_setg(errp, "invalid kernel header: neither ELF, bzImage nor Multiboot");
     return false;
 }
 
-/* The 64-bit entry runs on page tables that end; decompression needs room. */
+/* Decompression needs room; the 64-bit entry runs on page tables that end. */
 static bool check_room(const MachineState *ms, const X86Kernel *kernel,
                        Error **errp)
 {
     uint64_t low_end = MIN(ms->ram_size, MICROVM_LOWMEM_END);
 
-    if (kernel->protocol != X86_BOOT_LINUX64) {
+    if (kernel->protocol != X86_BOOT_LINUX64 && kernel->protocol != X86_BOOT_LINUX32) {
         return true;
     }
     if (kernel->end > low_end) {
@@ -82,7 +86,7 @@ static bool check_room(const MachineState *ms, const X86Kernel *kernel,
                    low_end);
         return false;
     }
-    if (kernel->end > X86_PAGE_TABLES_SPAN) {
+    if (kernel->protocol == X86_BOOT_LINUX64 && kernel->end > X86_PAGE_TABLES_SPAN) {
         error_setg(errp, "it needs memory up to 0x%" PRIx64 ", the 64-bit "
                    "boot protocol has up to 0x%llx here", kernel->end,
                    X86_PAGE_TABLES_SPAN);
@@ -124,7 +128,8 @@ static void unpacked_free(RomSource *s)
  * Guest code is slow: what a bzImage's own stub would unpack there is unpacked
  * here and started like any ELF kernel. Whatever is unusual is left to the stub.
  */
-static RomSource *use_payload(const MachineState *ms, RomSource *packed, X86KernelFile *file)
+static RomSource *use_payload(const MachineState *ms, X86BootProtocol wanted, RomSource *packed,
+                              X86KernelFile *file)
 {
     g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
     X86KernelFile inner = { .fd = -1 };
@@ -140,6 +145,7 @@ static RomSource *use_payload(const MachineState *ms, RomSource *packed, X86Kern
     if (inner.fd < 0) {
         return packed;
     }
+    kernel->protocol = wanted;
     if (!x86_elf_parse(&inner, kernel, NULL)) {
         close(inner.fd);
         return packed;
@@ -177,8 +183,8 @@ static bool load_kernel(MachineState *ms, X86Kernel *kernel, Error **errp)
         return false;
     }
     file.fd = source->fd;
-    source = use_payload(ms, source, &file);
-    ok = parse_kernel(&file, kernel, errp) && check_room(ms, kernel, errp) &&
+    source = use_payload(ms, kernel->protocol, source, &file);
+    ok = x86_kernel_parse(&file, kernel, errp) && check_room(ms, kernel, errp) &&
          add_segments(ms, source, kernel, errp);
     if (!ok) {
         error_prepend(errp, "could not load kernel '%s': ",
@@ -272,33 +278,123 @@ static bool load_pvh_tables(MachineState *ms, const X86BootInfo *info,
         return false;
     }
     x86_build_start_info(info, START_INFO_START, start_info);
-    boot->rsi = START_INFO_START;
+    boot->info = START_INFO_START;
     return true;
 }
 
-static bool load_linux64_tables(MachineState *ms, const X86BootInfo *info,
-                                X86BootState *boot, Error **errp)
+static bool load_linux_tables(MachineState *ms, const X86BootInfo *info,
+                              X86BootState *boot, Error **errp)
 {
-    uint8_t *params, *tables, *gdt;
+    bool is64 = boot->protocol == X86_BOOT_LINUX64;
+    uint8_t *params, *gdt, *tables = NULL;
 
     if (!(params = rom_add(ms, "boot_params", BOOT_PARAMS_START, X86_PAGE_SIZE, errp)) ||
-        !(tables = rom_add(ms, "page tables", PML4_START, X86_PAGE_TABLES_SIZE, errp)) ||
+        (is64 && !(tables = rom_add(ms, "page tables", PML4_START, X86_PAGE_TABLES_SIZE,
+                                    errp))) ||
         !(gdt = rom_add(ms, "boot GDT", BOOT_GDT_START, X86_BOOT_GDT_SIZE, errp))) {
         return false;
     }
     x86_build_boot_params(info, params);
-    x86_build_page_tables(PML4_START, tables);
-    x86_build_gdt(gdt);
-    boot->rsi = BOOT_PARAMS_START;
+    x86_build_gdt(is64, gdt);
+    boot->info = BOOT_PARAMS_START;
     boot->rsp = BOOT_STACK_POINTER;
-    boot->cr3 = PML4_START;
+    if (is64) {
+        x86_build_page_tables(PML4_START, tables);
+        boot->cr3 = PML4_START;
+    }
     return true;
 }
 
-bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
-                    Error **errp)
+/* m->string is "FILE ARGUMENTS": put FILE at m->start and note its size. */
+static bool add_module(MachineState *ms, MultibootModule *m, Error **errp)
 {
-    g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
+    uint64_t size, limit = MIN(ms->ram_size, MICROVM_LOWMEM_END);
+    g_autofree char *filename = g_strndup(m->string, strcspn(m->string, " "));
+    RomSource *source = open_source(filename, &size, errp);
+    RomSegment seg = { .size = size, .mem_size = size, .addr = m->start };
+    bool ok = source != NULL;
+
+    if (ok && (size == 0 || !x86_range_fits(m->start, size, limit))) {
+        error_setg(errp, size ? "no room for it behind the kernel" : "the file is empty");
+        ok = false;
+    }
+    ok = ok && rom_add_file(ms, filename, source, &seg, errp);
+    if (!ok) {
+        error_prepend(errp, "error reading initrd %s: ", filename);
+    }
+    if (source) {
+        rom_source_unref(source);
+    }
+    m->size = size;
+    return ok;
+}
+
+/* -initrd 'FILE ARGUMENTS,FILE…': one behind the other, after the kernel. */
+static bool load_modules(MachineState *ms, const X86Kernel *kernel, GArray *modules, Error **errp)
+{
+    const char *list = ms->initrd_filename ? ms->initrd_filename : "";
+    uint64_t next = MAX(kernel->end, HIMEM_START);
+
+    while (*list) {
+        MultibootModule m = { .start = QEMU_ALIGN_UP(next, X86_PAGE_SIZE) };
+
+        if (modules->len == X86_MAX_MODULES || next >= MICROVM_LOWMEM_END) {
+            error_setg(errp, "-initrd: too many modules, or no room for them");
+            return false;
+        }
+        m.string = qemu_opt_split(&list);
+        g_array_append_val(modules, m);
+        if (!add_module(ms, &g_array_index(modules, MultibootModule, modules->len - 1), errp)) {
+            return false;
+        }
+        next = m.start + g_array_index(modules, MultibootModule, modules->len - 1).size;
+    }
+    return true;
+}
+
+static void free_module(gpointer data)
+{
+    g_free(((MultibootModule *)data)->string);
+}
+
+/* The command line begins with the kernel's name (Multiboot, 3.3). */
+static bool load_multiboot(MachineState *ms, const X86Kernel *kernel, const char *args,
+                           X86BootState *boot, Error **errp)
+{
+    g_autofree char *cmdline = g_strdup_printf("%s %s", ms->kernel_filename, args);
+    g_autoptr(GArray) modules = g_array_new(FALSE, TRUE, sizeof(MultibootModule));
+    E820Entry e820[E820_MAX];
+    MultibootInfo info = {
+        .cmdline = cmdline, .e820 = e820, .nr_e820 = x86_build_e820(ms->ram_size, e820),
+    };
+    uint8_t *buf;
+    size_t size;
+
+    g_array_set_clear_func(modules, free_module);
+    if (!load_modules(ms, kernel, modules, errp)) {
+        return false;
+    }
+    info.modules = (const MultibootModule *)(void *)modules->data;
+    info.nr_modules = modules->len;
+    size = x86_multiboot_info_size(&info);
+    if (size > MULTIBOOT_INFO_MAX_SIZE) {
+        error_setg(errp, "the command lines of kernel and modules are too long (%zu bytes of "
+                   "at most %u)", size, MULTIBOOT_INFO_MAX_SIZE);
+        return false;
+    }
+    buf = rom_add(ms, "Multiboot information", MULTIBOOT_INFO_START, size, errp);
+    if (!buf) {
+        return false;
+    }
+    x86_build_multiboot_info(&info, MULTIBOOT_INFO_START, buf);
+    boot->info = MULTIBOOT_INFO_START;
+    return true;
+}
+
+/* The protocols that have the command line at KERNEL_CMDLINE_START and one initrd. */
+static bool load_linux(MachineState *ms, const X86Kernel *kernel, const char *cmdline,
+                       X86BootState *boot, Error **errp)
+{
     E820Entry e820[E820_MAX];
     X86BootInfo info = {
         .setup_header = kernel->setup_header,
@@ -307,15 +403,25 @@ bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
         .nr_e820 = x86_build_e820(ms->ram_size, e820),
     };
 
-    if (!load_kernel(ms, kernel, errp) || !load_cmdline(ms, kernel, cmdline, errp) ||
+    if (!load_cmdline(ms, kernel, cmdline, errp) ||
         (ms->initrd_filename && !load_initrd(ms, kernel, &info, errp))) {
         return false;
     }
-    *boot = (X86BootState) {
-        .protocol = kernel->protocol,
-        .entry = kernel->entry,
-    };
-    return kernel->protocol == X86_BOOT_PVH
-           ? load_pvh_tables(ms, &info, boot, errp)
-           : load_linux64_tables(ms, &info, boot, errp);
+    return boot->protocol == X86_BOOT_PVH ? load_pvh_tables(ms, &info, boot, errp)
+                                          : load_linux_tables(ms, &info, boot, errp);
+}
+
+bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
+                    Error **errp)
+{
+    g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
+
+    kernel->protocol = boot->protocol;
+    if (!load_kernel(ms, kernel, errp)) {
+        return false;
+    }
+    *boot = (X86BootState) { .protocol = kernel->protocol, .entry = kernel->entry };
+    return boot->protocol == X86_BOOT_MULTIBOOT
+           ? load_multiboot(ms, kernel, cmdline, boot, errp)
+           : load_linux(ms, kernel, cmdline, boot, errp);
 }

@@ -1,5 +1,5 @@
 /*
- * bzImage kernels: the setup header and the 64-bit entry point.
+ * bzImage kernels: the setup header and the entry points of 64 and 32 bits.
  *
  * Offsets are those of Linux's Documentation/arch/x86/boot.rst; they hold for
  * the file and for boot_params alike.
@@ -13,8 +13,9 @@
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/i386/x86-setup-header.h"
 
-/* The first protocol that tells about a 64-bit entry point (xloadflags). */
-#define MIN_PROTOCOL        0x20c
+/* The first protocols that tell about memory (init_size) and a 64-bit entry (xloadflags). */
+#define MIN_PROTOCOL        0x20a
+#define MIN_PROTOCOL64      0x20c
 #define ENTRY64_OFFSET      0x200
 #define SECTOR_SIZE         512
 #define DEFAULT_SETUP_SECTS 4
@@ -64,8 +65,8 @@ static void decode_fields(const uint8_t *head, SetupFields *f)
 static bool check_fields(const X86KernelFile *file, const SetupFields *f,
                          Error **errp)
 {
-    if (f->protocol < MIN_PROTOCOL || !(f->xloadflags & XLF_KERNEL_64)) {
-        error_setg(errp, "no 64-bit entry point (boot protocol %u.%02u)",
+    if (f->protocol < MIN_PROTOCOL) {
+        error_setg(errp, "boot protocol %u.%02u is too old (at least 2.10)",
                    f->protocol >> 8, f->protocol & 0xff);
         return false;
     }
@@ -118,6 +119,21 @@ static bool choose_address(const SetupFields *f, uint64_t *addr, Error **errp)
     return true;
 }
 
+/* The protocol that is wanted, or that of 64 bits if there is one. */
+static bool choose_protocol(const SetupFields *f, X86Kernel *kernel, Error **errp)
+{
+    bool is64 = f->protocol >= MIN_PROTOCOL64 && (f->xloadflags & XLF_KERNEL_64);
+    X86BootProtocol wanted = kernel->protocol;
+
+    if (wanted == X86_BOOT_NONE) {
+        kernel->protocol = is64 ? X86_BOOT_LINUX64 : X86_BOOT_LINUX32;
+    } else if (wanted != X86_BOOT_LINUX32 && (wanted != X86_BOOT_LINUX64 || !is64)) {
+        error_setg(errp, "no entry point for the boot protocol that is asked for");
+        return false;
+    }
+    return true;
+}
+
 bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
                        Error **errp)
 {
@@ -130,7 +146,8 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
         return false;
     }
     decode_fields(head, &f);
-    if (!check_fields(file, &f, errp) || !choose_address(&f, &addr, errp)) {
+    if (!check_fields(file, &f, errp) || !choose_address(&f, &addr, errp) ||
+        !choose_protocol(&f, kernel, errp)) {
         return false;
     }
 
@@ -145,8 +162,7 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
     memcpy(kernel->setup_header, head + SETUP_HEADER_START,
            header_end - SETUP_HEADER_START);
 
-    kernel->protocol = X86_BOOT_LINUX64;
-    kernel->entry = addr + ENTRY64_OFFSET;
+    kernel->entry = kernel->protocol == X86_BOOT_LINUX64 ? addr + ENTRY64_OFFSET : addr;
     kernel->start = addr;
     kernel->end = addr + f.init_size;
     kernel->initrd_limit = f.initrd_addr_max + 1ULL;

@@ -1,5 +1,6 @@
 /*
- * ELF kernels: program headers, and the note that gives the PVH entry point.
+ * ELF kernels: program headers, the note that gives the PVH entry point, and the choice
+ * of a boot protocol.
  *
  * The file is hostile until checked: every count is bounded, every sum of its
  * numbers is known not to overflow before it is made.
@@ -295,6 +296,50 @@ static bool entry_is_loaded(const X86Kernel *kernel)
     return false;
 }
 
+/* Whether the file can be started by protocol p; fills mb in for Multiboot. */
+static bool has_protocol(const X86KernelFile *file, const ElfHeader *h, const PVHNote *pvh,
+                         X86BootProtocol p, MultibootHeader *mb)
+{
+    switch (p) {
+    case X86_BOOT_PVH:
+        return pvh->seen;
+    case X86_BOOT_MULTIBOOT:        /* 3.1: means ELF32, or the header's own addresses */
+        return x86_multiboot_find(file, mb) && (!h->is64 || mb->has_addresses);
+    case X86_BOOT_LINUX64:
+        return h->is64;
+    default:
+        return !h->is64;
+    }
+}
+
+/* The protocol that is wanted, or the first that the kernel has; a 32-bit Linux must be named. */
+static bool choose_protocol(const X86KernelFile *file, const ElfHeader *h, const PVHNote *pvh,
+                            X86Kernel *kernel, Error **errp)
+{
+    static const X86BootProtocol best[] = {
+        X86_BOOT_PVH, X86_BOOT_MULTIBOOT, X86_BOOT_LINUX64,
+    };
+    X86BootProtocol wanted = kernel->protocol;
+    MultibootHeader mb;
+    bool found = wanted != X86_BOOT_NONE && has_protocol(file, h, pvh, wanted, &mb);
+
+    for (unsigned i = 0; wanted == X86_BOOT_NONE && !found && i < G_N_ELEMENTS(best); i++) {
+        kernel->protocol = best[i];
+        found = has_protocol(file, h, pvh, best[i], &mb);
+    }
+    if (!found) {
+        error_setg(errp, wanted == X86_BOOT_NONE
+                   ? "a 32-bit ELF kernel needs a PVH note or a Multiboot header"
+                   : "no entry point for the boot protocol that is asked for");
+        return false;
+    }
+    kernel->entry = kernel->protocol == X86_BOOT_PVH ? pvh->entry : h->entry;
+    kernel->initrd_limit = ADDRESS_SPAN;
+    kernel->cmdline_max = UINT64_MAX;
+    return kernel->protocol != X86_BOOT_MULTIBOOT ||
+           x86_multiboot_parse(file, &mb, kernel, errp);
+}
+
 bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
 {
     ElfHeader h = { 0 };
@@ -308,20 +353,15 @@ bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
         error_setg(errp, "no segment to load");
         return false;
     }
-    if (!pvh.seen && !h.is64) {
-        error_setg(errp, "a 32-bit ELF kernel needs a PVH note");
+    if (!choose_protocol(file, &h, &pvh, kernel, errp)) {
         return false;
     }
-    kernel->protocol = pvh.seen ? X86_BOOT_PVH : X86_BOOT_LINUX64;
-    kernel->entry = pvh.seen ? pvh.entry : h.entry;
     if (!entry_is_loaded(kernel) ||
-        (pvh.seen && kernel->entry > UINT32_MAX)) {
+        (kernel->protocol != X86_BOOT_LINUX64 && kernel->entry > UINT32_MAX)) {
         error_setg(errp, "entry point 0x%" PRIx64 " is not in a loaded "
                    "segment", kernel->entry);
         return false;
     }
-    kernel->initrd_limit = ADDRESS_SPAN;
-    kernel->cmdline_max = UINT64_MAX;
     x86_default_setup_header(kernel->setup_header);
     return true;
 }

@@ -43,6 +43,12 @@ QemuOpts *qemu_opts_clone(const QemuOpts *opts);
 QemuOpts *qemu_opts_parse(const char *params, const char *implied_key,
                           Error **errp);
 
+/*
+ * The value at *p up to a single ',' or the end, with ",," taken for a comma; *p moves past
+ * it. Caller frees.
+ */
+char *qemu_opt_split(const char **p);
+
 /* The last value of name, or NULL; marks it used. Owned by opts. */
 const char *qemu_opt_get(QemuOpts *opts, const char *name);
 /* The same with the value's type checked; def when absent. */

@@ -83,19 +83,44 @@ static void build_elf32(uint8_t *buf, size_t note_size)
     memcpy(buf + sizeof(e), ph, sizeof(ph));
 }
 
+/* Multiboot 0.6.96, 3.1. */
+static void build_multiboot_header(uint8_t *p, uint32_t flags)
+{
+    put(p, 0x1badb002, 4);
+    put(p + 4, flags, 4);
+    put(p + 8, -(0x1badb002u + flags), 4);
+}
+
+static size_t build_multiboot(uint8_t *buf)
+{
+    uint8_t *p = buf + IMG_MB_HEADER;
+
+    fill(buf, IMG_MB_SIZE);
+    build_multiboot_header(p, 1u << 16);
+    put(p + 12, IMG_TEXT_ADDR + IMG_MB_HEADER, 4);
+    put(p + 16, IMG_TEXT_ADDR, 4);
+    put(p + 20, IMG_TEXT_ADDR + IMG_MB_SIZE, 4);
+    put(p + 24, IMG_TEXT_ADDR + IMG_MB_MEM, 4);
+    put(p + 28, IMG_MB_ENTRY, 4);
+    return IMG_MB_SIZE;
+}
+
 static size_t build_elf(ImageKind kind, uint8_t *buf)
 {
     size_t note_size = 24;      /* just the other note */
 
     fill(buf + IMG_ELF_TEXT, IMG_ELF_TEXT_SIZE);
     fill(buf + IMG_ELF_DATA, IMG_ELF_DATA_SIZE);
-    if (kind != IMAGE_ELF64) {
+    if (kind != IMAGE_ELF64 && kind != IMAGE_MULTIBOOT32) {
         note_size = build_notes(buf + IMG_ELF_NOTE,
                                 kind == IMAGE_ELF32_PVH ? 4 : 8);
     } else {
         build_notes(buf + IMG_ELF_NOTE, 8);
     }
-    if (kind == IMAGE_ELF32_PVH) {
+    if (kind == IMAGE_MULTIBOOT32) {
+        build_multiboot_header(buf + IMG_MB_ELF_HEADER, 3);
+    }
+    if (kind == IMAGE_ELF32_PVH || kind == IMAGE_MULTIBOOT32) {
         build_elf32(buf, note_size);
     } else {
         build_elf64(buf, note_size);
@@ -129,5 +154,6 @@ static size_t build_bzimage(uint8_t *buf)
 size_t image_build(ImageKind kind, uint8_t buf[IMG_MAX_SIZE])
 {
     memset(buf, 0, IMG_MAX_SIZE);
-    return kind == IMAGE_BZIMAGE ? build_bzimage(buf) : build_elf(kind, buf);
+    return kind == IMAGE_BZIMAGE ? build_bzimage(buf)
+           : kind == IMAGE_MULTIBOOT ? build_multiboot(buf) : build_elf(kind, buf);
 }

@@ -34,6 +34,13 @@
 #define IMG_BZ_INIT_SIZE    0x200000
 #define IMG_BZ_CMDLINE      2047
 
+/* Multiboot headers: in ELF32 behind the notes, and in a file of its own. */
+#define IMG_MB_ELF_HEADER   0x480
+#define IMG_MB_HEADER       0x100
+#define IMG_MB_SIZE         0x1000
+#define IMG_MB_MEM          0x3000
+#define IMG_MB_ENTRY        (IMG_TEXT_ADDR + 0x200)
+
 #define IMG_MAX_SIZE        0x2000
 
 typedef enum ImageKind {
@@ -41,6 +48,8 @@ typedef enum ImageKind {
     IMAGE_ELF64_PVH,
     IMAGE_ELF32_PVH,
     IMAGE_BZIMAGE,
+    IMAGE_MULTIBOOT32,      /* ELF32 */
+    IMAGE_MULTIBOOT,        /* no ELF: the header has addresses */
     IMAGE__MAX
 } ImageKind;
 

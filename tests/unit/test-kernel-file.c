@@ -97,10 +97,21 @@ static const BadFile bad_files[] = {
 
     { IMAGE_BZIMAGE, 0x1fe, 0, 2, "invalid kernel header" },
     { IMAGE_BZIMAGE, 0x202, 0, 4, "invalid kernel header" },
-    { IMAGE_BZIMAGE, 0x206, 0, 2, "no 64-bit entry" },
-    { IMAGE_BZIMAGE, 0x206, 0x1ff, 2, "no 64-bit entry" },
-    { IMAGE_BZIMAGE, 0x206, 0x20b, 2, "no 64-bit entry" },
-    { IMAGE_BZIMAGE, 0x236, 0xfffe, 2, "no 64-bit entry" },
+    { IMAGE_BZIMAGE, 0x206, 0, 2, "too old" },
+    { IMAGE_BZIMAGE, 0x206, 0x1ff, 2, "too old" },
+    { IMAGE_BZIMAGE, 0x206, 0x209, 2, "too old" },
+    { IMAGE_MULTIBOOT32, IMG_MB_ELF_HEADER, 0, 4, "PVH note or a Multiboot" },
+    { IMAGE_MULTIBOOT32, IMG_MB_ELF_HEADER + 8, 1, 4, "PVH note or a Multiboot" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER, 0, 4, "neither ELF" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 8, 0, 4, "neither ELF" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 12, IMG_TEXT_ADDR - 1, 4, "load address" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 12, 0xffffffff, 4, "load address" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 16, 0, 4, "load address" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 20, IMG_TEXT_ADDR, 4, "end of data" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 20, IMG_TEXT_ADDR + IMG_MB_SIZE + 1, 4, "end of data" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 20, 0xffffffff, 4, "end of data" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 28, IMG_TEXT_ADDR - 1, 4, "entry point" },
+    { IMAGE_MULTIBOOT, IMG_MB_HEADER + 28, IMG_TEXT_ADDR + IMG_MB_MEM, 4, "entry point" },
     { IMAGE_BZIMAGE, 0x211, 0xfe, 1, "zImage" },
     { IMAGE_BZIMAGE, 0x1f1, 6, 1, "invalid kernel header" },
     { IMAGE_BZIMAGE, 0x1f1, 255, 1, "invalid kernel header" },
@@ -152,8 +163,8 @@ static void check_kernel(const X86Kernel *k, uint64_t file_size)
 
     g_assert_cmpuint(k->nr_segments, >, 0);
     g_assert_cmpuint(k->nr_segments, <=, X86_KERNEL_MAX_SEGMENTS);
-    g_assert_true(k->protocol == X86_BOOT_PVH ||
-                  k->protocol == X86_BOOT_LINUX64);
+    g_assert_cmpint(k->protocol, >, X86_BOOT_NONE);
+    g_assert_cmpint(k->protocol, <=, X86_BOOT_MULTIBOOT);
     for (unsigned i = 0; i < k->nr_segments; i++) {
         const RomSegment *s = &k->segments[i];
 
@@ -175,18 +186,9 @@ static bool parse_any(int fd, size_t len)
 {
     X86KernelFile file = { .fd = fd, .size = len };
     g_autofree X86Kernel *k = g_new0(X86Kernel, 1);
-    uint8_t head[X86_KERNEL_PROBE_SIZE];
-    ssize_t n = pread(fd, head, MIN(sizeof(head), len), 0);
     g_autoptr(Error) err = NULL;
-    bool ok;
+    bool ok = x86_kernel_parse(&file, k, &err);
 
-    if (x86_elf_probe(head, n)) {
-        ok = x86_elf_parse(&file, k, &err);
-    } else if (x86_bzimage_probe(head, n)) {
-        ok = x86_bzimage_parse(&file, k, &err);
-    } else {
-        return false;
-    }
     g_assert_cmpint(ok, ==, err == NULL);
     if (ok) {
         check_kernel(k, len);
@@ -262,7 +264,7 @@ static void test_random(gconstpointer data)
 static void add_for_each_kind(const char *name, GTestDataFunc fn)
 {
     static const char *const kinds[] = {
-        "elf64", "elf64-pvh", "elf32-pvh", "bzimage",
+        "elf64", "elf64-pvh", "elf32-pvh", "bzimage", "multiboot-elf32", "multiboot",
     };
 
     for (int i = 0; i < IMAGE__MAX; i++) {

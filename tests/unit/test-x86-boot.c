@@ -50,10 +50,10 @@ static void check_page_tables(const uint8_t *ram, uint64_t cr3)
 
 static void check_boot_params(const BootAttempt *a, uint64_t initrd_size)
 {
-    const uint8_t *bp = a->m.ram + a->boot.rsi;
+    const uint8_t *bp = a->m.ram + a->boot.info;
     uint64_t initrd = rd(bp + 0x218, 4) | rd(bp + 0xc0, 4) << 32;
 
-    g_assert_cmphex(a->boot.rsi, ==, BOOT_PARAMS_START);
+    g_assert_cmphex(a->boot.info, ==, BOOT_PARAMS_START);
     g_assert_cmphex(bp[0x1ef], ==, 0);                  /* sentinel */
     g_assert_cmphex(rd(bp + 0x1fe, 2), ==, 0xaa55);
     g_assert_cmpmem(bp + 0x202, 4, "HdrS", 4);
@@ -103,10 +103,10 @@ static void test_elf64(void)
 
 static void check_start_info(const BootAttempt *a, uint64_t initrd_size)
 {
-    const uint8_t *si = a->m.ram + a->boot.rsi;
+    const uint8_t *si = a->m.ram + a->boot.info;
     const uint8_t *map = a->m.ram + rd(si + 0x28, 8);
 
-    g_assert_cmphex(a->boot.rsi, ==, START_INFO_START);
+    g_assert_cmphex(a->boot.info, ==, START_INFO_START);
     g_assert_cmphex(rd(si, 4), ==, 0x336ec578);
     g_assert_cmpuint(rd(si + 4, 4), ==, 1);
     g_assert_cmphex(rd(si + 0x18, 8), ==, KERNEL_CMDLINE_START);
@@ -162,9 +162,9 @@ static void test_bzimage(void)
     check_page_tables(a.m.ram, a.boot.cr3);
     check_boot_params(&a, 0);
     /* The header is the file's; what follows it is not. */
-    g_assert_cmphex(rd(a.m.ram + a.boot.rsi + 0x258, 8), ==, IMG_TEXT_ADDR);
-    g_assert_cmphex(rd(a.m.ram + a.boot.rsi + 0x260, 4), ==, IMG_BZ_INIT_SIZE);
-    g_assert_cmphex(rd(a.m.ram + a.boot.rsi + 0x26e, 8), ==, 0);
+    g_assert_cmphex(rd(a.m.ram + a.boot.info + 0x258, 8), ==, IMG_TEXT_ADDR);
+    g_assert_cmphex(rd(a.m.ram + a.boot.info + 0x260, 4), ==, IMG_BZ_INIT_SIZE);
+    g_assert_cmphex(rd(a.m.ram + a.boot.info + 0x26e, 8), ==, 0);
     boot_done(&a);
 }
 
@@ -209,7 +209,7 @@ static void expect_error(MachineState *ms, const char *cmdline,
                          const char *message)
 {
     g_autoptr(Error) err = NULL;
-    X86BootState boot;
+    X86BootState boot = { 0 };
 
     g_assert_false(x86_load_linux(ms, cmdline, &boot, &err));
     g_assert_cmpstr(error_get_pretty(err), ==, message);
@@ -237,7 +237,7 @@ static void test_no_files(void)
                  "not a regular file");
     m.ms.kernel_filename = initrd;
     empty = g_strdup_printf("could not load kernel '%s': invalid kernel "
-                            "header: neither ELF nor bzImage", initrd);
+                            "header: neither ELF, bzImage nor Multiboot", initrd);
     expect_error(&m.ms, "", empty);
 
     m.ms.kernel_filename = kernel;
@@ -264,7 +264,7 @@ static void test_huge_initrd(void)
     size_t len = image_build(IMAGE_ELF64, image);
     BootMachine m;
     Error *err = NULL;
-    X86BootState boot;
+    X86BootState boot = { 0 };
     char kernel[64], initrd[64];
     int kfd = boot_file(image, len, kernel);
     int ifd = boot_file("", 0, initrd);
@@ -356,7 +356,7 @@ static void test_big_ram(void)
 static void test_cpu_linux64(void)
 {
     X86BootState boot = {
-        .protocol = X86_BOOT_LINUX64, .entry = 0x1000200, .rsi = 0x7000,
+        .protocol = X86_BOOT_LINUX64, .entry = 0x1000200, .info = 0x7000,
         .rsp = 0x8ff0, .cr3 = 0x9000,
     };
     X86CPU cpu = { .env.cr[0] = 0x60000010, .env.regs[R_EDX] = 0x600 };
@@ -381,7 +381,7 @@ static void test_cpu_linux64(void)
     g_assert_true(cpu.cs.vcpu_dirty);
 
     /* Reloading the selectors from the GDT changes nothing. */
-    x86_build_gdt(gdt);
+    x86_build_gdt(true, gdt);
     g_assert_cmphex(x86_ld(gdt + X86_BOOT_CS, 8) >> 40 & 0xf0ff, ==, env->segs[R_CS].attr);
     g_assert_cmphex(x86_ld(gdt + X86_BOOT_DS, 8) >> 40 & 0xf0ff, ==, env->segs[R_DS].attr);
     g_assert_cmphex(env->gdt.base, ==, BOOT_GDT_START);
@@ -391,7 +391,7 @@ static void test_cpu_linux64(void)
 static void test_cpu_pvh(void)
 {
     X86BootState boot = {
-        .protocol = X86_BOOT_PVH, .entry = 0x1000080, .rsi = 0x6000,
+        .protocol = X86_BOOT_PVH, .entry = 0x1000080, .info = 0x6000,
     };
     X86CPU cpu = { .env.cr[0] = 0x60000010 };
     const CPUX86State *env = &cpu.env;

@@ -31,6 +31,8 @@
 #define PDPTE_START             0xa000
 #define PDE_START               0xb000
 #define BOOT_GDT_START          0xc000
+#define MULTIBOOT_INFO_START    0x10000         /* Multiboot information, lists and strings */
+#define MULTIBOOT_INFO_MAX_SIZE 0x10000u
 #define KERNEL_CMDLINE_START    0x20000
 #define KERNEL_CMDLINE_MAX_SIZE 0x10000
 /*
@@ -93,6 +95,7 @@ typedef struct MicrovmMachineState {
     bool has_isa;
     ISABus isa;
     X86BootState boot;
+    int kernel_protocol;        /* X86BootProtocol; 0: the kernel's best */
     bool was_reset;
 } MicrovmMachineState;
 

@@ -13,21 +13,24 @@ typedef enum X86BootProtocol {
     X86_BOOT_NONE,
     X86_BOOT_LINUX64,       /* 64-bit entry, boot_params in RSI */
     X86_BOOT_PVH,           /* 32-bit entry, hvm_start_info in EBX */
+    X86_BOOT_LINUX32,       /* 32-bit entry, boot_params in ESI */
+    X86_BOOT_MULTIBOOT,     /* 32-bit entry, Multiboot information in EBX */
 } X86BootProtocol;
 
 /* How CPU 0 starts. */
 typedef struct X86BootState {
     X86BootProtocol protocol;
     uint64_t entry;         /* guest-physical */
-    uint64_t rsi;           /* boot_params, or hvm_start_info for PVH (EBX) */
+    uint64_t info;          /* boot_params, hvm_start_info or Multiboot information */
     uint64_t rsp;
     uint64_t cr3;
 } X86BootState;
 
 /*
- * Read ms->kernel_filename (ELF vmlinux or bzImage) and ms->initrd_filename,
+ * Read ms->kernel_filename (ELF, bzImage or Multiboot) and ms->initrd_filename,
  * check them and register every piece (kernel, initrd, command line, boot
- * parameters, page tables) as roms. cmdline is the full command line. Errors
+ * parameters, page tables) as roms. cmdline is the full command line. boot->protocol
+ * is the one to use, X86_BOOT_NONE for the best that the kernel has. Errors
  * name the file. On success boot tells how CPU 0 starts.
  */
 bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
