@@ -46,7 +46,8 @@ enum {
 
 #define SECOND          NANOSECONDS_PER_SECOND
 #define CRYSTAL_HZ      32768
-#define UIP_NS          244000          /* UIP is set so long before an update */
+/* UIP is set eight cycles of the crystal before an update. */
+#define UIP_NS          (8 * SECOND / CRYSTAL_HZ)
 #define EVENT_DELAY_NS  SECOND
 #define LOOK_AGAIN_NS   (60 * SECOND)   /* somebody may set the host's clock */
 
@@ -98,10 +99,13 @@ static int64_t divider(const RTCState *s)
     return clock_ns(s) + s->phase;
 }
 
-/* Other settings are for other crystals, or hold the divider in reset. */
+/*
+ * The lower settings are for faster crystals; a PC has none, and guests that leave them
+ * expect a clock that goes. The others test or reset the divider.
+ */
 static bool divides(const RTCState *s)
 {
-    return (s->reg[RTC_A] & A_DV) == A_DV_32KHZ;
+    return (s->reg[RTC_A] & A_DV) <= A_DV_32KHZ;
 }
 
 /* Does the time go on? */

@@ -152,14 +152,14 @@ static void test_uip(void)
 {
     Fixture *f = fixture_leap();
 
-    wait_ns(SECOND - 244001);
+    wait_ns(SECOND - 244141);
     g_assert_cmphex(get(f, A), ==, 0x26);
     wait_ns(1);
     g_assert_cmphex(get(f, A), ==, 0xa6);
     set(f, B, 0x82);                            /* no update while it is set */
     g_assert_cmphex(get(f, A), ==, 0x26);
     set(f, B, 0x02);
-    wait_ns(244000);
+    wait_ns(244140);
     g_assert_cmphex(get(f, A), ==, 0x26);
     fixture_free(f);
 }
@@ -210,6 +210,24 @@ static void test_divider(void)
     wait_ns(1);
     assert_time(f, "2024-02-28 23:59:59 4");
     fixture_free(f);
+}
+
+/* What only says that another crystal is there neither stops the clock nor sets it. */
+static void test_divider_bits(void)
+{
+    for (unsigned dv = 0; dv < 8; dv++) {
+        Fixture *f = fixture_leap();
+
+        wait_ns(SECOND / 10);
+        set(f, A, dv << 4 | 6);
+        wait_ns(9 * SECOND / 10);
+        assert_time(f, dv <= 2 ? "2024-02-28 23:59:59 4" : "2024-02-28 23:59:58 4");
+        g_assert_cmphex(get(f, C), ==, dv <= 2 ? 0x50 : 0x40);
+        set(f, A, 0x26);
+        wait_ns(SECOND / 2);
+        assert_time(f, "2024-02-28 23:59:59 4");
+        fixture_free(f);
+    }
 }
 
 static void test_update(void)
@@ -454,6 +472,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/uip", test_uip);
     g_test_add_func("/rtc/set", test_set);
     g_test_add_func("/rtc/divider", test_divider);
+    g_test_add_func("/rtc/divider-bits", test_divider_bits);
     g_test_add_func("/rtc/update", test_update);
     g_test_add_func("/rtc/alarm", test_alarm);
     g_test_add_func("/rtc/periodic", test_periodic);
