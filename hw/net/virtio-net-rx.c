@@ -252,34 +252,44 @@ static RxResult rx_frame(NetQueuePair *p)
     return rx_finish(p) ? RX_DONE : RX_NO_BUFFERS;
 }
 
-/* Frames until one of both runs out. RX_DONE: there may be more. */
-static RxResult rx_burst(NetQueuePair *p)
+/* Frames until one of both, or the budget, runs out. RX_DONE: there may be more. */
+static RxResult rx_burst(NetQueuePair *p, unsigned *budget)
 {
     RxResult result = RX_DONE;
     unsigned i;
 
     if (p->rx_frame && !rx_finish(p)) {
+        --*budget;
         return RX_NO_BUFFERS;
     }
-    for (i = 0; i < RX_BURST && result == RX_DONE; i++) {
+    for (i = 0; *budget && result == RX_DONE; i++, --*budget) {
         result = rx_frame(p);
     }
     qemu_loop_found_work(result == RX_DONE ? i : i - 1);
     return result;
 }
 
+/* Between the wish for a notification and the sleep buffers may have come. */
+static bool rx_missed_buffers(NetQueuePair *p, RxResult result)
+{
+    return result == RX_NO_BUFFERS && !virtio_queue_empty(p->rx);
+}
+
 void virtio_net_rx(NetQueuePair *p)
 {
+    unsigned budget = RX_BURST;
     RxResult result;
 
     do {
         virtio_queue_set_notification(p->rx, false);
-        result = rx_burst(p);
+        result = rx_burst(p, &budget);
         if (result == RX_NO_BUFFERS) {
             virtio_queue_set_notification(p->rx, true);
         }
-        /* Between wish and sleep buffers may have come. */
-    } while (result == RX_NO_BUFFERS && !virtio_queue_empty(p->rx));
+    } while (budget && rx_missed_buffers(p, result));
+    if (rx_missed_buffers(p, result)) {
+        virtio_queue_kick(p->rx);
+    }
     virtio_notify(p->rx);
     /* With the link down nobody fetches what would be reported again and again. */
     net_set_receive(&p->n->nic, p->index,

@@ -119,14 +119,18 @@ static void tx_complete(NetQueuePair *p, unsigned done, size_t bytes)
     }
 }
 
-/* Send until the queue is empty (true), the burst is over or the backend is full. */
-static bool tx_burst(NetQueuePair *p)
+/*
+ * Send until the queue is empty (true), the budget is used up or the backend is full. To
+ * find the queue empty costs as much as a frame.
+ */
+static bool tx_burst(NetQueuePair *p, unsigned *budget)
 {
     VirtQueueElement *elem;
     unsigned done = 0;
     size_t bytes = 0;
 
-    while (done < TX_BURST) {
+    while (*budget) {
+        --*budget;
         elem = p->tx_waiting ? p->tx_waiting : virtqueue_pop(p->tx);
         if (!elem) {
             tx_complete(p, done, bytes);
@@ -148,9 +152,11 @@ static bool tx_burst(NetQueuePair *p)
 
 void virtio_net_tx(NetQueuePair *p)
 {
+    unsigned budget = TX_BURST;
+
     do {
         virtio_queue_set_notification(p->tx, false);
-        if (!tx_burst(p)) {
+        if (!tx_burst(p, &budget)) {
             return;
         }
         virtio_queue_set_notification(p->tx, true);
