@@ -46,36 +46,39 @@ static void enter_linux64(CPUX86State *env, const X86BootState *boot)
     env->regs[R_ESP] = boot->rsp;
 }
 
-/* 32-bit protected mode without paging. */
-static void enter_flat32(CPUX86State *env)
+/*
+ * 32-bit protected mode without paging. PVH and Multiboot promise no stack, but kernels do
+ * call before they have one.
+ */
+static void enter_flat32(CPUX86State *env, const X86BootState *boot)
 {
     set_flat_segments(env, ATTR_CODE | DESC_DB);
     env->cr[0] = CR0_PE | CR0_ET;
     env->cr[4] = 0;
     env->efer = 0;
+    env->regs[R_ESP] = boot->rsp;
 }
 
 /* Linux, boot.rst, "32-bit boot protocol": ESI holds boot_params. */
 static void enter_linux32(CPUX86State *env, const X86BootState *boot)
 {
-    enter_flat32(env);
+    enter_flat32(env, boot);
     env->gdt.base = BOOT_GDT_START;
     env->gdt.limit = X86_BOOT_GDT_SIZE - 1;
     env->regs[R_ESI] = boot->info;
-    env->regs[R_ESP] = boot->rsp;
 }
 
 /* Xen, pvh.pandoc: EBX holds hvm_start_info. */
 static void enter_pvh(CPUX86State *env, const X86BootState *boot)
 {
-    enter_flat32(env);
+    enter_flat32(env, boot);
     env->regs[R_EBX] = boot->info;
 }
 
 /* Multiboot 0.6.96, 3.2: EAX holds the loader's magic, EBX the information. */
 static void enter_multiboot(CPUX86State *env, const X86BootState *boot)
 {
-    enter_flat32(env);
+    enter_flat32(env, boot);
     env->regs[R_EAX] = MULTIBOOT_LOADER_MAGIC;
     env->regs[R_EBX] = boot->info;
 }

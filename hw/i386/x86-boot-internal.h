@@ -139,6 +139,7 @@ uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
 typedef struct X86BootInfo {
     const uint8_t *setup_header;    /* as in X86Kernel; boot_params only */
     uint64_t cmdline_addr;
+    uint32_t cmdline_size;          /* with its NUL; for kernels that do not say theirs */
     uint64_t initrd_addr;
     uint64_t initrd_size;           /* 0: none */
     const E820Entry *e820;

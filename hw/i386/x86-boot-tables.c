@@ -63,6 +63,10 @@ void x86_build_boot_params(const X86BootInfo *info,
     x86_st(page + SETUP_DATA, 0, 8);
     x86_st(page + SETUP_CMD_LINE_PTR, info->cmdline_addr, 4);
     x86_st(page + BP_EXT_CMD_LINE_PTR, info->cmdline_addr >> 32, 4);
+    /* Of a bzImage: the longest that it takes. Others find the length there. */
+    if (!x86_ld(page + SETUP_CMDLINE_SIZE, 4)) {
+        x86_st(page + SETUP_CMDLINE_SIZE, info->cmdline_size, 4);
+    }
     x86_st(page + SETUP_RAMDISK_IMAGE, info->initrd_addr, 4);
     x86_st(page + BP_EXT_RAMDISK_IMAGE, info->initrd_addr >> 32, 4);
     x86_st(page + SETUP_RAMDISK_SIZE, info->initrd_size, 4);

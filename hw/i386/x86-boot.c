@@ -297,7 +297,6 @@ static bool load_linux_tables(MachineState *ms, const X86BootInfo *info,
     x86_build_boot_params(info, params);
     x86_build_gdt(is64, gdt);
     boot->info = BOOT_PARAMS_START;
-    boot->rsp = BOOT_STACK_POINTER;
     if (is64) {
         x86_build_page_tables(PML4_START, tables);
         boot->cr3 = PML4_START;
@@ -399,6 +398,7 @@ static bool load_linux(MachineState *ms, const X86Kernel *kernel, const char *cm
     X86BootInfo info = {
         .setup_header = kernel->setup_header,
         .cmdline_addr = KERNEL_CMDLINE_START,
+        .cmdline_size = strlen(cmdline) + 1,
         .e820 = e820,
         .nr_e820 = x86_build_e820(ms->ram_size, e820),
     };
@@ -420,7 +420,9 @@ bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
     if (!load_kernel(ms, kernel, errp)) {
         return false;
     }
-    *boot = (X86BootState) { .protocol = kernel->protocol, .entry = kernel->entry };
+    *boot = (X86BootState) {
+        .protocol = kernel->protocol, .entry = kernel->entry, .rsp = BOOT_STACK_POINTER,
+    };
     return boot->protocol == X86_BOOT_MULTIBOOT
            ? load_multiboot(ms, kernel, cmdline, boot, errp)
            : load_linux(ms, kernel, cmdline, boot, errp);

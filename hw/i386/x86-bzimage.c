@@ -18,12 +18,14 @@
 #define MIN_PROTOCOL64      0x20c
 #define ENTRY64_OFFSET      0x200
 #define SECTOR_SIZE         512
+#define PARAGRAPH           16
 #define DEFAULT_SETUP_SECTS 4
 
 /* The fields of a setup header that decide how the kernel is loaded. */
 typedef struct SetupFields {
     uint64_t setup_size;        /* real-mode part with the boot sector, bytes */
     uint64_t image_size;        /* protected-mode part, bytes */
+    uint64_t stored_size;       /* of them in the file */
     uint16_t protocol;
     uint8_t loadflags;
     uint16_t xloadflags;
@@ -43,12 +45,17 @@ bool x86_bzimage_probe(const uint8_t *head, size_t len)
            memcmp(head + SETUP_MAGIC, SETUP_MAGIC_TEXT, 4) == 0;
 }
 
-static void decode_fields(const uint8_t *head, SetupFields *f)
+static void decode_fields(const X86KernelFile *file, const uint8_t *head, SetupFields *f)
 {
     unsigned sects = head[SETUP_SECTS];
+    uint64_t stored;
 
     f->setup_size = ((sects ? sects : DEFAULT_SETUP_SECTS) + 1) * SECTOR_SIZE;
-    f->image_size = x86_ld(head + SETUP_SYSSIZE, 4) * 16;
+    f->image_size = x86_ld(head + SETUP_SYSSIZE, 4) * PARAGRAPH;
+    /* The last paragraph may be cut short (memtest86+); the rest of it is zeros. */
+    stored = file->size < f->setup_size ? 0 : file->size - f->setup_size;
+    f->stored_size = stored < f->image_size && f->image_size - stored < PARAGRAPH
+                     ? stored : f->image_size;
     f->protocol = x86_ld(head + SETUP_VERSION, 2);
     f->loadflags = head[SETUP_LOADFLAGS];
     f->xloadflags = x86_ld(head + SETUP_XLOADFLAGS, 2);
@@ -74,7 +81,7 @@ static bool check_fields(const X86KernelFile *file, const SetupFields *f,
         error_setg(errp, "invalid kernel header: a zImage, not a bzImage");
         return false;
     }
-    if (!x86_range_fits(f->setup_size, f->image_size, file->size)) {
+    if (!x86_range_fits(f->setup_size, f->stored_size, file->size)) {
         error_setg(errp, "invalid kernel header: the file has %" PRIu64
                    " bytes, the header says %" PRIu64, file->size,
                    f->setup_size + f->image_size);
@@ -145,7 +152,7 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
     if (!x86_kernel_read(file, 0, head, sizeof(head), "kernel header", errp)) {
         return false;
     }
-    decode_fields(head, &f);
+    decode_fields(file, head, &f);
     if (!check_fields(file, &f, errp) || !choose_address(&f, &addr, errp) ||
         !choose_protocol(&f, kernel, errp)) {
         return false;
@@ -169,7 +176,7 @@ bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
     kernel->cmdline_max = f.cmdline_size;
     kernel->nr_segments = 1;
     kernel->segments[0] = (RomSegment) {
-        .offset = f.setup_size, .size = f.image_size,
+        .offset = f.setup_size, .size = f.stored_size,
         .mem_size = f.image_size, .addr = addr,
     };
     return true;
@@ -184,7 +191,7 @@ bool x86_bzimage_payload(const X86KernelFile *file, X86Payload *payload)
         !x86_bzimage_probe(head, sizeof(head))) {
         return false;
     }
-    decode_fields(head, &f);
+    decode_fields(file, head, &f);
     /* An unpacked kernel fits where its own stub would put it. */
     *payload = (X86Payload) {
         .offset = f.setup_size + f.payload_offset,

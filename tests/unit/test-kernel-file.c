@@ -205,6 +205,8 @@ static void test_truncated(gconstpointer data)
     int fd = boot_file(image, len, name);
 
     g_assert_true(parse_any(fd, len));
+    /* A bzImage may lack a part of its last 16 bytes (test-x86-boot.c). */
+    len -= GPOINTER_TO_INT(data) == IMAGE_BZIMAGE ? 15 : 0;
     while (len-- > 0) {
         g_assert_cmpint(ftruncate(fd, len), ==, 0);
         g_assert_false(parse_any(fd, len));

@@ -85,6 +85,8 @@ static void test_elf64(void)
     check_segments(&a, image);
     check_page_tables(a.m.ram, a.boot.cr3);
     check_boot_params(&a, 11);
+    /* This kernel has no header to say its limit in: the size of the line (with NUL). */
+    g_assert_cmpuint(rd(a.m.ram + a.boot.info + 0x238, 4), ==, 20);
     g_assert_cmpstr((char *)a.m.ram + KERNEL_CMDLINE_START, ==,
                     "console=ttyS0 quiet");
     g_assert_cmpmem(a.m.ram + RAM_SIZE - 4096, 11, "initrd data", 11);
@@ -137,6 +139,12 @@ static void test_pvh(gconstpointer data)
     g_assert_cmphex(a.boot.entry, ==, IMG_PVH_ENTRY);
     check_segments(&a, image);
     check_start_info(&a, 0);
+    /* A stack in usable memory, below which nothing of ours is for a while. */
+    g_assert_cmphex(a.boot.rsp, ==, BOOT_STACK_POINTER);
+    g_assert_cmphex(rd(a.m.ram + rd(a.m.ram + a.boot.info + 0x28, 8) + 8, 8), >, a.boot.rsp);
+    for (unsigned i = BOOT_PARAMS_START; i < BOOT_STACK_POINTER; i++) {
+        g_assert_cmphex(a.m.ram[i], ==, 0);
+    }
     boot_done(&a);
 
     boot_load(&a, RAM_SIZE, image, len, "rd", "a=b");
@@ -161,6 +169,7 @@ static void test_bzimage(void)
                     image + IMG_BZ_CODE, IMG_BZ_CODE_SIZE);
     check_page_tables(a.m.ram, a.boot.cr3);
     check_boot_params(&a, 0);
+    g_assert_cmpuint(rd(a.m.ram + a.boot.info + 0x238, 4), ==, IMG_BZ_CMDLINE);
     /* The header is the file's; what follows it is not. */
     g_assert_cmphex(rd(a.m.ram + a.boot.info + 0x258, 8), ==, IMG_TEXT_ADDR);
     g_assert_cmphex(rd(a.m.ram + a.boot.info + 0x260, 4), ==, IMG_BZ_INIT_SIZE);
@@ -180,6 +189,31 @@ static void test_bzimage_trailer(void)
     g_assert_true(a.ok);
     g_assert_cmphex(a.m.ram[IMG_TEXT_ADDR + IMG_BZ_CODE_SIZE], ==, 0);
     boot_done(&a);
+}
+
+/* Up to 15 bytes of the last paragraph may be missing; they are zeros. */
+static void test_bzimage_cut(void)
+{
+    uint8_t image[IMG_MAX_SIZE];
+    size_t len = image_build(IMAGE_BZIMAGE, image);
+
+    for (unsigned cut = 1; cut <= 16; cut++) {
+        BootAttempt a;
+        uint8_t *end;
+
+        boot_load(&a, RAM_SIZE, image, len - cut, NULL, "");
+        g_assert_cmpint(a.ok, ==, cut < 16);
+        if (a.ok) {
+            end = a.m.ram + IMG_TEXT_ADDR + IMG_BZ_CODE_SIZE;
+            memset(end - 16, 0x99, 16);
+            g_assert_true(rom_reset_all(&a.m.ms, false));
+            g_assert_cmpmem(end - 16, 16 - cut, image + len - 16, 16 - cut);
+            for (uint8_t *p = end - cut; p < end; p++) {
+                g_assert_cmphex(*p, ==, 0);
+            }
+        }
+        boot_done(&a);
+    }
 }
 
 static void test_bzimage_address(void)
@@ -391,7 +425,7 @@ static void test_cpu_linux64(void)
 static void test_cpu_pvh(void)
 {
     X86BootState boot = {
-        .protocol = X86_BOOT_PVH, .entry = 0x1000080, .info = 0x6000,
+        .protocol = X86_BOOT_PVH, .entry = 0x1000080, .info = 0x6000, .rsp = 0x8ff0,
     };
     X86CPU cpu = { .env.cr[0] = 0x60000010 };
     const CPUX86State *env = &cpu.env;
@@ -399,6 +433,7 @@ static void test_cpu_pvh(void)
     x86_boot_cpu(&cpu, &boot);
     g_assert_cmphex(env->eip, ==, 0x1000080);
     g_assert_cmphex(env->regs[R_EBX], ==, 0x6000);
+    g_assert_cmphex(env->regs[R_ESP], ==, 0x8ff0);
     g_assert_cmphex(env->cr[0], ==, CR0_ET | CR0_PE);
     g_assert_cmphex(env->cr[4], ==, 0);
     g_assert_cmphex(env->efer, ==, 0);
@@ -429,6 +464,7 @@ int main(int argc, char **argv)
                          GINT_TO_POINTER(IMAGE_ELF32_PVH), test_pvh);
     g_test_add_func("/x86-boot/bzimage", test_bzimage);
     g_test_add_func("/x86-boot/bzimage-trailer", test_bzimage_trailer);
+    g_test_add_func("/x86-boot/bzimage-cut", test_bzimage_cut);
     g_test_add_func("/x86-boot/bzimage-address", test_bzimage_address);
     g_test_add_func("/x86-boot/no-files", test_no_files);
     g_test_add_func("/x86-boot/huge-initrd", test_huge_initrd);

@@ -26,7 +26,7 @@
 /* Low memory, written before the first instruction. */
 #define START_INFO_START        0x6000          /* PVH hvm_start_info and its lists */
 #define BOOT_PARAMS_START       0x7000          /* the zero page */
-#define BOOT_STACK_POINTER      0x8ff0
+#define BOOT_STACK_POINTER      0x8ff0          /* down to the end of the zero page */
 #define PML4_START              0x9000
 #define PDPTE_START             0xa000
 #define PDE_START               0xb000
