@@ -136,6 +136,10 @@ static bool connect_remote(int fd, const NetAddr *remote, int type, Error **errp
     do {
         ret = connect(fd, (struct sockaddr *)&ss, len);
     } while (ret < 0 && errno == EINTR);
+    if (ret < 0 && type == SOCK_DGRAM && ss.ss_family == AF_UNIX &&
+        (errno == ENOENT || errno == ECONNREFUSED)) {
+        return true;        /* net_addr_find_peer() */
+    }
     if (ret < 0) {
         error_setg_errno(errp, errno, "can't connect socket");
         return false;
@@ -170,6 +174,16 @@ int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
+}
+
+bool net_addr_find_peer(int fd, const NetAddr *remote)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t len;
+
+    return remote->type && !strcmp(remote->type, "unix") &&
+           resolve_unix(remote, &ss, &len, NULL) &&
+           connect(fd, (struct sockaddr *)&ss, len) == 0;
 }
 
 int net_addr_mcast(const NetAddr *group, const char *localaddr, struct sockaddr_storage *ss,

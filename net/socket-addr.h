@@ -33,6 +33,11 @@ void net_addr_clear(NetAddr *a);
  * listens. -1 with errp set on failure.
  */
 int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error **errp);
+/*
+ * Datagrams between UNIX sockets: one of the two is made first, so net_addr_socket() returns
+ * a socket that has no peer yet. This looks for it, or for another that took its place.
+ */
+bool net_addr_find_peer(int fd, const NetAddr *remote);
 /* A UDP socket that is a member of the multicast group. -1 with errp set. */
 int net_addr_mcast(const NetAddr *group, const char *localaddr, struct sockaddr_storage *ss,
                    socklen_t *len, Error **errp);

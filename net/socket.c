@@ -117,6 +117,10 @@ static ssize_t socket_sendmsg(NetSocket *s, struct iovec *iov, unsigned cnt)
     do {
         n = sendmsg(s->fd.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == ENOTCONN || errno == ECONNREFUSED) && s->type == SOCK_DGRAM &&
+        net_addr_find_peer(s->fd.fd, &s->remote)) {
+        n = sendmsg(s->fd.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     return n < 0 ? -errno : n;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "net-harness.h"
@@ -767,6 +768,41 @@ static void send_all(int fd, const void *data, size_t len)
     g_assert_cmpint(send(fd, data, len, 0), ==, len);
 }
 
+/* Of a pair of UNIX sockets one is there first; the other may go and come again. */
+static void test_dgram_unix(gconstpointer legacy)
+{
+    g_autofree char *dir = g_dir_make_tmp("dgram-XXXXXX", NULL);
+    g_autofree char *ours = g_build_filename(dir, "a", NULL);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    g_autofree char *netdev = NULL;
+    uint8_t frame[100];
+    NT *n;
+
+    g_snprintf(un.sun_path, sizeof(un.sun_path), "%s/b", dir);
+    netdev = g_strdup_printf("dgram,id=n0,local.type=unix,local.path=%s,remote.type=unix,"
+                             "remote.path=%s", ours, un.sun_path);
+    n = nt_new(legacy, netdev, MAC_OPTION);
+    nt_start(n, 0);
+    nt_frame(frame, sizeof(frame), NULL, 5);
+    for (unsigned i = 0; i < 3; i++) {
+        nt_send(n, NULL, frame, sizeof(frame));         /* to nobody */
+        g_assert_nonnull(vt_used(n->tx));
+        n->peer = socket(AF_UNIX, SOCK_DGRAM, 0);
+        g_assert_cmpint(bind(n->peer, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+        nt_send(n, NULL, frame, sizeof(frame));
+        g_assert_cmpint(recv(n->peer, frame, sizeof(frame), MSG_DONTWAIT), ==, sizeof(frame));
+        g_strlcpy(un.sun_path, ours, sizeof(un.sun_path));
+        g_assert_cmpint(connect(n->peer, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+        nt_assert_works(n);
+        close(n->peer);
+        g_snprintf(un.sun_path, sizeof(un.sun_path), "%s/b", dir);
+        unlink(un.sun_path);
+    }
+    n->peer = -1;
+    nt_free(n);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
 static void test_stream(gconstpointer legacy)
 {
     uint8_t frame[1000], got[2000];
@@ -913,6 +949,7 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-net/tx-endless", test_tx_endless);
     vt_add_test("/virtio-net/rx-endless", test_rx_endless);
     vt_add_test("/virtio-net/udp-refused", test_udp_refused);
+    vt_add_test("/virtio-net/dgram-unix", test_dgram_unix);
     vt_add_test("/virtio-net/stream", test_stream);
     vt_add_test("/virtio-net/stream-buffered", test_stream_buffered);
     vt_add_test("/virtio-net/stream-slow", test_stream_slow);
