@@ -9,6 +9,8 @@
 #include "hmp.h"
 #include "qemu/main-loop.h"
 
+#define SUM_PAGE 4096u
+
 /* Appends one value in format o, x, u, d or c. */
 static void put_value(GString *s, char format, unsigned size, uint64_t v)
 {
@@ -193,17 +195,33 @@ void hmp_ioport_write(Monitor *mon, json_t *args)
     address_space_rw_locked(&mon->ms->io, port, &val, size, true);
 }
 
-/* The 16-bit checksum of BSD's sum(1). */
+/* The 16-bit checksum of BSD's sum(1), continued by n bytes; NULL: zeroes. */
+static uint16_t bsd_sum(uint16_t sum, const uint8_t *p, unsigned n)
+{
+    unsigned turn = n % 16;
+
+    if (!p) {
+        return sum >> turn | (uint32_t)sum << (16 - turn);
+    }
+    while (n--) {
+        sum = (sum >> 1 | sum << 15) + *p++;
+    }
+    return sum;
+}
+
+/* Start and size are of 32 bits. What is no RAM counts as zeroes, a page at a time. */
 void hmp_sum(Monitor *mon, json_t *args)
 {
-    uint64_t addr = hmp_int(args, "start", 0), end = addr + hmp_int(args, "size", 0);
+    uint64_t addr = (uint32_t)hmp_int(args, "start", 0);
+    uint64_t left = (uint32_t)hmp_int(args, "size", 0);
     uint16_t sum = 0;
 
-    for (; addr < end; addr++) {
-        const uint8_t *p = address_space_map(&mon->ms->memory, addr, 1);
+    while (left) {
+        unsigned n = MIN(left, SUM_PAGE - addr % SUM_PAGE);
 
-        sum = (sum >> 1) | (sum << 15);
-        sum += p ? *p : 0;
+        sum = bsd_sum(sum, address_space_map(&mon->ms->memory, addr, n), n);
+        addr += n;
+        left -= n;
     }
     monitor_printf(mon, "%05d\n", sum);
 }

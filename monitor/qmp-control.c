@@ -13,6 +13,7 @@
 #include "hw/qdev.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
+#include "qemu/main-loop.h"
 #include "qemu/trace.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
@@ -152,15 +153,36 @@ json_t *qmp_trace_event_set_state(Monitor *mon, json_t *args, Error **errp)
 
 /* Memory to files ---------------------------------------------------------------- */
 
-/* cs: whose virtual memory; NULL: physical. */
+static void bad_range(uint64_t addr, uint64_t size, Error **errp)
+{
+    error_setg(errp, "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified", addr,
+               (int64_t)size);
+}
+
+/* The file may take its time: the CPUs do not wait for it. */
+static int write_unlocked(int fd, const void *buf, size_t len)
+{
+    int ret;
+
+    bql_unlock();
+    ret = qemu_write_full(fd, buf, len);
+    bql_lock();
+    return ret;
+}
+
+/* cs: whose virtual memory; NULL: physical. No more than there is: pages can repeat. */
 static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
 {
     uint64_t addr = qmp_int(args, "val", 0), size = qmp_int(args, "size", 0);
     const char *filename = qmp_str(args, "filename");
     g_autofree uint8_t *buf = g_malloc(64 * KiB);
-    int fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    int ret = 0;
+    int fd, ret = 0;
 
+    if (size > mon->ms->ram_size) {
+        bad_range(addr, size, errp);
+        return;
+    }
+    fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0) {
         error_setg(errp, "Could not open '%s': %s", filename, strerror(errno));
         return;
@@ -171,11 +193,10 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
             address_space_read(&mon->ms->memory, addr + done, buf, n);
 
         if (!ok) {
-            error_setg(errp, "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified",
-                       addr, (int64_t)size);
+            bad_range(addr, size, errp);
             break;
         }
-        ret = qemu_write_full(fd, buf, n);
+        ret = write_unlocked(fd, buf, n);
         done += n;
     }
     if (ret) {
@@ -303,7 +324,7 @@ static GByteArray *ringbuf_take(const char *id, int64_t size, Error **errp)
     Chardev *chr = qemu_chr_find(id);
     g_autoptr(GByteArray) data = g_byte_array_new();
     uint8_t buf[4096];
-    ssize_t n;
+    ssize_t n = 0;
 
     if (!chr) {
         error_setg(errp, "Device '%s' not found", id);
@@ -313,11 +334,11 @@ static GByteArray *ringbuf_take(const char *id, int64_t size, Error **errp)
         error_setg(errp, "size must be greater than zero");
         return NULL;
     }
-    do {
-        n = qemu_chr_ringbuf_read(chr, buf, MIN((int64_t)sizeof(buf), size));
-        g_byte_array_append(data, buf, MAX(n, 0));
+    while (size > 0 &&
+           (n = qemu_chr_ringbuf_read(chr, buf, MIN((int64_t)sizeof(buf), size))) > 0) {
+        g_byte_array_append(data, buf, n);
         size -= n;
-    } while (n > 0 && size > 0);
+    }
     if (n < 0) {
         error_setg(errp, "%s is not a ringbuf device", id);
         return NULL;

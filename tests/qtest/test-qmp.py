@@ -496,7 +496,7 @@ def ring_buffer():
         assert c.cmd("ringbuf-read", device="rb", size=9) == ""
         output(b"0123456789")
         assert c.cmd("ringbuf-read", device="rb", size=3) == "234"
-        assert c.cmd("ringbuf-read", device="rb", size=1 << 40) == "56789"
+        assert c.cmd("ringbuf-read", device="rb", size=(1 << 63) - 1) == "56789"
         output(b"a\xff\0b")
         assert c.cmd("ringbuf-read", device="rb", size=4) == "a\ufffd\ufffdb"
         output(b"\xff\0")
@@ -698,6 +698,17 @@ def memory_files():
         assert os.path.getsize(out) == 16 << 20
         assert "Invalid addr 0x0000000001000000/size 16" in \
             c.error("pmemsave", val=16 << 20, size=16, filename=out)[1]
+        # More than there is ends before anything is written; checksums end, too.
+        os.unlink(out)
+        for size in [(16 << 20) + 1, 1 << 31, -1, (1 << 63) - 1, 1 << 63]:
+            for command in ["memsave", "pmemsave"]:
+                assert "Invalid addr" in c.error(command, val=0, size=size, filename=out)[1]
+        assert not os.path.exists(out)
+        total = 0
+        for byte in b"\0" * 5 + b"\x11\x22\x33\x44" + b"\0" * 20:
+            total = ((total >> 1 | total << 15) + byte) & 0xffff
+        assert c.hmp("sum 0xffffb 29") == f"{total:05d}\r\n"
+        assert c.hmp("sum 0 100*~0") == c.hmp("sum 0 0xffffff9c")
         assert "Invalid addr" in c.error("pmemsave", val=0xffffffffffffff00, size=512,
                                          filename=out)[1]
         assert "Could not open" in c.error("pmemsave", val=0, size=1, filename="/nope/x")[1]
