@@ -10,9 +10,6 @@
 #include "sysemu/accel.h"
 #include "target/i386/cpuid.h"
 
-/* Models have these only where the accelerator does; nobody is to miss them. */
-#define OPTIONAL_FEATURES "hypervisor x2apic arat svm"
-
 /* Which socket, die, core and thread a CPU is: the order that APIC ids have. */
 static json_t *cpu_props(const CpuTopology *t, unsigned index)
 {
@@ -45,6 +42,7 @@ static CPUIDTable *supported_cpuid(MachineState *ms, Error **errp)
     const AccelClass *ac = ms->accel ? accel_get_class(ms->accel) : NULL;
     g_autofree CPUIDTable *table = g_new0(CPUIDTable, 1);
 
+    table->want_msrs = true;
     if (!ac || !ac->supported_cpuid) {
         error_setg(errp, "accelerator '%s' has no CPU models", ac ? ac->oc.name : "none");
         return NULL;
@@ -61,23 +59,14 @@ static CPUIDTable *supported_cpuid(MachineState *ms, Error **errp)
 static json_t *missing_features(const char *name, CPUIDTable *table)
 {
     X86CPUModel *model = x86_cpu_model_parse(name, name, NULL);
-    X86FeatureSet optional = { 0 };
+    X86FeatureSet missing;
     json_t *list = json_array();
-    g_auto(GStrv) words = g_strsplit(OPTIONAL_FEATURES, " ", -1);
 
-    for (char **w = words; *w; w++) {
-        x86_feature_find(*w, &optional);
-    }
-    for (FeatureWord w = 0; w < FEAT_KVM; w++) {
-        uint32_t *reg = x86_feature_reg(table, w);
-        uint32_t missing = model->base.w[w] & ~optional.w[w] & ~(reg ? *reg : 0);
-
-        for (unsigned bit = 0; bit < 32; bit++) {
-            g_autofree char *feature = missing >> bit & 1 ? x86_feature_name(w, bit) : NULL;
-
-            if (feature) {
-                json_array_append_new(list, json_string(feature));
-            }
+    x86_cpuid_read_features(table);
+    x86_cpu_model_missing(model, &table->features, &missing);
+    for (unsigned f = 0; f < FEATURE_WORDS * 32; f++) {
+        if (x86_feature_in(&missing, f)) {
+            json_array_append_new(list, json_string(x86_feature_name(f / 32, f % 32)));
         }
     }
     x86_cpu_model_free(model);
@@ -102,21 +91,16 @@ json_t *qmp_query_cpu_definitions(Monitor *mon, json_t *args, Error **errp)
 }
 
 /* Whether each feature that has a name is in table. */
-static json_t *feature_props(CPUIDTable *table)
+static json_t *feature_props(const CPUIDTable *table)
 {
     json_t *props = json_object();
 
-    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-        uint32_t *reg = x86_feature_reg(table, w);
+    for (unsigned f = 0; f < FEATURE_WORDS * 32; f++) {
+        const char *name = x86_feature_name(f / 32, f % 32);
 
-        for (unsigned bit = 0; bit < 32; bit++) {
-            g_autofree char *name = x86_feature_name(w, bit);
-            bool on = reg && *reg >> bit & 1;
-
-            /* Some names stand for two bits: one of them is enough. */
-            if (name && !qmp_bool(props, name, false)) {
-                json_object_set_new(props, name, json_boolean(on));
-            }
+        /* Some names stand for two bits: one of them is enough. */
+        if (name && !qmp_bool(props, name, false)) {
+            json_object_set_new(props, name, json_boolean(x86_feature_in(&table->features, f)));
         }
     }
     return props;

@@ -152,10 +152,12 @@ void kvm_init_kick(void);
 /* Exits of all vCPUs by reason, as lines of text; caller frees. */
 char *kvm_info(AccelState *as);
 
-/* target/i386/kvm.c */
+/* target/i386/kvm-cpuid.c */
 bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp);
 /* Give the new vCPU its CPUID. 0 or negative errno. */
 int kvm_arch_init_vcpu(CPUState *cpu);
+
+/* target/i386/kvm.c */
 void kvm_arch_get_registers(CPUState *cpu);
 void kvm_arch_put_registers(CPUState *cpu);
 
@@ -163,5 +165,9 @@ void kvm_arch_put_registers(CPUState *cpu);
 int kvm_get_msrs(CPUState *cpu);
 /* all: time and reset-only MSRs too. changed: only what differs from that. */
 int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed);
+/* What KVM supports in the MSRs' words of table->features. */
+void kvm_supported_msrs(KVMState *s, CPUIDTable *table);
+/* Take table->msr_hidden from the new vCPU, which has its CPUID. 0 or negative errno. */
+int kvm_hide_msr_features(CPUState *cpu);
 
 #endif

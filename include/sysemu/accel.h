@@ -61,7 +61,7 @@ struct AccelClass {
     bool (*create_irqchip)(AccelState *as, AccelIrqchip *chip, Error **errp);
     /*
      * All CPUID leaves that guest CPUs can have, in *table (zeroed by the
-     * caller). NULL: none, CPUs have no CPUID.
+     * caller, but for want_msrs). NULL: none, CPUs have no CPUID.
      */
     bool (*supported_cpuid)(AccelState *as, CPUIDTable *table, Error **errp);
     /*

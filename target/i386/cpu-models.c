@@ -17,16 +17,20 @@ typedef struct ModelDef {
     int16_t family, model, stepping;
 } ModelDef;
 
-/* What every model has on top where the accelerator does: QEMU's KVM defaults. */
-#define PARAVIRT_FEATURES \
+/*
+ * What every model has on top where the accelerator does, and nobody is to miss: what makes
+ * guests faster (QEMU's KVM defaults), and what only an operating system sees, which takes what
+ * it finds.
+ */
+#define OPTIONAL_FEATURES \
     "hypervisor x2apic kvmclock kvm-nopiodelay kvm-asyncpf kvm-steal-time " \
-    "kvm-pv-eoi kvmclock-stable-bit arat"
+    "kvm-pv-eoi kvmclock-stable-bit arat mce mtrr mca pse36"
 
 /* The levels of the x86-64 psABI, 3.1.1, with what an operating system needs. */
 static const ModelDef model_v1 = {
     "x86-64-v1", "x86-64 baseline", NULL,
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush "
-    "mmx fxsr sse sse2 syscall nx lm " PARAVIRT_FEATURES, 15, 107, 1,
+    "fpu de pse tsc msr pae cx8 apic sep pge cmov pat clflush mmx fxsr sse sse2 syscall nx lm",
+    15, 107, 1,
 };
 static const ModelDef model_v2 = {
     "x86-64-v2", "x86-64 level 2", &model_v1,
@@ -65,16 +69,31 @@ static const ModelDef *find_model(const char *name)
     return NULL;
 }
 
-static void add_features(X86FeatureSet *set, const ModelDef *def)
+static void add_features(X86FeatureSet *set, const char *list)
 {
+    g_auto(GStrv) names = g_strsplit(list, " ", -1);
+
+    for (unsigned i = 0; names[i]; i++) {
+        bool known = x86_feature_find(names[i], set);
+
+        g_assert(known);
+    }
+}
+
+static void set_base(X86CPUModel *model, const ModelDef *def)
+{
+    add_features(&model->optional, OPTIONAL_FEATURES);
     for (; def; def = def->parent) {
-        g_auto(GStrv) names = g_strsplit(def->features, " ", -1);
-
-        for (unsigned i = 0; names[i]; i++) {
-            bool known = x86_feature_find(names[i], set);
-
-            g_assert(known);
-        }
+        add_features(&model->base, def->features);
+    }
+    /* Virtualization in a guest: QEMU's models go without it on KVM. */
+    if (x86_feature_in(&model->base, X86_FEATURE_SVM)) {
+        x86_feature_add(&model->optional, X86_FEATURE_SVM);
+    }
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        /* VMX comes whole, but for what is taken away. */
+        model->base.w[w] |= w >= FEAT_FIRST_MSR && x86_feature_gate(w) == X86_FEATURE_VMX ?
+                            ~0u : model->optional.w[w];
     }
 }
 
@@ -326,7 +345,7 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
     model->has_base = def->features != NULL;
     model->pmu = model->host_phys_bits = !model->has_base;
     if (model->has_base) {
-        add_features(&model->base, def);
+        set_base(model, def);
         model->phys_bits = 40;
         model->model_id = g_strdup_printf("%s", def->desc);
     }

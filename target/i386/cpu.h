@@ -11,6 +11,7 @@
 
 #include "hw/core/cpu.h"
 #include "qemu/object.h"
+#include "target/i386/features.h"
 
 enum {
     R_EAX, R_ECX, R_EDX, R_EBX, R_ESP, R_EBP, R_ESI, R_EDI,
@@ -222,6 +223,12 @@ struct CPUIDTable {
     unsigned n;
     /* Bits of an APIC id that hold the thread, core and die: x86_cpuid_build(). */
     uint8_t thread_width, core_width, die_width;
+    /* Asked of the accelerator: what it supports in the MSRs' words of features. */
+    bool want_msrs;
+    /* Every feature bit, in one place: x86_cpuid_build(). */
+    X86FeatureSet features;
+    /* Of the MSRs' words: what the accelerator supports and the guest is not to see. */
+    uint32_t msr_hidden[FEATURE_WORDS - FEAT_FIRST_MSR];
     CPUIDEntry e[X86_MAX_CPUID];
 };
 

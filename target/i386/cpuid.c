@@ -12,7 +12,6 @@
 #define EXT1_ECX_CMP_LEGACY     (1u << 1)
 #define EXT1_ECX_TOPOEXT        (1u << 22)
 #define EXT1_ECX_PERFCTR_CORE   (1u << 23)
-#define EXT7_EDX_INVTSC         (1u << 8)
 #define LEAF1_ECX_PDCM          (1u << 15)
 #define LEAF1_ECX_XSAVE         (1u << 26)
 /* Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX (APM 3, E.4.2). */
@@ -104,128 +103,16 @@ static bool is_amd(CPUIDTable *table)
     return e && (e->ecx == 0x444d4163 || e->ecx == 0x656e6975);
 }
 
-/* Features. */
-
-static bool any_bit(const X86FeatureSet *set)
-{
-    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-        if (set->w[w]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Warn about every bit of missing; false when the model insists on them. */
-static bool report_missing(const X86CPUModel *model, const X86FeatureSet *missing,
-                           Error **errp)
-{
-    bool host = !strcmp(model->accel_name, "host");
-
-    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-        for (unsigned bit = 0; missing->w[w] && bit < 32; bit++) {
-            g_autofree char *word = x86_feature_word_name(w);
-            g_autofree char *name = x86_feature_name(w, bit);
-
-            if (missing->w[w] >> bit & 1 && (model->check || model->enforce)) {
-                warn_report("%s doesn't support requested feature: %s.%s [bit %u]",
-                            model->accel_name, word, name ? name : "", bit);
-            }
-        }
-    }
-    if (model->enforce && any_bit(missing)) {
-        error_setg(errp, "%s doesn't support requested features",
-                   host ? "Host" : model->accel_name);
-        return false;
-    }
-    return true;
-}
-
-static bool apply_features(CPUIDTable *table, const X86CPUModel *model, Error **errp)
-{
-    X86FeatureSet missing = { 0 };
-
-    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-        uint32_t *reg = x86_feature_reg(table, w);
-        uint32_t supported = reg ? *reg : 0;
-        uint32_t value = model->has_base ? supported & model->base.w[w] : supported;
-
-        missing.w[w] = model->plus.w[w] & ~supported;
-        /* One name with two bits (kvmclock): having one of them is enough. */
-        if (w == FEAT_KVM && model->plus.w[w] & supported & 9) {
-            missing.w[w] &= ~9u;
-        }
-        value = (value | (model->plus.w[w] & supported)) & ~model->minus.w[w];
-        if (w == FEAT_8000_0007_EDX && !model->has_base && model->migratable &&
-            !(model->plus.w[w] & EXT7_EDX_INVTSC)) {
-            value &= ~EXT7_EDX_INVTSC;
-        }
-        if (reg) {
-            *reg = value;
-        }
-    }
-    return report_missing(model, &missing, errp);
-}
-
-/* Features that make no sense without another one (SDM 1, chapters 13 to 18). */
-static const struct {
-    const char *without;
-    const char *lose;
-} dependencies[] = {
-    { "xsave", "avx pku mpx amx-tile xsaveopt xsavec xgetbv1 xsaves" },
-    { "avx", "fma f16c avx2 avx-vnni avx-ifma vaes vpclmulqdq xop fma4" },
-    { "avx2", "avx512f" },
-    { "avx512f", "avx512dq avx512ifma avx512pf avx512er avx512cd avx512bw avx512vl "
-      "avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq "
-      "avx512-4vnniw avx512-4fmaps avx512-bf16 avx512-fp16 avx512-vp2intersect" },
-    { "amx-tile", "amx-bf16 amx-int8 amx-fp16" },
-};
-
-static bool has_feature(CPUIDTable *table, const char *name)
-{
-    X86FeatureSet bits = { 0 };
-
-    x86_feature_find(name, &bits);
-    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-        uint32_t *reg = bits.w[w] ? x86_feature_reg(table, w) : NULL;
-
-        if (bits.w[w] && (!reg || (*reg & bits.w[w]) != bits.w[w])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void apply_dependencies(CPUIDTable *table)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(dependencies); i++) {
-        g_auto(GStrv) names = NULL;
-        X86FeatureSet bits = { 0 };
-
-        if (has_feature(table, dependencies[i].without)) {
-            continue;
-        }
-        names = g_strsplit(dependencies[i].lose, " ", -1);
-        for (unsigned n = 0; names[n]; n++) {
-            x86_feature_find(names[n], &bits);
-        }
-        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-            uint32_t *reg = bits.w[w] ? x86_feature_reg(table, w) : NULL;
-
-            if (reg) {
-                *reg &= ~bits.w[w];
-            }
-        }
-    }
-}
+/* Features that take leaves with them. */
 
 /* The user components of XSAVE and what they belong to (SDM 1, 13.1). */
 static const struct {
     uint8_t bit;
-    const char *feature;
+    X86Feature feature;
 } xsave_components[] = {
-    { 2, "avx" }, { 3, "mpx" }, { 4, "mpx" }, { 5, "avx512f" }, { 6, "avx512f" },
-    { 7, "avx512f" }, { 9, "pku" }, { 17, "amx-tile" }, { 18, "amx-tile" },
+    { 2, X86_FEATURE_AVX }, { 3, X86_FEATURE_MPX }, { 4, X86_FEATURE_MPX },
+    { 5, X86_FEATURE_AVX512F }, { 6, X86_FEATURE_AVX512F }, { 7, X86_FEATURE_AVX512F },
+    { 9, X86_FEATURE_PKU }, { 17, X86_FEATURE_AMX_TILE }, { 18, X86_FEATURE_AMX_TILE },
 };
 
 static bool is_lost_component(const CPUIDEntry *e, uint32_t lost)
@@ -240,12 +127,12 @@ static void trim_xsave(CPUIDTable *table)
     CPUIDEntry *main_leaf;
     uint32_t lost = 0;
 
-    if (!has_feature(table, "xsave")) {
+    if (!x86_feature_in(&table->features, X86_FEATURE_XSAVE)) {
         remove_if(table, is_leaf, 0xd);
         return;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(xsave_components); i++) {
-        if (!has_feature(table, xsave_components[i].feature)) {
+        if (!x86_feature_in(&table->features, xsave_components[i].feature)) {
             lost |= 1u << xsave_components[i].bit;
         }
     }
@@ -539,12 +426,10 @@ bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
     table->core_width = width(topo->cores_per_die);
     table->die_width = width(topo->dies_per_pkg);
 
-    if (!apply_features(table, model, errp)) {
+    if (!x86_cpuid_apply_features(table, model, errp)) {
         return false;
     }
-    /* Whole features hang together on the host as it is; looking costs time. */
-    if (model->has_base || any_bit(&model->minus)) {
-        apply_dependencies(table);
+    if (!x86_cpu_model_is_whole(model)) {
         trim_xsave(table);
     }
     if (model->has_base) {
@@ -563,6 +448,7 @@ bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
     topology_levels(table, topo);
     topology_amd(table, topo);
     apply_levels(table, model);
+    x86_cpuid_read_features(table);
     return true;
 }
 

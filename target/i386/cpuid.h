@@ -16,29 +16,17 @@ typedef struct X86CPUTopoInfo {
     unsigned threads_per_core;
 } X86CPUTopoInfo;
 
-/* Registers whose bits are features with names: cpu-features.c has them. */
-typedef enum FeatureWord {
-    FEAT_1_EDX, FEAT_1_ECX,
-    FEAT_7_0_EBX, FEAT_7_0_ECX, FEAT_7_0_EDX, FEAT_7_1_EAX,
-    FEAT_8000_0001_EDX, FEAT_8000_0001_ECX,
-    FEAT_8000_0007_EDX, FEAT_8000_0008_EBX, FEAT_8000_000A_EDX,
-    FEAT_D_1_EAX, FEAT_6_EAX,
-    FEAT_KVM, FEAT_KVM_HINTS,
-    FEATURE_WORDS
-} FeatureWord;
-
-typedef struct X86FeatureSet {
-    uint32_t w[FEATURE_WORDS];
-} X86FeatureSet;
-
 /* The bits called name ("sse4.1", "sse4_1", …) added to *set; false: unknown. */
 bool x86_feature_find(const char *name, X86FeatureSet *set);
-/* The name of a bit (caller frees), or NULL. */
-char *x86_feature_name(FeatureWord word, unsigned bit);
-/* "CPUID.01H:ECX", caller frees. */
-char *x86_feature_word_name(FeatureWord word);
+/* The name of a bit, or NULL. */
+const char *x86_feature_name(FeatureWord word, unsigned bit);
+/* "CPUID.01H:ECX.avx [bit 28]", caller frees. */
+char *x86_feature_describe(FeatureWord word, unsigned bit);
 /* The register of a word in the table, or NULL when the leaf is not there. */
 uint32_t *x86_feature_reg(CPUIDTable *table, FeatureWord word);
+/* Words of MSRs: the feature that the MSR is there with; its number and the word's lowest bit. */
+X86Feature x86_feature_gate(FeatureWord word);
+uint32_t x86_feature_msr(FeatureWord word, unsigned *shift);
 /* Print every name, for -cpu help. */
 void x86_feature_list(void);
 
@@ -50,6 +38,7 @@ typedef struct X86CPUModel {
     char *name;             /* "host", "max", "qemu64", … */
     bool has_base;          /* false: everything the accelerator has */
     X86FeatureSet base;     /* what the named model has */
+    X86FeatureSet optional; /* the part of it that nobody misses */
     X86FeatureSet plus;     /* asked for */
     X86FeatureSet minus;    /* taken away */
     const char *accel_name; /* for messages: "host" (KVM) or "TCG" */
@@ -74,16 +63,29 @@ typedef struct X86CPUModel {
 X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
                                  Error **errp);
 void x86_cpu_model_free(X86CPUModel *model);
+/* Everything that the accelerator supports, nothing asked for or taken away. */
+bool x86_cpu_model_is_whole(const X86CPUModel *model);
+/* Does it name bits of MSRs, so that the accelerator is to tell what it supports of them? */
+bool x86_cpu_model_wants_msrs(const X86CPUModel *model);
+/* What the model is to have, and may not do without, that supported lacks. */
+void x86_cpu_model_missing(const X86CPUModel *model, const X86FeatureSet *supported,
+                           X86FeatureSet *missing);
 /* The i-th model's name, or NULL behind the last. */
 const char *x86_cpu_model_name(unsigned i);
 /* -cpu help, on stdout. */
 void x86_cpu_list(void);
 
+/* table->features and what hangs on them: from the model and what the accelerator supports. */
+bool x86_cpuid_apply_features(CPUIDTable *table, const X86CPUModel *model, Error **errp);
+/* table->features as the leaves have them now. */
+void x86_cpuid_read_features(CPUIDTable *table);
+
 /*
  * What the accelerator can do, in *table, becomes what this model shows: features taken away or
  * added, topology leaves (1, 4, 0xb, 0x1f, 0x80000008, 0x8000001d/1e) for the
- * topology. Values that depend on the CPU (APIC ids) are filled in by x86_cpuid_for_cpu(). A
- * feature that was asked for by + and that the accelerator lacks is warned about as QEMU does.
+ * topology. Values that depend on the CPU (APIC ids) are filled in by x86_cpuid_for_cpu(). Each
+ * feature of the model, or asked for by +, that the accelerator lacks is warned about (check),
+ * and then an error (enforce), in QEMU's words.
  */
 bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
                      const X86CPUTopoInfo *topo, Error **errp);

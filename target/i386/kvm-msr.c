@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "qemu/error.h"
+#include "target/i386/cpuid.h"
 
 /*
  * Rows that move the guest's clocks: written at a reset only, or a pause would
@@ -176,4 +177,54 @@ int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed)
         return -EINVAL;
     }
     return MIN(ret, 0);
+}
+
+/* One MSR of a vCPU, or of what KVM supports (fd of /dev/kvm); false: there is none. */
+static bool get_one(int fd, uint32_t index, uint64_t *value)
+{
+    MSRBatch one = { .head.nmsrs = 1, .e[0].index = index };
+    bool ok = kvm_ioctl(fd, KVM_GET_MSRS, &one) == 1;
+
+    *value = one.e[0].data;
+    return ok;
+}
+
+void kvm_supported_msrs(KVMState *s, CPUIDTable *table)
+{
+    if (!kvm_check_extension(s, KVM_CAP_GET_MSR_FEATURES)) {
+        return;
+    }
+    for (FeatureWord w = FEAT_FIRST_MSR; w < FEATURE_WORDS; w++) {
+        unsigned shift;
+        uint64_t value;
+
+        if (get_one(s->fd, x86_feature_msr(w, &shift), &value)) {
+            table->features.w[w] = value >> shift;
+        }
+    }
+}
+
+int kvm_hide_msr_features(CPUState *cpu)
+{
+    const CPUIDTable *table = x86_cpu(cpu)->cpuid;
+    int fd = kvm_cpu(cpu)->fd;
+
+    for (FeatureWord w = FEAT_FIRST_MSR; w < FEATURE_WORDS; w++) {
+        MSRBatch one = { .head.nmsrs = 1 };
+        uint32_t hidden = table->msr_hidden[w - FEAT_FIRST_MSR];
+        unsigned shift;
+        uint64_t value;
+
+        one.e[0].index = x86_feature_msr(w, &shift);
+        if (!hidden || !get_one(fd, one.e[0].index, &value)) {
+            continue;
+        }
+        one.e[0].data = value & ~((uint64_t)hidden << shift);
+        if (kvm_ioctl(fd, KVM_SET_MSRS, &one) != 1) {
+            error_report("KVM refuses MSR 0x%x = 0x%" PRIx64, one.e[0].index,
+                         (uint64_t)one.e[0].data);
+            return -EINVAL;
+        }
+    }
+    return 0;
 }

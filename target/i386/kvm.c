@@ -8,91 +8,10 @@
  */
 #include "accel/kvm/kvm-int.h"
 
-#include <asm/kvm_para.h>
-#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
 #include "qemu/log.h"
-#include "target/i386/cpuid.h"
-
-#define CPUID_1_ECX_MONITOR         (1u << 3)
-#define CPUID_1_ECX_TSC_DEADLINE    (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR      (1u << 31)
-
-/* KVM's answer to KVM_GET_SUPPORTED_CPUID, with room for what it may have. */
-typedef struct KVMCPUIDBuffer {
-    struct kvm_cpuid2 head;
-    struct kvm_cpuid_entry2 e[X86_MAX_CPUID];
-} KVMCPUIDBuffer;
-
-/* What KVM can do and does not say there (KVM API, 4.46). */
-static void kvm_add_unsaid(KVMState *s, CPUIDEntry *e)
-{
-    if (e->leaf == 1) {
-        e->ecx |= CPUID_1_ECX_HYPERVISOR;
-        e->ecx |= s->has_tsc_deadline ? CPUID_1_ECX_TSC_DEADLINE : 0;
-        if (s->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT) {
-            e->ecx |= CPUID_1_ECX_MONITOR;
-        }
-    } else if (e->leaf == 5 && s->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT) {
-        __cpuid(5, e->eax, e->ebx, e->ecx, e->edx);
-    } else if (e->leaf == KVM_CPUID_FEATURES && s->disabled_exits) {
-        e->edx |= (1u << KVM_HINTS_REALTIME);
-    }
-    if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
-        kvm_lapic_limit_cpuid(e);
-    }
-}
-
-bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
-{
-    KVMState *s = (KVMState *)as;
-    g_autofree KVMCPUIDBuffer *buf = g_new0(KVMCPUIDBuffer, 1);
-    int ret;
-
-    buf->head.nent = X86_MAX_CPUID;
-    ret = kvm_ioctl(s->fd, KVM_GET_SUPPORTED_CPUID, buf);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "KVM does not tell the CPUID it supports");
-        return false;
-    }
-    table->n = MIN(buf->head.nent, X86_MAX_CPUID);
-    for (unsigned i = 0; i < table->n; i++) {
-        const struct kvm_cpuid_entry2 *k = &buf->e[i];
-
-        table->e[i] = (CPUIDEntry) {
-            .leaf = k->function, .subleaf = k->index,
-            .has_subleaf = k->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-            .eax = k->eax, .ebx = k->ebx, .ecx = k->ecx, .edx = k->edx,
-        };
-        kvm_add_unsaid(s, &table->e[i]);
-    }
-    return true;
-}
-
-int kvm_arch_init_vcpu(CPUState *cpu)
-{
-    X86CPU *x86 = x86_cpu(cpu);
-    g_autofree KVMCPUIDBuffer *buf = g_new0(KVMCPUIDBuffer, 1);
-    g_autofree CPUIDTable *table = g_new0(CPUIDTable, 1);
-
-    if (!x86->cpuid) {
-        return 0;
-    }
-    x86_cpuid_for_cpu(x86->cpuid, x86->apic_id, table);
-    buf->head.nent = table->n;
-    for (unsigned i = 0; i < table->n; i++) {
-        const CPUIDEntry *e = &table->e[i];
-
-        buf->e[i] = (struct kvm_cpuid_entry2) {
-            .function = e->leaf, .index = e->subleaf,
-            .flags = e->has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-            .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
-        };
-    }
-    return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_CPUID2, buf);
-}
 
 /* General registers. */
 
