@@ -84,18 +84,6 @@ static void cpu_wait_io_event(CPUState *cpu)
     }
 }
 
-/* Without the machine lock: what is here belongs to this thread alone. */
-static void cpu_exec(CPUState *cpu, const AccelClass *ac)
-{
-    if (cpu->vcpu_dirty) {
-        if (ac->put_registers) {
-            ac->put_registers(cpu);
-        }
-        cpu->vcpu_dirty = false;
-    }
-    ac->vcpu_exec(cpu);
-}
-
 static void *cpu_thread(void *opaque)
 {
     CPUState *cpu = opaque;
@@ -113,7 +101,7 @@ static void *cpu_thread(void *opaque)
                 break;
             }
             bql_unlock();
-            cpu_exec(cpu, ac);
+            ac->vcpu_exec(cpu);
             bql_lock();
             /* Whoever set it did so before queueing what we look at next. */
             atomic_store(&cpu->exit_request, false);
@@ -201,14 +189,46 @@ void pause_all_vcpus(MachineState *ms)
     }
 }
 
+bool cpus_put_registers(MachineState *ms)
+{
+    const AccelClass *ac = ms->accel ? accel_get_class(ms->accel) : NULL;
+
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (!cpu || !cpu->vcpu_dirty) {
+            continue;
+        }
+        g_assert(cpu->stopped);
+        if (ac->put_registers && !ac->put_registers(cpu)) {
+            return false;
+        }
+        cpu->vcpu_dirty = false;
+    }
+    return true;
+}
+
+/* One that runs may send events to any other: so all have their state by now. */
+static bool cpus_are_ready(const MachineState *ms)
+{
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        if (ms->cpus[i] && ms->cpus[i]->vcpu_dirty) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void resume_all_vcpus(MachineState *ms)
 {
+    g_assert(cpus_are_ready(ms));
     for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
         CPUState *cpu = ms->cpus[i];
 
         if (cpu) {
             cpu->stop = false;
             cpu->stopped = false;
+            cpu->vcpu_read = false;
             g_cond_broadcast(cpu->halt_cond);
         }
     }
@@ -256,13 +276,13 @@ void cpu_stop_threads(MachineState *ms)
 
 static void do_synchronize(CPUState *cpu, void *unused)
 {
-    if (cpu->vcpu_dirty) {
-        return;     /* ours are the newer ones */
+    if (cpu->vcpu_dirty || cpu->vcpu_read) {
+        return;
     }
     if (cpu_accel(cpu)->get_registers) {
         cpu_accel(cpu)->get_registers(cpu);
     }
-    cpu->vcpu_dirty = true;
+    cpu->vcpu_read = cpu->stopped;
 }
 
 void cpu_synchronize_state(CPUState *cpu)
@@ -276,6 +296,7 @@ void cpu_synchronize_state(CPUState *cpu)
 
 void cpu_set_dirty(CPUState *cpu)
 {
+    g_assert(cpu->stopped);
     cpu->vcpu_dirty = true;
 }
 

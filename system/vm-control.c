@@ -16,6 +16,10 @@ void vm_start(MachineState *ms)
     if (runstate_is_running(ms)) {
         return;
     }
+    if (!cpus_put_registers(ms)) {
+        runstate_set(ms, RUN_STATE_INTERNAL_ERROR);
+        return;
+    }
     runstate_set(ms, RUN_STATE_RUNNING);
     qemu_clock_enable_virtual(true);
     runstate_notify(ms, RUN_STATE_EVENT_RESUME, SHUTDOWN_CAUSE_NONE);
@@ -63,7 +67,9 @@ static void do_reset(MachineState *ms, ShutdownCause cause)
 
     pause_all_vcpus(ms);
     qemu_system_reset(ms, cause);
-    if (was_running) {
+    if (!cpus_put_registers(ms)) {
+        vm_stop(ms, RUN_STATE_INTERNAL_ERROR);
+    } else if (was_running) {
         resume_all_vcpus(ms);
     } else {
         /* What was paused, had ended or failed starts anew with "cont". */

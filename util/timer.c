@@ -26,15 +26,15 @@ static struct {
     int fd;                         /* 0: not opened yet */
     /*
      * QEMU_CLOCK_VIRTUAL is host time plus an offset while it runs, and
-     * stands at virtual_now otherwise. Readers take no lock: seq is odd
-     * while the three change (a seqlock; writers hold lock).
+     * stands at virtual_now otherwise: at 0 until the machine starts. Readers take
+     * no lock: seq is odd while the three change (a seqlock; writers hold lock).
      */
     atomic_uint seq;
     atomic_bool running;
     atomic_bool manual;
     _Atomic int64_t offset;
     _Atomic int64_t virtual_now;
-} timers = { .running = true };
+} timers;
 
 static int64_t host_ns(void)
 {

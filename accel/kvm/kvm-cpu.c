@@ -315,7 +315,7 @@ void kvm_vcpu_exec(CPUState *cpu)
     struct kvm_run *run = kc->run;
     bool go_on = true, stop;
 
-    kc->ran = true;
+    kc->touched = true;
     atomic_store(&kvm_state(cpu)->ran, true);
     for (;;) {
         /*

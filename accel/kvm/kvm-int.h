@@ -54,7 +54,7 @@ typedef struct KVMCPU {
     int fd;
     struct kvm_run *run;
     pthread_t thread;
-    bool ran;                   /* KVM_RUN was called since the vCPU was made */
+    bool touched;               /* it ran, or more than its first registers was put */
     CPUDebug debug;             /* in force; CPU paused, or own thread */
     bool io_pending;            /* the next KVM_RUN completes an access */
     /* Only used with kernel-irqchip=off: kvm-lapic.c. Set by any thread. */
@@ -159,7 +159,7 @@ int kvm_arch_init_vcpu(CPUState *cpu);
 
 /* target/i386/kvm.c */
 void kvm_arch_get_registers(CPUState *cpu);
-void kvm_arch_put_registers(CPUState *cpu);
+bool kvm_arch_put_registers(CPUState *cpu);
 
 /* target/i386/kvm-msr.c: the MSRs of env in one batch each. */
 int kvm_get_msrs(CPUState *cpu);

@@ -141,11 +141,18 @@ void kvm_lapic_connect(CPUState *cpu)
 
 /* ---- INIT, start-up IPI, HLT ---- */
 
+static void put_own_registers(CPUState *cpu)
+{
+    if (!kvm_arch_put_registers(cpu)) {
+        qemu_system_vmstop_request(cpu->machine, RUN_STATE_INTERNAL_ERROR);
+    }
+}
+
 static void do_init(CPUState *cpu)
 {
     kvm_arch_get_registers(cpu);
     x86_cpu_init_reset(x86_cpu(cpu));
-    kvm_arch_put_registers(cpu);
+    put_own_registers(cpu);
 }
 
 /* SDM 3A, 9.4.3: real mode at vector << 12. */
@@ -161,7 +168,7 @@ static void do_sipi(CPUState *cpu, unsigned vector)
     env->segs[R_CS].base = vector << 12;
     env->eip = 0;
     env->mp_state = X86_MP_RUNNABLE;
-    kvm_arch_put_registers(cpu);
+    put_own_registers(cpu);
 }
 
 static void handle_events(CPUState *cpu)

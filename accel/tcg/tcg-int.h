@@ -20,8 +20,6 @@ typedef struct TCGAccel {
     int thread_mode;            /* "thread": TCG_THREAD_* */
     bool one_insn;              /* "one-insn-per-tb" */
     TCGState *state;            /* made by the first vCPU: RAM is known then */
-    int64_t tsc_base;           /* clock at the last reset: TSC 0 */
-    bool tsc_base_set;
 } TCGAccel;
 
 static inline TCGAccel *tcg_accel(const CPUState *cpu)
@@ -46,7 +44,7 @@ int tcg_set_debug(CPUState *cpu, const CPUDebug *debug);
 bool tcg_debug_exit(TCGCPU *c);
 /* tcg-regs.c */
 void tcg_get_registers(CPUState *cpu);
-void tcg_put_registers(CPUState *cpu);
+bool tcg_put_registers(CPUState *cpu);
 /* tcg-crash.c: say on stderr where the guest was if a signal ends us. */
 void tcg_crash_init(void);
 /* This thread runs c's code from now on; NULL: no more. */

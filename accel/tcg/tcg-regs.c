@@ -43,26 +43,29 @@ void tcg_get_registers(CPUState *cpu)
     env->cr8 = c->apic ? apic_get_cr8(c->apic) : 0;
     env->apic_base = c->apic ? apic_get_base(c->apic) : c->apic_base;
     env->pv_eoi_en_msr = c->pv_eoi_msr;
-    env->tsc = tcg_tsc(c);
+    env->tsc_clock = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    env->tsc = (uint64_t)env->tsc_clock + (uint64_t)c->tsc_offset;
     env->interrupt_shadow = c->shadow;
     env->nmi_pending = atomic_load(&c->nmi_pending);
     env->mp_state = c->mp_state == X86_MP_RUNNABLE && c->halted ?
                     X86_MP_HALTED : c->mp_state;
 }
 
-/* All CPUs count from the same moment, or their clocks would differ. */
-static void reset_tsc(TCGCPU *c)
+/* What other threads may send at any time: X86PutLevel. */
+static void put_events(TCGCPU *c, const CPUX86State *env)
 {
-    TCGAccel *s = tcg_accel(c->cs);
-
-    if (c->index == 0 || !s->tsc_base_set) {
-        s->tsc_base = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-        s->tsc_base_set = true;
+    if (env->put_level >= X86_PUT_INIT) {
+        atomic_store(&c->nmi_pending, env->nmi_pending);
     }
-    c->tsc_offset = -s->tsc_base;
+    if (env->put_level == X86_PUT_RESET) {
+        atomic_store(&c->init_pending, false);
+        atomic_store(&c->sipi_pending, -1);
+        atomic_store(&c->pv_unhalted, false);
+        c->tsc_offset = (int64_t)env->tsc - env->tsc_clock;
+    }
 }
 
-void tcg_put_registers(CPUState *cpu)
+bool tcg_put_registers(CPUState *cpu)
 {
     TCGCPU *c = tcg_cpu(cpu);
     CPUX86State *env = &x86_cpu(cpu)->env;
@@ -85,7 +88,8 @@ void tcg_put_registers(CPUState *cpu)
     c->pv_eoi_msr = env->pv_eoi_en_msr;
     c->apic_base = env->apic_base;
     c->shadow = env->interrupt_shadow != 0;
-    atomic_store(&c->nmi_pending, env->nmi_pending);
+    put_events(c, env);
+    env->put_level = X86_PUT_CHANGED;
     c->mp_state = env->mp_state == X86_MP_HALTED ? X86_MP_RUNNABLE :
                   env->mp_state;
     c->halted = env->mp_state == X86_MP_HALTED;
@@ -94,12 +98,6 @@ void tcg_put_registers(CPUState *cpu)
              (env->segs[R_SS].attr >> DESC_DPL_SHIFT) & 3 : 0;
     c->delivering = -1;
     c->shutdown = false;
-    if (env->reset_pending) {
-        env->reset_pending = false;
-        reset_tsc(c);
-        atomic_store(&c->init_pending, false);
-        atomic_store(&c->sipi_pending, -1);
-    }
     c->irq_waiting = true;
     tcg_poll_set(c, POLL_IRQ);
     if (c->apic) {
@@ -109,4 +107,5 @@ void tcg_put_registers(CPUState *cpu)
         }
     }
     tcg_debug_update(c);        /* and the translations go */
+    return true;
 }

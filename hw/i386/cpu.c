@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "qemu/timer.h"
 #include "target/i386/apic.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
@@ -129,8 +130,12 @@ bool x86_cpus_init(MachineState *ms, Error **errp)
 
 void x86_cpus_reset(MachineState *ms)
 {
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
         x86_cpu_reset(x86_cpu(ms->cpus[i]));
+        /* One moment for all, or their clocks would differ for ever. */
+        x86_cpu(ms->cpus[i])->env.tsc_clock = now;
         cpu_set_dirty(ms->cpus[i]);
     }
 }

@@ -5,6 +5,7 @@
  */
 #include "hw/i386/microvm.h"
 #include "hw/i386/x86-boot-internal.h"
+#include "sysemu/cpus.h"
 
 #define FLAT_LIMIT      0xffffffffu
 #define ATTR_CODE       (0xbu | DESC_S | DESC_P | DESC_G)   /* execute, read */
@@ -102,5 +103,5 @@ void x86_boot_cpu(X86CPU *cpu, const X86BootState *boot)
     env->eip = boot->entry;
     env->eflags = EFLAGS_FIXED;
     enter[boot->protocol](env, boot);
-    cpu->cs.vcpu_dirty = true;
+    cpu_set_dirty(&cpu->cs);
 }

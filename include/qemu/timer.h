@@ -11,7 +11,7 @@
 
 typedef enum QEMUClockType {
     QEMU_CLOCK_REALTIME,    /* CLOCK_MONOTONIC */
-    QEMU_CLOCK_VIRTUAL,     /* stands still while the machine is stopped */
+    QEMU_CLOCK_VIRTUAL,     /* 0 at the machine's start; stands while it is stopped */
     QEMU_CLOCK_MAX
 } QEMUClockType;
 

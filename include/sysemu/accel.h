@@ -94,10 +94,11 @@ struct AccelClass {
     void (*vcpu_kick)(CPUState *cpu);
     /*
      * Copy all registers between the accelerator and the architectural state
-     * (target/i386/cpu.h). On the CPU's thread, or when it is stopped.
+     * (target/i386/cpu.h). get: on the CPU's thread, or when it is stopped. put: when
+     * no CPU can run, see cpus_put_registers(); false after an error, which it prints.
      */
     void (*get_registers)(CPUState *cpu);
-    void (*put_registers)(CPUState *cpu);
+    bool (*put_registers)(CPUState *cpu);
     /*
      * What makes the CPU stop, from its next run on; it then sets debug_event
      * and requests RUN_STATE_DEBUG. CPU paused; 0 or negative errno. May be NULL.

@@ -19,16 +19,25 @@ bool cpu_wait_created(CPUState *cpu, Error **errp);
 
 /* All of these: machine lock held, main thread. */
 void pause_all_vcpus(MachineState *ms);     /* returns when all are paused */
+/*
+ * Give the accelerator the registers that are newer here, of every CPU. Paused. False:
+ * it refuses some, and has said so; then no CPU may run.
+ */
+bool cpus_put_registers(MachineState *ms);
+/* After cpus_put_registers(), or with nothing changed. */
 void resume_all_vcpus(MachineState *ms);
 void cpu_stop_threads(MachineState *ms);    /* end and join them all */
 
 /*
- * Make the architectural registers of a CPU current (read) and have them written
- * back before it runs again. Pause it first if they are to stay current. Any
- * thread; machine lock held.
+ * Make the architectural registers of a CPU current (read); who changes them says so
+ * by cpu_set_dirty(). Pause it first if they are to stay current. Any thread; machine
+ * lock held.
  */
 void cpu_synchronize_state(CPUState *cpu);
-/* After a reset of the architectural state: it is newer than the accelerator's. */
+/*
+ * The architectural registers of a paused CPU were changed after cpu_synchronize_state(),
+ * or reset: they are newer than the accelerator's until cpus_put_registers().
+ */
 void cpu_set_dirty(CPUState *cpu);
 /*
  * What makes the CPU stop from its next run on (AccelClass.set_debug); 0 or negative errno.

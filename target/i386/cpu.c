@@ -38,7 +38,7 @@ static const CPUX86State reset_state = {
     .fpuc = 0x37f,
     .mxcsr = 0x1f80,
     .mp_state = X86_MP_UNINITIALIZED,
-    .reset_pending = true,
+    .put_level = X86_PUT_RESET,
 };
 
 void x86_cpu_reset(X86CPU *cpu)
@@ -64,7 +64,7 @@ static void keep_over_init(CPUX86State *env, const CPUX86State *old)
 #define KEEP(f) env->f = old->f;
     KEEP(star) KEEP(lstar) KEEP(cstar) KEEP(fmask) KEEP(kernel_gs_base)
     KEEP(sysenter_cs) KEEP(sysenter_esp) KEEP(sysenter_eip) KEEP(pat) KEEP(misc_enable)
-    KEEP(tsc) KEEP(tsc_adjust) KEEP(tsc_aux) KEEP(mtrr_deftype) KEEP(xcr0)
+    KEEP(tsc) KEEP(tsc_clock) KEEP(tsc_adjust) KEEP(tsc_aux) KEEP(mtrr_deftype) KEEP(xcr0)
     KEEP(fpuc) KEEP(fpus) KEEP(fptag) KEEP(fpop) KEEP(fpip) KEEP(fpdp) KEEP(mxcsr)
 #undef KEEP
     memcpy(env->mtrr_fixed, old->mtrr_fixed, sizeof(env->mtrr_fixed));
@@ -83,7 +83,7 @@ void x86_cpu_init_reset(X86CPU *cpu)
     if (cpu->cs.cpu_index != 0) {
         cpu->env.mp_state = X86_MP_INIT_RECEIVED;
     }
-    cpu->env.reset_pending = false;
+    cpu->env.put_level = X86_PUT_INIT;
     cpu->env.apic_base = base;
     if (cpu->apic) {
         apic_init_reset(cpu->apic);

@@ -129,6 +129,17 @@ typedef enum X86MPState {
     X86_MP_HALTED,
 } X86MPState;
 
+/*
+ * Whose state goes to the accelerator: each level writes more than the one before. Other
+ * threads may send a CPU events (NMI, INIT, start-up IPI) at any time, so those that
+ * wait are only written, and so forgotten, by INIT and a reset.
+ */
+typedef enum X86PutLevel {
+    X86_PUT_CHANGED,        /* registers that a debugger changed */
+    X86_PUT_INIT,           /* x86_cpu_init_reset() */
+    X86_PUT_RESET,          /* x86_cpu_reset(): time and the local APIC, too */
+} X86PutLevel;
+
 #define X86_NB_MTRR_VAR 8
 
 typedef struct CPUX86State {
@@ -151,7 +162,8 @@ typedef struct CPUX86State {
     uint64_t kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat;
-    uint64_t tsc;           /* value when last synchronised */
+    uint64_t tsc;           /* value at tsc_clock (KVM: when last read) */
+    int64_t tsc_clock;      /* ns of QEMU_CLOCK_VIRTUAL; a reset's is that of all CPUs */
     uint64_t tsc_adjust;
     uint64_t tsc_aux;
     uint64_t tsc_deadline;
@@ -199,11 +211,8 @@ typedef struct CPUX86State {
     uint8_t interrupt_shadow;
     bool nmi_pending, nmi_injected, nmi_masked;
 
-    /*
-     * Set by x86_cpu_reset(): what the accelerator keeps besides these registers
-     * (the local APIC, nested state) is to be reset with them; cleared by it.
-     */
-    bool reset_pending;
+    /* What the accelerator shall take from here; it then sets X86_PUT_CHANGED. */
+    X86PutLevel put_level;
 } CPUX86State;
 
 typedef struct CPUIDTable CPUIDTable;

@@ -291,10 +291,12 @@ static int put_events(CPUState *cpu)
             .masked = env->nmi_masked,
         },
         .sipi_vector = env->sipi_vector,
-        .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
-                 KVM_VCPUEVENT_VALID_SIPI_VECTOR,
+        .flags = KVM_VCPUEVENT_VALID_SHADOW,
     };
 
+    if (env->put_level >= X86_PUT_INIT) {
+        e.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+    }
     /* Without KVM_CAP_EXCEPTION_PAYLOAD a pending exception is injected as one. */
     e.exception.injected |= env->exception_pending;
     return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_VCPU_EVENTS, &e);
@@ -375,6 +377,7 @@ static int put_general(CPUState *cpu)
 typedef struct Step {
     int (*fn)(CPUState *cpu);
     const char *what;
+    X86PutLevel level;      /* from which on it is taken */
 } Step;
 
 /*
@@ -388,9 +391,6 @@ static int stir_paging(CPUState *cpu)
     const CPUX86State *env = &x86_cpu(cpu)->env;
     struct kvm_sregs sregs;
 
-    if (!env->reset_pending) {
-        return 0;
-    }
     put_sregs(env, &sregs);
     sregs.cr0 ^= CR0_WP;
     return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_SREGS, &sregs);
@@ -399,7 +399,7 @@ static int stir_paging(CPUState *cpu)
 static bool run_steps(CPUState *cpu, const Step *steps, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        int ret = steps[i].fn(cpu);
+        int ret = x86_cpu(cpu)->env.put_level < steps[i].level ? 0 : steps[i].fn(cpu);
 
         if (ret < 0) {
             error_report("KVM refuses the %s of CPU %u: %s", steps[i].what,
@@ -441,7 +441,7 @@ void kvm_arch_get_registers(CPUState *cpu)
         { get_events, "events" },
     };
 
-    x86_cpu(cpu)->env.reset_pending = false;
+    x86_cpu(cpu)->env.put_level = X86_PUT_CHANGED;
     run_steps(cpu, steps, G_N_ELEMENTS(steps));
 }
 
@@ -473,14 +473,11 @@ static bool put_first(CPUState *cpu)
 
 static int put_msrs(CPUState *cpu)
 {
-    return kvm_put_msrs(cpu, x86_cpu(cpu)->env.reset_pending, NULL);
+    return kvm_put_msrs(cpu, x86_cpu(cpu)->env.put_level == X86_PUT_RESET, NULL);
 }
 
 static int put_lapic(CPUState *cpu)
 {
-    if (!x86_cpu(cpu)->env.reset_pending) {
-        return 0;
-    }
     if (x86_cpu(cpu)->apic) {
         kvm_lapic_reset(cpu);   /* the registers are the board's */
         return 0;
@@ -488,31 +485,31 @@ static int put_lapic(CPUState *cpu)
     return reset_lapic(cpu);
 }
 
-void kvm_arch_put_registers(CPUState *cpu)
+bool kvm_arch_put_registers(CPUState *cpu)
 {
     static const Step steps[] = {
-        { stir_paging, "control registers" },
+        { stir_paging, "control registers", X86_PUT_RESET },
         { put_general, "registers" },
         /* After the APIC base, before the deadline timer's MSR. */
-        { put_lapic, "local APIC" },
+        { put_lapic, "local APIC", X86_PUT_RESET },
         { put_xcrs, "XCR0" },
         { put_xsave, "FPU state" },
         { put_debugregs, "debug registers" },
         { put_msrs, "MSRs" },
         { put_events, "events" },
-        { put_mp_state, "run state" },
+        { put_mp_state, "run state", X86_PUT_INIT },
     };
     CPUX86State *env = &x86_cpu(cpu)->env;
     bool ok;
 
-    if (!kvm_cpu(cpu)->ran && env->reset_pending) {
+    if (!kvm_cpu(cpu)->touched && env->put_level == X86_PUT_RESET) {
         ok = put_first(cpu);
     } else {
+        kvm_cpu(cpu)->touched = true;
         ok = run_steps(cpu, steps, G_N_ELEMENTS(steps));
     }
-    env->reset_pending = false;
-    if (!ok) {
-        qemu_system_vmstop_request(cpu->machine, RUN_STATE_INTERNAL_ERROR);
-        atomic_store(&cpu->exit_request, true);
+    if (ok) {
+        env->put_level = X86_PUT_CHANGED;
     }
+    return ok;
 }

@@ -372,12 +372,14 @@ static gboolean change_register(gpointer data)
     count = env->regs[R_ECX];
     text = x86_cpu_dump_state(x86_cpu(ms->cpus[0]));
     g_assert_nonnull(strstr(text, "CS =0000 00000000 0000ffff"));
+    cpu_set_dirty(ms->cpus[0]);
     vm_start(ms);
     /* The write of registers that were only read must change nothing. */
     vm_stop(ms, RUN_STATE_PAUSED);
     cpu_synchronize_state(ms->cpus[0]);
     g_assert_cmphex(env->regs[R_ECX], >=, count);
     env->regs[R_EBP] = 0x77;
+    cpu_set_dirty(ms->cpus[0]);
     vm_start(ms);
     return G_SOURCE_REMOVE;
 }

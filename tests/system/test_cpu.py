@@ -7,6 +7,7 @@ The software CPU runs it in tests/tcg/run-guest; here KVM proves what it expects
 import os
 import re
 import subprocess
+import sys
 
 import harness
 from harness import case, check, soft_host
@@ -33,12 +34,22 @@ def cpu_guest():
                    check=True)
     for irqchip in ("on", "off"):
         run_cpu_guest(guest, irqchip)
+        with harness.Qemu([*guest_args(irqchip), "-serial", "stdio", "-device",
+                           "isa-debug-exit,iobase=0xf4", "-kernel", guest,
+                           "-append", "lives"]) as qemu:
+            check(qemu.wait() == 1, f"restarts with irqchip {irqchip}\n{qemu.tail()}")
+
+
+def guest_args(irqchip):
+    """The arguments of a machine for it."""
+    args = harness.machine_args(mem="64M", smp=2)
+    args[1] += f",kernel-irqchip={irqchip}"
+    return args
 
 
 def run_cpu_guest(guest, irqchip):
     """One run of it."""
-    args = harness.machine_args(mem="64M", smp=2)
-    args[1] += f",kernel-irqchip={irqchip}"
+    args = guest_args(irqchip)
     soft = soft_host()
     with harness.Qemu([*args, "-no-reboot", "-serial", "stdio", "-device",
                        "isa-debug-exit,iobase=0xf4", "-kernel", guest,
@@ -52,6 +63,36 @@ def run_cpu_guest(guest, irqchip):
           f"exit status {status}, {bad}\n{text}")
 
 
+def clocks_program():
+    """tests/tcg/linux-clocks.c, compiled, as a file for an initramfs."""
+    program = os.path.join(harness.SCRATCH.name, "linux-clocks")
+    subprocess.run(["cc", "-O1", "-static", "-pthread", "-o", program,
+                    os.path.join(harness.ROOT, "tests", "tcg", "linux-clocks.c")], check=True)
+    return program, "bin/linux-clocks"
+
+
+@case("no clock steps back, at the first boot and after restarts", accel="tcg")
+def clocks():
+    """linux-clocks.c on 2 and 4 processors beside busy loops; CLOCK_REBOOTS restarts (1)."""
+    restarts = int(os.environ.get("CLOCK_REBOOTS", "1"))
+    ramdisk = harness.initrd("/bin/linux-clocks 0.5\n", "clocks", [clocks_program()])
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+               for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        for smp in (2, 4):
+            args = harness.machine_args(kernel_path=harness.kernel("lean"), smp=smp,
+                                        initrd_path=ramdisk, append="quiet")
+            with harness.Qemu([*args, "-serial", "stdio"]) as qemu:
+                for life in range(restarts + 1):
+                    found = qemu.expect(rb"@@clocks:begin@@\r?\n([^@]*)@@clocks:end:(\d+)@@")
+                    check(found[2] == b"0" and f"{smp} processors".encode() in found[1],
+                          f"-smp {smp}, restart {life}: {found[1].decode()}")
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
 @case("what a Linux process sees of the processor: signals, single steps, breakpoints")
 def linux_process():
     """tests/tcg/linux-cpu.c as a process of the lean guest."""
@@ -60,8 +101,9 @@ def linux_process():
                     os.path.join(harness.ROOT, "tests", "tcg", "linux-cpu.c")], check=True)
     nonce = "linuxcpu"
     soft = harness.ACCEL == "kvm" and soft_host()
-    job = "/bin/linux-cpu soft-host\n" if soft else "/bin/linux-cpu\n"
-    ramdisk = harness.initrd(job, nonce, [(program, "bin/linux-cpu")])
+    job = "/bin/linux-cpu soft-host" if soft else "/bin/linux-cpu"
+    ramdisk = harness.initrd(f"{job} && /bin/linux-clocks 1\n", nonce,
+                             [(program, "bin/linux-cpu"), clocks_program()])
     args = harness.machine_args(kernel_path=harness.kernel("lean"), initrd_path=ramdisk, smp=2,
                                 append="quiet")
     with harness.Qemu([*args, "-no-reboot", "-serial", "stdio"]) as qemu:

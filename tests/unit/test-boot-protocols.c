@@ -163,7 +163,7 @@ static void test_modules(void)
     g_autofree char *string = g_strdup_printf("%s a=b,c d", first);
     BootMachine m;
     X86BootState boot = { 0 };
-    X86CPU cpu = { .env.cr[0] = 0x60000010 };
+    X86CPU cpu = { .cs.stopped = true, .env.cr[0] = 0x60000010 };
     const uint8_t *info, *mods;
 
     boot_machine_init(&m, RAM_SIZE);
@@ -248,7 +248,7 @@ static void test_linux32(void)
 {
     uint8_t image[IMG_MAX_SIZE];
     size_t len = image_build(IMAGE_BZIMAGE, image);
-    X86CPU cpu = { .env.cr[0] = 0x60000010 };
+    X86CPU cpu = { .cs.stopped = true, .env.cr[0] = 0x60000010 };
     const CPUX86State *env = &cpu.env;
     BootAttempt a;
 

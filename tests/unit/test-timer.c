@@ -32,8 +32,15 @@ static void quit_cb(void *opaque)
 static void test_real_time(void)
 {
     QEMUTimer t;
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL), now;
+    int64_t start, now;
 
+    /* The machine has not started. */
+    g_assert_cmpint(qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL), ==, 0);
+    g_usleep(2000);
+    g_assert_cmpint(qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL), ==, 0);
+    qemu_clock_enable_virtual(true);
+    start = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    g_assert_cmpint(start, <, 1000000000);
     timer_init_ns(&t, QEMU_CLOCK_VIRTUAL, quit_cb, NULL);
     timer_mod_ns(&t, start + 2000000);
     g_assert_true(timer_pending(&t));

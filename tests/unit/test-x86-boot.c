@@ -393,7 +393,7 @@ static void test_cpu_linux64(void)
         .protocol = X86_BOOT_LINUX64, .entry = 0x1000200, .info = 0x7000,
         .rsp = 0x8ff0, .cr3 = 0x9000,
     };
-    X86CPU cpu = { .env.cr[0] = 0x60000010, .env.regs[R_EDX] = 0x600 };
+    X86CPU cpu = { .cs.stopped = true, .env.cr[0] = 0x60000010, .env.regs[R_EDX] = 0x600 };
     const CPUX86State *env = &cpu.env;
     uint8_t gdt[X86_BOOT_GDT_SIZE];
 
@@ -427,7 +427,7 @@ static void test_cpu_pvh(void)
     X86BootState boot = {
         .protocol = X86_BOOT_PVH, .entry = 0x1000080, .info = 0x6000, .rsp = 0x8ff0,
     };
-    X86CPU cpu = { .env.cr[0] = 0x60000010 };
+    X86CPU cpu = { .cs.stopped = true, .env.cr[0] = 0x60000010 };
     const CPUX86State *env = &cpu.env;
 
     x86_boot_cpu(&cpu, &boot);

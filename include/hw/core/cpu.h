@@ -41,9 +41,10 @@ struct CPUState {
     atomic_bool exit_request;
     /*
      * The architectural registers here are newer than the accelerator's and
-     * go back before the CPU runs again. Own thread, or CPU stopped.
+     * go back before any CPU runs again. CPU stopped; machine lock.
      */
     bool vcpu_dirty;
+    bool vcpu_read;             /* they are the same: read since it stopped */
     CPUDebugEvent debug_event;  /* why it stopped, for a debugger */
 };
 

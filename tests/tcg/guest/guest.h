@@ -137,6 +137,12 @@ static inline CPUIDRegs cpuid(u32 leaf, u32 sub)
     return r;
 }
 
+/* A bit of KVM's features. */
+static inline bool kvm_has(unsigned bit)
+{
+    return cpuid(0x40000000, 0).b == 0x4b4d564b && (cpuid(0x40000001, 0).a >> bit & 1);
+}
+
 static inline u64 rdtsc(void)
 {
     u32 lo, hi;
@@ -174,9 +180,17 @@ static inline void irq_window(void) { __asm__ volatile("sti; nop; nop; cli" ::: 
 /* Until *p is at least v or a second has passed: then false. */
 bool wait_for(volatile u32 *p, u32 v);
 
+/* ---- Other processors ---- */
+/* INIT and a start-up IPI to all of them at once. */
+void start_others(void);
+/* What they do then, first of all; NULL: wait for work. */
+extern void (*volatile ap_first)(void);
+
 /* ---- The tests ---- */
 typedef struct Test { const char *name; void (*fn)(void); } Test;
 extern const Test paging_tests[], excp_tests[], far_tests[], irq_tests[], smp_tests[],
                   debug_tests[], state_tests[];
+/* t-lives.c, instead of the tests. */
+void lives(void);
 
 #endif

@@ -255,6 +255,9 @@ void guest_main(void)
                                        debug_tests, state_tests, smp_tests };
 
     make_tables();
+    if (option("lives")) {
+        lives();
+    }
     if (option("spin")) {
         print("spinning\n");
         __asm__ volatile(".globl spin; spin: jmp spin");

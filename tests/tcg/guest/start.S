@@ -148,7 +148,8 @@ ap_32:
     ljmp $0x18, $AP_PAGE + (ap_64 - ap_start)
     .code64
 ap_64:
-    mov AP_PAGE + (ap_stack - ap_start), %rsp
+    mov $-4096, %rsp                /* each takes a page of the stack's memory */
+    lock xadd %rsp, AP_PAGE + (ap_stack - ap_start)
     mov $ap_main, %rax
     call *%rax
 1:  cli

@@ -8,15 +8,19 @@
 #define AP_PAGE 0x10000ul
 
 extern u8 ap_start[], ap_end[], ap_cr3[], ap_stack[];
-static u8 ap_stack_mem[16384] __attribute__((aligned(16)));
+static u8 ap_stack_mem[16384] __attribute__((aligned(16)));     /* for four */
 static volatile u32 alive, irqs, counter, other;
 static void (*volatile job)(void);
+void (*volatile ap_first)(void);
 void ap_main(void);
 
 void ap_main(void)
 {
     struct __attribute__((packed)) { u16 limit; u64 base; } ptr;
 
+    if (ap_first) {
+        ap_first();
+    }
     __asm__ volatile("sidt %0" : "=m"(ptr));
     __atomic_fetch_add(&alive, 1, __ATOMIC_SEQ_CST);
     for (;;) {
@@ -52,7 +56,7 @@ static void put64(u8 *where, u64 v)
     *(u64 *)(AP_PAGE + (u64)(where - ap_start)) = v;
 }
 
-static void bring_up(void)
+static void put_trampoline(void)
 {
     for (u64 i = 0; i < (u64)(ap_end - ap_start); i++) {
         ((volatile u8 *)AP_PAGE)[i] = ap_start[i];
@@ -60,6 +64,18 @@ static void bring_up(void)
     put64(ap_cr3, rd_cr3());
     put64(ap_stack, (u64)ap_stack_mem + sizeof(ap_stack_mem));
     apic_wr(APIC_SVR, 0x100 | V_SPURIOUS);
+}
+
+void start_others(void)
+{
+    put_trampoline();
+    apic_wr(APIC_ICR, 0xc4500);
+    apic_wr(APIC_ICR, 0xc4600 | AP_PAGE >> 12);
+}
+
+static void bring_up(void)
+{
+    put_trampoline();
     send(0xc500);
     send(0x8500);
     delay(10000000);
@@ -74,6 +90,7 @@ static void bring_up(void)
 /* Start the other processor once more; now how often it has come up. */
 static bool restart(u32 times)
 {
+    put64(ap_stack, (u64)ap_stack_mem + sizeof(ap_stack_mem));
     send(0xc500);
     send(0x8500);
     delay(10000000);
@@ -340,11 +357,6 @@ static u64 hypercall(u64 nr, u64 a, u64 b, u64 c, u64 d)
 
     __asm__ volatile("vmmcall" : "=a"(r) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
     return r;
-}
-
-static bool kvm_has(unsigned bit)
-{
-    return cpuid(0x40000000, 0).b == 0x4b4d564b && (cpuid(0x40000001, 0).a >> bit & 1);
 }
 
 static volatile u32 awake;
