@@ -17,6 +17,8 @@ static struct {
     unsigned next_name;
 } block_state;
 
+#define NODE_NAME_MAX 31    /* characters */
+
 /* Nodes -------------------------------------------------------------------- */
 
 void block_register_node(BlockNode *bs)
@@ -75,23 +77,82 @@ const ObjectClass block_node_base_class = {
     .props = block_node_props,
 };
 
+static bool check_node_name(const char *name, Error **errp)
+{
+    if (!qemu_check_id(name, NULL)) {
+        error_setg(errp, "Invalid node-name: '%s'", name);
+    } else if (blk_by_id(name)) {
+        error_setg(errp, "node-name=%s is conflicting with a device id", name);
+    } else if (block_find_node(name)) {
+        error_setg(errp, "Duplicate nodes with node-name='%s'", name);
+    } else if (strlen(name) > NODE_NAME_MAX) {
+        error_setg(errp, "Node name too long");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool check_node(const BlockNode *bs, Error **errp)
+{
+    if (bs->node_name && !bs->is_twin && !check_node_name(bs->node_name, errp)) {
+        return false;
+    }
+    if (bs->force_share && !bs->read_only) {
+        error_setg(errp, "force-share=on can only be used with read-only images");
+        return false;
+    }
+    return true;
+}
+
 bool block_node_open(BlockNode *bs, Error **errp)
 {
     bs->align = BDRV_SECTOR_SIZE;
     bs->mem_align = BDRV_SECTOR_SIZE;
     bs->is_ro = bs->read_only;
     bs->discard &= 1;           /* the long names and the short ones */
-    if (bs->node_name && block_find_node(bs->node_name)) {
-        error_setg(errp, "Duplicate nodes with node-name='%s'", bs->node_name);
-    } else if (bs->detect_zeroes == DETECT_ZEROES_UNMAP && !bs->discard) {
-        error_setg(errp, "setting detect-zeroes to unmap is not allowed without "
-                   "setting discard operation to unmap");
-    } else if (block_driver(bs)->open(bs, errp)) {
-        block_register_node(bs);
-        return true;
+    if (!check_node(bs, errp) || !block_driver(bs)->open(bs, errp)) {
+        object_free(&bs->obj);
+        return false;
     }
-    object_free(&bs->obj);
-    return false;
+    if (!bs->is_twin) {
+        block_register_node(bs);
+    }
+    return true;
+}
+
+BlockNode *block_node_twin(BlockNode *bs, Error **errp)
+{
+    const BlockDriver *drv = block_driver(bs);
+    BlockNode *user = bs->parent ? bs->parent : bs, *file = NULL, *twin;
+
+    if (!drv->copy_options || !user->is_ro) {
+        error_setg(errp, "Node '%s' is busy: it is in use already", bs->node_name);
+        return NULL;
+    }
+    if (bs->file) {
+        file = block_node_twin(bs->file, errp);
+        if (!file) {
+            return NULL;
+        }
+    }
+    twin = (BlockNode *)object_new(&drv->oc, NULL);
+    twin->node_name = g_strdup(bs->node_name);
+    twin->is_twin = twin->read_only = true;
+    twin->direct = bs->direct;
+    twin->force_share = bs->force_share;
+    twin->file = file;
+    drv->copy_options(twin, bs);
+    if (!block_node_open(twin, errp)) {
+        block_node_close(file);
+        return NULL;
+    }
+    if (file) {
+        file->parent = twin;
+        twin->own_file = true;
+    }
+    bs->twins++;
+    return twin;
 }
 
 void block_node_close(BlockNode *bs)
@@ -106,6 +167,13 @@ void block_node_close(BlockNode *bs)
         bs->file->parent = NULL;
     }
     block_unregister_node(bs);
+    if (bs->is_twin) {
+        BlockNode *of = block_find_node(bs->node_name);
+
+        if (of) {               /* else all nodes are being closed */
+            of->twins--;
+        }
+    }
     block_engine_free(bs->engine);
     block_engine_free(bs->pool);
     if (block_driver(bs)->close) {
@@ -157,6 +225,9 @@ void blk_free(BlockBackend *blk)
 {
     g_ptr_array_remove(block_state.backends, blk);
     blk->root->blk = NULL;
+    if (blk->root->is_twin) {
+        block_node_close(blk->root);
+    }
     g_free(blk->id);
     g_free(blk->dev_id);
     g_free(blk->serial);
@@ -164,12 +235,24 @@ void blk_free(BlockBackend *blk)
     g_free(blk);
 }
 
-static BlockBackend *blk_by_id(const char *id)
+BlockBackend *blk_by_id(const char *id)
 {
     for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
         BlockBackend *blk = block_state.backends->pdata[i];
 
         if (blk->id && !strcmp(blk->id, id)) {
+            return blk;
+        }
+    }
+    return NULL;
+}
+
+BlockBackend *blk_idle_twin(const char *node_name)
+{
+    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
+        BlockBackend *blk = block_state.backends->pdata[i];
+
+        if (blk->root->is_twin && !blk->dev_id && !strcmp(blk->root->node_name, node_name)) {
             return blk;
         }
     }
@@ -206,6 +289,10 @@ BlockBackend *blk_find_for_device(const char *name)
         return blk;
     }
     bs = block_find_node(name);
+    if (bs && bs->is_ro && (bs->parent || (bs->blk && bs->blk->dev_id))) {
+        blk = blk_idle_twin(name);
+        bs = blk ? blk->root : block_node_twin(bs, NULL);
+    }
     if (!bs || bs->parent) {
         return NULL;
     }

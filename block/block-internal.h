@@ -25,6 +25,8 @@ typedef enum DetectZeroes {
 struct BlockDriver {
     ObjectClass oc;             /* parent: &block_node_base_class */
     bool is_protocol;           /* no node below it */
+    /* The driver's own options to a twin, see block_node_twin(). NULL: it can have none. */
+    void (*copy_options)(BlockNode *to, const BlockNode *from);
     bool (*open)(BlockNode *bs, Error **errp);
     void (*close)(BlockNode *bs);
     /*
@@ -58,8 +60,10 @@ struct BlockNode {
     bool own_file;              /* which goes with this one */
     BlockBackend *blk;          /* that uses it (topmost nodes); NULL: none */
     BlockNode *parent;          /* that has it as file */
+    bool is_twin;               /* not registered; named as the node that it stands for */
+    unsigned twins;             /* that stand for this one */
     bool is_ro;                 /* in effect */
-    uint64_t length;            /* bytes; atomic */
+    uint64_t length;            /* bytes, whole sectors; atomic */
     uint32_t align;             /* of requests, in bytes */
     uint32_t mem_align;         /* of buffers; 1: any, then align too */
     uint32_t pblk;              /* physical block size to show; 0: as align */
@@ -104,6 +108,9 @@ void block_unregister_node(BlockNode *bs);
 BlockNode *block_find_node(const char *node_name);
 /* Takes root. id may be NULL. */
 BlockBackend *blk_new(const char *id, BlockNode *root);
+BlockBackend *blk_by_id(const char *id);
+/* One for a twin of the node, that no device has: left by one that was not made in the end. */
+BlockBackend *blk_idle_twin(const char *node_name);
 void blk_free(BlockBackend *blk);
 
 extern const ObjectClass block_node_base_class;
@@ -117,11 +124,9 @@ enum {
 bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
                     Error **errp);
 
-/* The loop of the backend above (NULL: main loop). */
-GMainContext *block_context(const BlockNode *bs);
-/* Hand req on to bs, at req->pos. */
+GMainContext *block_context(const BlockNode *bs);   /* of the backend above; NULL: main loop */
+/* Hand req on to bs, at req->pos; the same on a worker thread, synchronously. */
 void block_submit(BlockNode *bs, BlockRequest *req);
-/* The same on a worker thread, synchronously. */
 int block_run(BlockNode *bs, BlockRequest *req);
 /* In the loop: the request has ended. */
 void block_request_done(BlockRequest *req, int ret);
@@ -139,6 +144,11 @@ int block_flush_result(const BlockNode *bs);
 void block_batch_end(BlockBackend *blk);
 /* Rows and file are set: the driver's open. On failure bs is freed, bs->file not. */
 bool block_node_open(BlockNode *bs, Error **errp);
+/*
+ * One more reader of bs, whose users only read: a node of the same image with its own file and
+ * engines, so that each may have its own loop. NULL with errp set if bs is written.
+ */
+BlockNode *block_node_twin(BlockNode *bs, Error **errp);
 /* Close and free, children included. NULL is harmless. */
 void block_node_close(BlockNode *bs);
 

@@ -124,13 +124,18 @@ static bool set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
     return object_set_opts(&bs->obj, opts, errp);
 }
 
-static BlockNode *find_child(const char *name, Error **errp)
+/* The node called name, or a twin of it for a second one that only reads. */
+static BlockNode *find_child(const char *name, QemuOpts *opts, Error **errp)
 {
     BlockNode *child = block_find_node(name);
+    const char *read_only = qemu_opt_get(opts, "read-only");
 
     if (!child) {
         error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
     } else if (child->parent || child->blk) {
+        if (read_only && !strcmp(read_only, "on")) {
+            return block_node_twin(child, errp);
+        }
         error_setg(errp, "Node '%s' is busy: it is in use already", name);
         child = NULL;
     }
@@ -152,6 +157,17 @@ static BlockNode *inline_child(QemuOpts *opts, QemuOpts *child_opts, Error **err
         qemu_opt_append(child_opts, "discard", "unmap");
     }
     return node_new(child_opts, errp);
+}
+
+/* -drive takes it: there it means "on". */
+static bool check_detect_zeroes(const BlockNode *bs, Error **errp)
+{
+    if (bs->detect_zeroes == DETECT_ZEROES_UNMAP && !(bs->discard & 1)) {
+        error_setg(errp, "setting detect-zeroes to unmap is not allowed without "
+                   "setting discard operation to unmap");
+        return false;
+    }
+    return true;
 }
 
 /* Open bs over file; on failure nothing of it is left. */
@@ -191,7 +207,7 @@ static BlockNode *node_new(QemuOpts *opts, Error **errp)
             error_setg(errp, "A block device must be specified for \"file\"");
             return NULL;
         }
-        file = ref ? find_child(ref, errp) : inline_child(opts, child_opts, errp);
+        file = ref ? find_child(ref, opts, errp) : inline_child(opts, child_opts, errp);
         if (!file) {
             return NULL;
         }
@@ -200,14 +216,14 @@ static BlockNode *node_new(QemuOpts *opts, Error **errp)
     for (unsigned i = 0; i < opts->opts->len; i++) {
         g_array_index(opts->opts, QemuOpt, i).used = false;
     }
-    if (!set_node_opts(bs, opts, errp)) {
+    if (!set_node_opts(bs, opts, errp) || !check_detect_zeroes(bs, errp)) {
         object_free(&bs->obj);
-        if (!ref) {
+        if (!ref || file->is_twin) {
             block_node_close(file);
         }
         return NULL;
     }
-    return node_open(bs, file, !ref, errp);
+    return node_open(bs, file, !ref || file->is_twin, errp);
 }
 
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp)
@@ -224,12 +240,16 @@ BlockNode *blockdev_add(QemuOpts *opts, Error **errp)
 bool blockdev_del(const char *node_name, Error **errp)
 {
     BlockNode *bs = block_find_node(node_name);
+    BlockBackend *idle;
 
+    while ((idle = blk_idle_twin(node_name))) {
+        blk_free(idle);
+    }
     if (!bs) {
         error_setg(errp, "Failed to find node with node-name='%s'", node_name);
     } else if (bs->blk) {
         error_setg(errp, "Node %s is in use", node_name);
-    } else if (bs->parent) {
+    } else if (bs->parent || bs->twins) {
         error_setg(errp, "Block device %s is in use", node_name);
     } else {
         block_node_close(bs);
@@ -444,9 +464,29 @@ static BlockNode *drive_nodes(DriveOptions *d, QemuOpts *opts, Error **errp)
     return bs;
 }
 
+static bool check_twice(QemuOpts *opts, Error **errp)
+{
+    if (qemu_opt_get(opts, "readonly") && qemu_opt_get(opts, "read-only")) {
+        error_setg(errp, "'read-only' and its alias 'readonly' can't be used at the same time");
+        return false;
+    }
+    if (qemu_opt_get(opts, "driver") && qemu_opt_get(opts, "format")) {
+        error_setg(errp, "Cannot specify both 'driver' and 'format'");
+        return false;
+    }
+    if (qemu_opt_get(opts, "file") && qemu_opt_get(opts, "file.filename")) {
+        error_setg(errp, "Can't specify 'file' and 'filename' options at the same time");
+        return false;
+    }
+    return true;
+}
+
 /* Split opts: rows of -drive are set, the rest stays. */
 static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
 {
+    if (!check_twice(opts, errp)) {
+        return false;
+    }
     for (unsigned i = 0; i < opts->opts->len;) {
         QemuOpt *opt = &g_array_index(opts->opts, QemuOpt, i);
         g_autofree char *name = g_strdup(opt->name);
@@ -498,7 +538,7 @@ static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,
     if (id && !qemu_check_id(id, errp)) {
         return false;
     }
-    if (blk_find(name)) {
+    if (blk_by_id(name)) {
         error_setg(errp, "Duplicate ID '%s' for drive", name);
         return false;
     }
@@ -508,6 +548,11 @@ static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,
     }
     root = drive_nodes(d, opts, errp);
     if (!root) {
+        return false;
+    }
+    if (block_find_node(name)) {
+        error_setg(errp, "Device name '%s' conflicts with an existing node name", name);
+        block_node_close(root);
         return false;
     }
     blk = blk_new(name, root);

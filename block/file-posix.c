@@ -201,6 +201,15 @@ fail:
     return false;
 }
 
+static void file_copy_options(BlockNode *to, const BlockNode *from)
+{
+    const FileNode *f = (const FileNode *)from;
+
+    ((FileNode *)to)->name = g_strdup(f->name);
+    ((FileNode *)to)->aio = f->aio;
+    ((FileNode *)to)->locking = f->locking;
+}
+
 static int file_truncate(BlockNode *bs, uint64_t size)
 {
     FileNode *f = (FileNode *)bs;
@@ -298,6 +307,7 @@ const BlockDriver block_file = {
         .props = file_props,
     },
     .is_protocol = true,
+    .copy_options = file_copy_options,
     .open = file_open,
     .close = file_close,
     .submit = file_submit,

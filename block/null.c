@@ -47,6 +47,12 @@ static void null_submit(BlockNode *bs, BlockRequest *req)
     }
 }
 
+static void null_copy_options(BlockNode *to, const BlockNode *from)
+{
+    ((NullNode *)to)->size = ((const NullNode *)from)->size;
+    ((NullNode *)to)->latency_ns = ((const NullNode *)from)->latency_ns;
+}
+
 static int null_truncate(BlockNode *bs, uint64_t size)
 {
     __atomic_store_n(&bs->length, size, __ATOMIC_RELEASE);
@@ -71,6 +77,7 @@ const BlockDriver block_null = {
         .props = null_props,
     },
     .is_protocol = true,
+    .copy_options = null_copy_options,
     .open = null_open,
     .submit = null_submit,
     .run = null_run,

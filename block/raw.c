@@ -150,6 +150,15 @@ static int raw_run(BlockNode *bs, BlockRequest *req)
     return block_run(bs->file, req);
 }
 
+static void raw_copy_options(BlockNode *to, const BlockNode *from)
+{
+    const RawNode *raw = (const RawNode *)from;
+
+    ((RawNode *)to)->offset = raw->offset;
+    ((RawNode *)to)->size = raw->size;
+    ((RawNode *)to)->has_size = raw->has_size;
+}
+
 static int raw_truncate(BlockNode *bs, uint64_t size)
 {
     RawNode *raw = (RawNode *)bs;
@@ -189,6 +198,7 @@ const BlockDriver block_raw = {
         .instance_size = sizeof(RawNode),
         .props = raw_props,
     },
+    .copy_options = raw_copy_options,
     .open = raw_open,
     .submit = raw_submit,
     .run = raw_run,

@@ -141,8 +141,14 @@ static void test_option_errors(void)
         { "format=raw,frob=1", "Block format 'raw' does not support the option 'frob'" },
         { "format=raw,file.frob=1",
           "Block protocol 'file' does not support the option 'frob'" },
-        { "format=raw,detect-zeroes=unmap", "setting detect-zeroes to unmap is not allowed "
-          "without setting discard operation to unmap" },
+        { "format=raw,driver=raw", "Cannot specify both 'driver' and 'format'" },
+        { "readonly=on,read-only=off",
+          "'read-only' and its alias 'readonly' can't be used at the same time" },
+        { "file.filename=x", "Can't specify 'file' and 'filename' options at the same time" },
+        { "force-share=on", "force-share=on can only be used with read-only images" },
+        { "format=raw,node-name=1abc", "Invalid node-name: '1abc'" },
+        { "format=raw,file.node-name=a_b:c", "Invalid node-name: 'a_b:c'" },
+        { "format=raw,node-name=d", "Device name 'd' conflicts with an existing node name" },
         { "format=raw,offset=100", "offset 100 is not a multiple of 512 within the image" },
         { "format=raw,size=2M", "size 2097152 is not a multiple of 512 within the image" },
         { "copy-on-read=on", "copy-on-read is not supported" },
@@ -157,7 +163,8 @@ static void test_option_errors(void)
         g_assert_cmpstr(text, ==, bad[i].text);
         g_assert_null(blk_find("d"));
     }
-    open_drive(path, "");
+    /* Here, unlike in -blockdev, it is "on". */
+    open_drive(path, "detect-zeroes=unmap");
     msg = try_drive(path, "format=raw");
     g_assert_cmpstr(msg, ==, "Duplicate ID 'd' for drive");
     blk_cleanup_all();
@@ -408,6 +415,84 @@ static void test_blockdev(void)
     g_assert_cmpuint(stats.invalid[BLOCK_OP_READ], ==, 1);
     g_assert_cmpuint(stats.invalid[BLOCK_OP_WRITE], ==, 1);
     g_assert_cmpuint(stats.failed[BLOCK_OP_READ] + stats.failed[BLOCK_OP_WRITE], ==, 0);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static char *try_blockdev(const char *format, const char *path)
+{
+    g_autofree char *text = g_strdup_printf(format, path);
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(text, "driver", NULL);
+    g_autoptr(Error) err = NULL;
+
+    return blockdev_add(opts, &err) ? NULL : g_strdup(error_get_pretty(err));
+}
+
+static void test_blockdev_errors(void)
+{
+    static const struct { const char *options, *text; } rows[] = {
+        { "file,filename=%s,node-name=a12345678901234567890123456789.-_", "Node name too long" },
+        { "file,filename=%s,node-name=a1234567890123456789012345678.-", NULL },
+        { "file,filename=%s,node-name=", "Invalid node-name: ''" },
+        { "file,filename=%s,node-name=-a", "Invalid node-name: '-a'" },
+        { "null-co,node-name=d", "node-name=d is conflicting with a device id" },
+        { "null-co,node-name=n", NULL },
+        { "null-co,node-name=n", "Duplicate nodes with node-name='n'" },
+        { "file,filename=%s,node-name=f,force-share=on,auto-read-only=on",
+          "force-share=on can only be used with read-only images" },
+        { "file,filename=%s,node-name=f,force-share=on,read-only=on", NULL },
+        { "raw,file=f,node-name=r,force-share=on",
+          "force-share=on can only be used with read-only images" },
+        { "file,filename=%s,node-name=z,detect-zeroes=unmap", "setting detect-zeroes to unmap "
+          "is not allowed without setting discard operation to unmap" },
+    };
+    g_autofree char *path = new_image();
+
+    open_drive(path, "");
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = try_blockdev(rows[i].options, path);
+
+        g_assert_cmpstr(text, ==, rows[i].text);
+    }
+    blk_cleanup_all();
+    unlink(path);
+}
+
+/* Nodes and devices that only read may share a node, and each has a loop of its own. */
+static void test_readers(void)
+{
+    g_autofree char *path = new_image();
+    g_autofree char *busy = NULL;
+    GMainContext *ctx = g_main_context_new();
+    BlockBackend *blk[4];
+    uint8_t buf[512];
+
+    g_assert_null(try_blockdev("file,filename=%s,node-name=f", path));
+    g_assert_null(try_blockdev("raw,file=f,node-name=r1,read-only=on,offset=512,size=1024", path));
+    g_assert_null(try_blockdev("raw,file=f,node-name=r2,read-only=on", path));
+    busy = try_blockdev("raw,file=f,node-name=r3", path);
+    g_assert_cmpstr(busy, ==, "Node 'f' is busy: it is in use already");
+    for (unsigned i = 0; i < 4; i++) {
+        blk[i] = blk_find_for_device(i < 3 ? "r1" : "r2");
+        g_assert_true(blk_attach(blk[i], "dev", false, false, NULL));
+        blk_set_context(blk[i], i == 2 ? ctx : NULL, NULL, NULL);
+        g_assert_cmpuint(blk_getlength(blk[i]), ==, i < 3 ? 1024 : SIZE);
+        g_assert_cmpint(run(blk[i], BLOCK_OP_READ, 512, buf, 512), ==, 0);
+        g_assert_cmphex(buf[0], ==, i < 3 ? 3 : 2);
+        g_assert_cmpint(run(blk[i], BLOCK_OP_WRITE, 512, buf, 512), ==, -EPERM);
+    }
+    g_assert_true(blk[0] != blk[1] && blk[1] != blk[2]);
+    g_assert_false(blockdev_del("f", NULL));
+    blk_detach(blk[0]);
+    g_assert_false(blockdev_del("r1", NULL));
+    blk_detach(blk[1]);
+    blk_detach(blk[2]);
+    g_assert_true(blockdev_del("r1", NULL));
+    g_assert_false(blockdev_del("f", NULL));
+    blk_detach(blk[3]);
+    g_assert_true(blockdev_del("r2", NULL));
+    g_assert_true(blockdev_del("f", NULL));
+    g_main_context_unref(ctx);
     blk_cleanup_all();
     unlink(path);
 }
@@ -729,6 +814,8 @@ int main(int argc, char **argv)
     g_test_add_func("/block/f17-flush-error", test_flush_error);
     g_test_add_func("/block/f20-locks", test_locks);
     g_test_add_func("/block/blockdev", test_blockdev);
+    g_test_add_func("/block/blockdev-errors", test_blockdev_errors);
+    g_test_add_func("/block/readers", test_readers);
     g_test_add_func("/block/vectors", test_vectors);
     g_test_add_func("/block/join", test_join);
     g_test_add_func("/block/f19-many", test_many);
