@@ -115,6 +115,8 @@ bool block_node_open(BlockNode *bs, Error **errp)
         object_free(&bs->obj);
         return false;
     }
+    /* A file may end within a sector, whose rest reads as zeroes: file-io.c. */
+    bs->length = QEMU_ALIGN_UP(bs->length, BDRV_SECTOR_SIZE);
     if (!bs->is_twin) {
         block_register_node(bs);
     }
@@ -390,8 +392,7 @@ bool blk_is_read_only(const BlockBackend *blk)
 
 uint64_t blk_getlength(const BlockBackend *blk)
 {
-    return __atomic_load_n(&blk->root->length, __ATOMIC_ACQUIRE) /
-           BDRV_SECTOR_SIZE * BDRV_SECTOR_SIZE;
+    return __atomic_load_n(&blk->root->length, __ATOMIC_ACQUIRE);
 }
 
 const char *blk_get_serial(const BlockBackend *blk)
@@ -488,7 +489,6 @@ void blk_foreach(BlockInfoFn *fn, void *opaque)
         BlockInfo info;
 
         fill_info(&info, blk->root, blk);
-        info.length = blk_getlength(blk);
         fn(blk, &info, opaque);
     }
 }

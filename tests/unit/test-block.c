@@ -497,6 +497,59 @@ static void test_readers(void)
     unlink(path);
 }
 
+/* An image that ends within a sector has all of it; what lies behind the end is zero. */
+static void check_odd_size(const char *options, unsigned size, unsigned align)
+{
+    g_autofree char *path = new_image();
+    unsigned whole = QEMU_ALIGN_UP(size, 512), last = whole - 512;
+    bool writable = !strstr(options, "readonly"), stays = strstr(options, "snapshot");
+    uint8_t *buf = aligned_alloc(4096, 4096);
+    BlockBackend *blk;
+    struct stat st;
+
+    g_assert_cmpint(truncate(path, size), ==, 0);
+    blk = open_drive(path, options);
+    if (align) {
+        file_node(blk)->bs.align = file_node(blk)->bs.mem_align = align;
+    }
+    g_assert_cmpuint(blk_getlength(blk), ==, whole);
+    memset(buf, 0xff, 512);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+    for (unsigned i = 0; i < 512; i++) {
+        g_assert_cmphex(buf[i], ==, last + i < size ? (uint8_t)(last / 512 + 1) : 0);
+    }
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, whole, buf, 512), ==, -EIO);
+    memset(buf, 0x5a, 512);
+    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, last, buf, 512), ==, writable ? 0 : -EPERM);
+    memset(buf, 0, 512);
+    g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+    g_assert_cmphex(buf[511], ==, writable ? 0x5a : 0);
+    if (writable) {
+        g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, last, NULL, 512), ==, 0);
+        g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+        g_assert_cmphex(buf[0] | buf[511], ==, 0);
+    }
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_size, ==, writable && !stays ? whole : size);
+    free(buf);
+    blk_cleanup_all();
+    unlink(path);
+}
+
+static void test_odd_sizes(void)
+{
+    static const char *const options[] = {
+        "aio=io_uring", "aio=threads", "readonly=on", "snapshot=on", "cache=none",
+    };
+    static const unsigned sizes[] = { 1000000, 5, 1000449, 511 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(options) * G_N_ELEMENTS(sizes); i++) {
+        for (unsigned align = 0; align <= 4096; align += 512 + align * 6) {
+            check_odd_size(options[i / 4], sizes[i % 4], align);
+        }
+    }
+}
+
 /* Lists of more buffers than one system call of a worker takes. */
 static void check_vector(const char *options)
 {
@@ -816,6 +869,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/blockdev", test_blockdev);
     g_test_add_func("/block/blockdev-errors", test_blockdev_errors);
     g_test_add_func("/block/readers", test_readers);
+    g_test_add_func("/block/odd-sizes", test_odd_sizes);
     g_test_add_func("/block/vectors", test_vectors);
     g_test_add_func("/block/join", test_join);
     g_test_add_func("/block/f19-many", test_many);
