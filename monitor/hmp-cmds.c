@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hmp.h"
+#include "hw/qdev.h"
 #include "net/net.h"
 #include "qemu/log.h"
 
@@ -94,50 +95,58 @@ static void hmp_qom_list(Monitor *mon, json_t *args)
     json_decref(ret);
 }
 
-/* The line of -object, -device, … as the arguments of a QMP command. */
-static void hmp_add(Monitor *mon, json_t *args, const char *cmd, const char *implied)
+/* What -object, -device, … do with their text. */
+typedef void HmpAddFn(MachineState *ms, QemuOpts *opts, Error **errp);
+
+static void hmp_add(Monitor *mon, json_t *args, HmpAddFn *add, const char *implied)
 {
     Error *err = NULL;
     g_autoptr(QemuOpts) opts = qemu_opts_parse(hmp_str(args, "args"), implied, &err);
-    json_t *obj;
 
-    if (hmp_error(mon, err)) {
-        return;
+    if (opts) {
+        add(mon->ms, opts, &err);
     }
-    obj = json_object();
-    for (guint i = 0; i < opts->opts->len; i++) {
-        QemuOpt *o = &g_array_index(opts->opts, QemuOpt, i);
+    hmp_error(mon, err);
+}
 
-        json_object_set_new(obj, o->name, json_string(o->str));
-    }
-    json_decref(hmp_qmp(mon, cmd, obj));
-    json_decref(obj);
+static void add_object(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    machine_add_object(ms, opts, errp);
 }
 
 static void hmp_object_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, "object-add", "qom-type");
+    hmp_add(mon, args, add_object, "qom-type");
+}
+
+static void add_device(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    qdev_device_add(ms, opts, errp);
 }
 
 static void hmp_device_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, "device_add", "driver");
+    hmp_add(mon, args, add_device, "driver");
+}
+
+static void add_netdev(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    net_client_new(opts, errp);
 }
 
 static void hmp_netdev_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, "netdev_add", "type");
+    hmp_add(mon, args, add_netdev, "type");
+}
+
+static void add_chardev(MachineState *ms, QemuOpts *opts, Error **errp)
+{
+    qemu_chr_new_from_opts(opts, errp);
 }
 
 static void hmp_chardev_add(Monitor *mon, json_t *args)
 {
-    Error *err = NULL;
-    g_autoptr(QemuOpts) opts = qemu_opts_parse(hmp_str(args, "args"), "backend", &err);
-
-    if (opts) {
-        qemu_chr_new_from_opts(opts, &err);
-    }
-    hmp_error(mon, err);
+    hmp_add(mon, args, add_chardev, "backend");
 }
 
 static void hmp_dump_guest_memory(Monitor *mon, json_t *args)

@@ -233,14 +233,17 @@ static const char *chardev_key(const char *key)
            !strcmp(key, "in") ? "input-path" : !strcmp(key, "str") ? "fd" : key;
 }
 
-/* Flatten "data" of chardev-add, whose addr is {type, data}. */
-static bool chardev_opts(QemuOpts *opts, json_t *data, Error **errp)
+/* Flatten "data" of chardev-add, whose addr is {type, data}. prefix: what is around it. */
+static bool chardev_opts(QemuOpts *opts, json_t *data, const char *prefix, Error **errp)
 {
+    const ObjectClass *oc = object_class_by_name(chardev_classes,
+                                                 qemu_opt_get(opts, "backend"));
     json_t *v, *addr = json_object_get(data, "addr");
     const char *key;
 
     if (addr && (!json_is_object(addr) ||
-                 !chardev_opts(opts, json_object_get(addr, "data"), errp))) {
+                 !chardev_opts(opts, json_object_get(addr, "data"),
+                               "backend.data.addr.data.", errp))) {
         if (!json_is_object(addr)) {
             error_setg(errp, "Invalid parameter type for 'backend.data.addr', "
                        "expected: object");
@@ -248,10 +251,15 @@ static bool chardev_opts(QemuOpts *opts, json_t *data, Error **errp)
         return false;
     }
     json_object_foreach(data, key, v) {
-        g_autofree char *text = NULL;
+        const char *prop = chardev_key(key);
+        g_autofree char *text = NULL, *name = g_strconcat(prefix, key, NULL);
 
         if (v == addr) {
             continue;
+        }
+        /* The end of a range of ports is a number in QAPI, the ports are strings. */
+        if (oc && strcmp(key, "to") && !qmp_check_prop(oc, prop, v, name, errp)) {
+            return false;
         }
         if (json_is_string(v)) {
             text = g_strdup(json_string_value(v));
@@ -260,10 +268,10 @@ static bool chardev_opts(QemuOpts *opts, json_t *data, Error **errp)
         } else if (json_is_integer(v)) {
             text = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
         } else {
-            error_setg(errp, "Invalid parameter type for 'backend.data.%s'", key);
+            error_setg(errp, "Invalid parameter type for '%s'", name);
             return false;
         }
-        qemu_opt_append(opts, chardev_key(key), text);
+        qemu_opt_append(opts, prop, text);
     }
     return true;
 }
@@ -287,14 +295,14 @@ json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
             qemu_opt_append(opts, "wait", "off");
         }
     }
-    if (!chardev_opts(opts, json_object_get(backend, "data"), errp)) {
-        return NULL;
-    }
     if (qemu_chr_find(qmp_str(args, "id"))) {
         error_setg(errp, "Chardev with id '%s' already exists", qmp_str(args, "id"));
         return NULL;
     }
-    chr = qemu_chr_new_from_opts(opts, errp);
+    if (!chardev_opts(opts, json_object_get(backend, "data"), "backend.data.", errp)) {
+        return NULL;
+    }
+    chr = qmp_number_fds(mon, opts, errp) ? qemu_chr_new_from_opts(opts, errp) : NULL;
     if (!chr) {
         error_prepend(errp, "Failed to add chardev '%s': ", qmp_str(args, "id"));
         return NULL;
@@ -401,10 +409,22 @@ json_t *qmp_device_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/*
+ * Clients that know QEMU from before 6.0, or do not find their classes in the schema, put
+ * the properties into "props".
+ */
 json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
 {
-    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+    const ObjectClass *oc = object_class_by_name(object_classes, qmp_str(args, "qom-type"));
+    json_t *props = json_object_get(args, "props"), *flat = json_copy(args);
+    g_autoptr(QemuOpts) opts = NULL;
 
+    if (json_is_object(props)) {
+        json_object_del(flat, "props");
+        json_object_update_missing(flat, props);
+    }
+    opts = qmp_check_props(oc, flat, errp) ? qmp_to_opts(flat, errp) : NULL;
+    json_decref(flat);
     if (opts) {
         machine_add_object(mon->ms, opts, errp);
     }

@@ -102,3 +102,42 @@ json_t *qmp_query_fdsets(Monitor *mon, json_t *args, Error **errp)
     }
     return sets;
 }
+
+/* One list of names and numbers with colons between; NULL with errp set. */
+static char *number_list(Monitor *mon, const char *list, Error **errp)
+{
+    g_auto(GStrv) parts = g_strsplit(list, ":", -1);
+
+    for (char **p = parts; *p; p++) {
+        int fd = **p ? monitor_fd_param(mon->ms, mon, *p, errp) : 0;
+
+        if (fd < 0) {
+            return NULL;
+        }
+        if (**p && !g_ascii_isdigit(**p)) {
+            g_free(*p);
+            *p = g_strdup_printf("%d", fd);
+        }
+    }
+    return g_strjoinv(":", parts);
+}
+
+bool qmp_number_fds(Monitor *mon, QemuOpts *opts, Error **errp)
+{
+    static const char *const names[] = { "fd", "fds", "vhostfd", "vhostfds" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        const char *list = qemu_opt_get(opts, names[i]);
+        g_autofree char *numbers = NULL;
+
+        if (!list) {
+            continue;
+        }
+        numbers = number_list(mon, list, errp);
+        if (!numbers) {
+            return false;
+        }
+        qemu_opt_set(opts, names[i], numbers);
+    }
+    return true;
+}

@@ -57,6 +57,21 @@ bool qmp_bool(json_t *args, const char *name, bool def);
  */
 QemuOpts *qmp_to_opts(json_t *obj, Error **errp);
 
+/*
+ * Check the types of obj's members, and of members of members, against the rows of oc
+ * (NULL: none). What has no row is left to those who set properties. One value alone: prop
+ * is the row's name, name the client's.
+ */
+bool qmp_check_props(const ObjectClass *oc, json_t *obj, Error **errp);
+bool qmp_check_prop(const ObjectClass *oc, const char *prop, json_t *v, const char *name,
+                    Error **errp);
+
+/*
+ * In fd=, fds= and so on put the numbers of descriptors in the place of the names that
+ * getfd gave them; the names are forgotten, and who opens them owns them.
+ */
+bool qmp_number_fds(Monitor *mon, QemuOpts *opts, Error **errp);
+
 typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
     qmp_human_monitor_command;                                  /* qmp.c */

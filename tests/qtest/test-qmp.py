@@ -716,6 +716,74 @@ def memory_files():
 
 
 @test
+def member_types():
+    """object-add, netdev_add, chardev-add and blockdev-add: numbers are no strings; HMP has text"""
+    def sock(**data):
+        return {"type": "socket", "data": {"addr": {"type": "unix", "data": data}}}
+
+    def ringbuf(size):
+        return {"type": "ringbuf", "data": {"size": size}}
+
+    wrong = "Invalid parameter type for '%s', expected: %s"
+    with VM("-m", "16M", machine="microvm") as vm:
+        c = vm.qmp()
+        ram = {"qom_type": "memory-backend-ram", "id": "m"}
+        for command, more, text in [
+                ("object-add", {**ram, "size": "1048576"}, "Parameter 'size' expects uint64"),
+                ("object-add", {**ram, "size": True}, "Parameter 'size' expects uint64"),
+                ("object-add", {**ram, "props": {"size": "1"}}, "Parameter 'size' expects uint64"),
+                ("object-add", {**ram, "size": 4096, "share": "on"}, wrong % ("share", "boolean")),
+                ("object-add", {"qom_type": "memory-backend-file", "id": "m", "size": 4096,
+                                "mem-path": 5}, wrong % ("mem-path", "string")),
+                ("netdev_add", {"type": "user", "id": "n", "restrict": "on"},
+                 wrong % ("restrict", "boolean")),
+                ("netdev_add", {"type": "user", "id": "n", "hostname": 1},
+                 wrong % ("hostname", "string")),
+                ("chardev-add", {"id": "c", "backend": ringbuf("4096")},
+                 "Parameter 'backend.data.size' expects uint64"),
+                ("chardev-add", {"id": "c", "backend": sock(path=5)},
+                 wrong % ("backend.data.addr.data.path", "string")),
+                ("blockdev-add", {"driver": "null-co", "node_name": "b", "read-only": "on"},
+                 wrong % ("read-only", "boolean")),
+                ("blockdev-add", {"driver": "file", "node_name": "b", "filename": vm.path("x"),
+                                  "cache": {"direct": "on"}},
+                 wrong % ("cache.direct", "boolean")),
+                ("blockdev-add", {"driver": "file", "node_name": "b", "filename": 5},
+                 wrong % ("filename", "string"))]:
+            assert c.error(command, **more) == (GENERIC, text), (command, more)
+        c.cmd("object-add", **ram, size=4096, share=True)
+        c.cmd("object-add", qom_type="memory-backend-ram", id="m2", props={"size": 8192})
+        c.cmd("chardev-add", id="c", backend=ringbuf(4096))
+        c.cmd("netdev_add", type="user", id="n", restrict=True, ipv6=False, hostname="x")
+        c.cmd("blockdev-add", driver="null-co", node_name="b", size=4096, read_only=True)
+        assert c.hmp("object_add memory-backend-ram,id=m3,size=4K,share=on") == ""
+        assert c.hmp("netdev_add user,id=n2,restrict=on") == ""
+        sizes = {m["id"]: m["size"] for m in c.cmd("query-memdev")}
+        assert [sizes[m] for m in ["m", "m2", "m3"]] == [4096, 8192, 4096], sizes
+
+
+@test
+def named_descriptors():
+    """chardev-add takes a socket by the name that getfd gave it"""
+    with VM("-m", "16M", machine="microvm") as vm:
+        c = vm.qmp()
+        ours, theirs = socket.socketpair()
+        c.send_fds('{"execute": "getfd", "arguments": {"fdname": "chan"}}\n', [theirs.fileno()])
+        theirs.close()
+        assert c.receive() == {"return": {}}
+        backend = {"type": "socket", "data": {"addr": {"type": "fd", "data": {"str": "chan"}},
+                                              "server": False}}
+        c.cmd("chardev-add", id="c", backend=backend)
+        assert [d for d in c.cmd("query-chardev") if d["label"] == "c"]
+        # The name is used up; the descriptor is the chardev's.
+        assert c.error("chardev-add", id="d", backend=backend)[1] == \
+            "Failed to add chardev 'd': File descriptor named 'chan' has not been found"
+        c.cmd("chardev-remove", id="c")
+        ours.settimeout(20)
+        assert ours.recv(1) == b""
+
+
+@test
 def options():
     """query-command-line-options: the rows of machine, chardevs and networks, and usage texts"""
     with VM() as vm:
