@@ -1,12 +1,12 @@
 /*
- * Frames on their way to libslirp: no urgent data, no fragments.
+ * Frames on their way to libslirp: no urgent data; fragments are put together here.
  *
  * libslirp 4.7 trusts the urgent pointer of a TCP segment beyond the segment's
  * data (CVE-2026-9539). Nobody misses urgent data behind a NAT: the flag goes.
  *
  * Its reassembly of IPv4 fragments that overlap writes over its own list of them
- * (tests/unit/test-slirp.c, N11, without this filter). Any guest could do that
- * to us; few ever send a datagram larger than the MTU. So fragments are dropped.
+ * (tests/unit/test-slirp.c, N11, without this filter), and any guest could do that to us. So
+ * it never sees one: ip-reassembly.c makes whole datagrams of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,34 +15,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define ETH_HLEN 14
-#define ETH_TYPE_IP 0x0800
-#define ETH_TYPE_IPV6 0x86dd
-#define IP_HLEN 20
-#define IP_TOTAL 2
-#define IP_PROTOCOL 9
-#define IP_DESTINATION 16
-#define IP6_HLEN 40
-#define IP_MF 0x2000
-#define IP_OFFSET_MASK 0x1fff
-/* In a TCP header (RFC 9293, section 3.1). */
-#define TCP_HLEN 20
-#define TCP_DESTINATION 2
-#define TCP_OFFSET_FLAGS 12
-#define TCP_CHECKSUM 16
-#define TCP_URGENT 18
-#define TCP_URG 0x20
-
-static unsigned load16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static void store16(uint8_t *p, unsigned val)
-{
-    p[0] = val >> 8;
-    p[1] = val;
-}
+#include "packet.h"
 
 /* Change a 16-bit word and the checksum over it (RFC 1624, equation 3). */
 static void replace_word(uint8_t *word, uint8_t *checksum, unsigned val)
@@ -80,7 +53,7 @@ static bool filter_ip(uint8_t *ip, size_t len)
     if (header < IP_HLEN || total < header || total > len) {
         return false;
     }
-    if (load16(ip + 6) & (IP_MF | IP_OFFSET_MASK)) {
+    if (load16(ip + IP_FRAGMENT) & (IP_MF | IP_OFFSET_MASK)) {
         return false;
     }
     return ip[IP_PROTOCOL] != IPPROTO_TCP || filter_tcp(ip + header, total - header);
@@ -99,11 +72,22 @@ bool slirp_filter_frame(uint8_t *frame, size_t len)
         return filter_ip(payload, len);
     case ETH_TYPE_IPV6:
         /* libslirp knows no extension headers, so TCP comes at once or not at all. */
-        return len < IP6_HLEN || payload[6] != IPPROTO_TCP ||
-               filter_tcp(payload + IP6_HLEN, len - IP6_HLEN);
+        return len < IP6_HLEN ||
+               (payload[IP6_NEXT] != IP6_FRAGMENT &&
+                (payload[IP6_NEXT] != IPPROTO_TCP ||
+                 filter_tcp(payload + IP6_HLEN, len - IP6_HLEN)));
     default:
         return true;
     }
+}
+
+bool slirp_frame_is_address(const uint8_t *frame, size_t len)
+{
+    size_t payload_len;
+    uint8_t proto;
+
+    return (len >= ETH_HLEN && load16(frame + ETH_TYPE) == ETH_TYPE_ARP) ||
+           (ip_payload(frame, len, &proto, &payload_len) && proto == IPPROTO_ICMPV6);
 }
 
 bool slirp_frame_has_data(const uint8_t *frame, size_t len, uint32_t *addr, int *port)

@@ -12,9 +12,12 @@
 
 /*
  * Clear TCP's URG flag in an Ethernet frame of len bytes and correct the
- * checksum. False: the frame must be dropped (fragments, lengths that lie).
+ * checksum. False: the frame must be dropped (a fragment, or lengths that lie).
  */
 bool slirp_filter_frame(uint8_t *frame, size_t len);
+
+/* Is it ARP or IPv6 neighbour discovery, which may tell libslirp an address? */
+bool slirp_frame_is_address(const uint8_t *frame, size_t len);
 
 /*
  * Does a frame that may pass carry TCP data, by IPv4? Then its destination: the address as

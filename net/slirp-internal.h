@@ -7,6 +7,7 @@
 #define NET_SLIRP_INTERNAL_H
 
 #include "frame-queue.h"
+#include "ip-reassembly.h"
 #include "net/net.h"
 #include "slirp-lib.h"
 
@@ -47,10 +48,12 @@ typedef struct UserState {
     FrameQueue in;          /* to the guest */
     bool receiving;         /* the NIC waits for frames */
     bool accept;            /* guest forwards may take more input */
+    bool flush;             /* libslirp may have packets that waited for an address */
     SlirpSource *source;
     GArray *polls;          /* of SlirpPoll */
     unsigned nr_polls;      /* of them in use */
     gint64 deadline;        /* of libslirp's timers, µs; -1: none */
+    IPReassembly fragments;
     GPtrArray *forwards;    /* of GuestForward */
     uint8_t frame[NET_FRAME_MAX];
 } UserState;

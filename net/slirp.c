@@ -166,6 +166,11 @@ static bool frames_wait(const UserState *s)
     return s->receiving && !frame_queue_empty(&s->in);
 }
 
+static bool has_work(const UserState *s)
+{
+    return frames_wait(s) || s->accept || s->flush;
+}
+
 static gboolean user_prepare(GSource *source, gint *timeout)
 {
     UserState *s = ((SlirpSource *)source)->s;
@@ -176,14 +181,14 @@ static gboolean user_prepare(GSource *source, gint *timeout)
     drop_polls(s, s->nr_polls);
     *timeout = ms > INT_MAX ? -1 : (gint)ms;
     s->deadline = ms > INT_MAX ? -1 : g_source_get_time(source) + (gint64)ms * 1000;
-    return frames_wait(s) || s->accept;
+    return has_work(s);
 }
 
 static gboolean user_check(GSource *source)
 {
     UserState *s = ((SlirpSource *)source)->s;
 
-    if (frames_wait(s) || s->accept ||
+    if (has_work(s) ||
         (s->deadline >= 0 && g_source_get_time(source) >= s->deadline)) {
         return TRUE;
     }
@@ -199,6 +204,7 @@ static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
     UserState *s = ((SlirpSource *)source)->s;
 
+    s->flush = false;
     s->lib.pollfds_poll(s->slirp, 0, get_revents, s);
     if (s->accept) {
         s->accept = false;
@@ -218,6 +224,24 @@ static GSourceFuncs user_source_funcs = {
 
 /* Traffic ------------------------------------------------------------------ */
 
+static int64_t now_ms(void)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_REALTIME) / 1000000;
+}
+
+static void user_input(UserState *s, size_t len)
+{
+    if (!slirp_filter_frame(s->frame, len) || slirp_forward_is_full(s, s->frame, len)) {
+        return;
+    }
+    s->lib.input(s->slirp, s->frame, len);
+    /* An answer that it waited for sends nothing by itself. */
+    if (slirp_frame_is_address(s->frame, len) && !s->flush) {
+        s->flush = true;
+        g_main_context_wakeup(NULL);
+    }
+}
+
 /*
  * A copy, because the guest could change the frame under libslirp's checks. The
  * answers are delivered by the source, not from here: no recursion.
@@ -227,8 +251,12 @@ static int user_send(NetClientState *nc, unsigned q, const struct iovec *iov, un
     UserState *s = (UserState *)nc;
     size_t len = iov_to_buf(iov, cnt, 0, s->frame, sizeof(s->frame));
 
-    if (slirp_filter_frame(s->frame, len) && !slirp_forward_is_full(s, s->frame, len)) {
-        s->lib.input(s->slirp, s->frame, len);
+    if (ip_is_fragment(s->frame, len)) {
+        len = ip_reassemble(&s->fragments, s->frame, len,
+                            now_ms(), s->frame, sizeof(s->frame));
+    }
+    if (len) {
+        user_input(s, len);
     }
     return 0;
 }
@@ -300,6 +328,7 @@ static void user_close(NetClientState *nc)
     if (s->slirp) {
         s->lib.cleanup(s->slirp);
     }
+    ip_reassembly_clear(&s->fragments);
     frame_queue_clear(&s->in);
 }
 
