@@ -273,6 +273,13 @@ void net_set_receive(NICState *nic, unsigned q, bool on)
     }
 }
 
+void net_nic_reset(NICState *nic)
+{
+    if (nic->nc && net_client_class(nic->nc)->reset) {
+        net_client_class(nic->nc)->reset(nic->nc);
+    }
+}
+
 void net_set_offload(NICState *nic, unsigned hdr_len, unsigned offloads)
 {
     if (nic->nc && nic->nc->vnet_hdr) {

@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "chardev/char-txq.h"
 #include "qemu/cutils.h"
@@ -23,6 +25,7 @@ typedef struct GuestForward {
     CharTxQueue tx;         /* to the chardev: bytes that libslirp has acknowledged */
     struct in_addr server;
     int port;
+    char *command;          /* instead of the chardev; NULL */
 } GuestForward;
 
 /* The text up to the next sep, or NULL; *p moves behind it. Caller frees. */
@@ -57,21 +60,14 @@ static bool bad_rule(Error **errp, const char *kind, const char *rule, const cha
     return false;
 }
 
-/* The side of a rule that listens on the host. */
-typedef struct HostSide {
-    bool udp;
-    struct in_addr addr;
-    int port;
-} HostSide;
-
 /* [tcp|udp]:[HOSTADDR]:HOSTPORT, then end ('\0' or what *p moves behind). */
-static bool parse_host_side(const char **p, char end, HostSide *side, Error **errp)
+static bool parse_host_side(const char **p, char end, HostForward *side, Error **errp)
 {
     const char *rule = *p;
     g_autofree char *proto = next_part(p, ':');
     g_autofree char *addr = NULL, *port = NULL;
 
-    *side = (HostSide) { .addr.s_addr = INADDR_ANY };
+    *side = (HostForward) { .addr.s_addr = INADDR_ANY };
     if (!proto) {
         return bad_rule(errp, "host", rule, "No : separators");
     }
@@ -93,40 +89,85 @@ static bool parse_host_side(const char **p, char end, HostSide *side, Error **er
     return true;
 }
 
-/* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
-static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
+static bool parse_hostfwd(UserState *s, const char *rule, HostForward *f, Error **errp)
 {
-    struct in_addr guest = s->guest;
     g_autofree char *addr = NULL;
     const char *p = rule;
-    HostSide host;
-    int port;
 
-    if (!parse_host_side(&p, '-', &host, errp)) {
+    if (!parse_host_side(&p, '-', f, errp)) {
         return false;
     }
+    f->guest = s->guest;
     addr = next_part(&p, ':');
     if (!addr) {
         return bad_rule(errp, "host", rule, "Missing guest address");
     }
-    if (*addr && !inet_aton(addr, &guest)) {
+    if (*addr && !inet_aton(addr, &f->guest)) {
         return bad_rule(errp, "host", rule, "Bad guest address");
     }
-    if (!parse_port(p, false, &port)) {
+    if (!parse_port(p, false, &f->guest_port)) {
         return bad_rule(errp, "host", rule, "Bad guest port");
     }
-    if (s->lib.add_hostfwd(s->slirp, host.udp, host.addr, host.port, guest, port) < 0) {
+    return true;
+}
+
+/* Port 0 is one that is free, and stays the same in a stack that replaces this one. */
+static void choose_port(HostForward *f)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr = f->addr };
+    socklen_t len = sizeof(sin);
+    int fd = socket(AF_INET, (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&sin, len) == 0 &&
+        getsockname(fd, (struct sockaddr *)&sin, &len) == 0) {
+        f->port = ntohs(sin.sin_port);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static bool start_hostfwd(UserState *s, const HostForward *f)
+{
+    return s->lib.add_hostfwd(s->slirp, f->udp, f->addr, f->port, f->guest, f->guest_port) >= 0;
+}
+
+/* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
+static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
+{
+    HostForward f;
+
+    if (!parse_hostfwd(s, rule, &f, errp)) {
+        return false;
+    }
+    if (!f.port) {
+        choose_port(&f);
+    }
+    if (!start_hostfwd(s, &f)) {
         error_setg(errp, "Could not set up host forwarding rule '%s'", rule);
         return false;
     }
+    g_array_append_val(s->host_forwards, f);
     return true;
+}
+
+static void forget_hostfwd(UserState *s, const HostForward *f)
+{
+    for (guint i = 0; i < s->host_forwards->len; i++) {
+        const HostForward *h = &g_array_index(s->host_forwards, HostForward, i);
+
+        if (h->udp == f->udp && h->port == f->port && h->addr.s_addr == f->addr.s_addr) {
+            g_array_remove_index(s->host_forwards, i);
+            return;
+        }
+    }
 }
 
 bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp)
 {
     UserState *s = (UserState *)nc;
     const char *p = rule;
-    HostSide host;
+    HostForward host;
 
     if (add) {
         return add_hostfwd(s, rule, errp);
@@ -138,6 +179,7 @@ bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error 
         error_setg(errp, "host forwarding rule for %s not found", rule);
         return false;
     }
+    forget_hostfwd(s, &host);
     return true;
 }
 
@@ -162,8 +204,13 @@ static ssize_t fwd_write(const void *buf, size_t len, void *opaque)
     return chr_txq_write(&((GuestForward *)opaque)->tx, buf, len);
 }
 
-static bool fwd_to_chardev(UserState *s, GuestForward *fwd, const char *rule, const char *dev,
-                           Error **errp)
+static bool start_guestfwd(UserState *s, GuestForward *f)
+{
+    return (f->command ? s->lib.add_exec(s->slirp, f->command, &f->server, f->port)
+                       : s->lib.add_guestfwd(s->slirp, fwd_write, f, &f->server, f->port)) >= 0;
+}
+
+static bool fwd_open_chardev(GuestForward *fwd, const char *dev, Error **errp)
 {
     g_autofree char *label = g_strdup_printf("guestfwd.tcp.%d", fwd->port);
     Error *err = NULL;
@@ -176,11 +223,6 @@ static bool fwd_to_chardev(UserState *s, GuestForward *fwd, const char *rule, co
         return false;
     }
     chr_txq_init(&fwd->tx, &fwd->chr, FWD_QUEUE, NULL, NULL);
-    if (s->lib.add_guestfwd(s->slirp, fwd_write, fwd, &fwd->server, fwd->port) < 0) {
-        error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
-        return false;
-    }
-    qemu_chr_fe_set_handlers(&fwd->chr, fwd_can_read, fwd_read, NULL, fwd);
     return true;
 }
 
@@ -218,12 +260,17 @@ static bool add_guestfwd(UserState *s, const char *rule, Error **errp)
         !parse_port(port, false, &fwd->port) || !*p) {
         return bad_rule(errp, "guest", rule, NULL);
     }
-    if (!g_str_has_prefix(p, "cmd:")) {
-        return fwd_to_chardev(s, fwd, rule, p, errp);
+    if (g_str_has_prefix(p, "cmd:")) {
+        fwd->command = g_strdup(p + strlen("cmd:"));
+    } else if (!fwd_open_chardev(fwd, p, errp)) {
+        return false;
     }
-    if (s->lib.add_exec(s->slirp, p + strlen("cmd:"), &fwd->server, fwd->port) < 0) {
+    if (!start_guestfwd(s, fwd)) {
         error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
         return false;
+    }
+    if (fwd->chr.chr) {
+        qemu_chr_fe_set_handlers(&fwd->chr, fwd_can_read, fwd_read, NULL, fwd);
     }
     return true;
 }
@@ -234,12 +281,14 @@ static void forward_free(gpointer data)
 
     chr_txq_cleanup(&f->tx);
     qemu_chr_fe_deinit(&f->chr);
+    g_free(f->command);
     g_free(f);
 }
 
 bool slirp_add_forwards(UserState *s, Error **errp)
 {
     s->forwards = g_ptr_array_new_with_free_func(forward_free);
+    s->host_forwards = g_array_new(FALSE, FALSE, sizeof(HostForward));
     for (guint i = 0; s->hostfwd && i < s->hostfwd->len; i++) {
         if (!add_hostfwd(s, g_ptr_array_index(s->hostfwd, i), errp)) {
             return false;
@@ -256,6 +305,22 @@ bool slirp_add_forwards(UserState *s, Error **errp)
 void slirp_remove_forwards(UserState *s)
 {
     g_clear_pointer(&s->forwards, g_ptr_array_unref);
+    g_clear_pointer(&s->host_forwards, g_array_unref);
+}
+
+void slirp_restore_forwards(UserState *s)
+{
+    for (guint i = 0; i < s->host_forwards->len; i++) {
+        const HostForward *f = &g_array_index(s->host_forwards, HostForward, i);
+
+        if (!start_hostfwd(s, f)) {
+            warn_report("netdev %s: port %d of the host is no longer forwarded", s->nc.obj.id,
+                        f->port);
+        }
+    }
+    for (guint i = 0; i < s->forwards->len; i++) {
+        start_guestfwd(s, g_ptr_array_index(s->forwards, i));
+    }
 }
 
 void slirp_accept_forwards(UserState *s)

@@ -10,13 +10,22 @@
 #include "ip-reassembly.h"
 #include "net/net.h"
 #include "slirp-lib.h"
+#include "slirp-limit.h"
 
-/* A descriptor that libslirp wants to have polled. */
+/* A descriptor that libslirp wants to have polled; an array's index is its number. */
 typedef struct SlirpPoll {
-    int fd;
     GIOCondition cond;
-    gpointer tag;           /* of g_source_add_unix_fd() */
+    gpointer tag;           /* of g_source_add_unix_fd(); NULL: not polled */
+    unsigned round;         /* the last one in which it was wanted */
+    bool listens;
 } SlirpPoll;
+
+/* A port of the host that leads into the guest. */
+typedef struct HostForward {
+    bool udp;
+    struct in_addr addr, guest;
+    int port, guest_port;
+} HostForward;
 
 /* libslirp as a source of the main loop. */
 typedef struct SlirpSource {
@@ -41,6 +50,7 @@ typedef struct UserState {
     GPtrArray *hostfwd;
     GPtrArray *guestfwd;
     char *smb, *smbserver;
+    uint32_t max_connections;
 
     SlirpLib lib;
     Slirp *slirp;
@@ -51,9 +61,12 @@ typedef struct UserState {
     bool flush;             /* libslirp may have packets that waited for an address */
     SlirpSource *source;
     GArray *polls;          /* of SlirpPoll */
-    unsigned nr_polls;      /* of them in use */
+    GArray *polled;         /* of int: those that have a tag */
+    unsigned round;         /* of asking libslirp what to poll */
     gint64 deadline;        /* of libslirp's timers, µs; -1: none */
+    SlirpLimit limit;
     IPReassembly fragments;
+    GArray *host_forwards;  /* of HostForward */
     GPtrArray *forwards;    /* of GuestForward */
     uint8_t frame[NET_FRAME_MAX];
 } UserState;
@@ -64,6 +77,8 @@ bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp);
 /* slirp-fwd.c: "hostfwd" and "guestfwd". */
 bool slirp_add_forwards(UserState *s, Error **errp);
 void slirp_remove_forwards(UserState *s);
+/* The same forwards in a new stack. */
+void slirp_restore_forwards(UserState *s);
 /* NetClientClass.change_hostfwd */
 bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp);
 /*

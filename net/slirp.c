@@ -9,7 +9,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "qemu/iov.h"
 #include "qemu/log.h"
@@ -78,9 +81,15 @@ static void cb_timer_mod(void *timer, int64_t expire_ms, void *opaque)
     timer_mod_ns(&((SlirpTimer *)timer)->timer, expire_ms * 1000000);
 }
 
-/* Descriptors are asked for before every sleep: nothing to remember. */
+/* What to poll is asked for before every sleep: these are counted only. */
 static void cb_register_poll_fd(int fd, void *opaque)
 {
+    slirp_limit_opened(&((UserState *)opaque)->limit, fd);
+}
+
+static void cb_unregister_poll_fd(int fd, void *opaque)
+{
+    slirp_limit_closed(&((UserState *)opaque)->limit, fd);
 }
 
 /* A connection of a guest forward has room again. */
@@ -97,7 +106,7 @@ static const SlirpCb slirp_callbacks = {
     .timer_free = cb_timer_free,
     .timer_mod = cb_timer_mod,
     .register_poll_fd = cb_register_poll_fd,
-    .unregister_poll_fd = cb_register_poll_fd,
+    .unregister_poll_fd = cb_unregister_poll_fd,
     .notify = cb_notify,
 };
 
@@ -117,48 +126,70 @@ static int events_from_glib(GIOCondition cond)
            (cond & (G_IO_HUP | G_IO_NVAL) ? SLIRP_POLL_HUP : 0);
 }
 
-/* Sockets mostly come in the same order as the last time: keep what fits. */
+static bool fd_listens(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+static SlirpPoll *poll_of(UserState *s, int fd)
+{
+    return &g_array_index(s->polls, SlirpPoll, fd);
+}
+
+/* Each has a place of its own, so that one more costs nothing for the others. */
 static int add_poll(int fd, int events, void *opaque)
 {
     UserState *s = opaque;
     GIOCondition cond = events_to_glib(events);
     GSource *source = &s->source->source;
-    unsigned i = s->nr_polls++;
     SlirpPoll *p;
 
-    if (i == s->polls->len) {
-        g_array_set_size(s->polls, i + 1);
-        g_array_index(s->polls, SlirpPoll, i) = (SlirpPoll){ .fd = -1 };
+    if ((guint)fd >= s->polls->len) {
+        g_array_set_size(s->polls, fd + 1);
     }
-    p = &g_array_index(s->polls, SlirpPoll, i);
-    if (p->tag && p->fd == fd) {
-        if (p->cond != cond) {
-            g_source_modify_unix_fd(source, p->tag, cond);
-            p->cond = cond;
-        }
-        return i;
+    p = poll_of(s, fd);
+    if (!p->tag) {
+        p->listens = fd_listens(fd);
     }
-    if (p->tag) {
-        g_source_remove_unix_fd(source, p->tag);
+    /* Who knocks outside may wait. */
+    cond = p->listens && slirp_limit_reached(&s->limit) ? 0 : cond;
+    if (!p->tag) {
+        p->tag = g_source_add_unix_fd(source, fd, cond);
+        g_array_append_val(s->polled, fd);
+    } else if (p->cond != cond) {
+        g_source_modify_unix_fd(source, p->tag, cond);
     }
-    *p = (SlirpPoll){ fd, cond, g_source_add_unix_fd(source, fd, cond) };
-    return i;
+    p->cond = cond;
+    p->round = s->round;
+    return fd;
 }
 
-static int get_revents(int i, void *opaque)
+static int get_revents(int fd, void *opaque)
 {
     UserState *s = opaque;
-    SlirpPoll *p = &g_array_index(s->polls, SlirpPoll, i);
+    SlirpPoll *p = (guint)fd < s->polls->len ? poll_of(s, fd) : NULL;
 
+    if (!p || !p->tag) {
+        return 0;
+    }
     return events_from_glib(g_source_query_unix_fd(&s->source->source, p->tag));
 }
 
-static void drop_polls(UserState *s, unsigned from)
+/* Poll no more what this round did not want. */
+static void drop_polls(UserState *s)
 {
-    for (unsigned i = from; i < s->polls->len; i++) {
-        g_source_remove_unix_fd(&s->source->source, g_array_index(s->polls, SlirpPoll, i).tag);
+    for (guint i = s->polled->len; i-- > 0;) {
+        SlirpPoll *p = poll_of(s, g_array_index(s->polled, int, i));
+
+        if (p->round != s->round) {
+            g_source_remove_unix_fd(&s->source->source, p->tag);
+            p->tag = NULL;
+            g_array_remove_index_fast(s->polled, i);
+        }
     }
-    g_array_set_size(s->polls, from);
 }
 
 static bool frames_wait(const UserState *s)
@@ -176,9 +207,9 @@ static gboolean user_prepare(GSource *source, gint *timeout)
     UserState *s = ((SlirpSource *)source)->s;
     uint32_t ms = UINT32_MAX;
 
-    s->nr_polls = 0;
+    s->round++;
     s->lib.pollfds_fill(s->slirp, &ms, add_poll, s);
-    drop_polls(s, s->nr_polls);
+    drop_polls(s);
     *timeout = ms > INT_MAX ? -1 : (gint)ms;
     s->deadline = ms > INT_MAX ? -1 : g_source_get_time(source) + (gint64)ms * 1000;
     return has_work(s);
@@ -192,8 +223,8 @@ static gboolean user_check(GSource *source)
         (s->deadline >= 0 && g_source_get_time(source) >= s->deadline)) {
         return TRUE;
     }
-    for (unsigned i = 0; i < s->nr_polls; i++) {
-        if (g_source_query_unix_fd(source, g_array_index(s->polls, SlirpPoll, i).tag)) {
+    for (guint i = 0; i < s->polled->len; i++) {
+        if (g_source_query_unix_fd(source, poll_of(s, g_array_index(s->polled, int, i))->tag)) {
             return TRUE;
         }
     }
@@ -229,12 +260,29 @@ static int64_t now_ms(void)
     return qemu_clock_get_ns(QEMU_CLOCK_REALTIME) / 1000000;
 }
 
+/* The one count that libslirp does not tell by itself. */
+static void count_streams(UserState *s)
+{
+    if (slirp_limit_wants_recount(&s->limit, now_ms())) {
+        char *text = s->lib.connection_info(s->slirp);
+
+        slirp_limit_recount(&s->limit, text);
+        free(text);
+    }
+}
+
 static void user_input(UserState *s, size_t len)
 {
     if (!slirp_filter_frame(s->frame, len) || slirp_forward_is_full(s, s->frame, len)) {
         return;
     }
+    count_streams(s);
+    if (!slirp_limit_begin(&s->limit, s->frame, len)) {
+        qemu_log_mask(LOG_GUEST_ERROR, "netdev %s: max-connections reached\n", s->nc.obj.id);
+        return;
+    }
     s->lib.input(s->slirp, s->frame, len);
+    slirp_limit_done(&s->limit);
     /* An answer that it waited for sends nothing by itself. */
     if (slirp_frame_is_address(s->frame, len) && !s->flush) {
         s->flush = true;
@@ -287,17 +335,17 @@ static void user_start(UserState *s)
 
     s->source = (SlirpSource *)source;
     s->source->s = s;
-    s->polls = g_array_new(FALSE, FALSE, sizeof(SlirpPoll));
+    s->polls = g_array_new(FALSE, TRUE, sizeof(SlirpPoll));
+    s->polled = g_array_new(FALSE, FALSE, sizeof(int));
     g_source_set_name(source, "slirp");
     g_source_set_can_recurse(source, TRUE);     /* as qemu_fd_source() */
     g_source_attach(source, NULL);
 }
 
-static bool user_open(NetClientState *nc, Error **errp)
+static bool user_new_stack(UserState *s, Error **errp)
 {
-    UserState *s = (UserState *)nc;
     SlirpConfig cfg = { .version = SLIRP_CONFIG_VERSION_MAX };
-    bool ok = slirp_fill_config(s, &cfg, errp) && slirp_lib_load(&s->lib, errp);
+    bool ok = slirp_fill_config(s, &cfg, errp);
 
     if (ok) {
         s->slirp = s->lib.new(&cfg, &slirp_callbacks, s);
@@ -306,13 +354,56 @@ static bool user_open(NetClientState *nc, Error **errp)
         }
     }
     g_free(cfg.vdnssearch);
-    if (!s->slirp || !slirp_add_forwards(s, errp)) {
+    return s->slirp != NULL;
+}
+
+/* Whatever the user allows, the process needs as many descriptors for other things. */
+static unsigned limit_of(const UserState *s)
+{
+    struct rlimit lim;
+
+    return getrlimit(RLIMIT_NOFILE, &lim) < 0 ? s->max_connections
+                                              : MIN(s->max_connections, lim.rlim_cur / 2);
+}
+
+static bool user_open(NetClientState *nc, Error **errp)
+{
+    UserState *s = (UserState *)nc;
+
+    slirp_limit_init(&s->limit, limit_of(s));
+    if (!slirp_lib_load(&s->lib, errp) || !user_new_stack(s, errp) ||
+        !slirp_add_forwards(s, errp)) {
         return false;
     }
     user_start(s);
     nc->info = g_strdup_printf("type=user,net=%s,restrict=%s", s->net ? s->net : "10.0.2.0/24",
                                s->restricted ? "on" : "off");
     return true;
+}
+
+/*
+ * The guest starts anew: what its past has opened is closed. libslirp can only close all at
+ * once, so peers of the guest's past are cut off, too; forwards stay.
+ */
+static void user_reset(NetClientState *nc)
+{
+    UserState *s = (UserState *)nc;
+    bool ok;
+
+    ip_reassembly_clear(&s->fragments);
+    if (!s->limit.by_guest) {
+        return;
+    }
+    s->round++;
+    drop_polls(s);
+    g_clear_pointer(&s->slirp, s->lib.cleanup);
+    slirp_limit_cleanup(&s->limit);
+    slirp_limit_init(&s->limit, limit_of(s));
+    frame_queue_clear(&s->in);
+    ok = user_new_stack(s, NULL);
+    g_assert(ok);       /* it was with the same options */
+    slirp_restore_forwards(s);
+    g_main_context_wakeup(NULL);
 }
 
 static void user_close(NetClientState *nc)
@@ -323,11 +414,13 @@ static void user_close(NetClientState *nc)
         g_source_destroy(&s->source->source);
         g_source_unref(&s->source->source);
         g_array_unref(s->polls);
+        g_array_unref(s->polled);
     }
     slirp_remove_forwards(s);
     if (s->slirp) {
         s->lib.cleanup(s->slirp);
     }
+    slirp_limit_cleanup(&s->limit);
     ip_reassembly_clear(&s->fragments);
     frame_queue_clear(&s->in);
 }
@@ -360,6 +453,8 @@ static const Property user_props[] = {
                         "[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT"),
     DEFINE_PROP_STRLIST("guestfwd", UserState, guestfwd,
                         "[tcp]:ADDR:PORT-CHARDEV or [tcp]:ADDR:PORT-cmd:COMMAND"),
+    DEFINE_PROP_UINT32("max-connections", UserState, max_connections, "512",
+                       "sockets that the guest, or peers through hostfwd=, may make it open"),
     DEFINE_PROP_STRING("smb", UserState, smb, NULL, "not supported"),
     DEFINE_PROP_STRING("smbserver", UserState, smbserver, NULL, "not supported"),
     DEFINE_PROP_END
@@ -374,6 +469,7 @@ static const NetClientClass user_class = {
     },
     .open = user_open,
     .close = user_close,
+    .reset = user_reset,
     .send = user_send,
     .recv = user_recv,
     .set_receive = user_set_receive,

@@ -283,6 +283,7 @@ static void virtio_net_reset(VirtIODevice *vdev)
         n->pairs[i].tx_waiting = NULL;
     }
     virtio_net_filter_reset(n);
+    net_nic_reset(&n->nic);
     n->announce = false;
     n->guest_offloads = 0;
     n->hdr_len = sizeof(struct virtio_net_hdr);

@@ -21,10 +21,7 @@
 
 #include "qemu/object.h"
 
-/*
- * No frame is longer: 64 KiB of IP with Ethernet and VLAN headers and a
- * virtio-net header fit in.
- */
+/* No frame is longer: 64 KiB of IP, Ethernet, VLAN and virtio-net headers fit in. */
 #define NET_FRAME_MAX (68u << 10)
 /* Addresses and type: what a frame has at least. */
 #define NET_ETH_HLEN 14
@@ -48,6 +45,7 @@ struct NetClientClass {
     bool (*open)(NetClientState *nc, Error **errp);
     /* Also after a failed or partial open. */
     void (*close)(NetClientState *nc);
+    void (*reset)(NetClientState *nc);      /* end what the guest began; may be NULL */
     /*
      * A frame from the guest, through queue q; the list has at least the
      * header (if any) and NET_ETH_HLEN bytes. 0: sent or dropped. -EAGAIN: not
@@ -156,10 +154,7 @@ void net_cleanup(void);
 /* -netdev help, on stdout. */
 void net_print_types(void);
 
-/*
- * Link of the backend or NIC called name up or down, as a cable. False with
- * errp when there is none.
- */
+/* Link of the backend or NIC called name up or down. False with errp: there is none. */
 bool net_set_link(const char *name, bool up, Error **errp);
 
 /* For backends ------------------------------------------------------------- */
@@ -176,6 +171,7 @@ int net_send(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt);
 /* -EAGAIN also without a peer or link. */
 ssize_t net_recv(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt);
 void net_set_receive(NICState *nic, unsigned q, bool on);
+void net_nic_reset(NICState *nic);
 void net_set_offload(NICState *nic, unsigned hdr_len, unsigned offloads);
 int net_set_queues(NICState *nic, unsigned n);
 bool net_link_up(const NICState *nic);

@@ -12,105 +12,12 @@
 #include <unistd.h>
 
 #include "chardev/char.h"
-#include "net-harness.h"
 #include "net/slirp-filter.h"
-
-#define GUEST_IP "\x0a\x00\x02\x0f"
-#define HOST_IP "\x0a\x00\x02\x02"
-#define GUEST_MAC "\x52\x54\x00\x01\x02\x03"
-#define USER "user,id=n0,ipv6=off,hostname=visitor"
-
-static uint8_t frame[2000], reply[2000];
-
-static NT *start(void)
-{
-    NT *n = nt_new(NULL, USER, "mac=52:54:00:01:02:03");
-
-    nt_start(n, 0);
-    nt_give(n, 60, NT_RX_SIZE);
-    return n;
-}
-
-/* The next frame, or 0 if none comes within 200 ms. */
-static size_t next_frame(NT *n)
-{
-    size_t len;
-
-    for (int i = 0; i < 200 && nt_quiet(n); i++) {
-        g_usleep(1000);
-    }
-    if (nt_quiet(n)) {
-        return 0;
-    }
-    len = nt_receive(n, reply, sizeof(reply), NULL, NULL);
-    nt_give(n, 1, NT_RX_SIZE);
-    return len;
-}
-
-static uint16_t sum16(const uint8_t *p, size_t len, uint32_t sum)
-{
-    for (size_t i = 0; i < len; i++) {
-        sum += i % 2 ? p[i] : p[i] << 8;
-    }
-    while (sum >> 16) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    return sum;
-}
-
-static void put16(uint8_t *p, unsigned val)
-{
-    p[0] = val >> 8;
-    p[1] = val;
-}
-
-/* An Ethernet and IPv4 header for len bytes of payload; the frame's length. */
-static size_t make_ip(uint8_t proto, const char *src, const char *dst, size_t len)
-{
-    memset(frame, 0, 34);
-    memcpy(frame, "\x52\x55\x0a\x00\x02\x02" GUEST_MAC "\x08", 13);
-    frame[14] = 0x45;
-    put16(frame + 16, 20 + len);
-    frame[22] = 64;
-    frame[23] = proto;
-    memcpy(frame + 26, src, 4);
-    memcpy(frame + 30, dst, 4);
-    put16(frame + 24, ~sum16(frame + 14, 20, 0));
-    return 34 + len;
-}
-
-/* The transport checksum of the IPv4 frame: 0 when right. */
-static uint16_t check_transport(const uint8_t *f)
-{
-    unsigned len = (f[16] << 8 | f[17]) - 20;
-
-    return ~sum16(f + 34, len, sum16(f + 26, 8, f[23] + len));
-}
-
-static void send_arp(NT *n)
-{
-    memset(frame, 0xff, 6);
-    memcpy(frame + 6, GUEST_MAC "\x08\x06" "\0\1\x08\0\6\4\0\1" GUEST_MAC GUEST_IP "\0\0\0\0\0\0"
-           HOST_IP, 36);
-    nt_send(n, NULL, frame, 60);
-}
-
-/* The stack answers ARP: it lives. Other frames may come before. */
-static void assert_alive(NT *n)
-{
-    size_t len;
-
-    send_arp(n);
-    do {
-        len = next_frame(n);
-        g_assert_cmpuint(len, >, 0);
-    } while (reply[12] != 8 || reply[13] != 6 || reply[21] != 2);
-    g_assert(!memcmp(reply + 28, HOST_IP, 4));
-}
+#include "slirp-harness.h"
 
 static void test_arp(void)
 {
-    NT *n = start();
+    NT *n = slirp_start("");
 
     assert_alive(n);
     g_assert(!memcmp(reply, GUEST_MAC, 6));
@@ -119,7 +26,7 @@ static void test_arp(void)
 
 static void test_dhcp(void)
 {
-    NT *n = start();
+    NT *n = slirp_start("");
     uint8_t *bootp = frame + 42;
     size_t len = make_ip(IPPROTO_UDP, "\0\0\0\0", "\xff\xff\xff\xff", 8 + 300);
 
@@ -146,7 +53,7 @@ static void test_udp(void)
     struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t sin_len = sizeof(sin);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    NT *n = start();
+    NT *n = slirp_start("");
     char got[100];
     ssize_t len;
 
@@ -266,7 +173,7 @@ static void test_truncated(void)
 {
     static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_IGMP };
     static const uint16_t ports[] = { 67, 69, 53, 113, 21, 6667, 445 };
-    NT *n = start();
+    NT *n = slirp_start("");
 
     assert_alive(n);
     for (unsigned i = 0; i < 6000; i++) {
@@ -300,7 +207,7 @@ static void test_truncated(void)
 /* N11: fragments that overlap, repeat, never end, or end beyond 64 KiB. */
 static void test_fragments(void)
 {
-    NT *n = start();
+    NT *n = slirp_start("");
 
     assert_alive(n);
     for (unsigned i = 0; i < 6000; i++) {
@@ -311,7 +218,7 @@ static void test_fragments(void)
         put16(frame + 20, (i % 7 ? 0x2000 : 0) |
               (i % 5 ? g_test_rand_int_range(0, 300) : g_test_rand_int_range(8000, 8192)));
         put16(frame + 24, 0);
-        put16(frame + 24, ~sum16(frame + 14, 20, 0));
+        put16(frame + 24, ~ip_sum(frame + 14, 20, 0));
         nt_send(n, NULL, frame, len < 60 ? 60 : len);
         while (!nt_quiet(n)) {
             next_frame(n);
@@ -325,23 +232,11 @@ static void test_fragments(void)
 
 #define SERVER_IP "\x0a\x00\x02\x64"
 #define SEGMENT 1000
-enum { TCP_FIN = 1, TCP_SYN = 2, TCP_ACK = 16 };
 
 /* What the guest has sent of its stream that was acknowledged, and the other's start. */
 typedef struct Stream {
     uint32_t acked, other;
 } Stream;
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
-}
-
-static void put32(uint8_t *p, uint32_t val)
-{
-    put16(p, val >> 16);
-    put16(p + 2, val);
-}
 
 /* Send flags and len bytes of a pattern from where the stream is. */
 static void send_segment(NT *n, const Stream *st, unsigned flags, size_t len)
