@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "packet.h"
 #include "qemu/cutils.h"
 #include "slirp-internal.h"
 
@@ -96,6 +97,8 @@ static bool fill_ipv4(UserState *s, SlirpConfig *cfg, Error **errp)
         return false;
     }
     s->guest = cfg->vdhcp_start;
+    s->vnetwork = cfg->vnetwork;
+    s->vnetmask = cfg->vnetmask;
     return true;
 }
 
@@ -145,6 +148,8 @@ static bool fill_ipv6(UserState *s, SlirpConfig *cfg, Error **errp)
         return false;
     }
     cfg->vprefix_len = len;
+    s->vprefix = cfg->vprefix_addr6;
+    s->vprefix_len = len;
     if (!parse_addr6(s->ipv6_host, &cfg->vhost6, NUMBER_HOST, cfg, errp, "host") ||
         !parse_addr6(s->ipv6_dns, &cfg->vnameserver6, NUMBER_DNS, cfg, errp, "DNS")) {
         return false;
@@ -188,10 +193,29 @@ static bool fill_names(UserState *s, SlirpConfig *cfg, Error **errp)
     }
     cfg->vhostname = s->hostname;
     cfg->vdomainname = s->domainname;
-    cfg->tftp_path = s->tftp;
+    cfg->tftp_path = s->tftp ? SLIRP_TFTP_PATH : NULL;
     cfg->tftp_server_name = s->tftp_server_name;
     cfg->bootfile = s->bootfile;
     return true;
+}
+
+bool slirp_frame_is_inside(const UserState *s, const uint8_t *frame, size_t len)
+{
+    const uint8_t *ip = frame + ETH_HLEN;
+    struct in_addr addr;
+
+    if (len >= ETH_HLEN + IP6_HLEN && load16(frame + ETH_TYPE) == ETH_TYPE_IPV6) {
+        const uint8_t *to = ip + IP6_DESTINATION;
+
+        return !memcmp(to, s->vprefix.s6_addr, s->vprefix_len / 8) ||
+               to[0] == 0xfe || to[0] == 0xff;      /* local, or multicast */
+    }
+    if (len < ETH_HLEN + IP_HLEN || load16(frame + ETH_TYPE) != ETH_TYPE_IP) {
+        return false;
+    }
+    memcpy(&addr, ip + IP_DESTINATION, sizeof(addr));
+    return (addr.s_addr & s->vnetmask.s_addr) == s->vnetwork.s_addr ||
+           addr.s_addr == INADDR_BROADCAST;
 }
 
 bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp)

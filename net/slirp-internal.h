@@ -11,6 +11,7 @@
 #include "net/net.h"
 #include "slirp-lib.h"
 #include "slirp-limit.h"
+#include "slirp-tftp.h"
 
 /* A descriptor that libslirp wants to have polled; an array's index is its number. */
 typedef struct SlirpPoll {
@@ -65,6 +66,10 @@ typedef struct UserState {
     unsigned round;         /* of asking libslirp what to poll */
     gint64 deadline;        /* of libslirp's timers, µs; -1: none */
     SlirpLimit limit;
+    SlirpTFTP files;
+    struct in_addr vnetwork, vnetmask;  /* the guest's network */
+    struct in6_addr vprefix;
+    unsigned vprefix_len;
     IPReassembly fragments;
     GArray *host_forwards;  /* of HostForward */
     GPtrArray *forwards;    /* of GuestForward */
@@ -73,6 +78,8 @@ typedef struct UserState {
 
 /* slirp-config.c: the addresses and names that the options give. */
 bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp);
+/* Is a frame that passed the filter for a host of libslirp's own, and not for the outside? */
+bool slirp_frame_is_inside(const UserState *s, const uint8_t *frame, size_t len);
 
 /* slirp-fwd.c: "hostfwd" and "guestfwd". */
 bool slirp_add_forwards(UserState *s, Error **errp);

@@ -273,6 +273,9 @@ static void count_streams(UserState *s)
 
 static void user_input(UserState *s, size_t len)
 {
+    if (s->tftp && slirp_frame_is_inside(s, s->frame, len)) {
+        len = slirp_tftp_filter(&s->files, s->frame, len, sizeof(s->frame));
+    }
     if (!slirp_filter_frame(s->frame, len) || slirp_forward_is_full(s, s->frame, len)) {
         return;
     }
@@ -371,6 +374,7 @@ static bool user_open(NetClientState *nc, Error **errp)
     UserState *s = (UserState *)nc;
 
     slirp_limit_init(&s->limit, limit_of(s));
+    slirp_tftp_init(&s->files, s->tftp);
     if (!slirp_lib_load(&s->lib, errp) || !user_new_stack(s, errp) ||
         !slirp_add_forwards(s, errp)) {
         return false;
@@ -421,6 +425,7 @@ static void user_close(NetClientState *nc)
         s->lib.cleanup(s->slirp);
     }
     slirp_limit_cleanup(&s->limit);
+    slirp_tftp_cleanup(&s->files);
     ip_reassembly_clear(&s->fragments);
     frame_queue_clear(&s->in);
 }

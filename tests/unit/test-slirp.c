@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -96,28 +97,65 @@ static size_t tftp_read(NT *n, const char *name)
     return next_frame(n);
 }
 
-/* Files of the folder, and no others. */
+static void assert_tftp(NT *n, const char *name, const char *text)
+{
+    g_assert_cmpuint(tftp_read(n, name), >=, 42 + 4);
+    if (text) {
+        g_assert_cmpmem(reply + 42, 4, "\0\3\0\1", 4);
+        g_assert_cmpmem(reply + 46, strlen(text), text, strlen(text));
+    } else {
+        g_assert_cmpmem(reply + 42, 2, "\0\5", 2);
+    }
+    g_assert_cmphex(check_transport(reply), ==, 0);
+}
+
+/* Files of the folder, and no others: not by "..", a link, the number of a descriptor. */
 static void test_tftp(void)
 {
-    g_autofree char *dir = g_dir_make_tmp("tftp-XXXXXX", NULL);
-    g_autofree char *file = g_build_filename(dir, "hello", NULL);
-    g_autofree char *options = g_strdup_printf(USER ",tftp=%s", dir);
-    NT *n = nt_new(NULL, options, "mac=52:54:00:01:02:03");
+    static const char *const names[] = { "hello", "inner", "outer", "up", "self", "fifo" };
+    g_autofree char *top = g_dir_make_tmp("tftp-XXXXXX", NULL);
+    g_autofree char *dir = g_build_filename(top, "d", NULL);
+    g_autofree char *secret = g_build_filename(top, "secret", NULL);
+    g_autofree char *options = g_strdup_printf(",tftp=%s", dir);
+    char *file[G_N_ELEMENTS(names)];
+    NT *n;
 
-    g_assert(g_file_set_contents(file, "to the guest", -1, NULL));
-    nt_start(n, 0);
-    nt_give(n, 60, NT_RX_SIZE);
+    g_assert_cmpint(mkdir(dir, 0700), ==, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        file[i] = g_build_filename(dir, names[i], NULL);
+    }
+    g_assert(g_file_set_contents(secret, "not for the guest", -1, NULL));
+    g_assert(g_file_set_contents(file[0], "to the guest", -1, NULL));
+    g_assert_cmpint(symlink("hello", file[1]), ==, 0);
+    g_assert_cmpint(symlink(secret, file[2]), ==, 0);
+    g_assert_cmpint(symlink("../secret", file[3]), ==, 0);
+    g_assert_cmpint(symlink("/proc/self/exe", file[4]), ==, 0);
+    g_assert_cmpint(mkfifo(file[5], 0600), ==, 0);
+    n = slirp_start(options);
     assert_alive(n);
-    g_assert_cmpuint(tftp_read(n, "hello"), >=, 42 + 4 + 12);
-    g_assert(!memcmp(reply + 42, "\0\3\0\1" "to the guest", 16));
-    g_assert_cmphex(check_transport(reply), ==, 0);
-    g_assert_cmpuint(tftp_read(n, "absent"), >, 0);
-    g_assert(!memcmp(reply + 42, "\0\5", 2));
-    g_assert_cmpuint(tftp_read(n, "../../../../etc/passwd"), >, 0);
-    g_assert(!memcmp(reply + 42, "\0\5", 2));
+    assert_tftp(n, "hello", "to the guest");
+    assert_tftp(n, "/hello", "to the guest");
+    assert_tftp(n, "inner", "to the guest");
+    assert_tftp(n, "absent", NULL);
+    assert_tftp(n, "../secret", NULL);
+    assert_tftp(n, "../../../../etc/passwd", NULL);
+    for (unsigned i = 2; i < G_N_ELEMENTS(names); i++) {
+        assert_tftp(n, names[i], NULL);
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        g_autofree char *number = g_strdup_printf("%u", i);
+
+        assert_tftp(n, number, NULL);
+        assert_tftp(n, "hello", "to the guest");
+    }
     nt_free(n);
-    unlink(file);
-    rmdir(dir);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        unlink(file[i]);
+        g_free(file[i]);
+    }
+    unlink(secret);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+    g_assert_cmpint(rmdir(top), ==, 0);
 }
 
 /* The urgent flag goes, and the checksum stays right. */
