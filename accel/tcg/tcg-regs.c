@@ -45,7 +45,7 @@ void tcg_get_registers(CPUState *cpu)
     env->pv_eoi_en_msr = c->pv_eoi_msr;
     env->tsc_clock = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     env->tsc = (uint64_t)env->tsc_clock + (uint64_t)c->tsc_offset;
-    env->interrupt_shadow = c->shadow;
+    env->interrupt_shadow = c->ss_shadow ? X86_SHADOW_MOV_SS : c->shadow ? X86_SHADOW_STI : 0;
     env->nmi_pending = atomic_load(&c->nmi_pending);
     env->mp_state = c->mp_state == X86_MP_RUNNABLE && c->halted ?
                     X86_MP_HALTED : c->mp_state;
@@ -56,6 +56,7 @@ static void put_events(TCGCPU *c, const CPUX86State *env)
 {
     if (env->put_level >= X86_PUT_INIT) {
         atomic_store(&c->nmi_pending, env->nmi_pending);
+        c->debug.hits = 0;
     }
     if (env->put_level == X86_PUT_RESET) {
         atomic_store(&c->init_pending, false);
@@ -88,6 +89,7 @@ bool tcg_put_registers(CPUState *cpu)
     c->pv_eoi_msr = env->pv_eoi_en_msr;
     c->apic_base = env->apic_base;
     c->shadow = env->interrupt_shadow != 0;
+    c->ss_shadow = env->interrupt_shadow & X86_SHADOW_MOV_SS;
     put_events(c, env);
     env->put_level = X86_PUT_CHANGED;
     c->mp_state = env->mp_state == X86_MP_HALTED ? X86_MP_RUNNABLE :

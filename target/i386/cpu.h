@@ -142,6 +142,9 @@ typedef enum X86PutLevel {
 
 #define X86_NB_MTRR_VAR 8
 
+/* The next instruction is undisturbed, as KVM numbers the reasons (KVM_X86_SHADOW_INT_*). */
+enum { X86_SHADOW_MOV_SS = 1, X86_SHADOW_STI = 2 };
+
 typedef struct CPUX86State {
     uint64_t regs[CPU_NB_REGS];
     uint64_t eip;
@@ -208,7 +211,7 @@ typedef struct CPUX86State {
     uint8_t interrupt_injected;
     uint8_t interrupt_nr;
     bool interrupt_soft;
-    uint8_t interrupt_shadow;
+    uint8_t interrupt_shadow;   /* X86_SHADOW_* */
     bool nmi_pending, nmi_injected, nmi_masked;
 
     /* What the accelerator shall take from here; it then sets X86_PUT_CHANGED. */

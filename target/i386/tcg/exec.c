@@ -113,11 +113,11 @@ static void deliver_raised(TCGCPU *c)
         c->rmw_exclusive = false;
         tcg_exclusive_end(c);
     }
-    c->debug.hits = 0;
     atomic_fetch_and(&c->poll, ~(unsigned)POLL_STEP);
     if (v < 0) {
         return;                 /* tcg_restart() */
     }
+    c->debug.hits = 0;          /* in DR6 by now, or lost: the instruction faulted */
     if (first == EXCP_DF) {
         c->shutdown = true;
         return;
@@ -183,32 +183,32 @@ static void take_interrupts(TCGCPU *c)
 /*
  * What the instruction that was run has earned: a trap for TF, as it was before
  * (POPF and IRET that clear it are traced, handlers and SYSCALL are not), and for
- * breakpoints. MOV SS puts them off.
+ * breakpoints. MOV SS leaves these to the next instruction, which gets one trap for both;
+ * for TF only what that one does counts. A second MOV SS in a row puts nothing off.
  */
-static void debug_traps(TCGCPU *c, bool tf, OpFn *fn)
+static void debug_traps(TCGCPU *c, bool tf, OpFn *fn, bool after_mov_ss)
 {
-    unsigned bits = c->debug.hits;
+    bool step = tf && ((c->eflags & TF_MASK) || fn == op_popf || fn == op_iret);
 
-    if (c->ss_shadow) {
-        return;
+    if (after_mov_ss && c->ss_shadow) {
+        c->shadow = c->ss_shadow = false;
     }
-    if (tf && ((c->eflags & TF_MASK) || fn == op_popf || fn == op_iret)) {
-        bits |= DR6_BS;
-    }
-    c->debug.hits = 0;
-    if (bits) {
-        tcg_raise_debug(c, bits, true);
+    if (!c->ss_shadow && (step || c->debug.hits)) {
+        tcg_raise_debug(c, step ? DR6_BS : 0, true);
     }
 }
 
 /* One instruction undisturbed: after STI and MOV SS, with TF set, or debugged. */
 static void run_single(TCGCPU *c)
 {
-    bool tf = c->eflags & TF_MASK, repeated;
+    bool tf = c->eflags & TF_MASK, after_mov_ss = c->ss_shadow, repeated;
     uint64_t eip = c->eip;
     const X86Op *op;
     OpFn *fn;
 
+    if (c->debug.hits && !after_mov_ss) {
+        tcg_raise_debug(c, 0, true);        /* a delivery pushed to a watched stack */
+    }
     tcg_debug_before(c);
     c->shadow = c->ss_shadow = false;
     op = tcg_single_find(c);
@@ -224,7 +224,7 @@ static void run_single(TCGCPU *c)
     atomic_fetch_and(&c->poll, ~(unsigned)POLL_STEP);
     /* Between two elements: a breakpoint there has been seen. */
     c->debug.resume |= c->debug.slow && repeated && c->eip == eip;
-    debug_traps(c, tf, fn);
+    debug_traps(c, tf, fn, after_mov_ss);
     if (c->irq_waiting && (c->eflags & IF_MASK) && !c->shadow) {
         tcg_poll_set(c, POLL_IRQ);
     }

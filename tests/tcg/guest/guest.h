@@ -189,7 +189,7 @@ extern void (*volatile ap_first)(void);
 /* ---- The tests ---- */
 typedef struct Test { const char *name; void (*fn)(void); } Test;
 extern const Test paging_tests[], excp_tests[], far_tests[], irq_tests[], smp_tests[],
-                  debug_tests[], state_tests[];
+                  debug_tests[], pending_tests[], state_tests[];
 /* t-lives.c, instead of the tests. */
 void lives(void);
 

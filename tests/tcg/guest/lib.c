@@ -252,7 +252,7 @@ void guest_main(void);
 void guest_main(void)
 {
     static const Test *const all[] = { paging_tests, excp_tests, far_tests, irq_tests,
-                                       debug_tests, state_tests, smp_tests };
+                                       debug_tests, pending_tests, state_tests, smp_tests };
 
     make_tables();
     if (option("lives")) {
@@ -271,7 +271,10 @@ void guest_main(void)
         print("not ok 1 - a triple fault\n");
     }
     for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        run(all[i]);
+        /* QEMU's emulated processor puts nothing off, and hangs at HLT. */
+        if (all[i] != pending_tests || !option("soft-host")) {
+            run(all[i]);
+        }
     }
     print("1..");
     print_dec(nr);

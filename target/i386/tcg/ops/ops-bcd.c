@@ -127,8 +127,5 @@ OP(op_les)
     sync_eip(c, op);
     tcg_load_seg(c, op->id, sel);
     reg_set(c, op->reg, off, op->size);
-    if (op->id == R_SS) {
-        c->shadow = true;
-    }
     EXIT_NEXT;
 }

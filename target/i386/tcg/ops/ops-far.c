@@ -358,7 +358,7 @@ OP(op_syscall)
 OP(op_sysret)
 {
     unsigned sel = (c->star >> 48) & 0xffff;
-    bool to64 = op->flags & OF_REXW;
+    bool to64 = op->flags & OF_REXW, leave;
     u64 rip = c->regs[R_ECX];
 
     sync_eip(c, op);
@@ -376,10 +376,11 @@ OP(op_sysret)
     tcg_set_flat_ss(c, (sel + 8) | 3, 3);
     tcg_set_flat_cs(c, (sel + (to64 ? 16 : 0)) | 3, 3, to64);
     c->eip = to64 ? rip : (u32)rip;
-    if (!irq_window(c) && !(c->eflags & TF_MASK)) {
-        return jump_to(c, c->eip);
+    leave = irq_window(c);
+    if ((c->efer & EFER_LMA) && (c->eflags & TF_MASK)) {
+        tcg_raise_debug(c, DR6_BS, true);       /* at once, unlike after POPF and IRET */
     }
-    return NULL;
+    return leave ? NULL : jump_to(c, c->eip);
 }
 
 OP(op_sysenter)

@@ -344,9 +344,11 @@ OP(op_int)
     return NULL;
 }
 
+/* #DB by itself: takes along what a MOV SS before it has left pending. */
 OP(op_int1)
 {
     sync_eip(c, op);
+    tcg_debug_note(c, c->debug.hits);
     tcg_interrupt(c, EXCP_DB, INT_TRAP, false, 0, next_eip(c, op));
     return NULL;
 }

@@ -21,6 +21,7 @@ void tcg_debug_set(TCGCPU *c, const CPUDebug *debug)
 {
     c->debug = (TCGDebug) {
         .want = *debug,
+        .hits = c->debug.hits,
         .int3_pass = ~(uint64_t)0,
     };
     tcg_run_begin(c);
@@ -79,10 +80,16 @@ void tcg_debug_update(TCGCPU *c)
     tcg_tlb_flush_all(c);
 }
 
-void tcg_raise_debug(TCGCPU *c, unsigned bits, bool trap)
+void tcg_debug_note(TCGCPU *c, unsigned bits)
 {
     c->dr[6] = (c->dr[6] & ~15ull) | bits;
     c->dr[7] &= ~(uint64_t)DR7_GD;
+    c->debug.hits = 0;
+}
+
+void tcg_raise_debug(TCGCPU *c, unsigned bits, bool trap)
+{
+    tcg_debug_note(c, bits | (trap ? c->debug.hits : 0));
     c->excp = EXCP_DB;
     c->excp_has_err = false;
     c->excp_err = trap;         /* see deliver_raised() */
@@ -94,7 +101,7 @@ void tcg_debug_before(TCGCPU *c)
     uint64_t lin = c->eip + c->segs[R_CS].base;
     unsigned bits = 0;
 
-    for (unsigned n = 0; c->debug.exec && !c->debug.resume && n < 4; n++) {
+    for (unsigned n = 0; c->debug.exec && !c->debug.resume && !c->ss_shadow && n < 4; n++) {
         GuestBreak b = guest_break(c, n);
 
         bits |= b.enabled && b.kind == DR_EXEC && b.addr == lin ? 1u << n : 0;

@@ -24,7 +24,12 @@ typedef struct TCGDebug {
     bool watching;          /* some of want.hw or of DR0-3 are watchpoints */
     bool exec, io;          /* DR0-3 name an instruction, a port */
     bool resume;            /* EFLAGS.RF: no instruction breakpoint here */
-    uint8_t hits;           /* DR6 bits of the guest's breakpoints met so far */
+    /*
+     * Pending debug exceptions: DR6 bits of the watch- and port breakpoints met. They become
+     * a #DB after the instruction, after MOV SS and POP SS after the next one, in whatever
+     * handler that has led to; a fault drops them (SDM 3A, 6.8.3; 3B, 18.3.1).
+     */
+    uint8_t hits;
     bool stepped;           /* an instruction has been run since set_debug() */
     bool int3;              /* an INT3 was met and not executed */
     uint64_t int3_pass;     /* RIP of one that is the guest's own */
@@ -56,7 +61,12 @@ void tcg_debug_before(TCGCPU *c);
 void tcg_debug_trace(TCGCPU *c, const X86Op *op);
 /* An access to a port. */
 void tcg_debug_io(TCGCPU *c, unsigned port, unsigned size);
-/* #DB with these DR6 bits; trap: the instruction is done (or is a breakpoint). */
+/* DR6 and DR7 as a #DB leaves them that has these reasons. Nothing is pending then. */
+void tcg_debug_note(TCGCPU *c, unsigned bits);
+/*
+ * #DB with these DR6 bits; trap: the instruction is done (or is a breakpoint), and what is
+ * pending is reported too.
+ */
 G_NORETURN void tcg_raise_debug(TCGCPU *c, unsigned bits, bool trap);
 
 #endif
