@@ -75,6 +75,42 @@ static void ret_imm(void)
     check_eq(last.rsp, user_rsp + 16);
 }
 
+/* ---- Null selectors on the way out ---- */
+
+SNIPPET(user_nulls, "mov $3, %eax; mov %eax, %ds; mov %eax, %gs; mov $2, %eax; mov %eax, %es;"
+                    "mov $1, %eax; mov %eax, %fs; int $0x55;"
+                    "mov %ds, %eax; mov %es, %ecx; mov %fs, %edx; mov %gs, %ebx; int $0x80");
+SNIPPET(user_ds, "mov %ds, %eax; int $0x80");
+#define FS_BASE 0xc0000100u
+
+static void put_gate(unsigned vector, u64 addr, u16 sel, u8 type);
+static u64 stub(unsigned vector);
+
+static void set_base(Frame *f) { wrmsr(FS_BASE, 0x12345678000); }
+
+/* IRET and RETF to an outer ring forget their RPL, but no base. */
+static void null_selectors(void)
+{
+    put_gate(V_TRY, stub(V_TRY), KCODE, 0xee);
+    handlers[V_TRY] = set_base;
+    check_eq(user_run(user_nulls, 0), V_BACK);
+    check_eq(last.rax, 0);
+    check_eq(last.rcx, 0);
+    check_eq(last.rdx, 0);
+    check_eq(last.rbx, 0);
+    check_eq(rdmsr(FS_BASE), 0x12345678000);
+    handlers[V_TRY] = NULL;
+    reset_gate(V_TRY);
+    wrmsr(FS_BASE, 0);
+    check_eq(user_run(user_ds, 0), V_BACK);
+    user_rip = last.rip - 4;
+    user_rsp = last.rsp - 64;
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" :: "r"(3));
+    check_eq(guarded(ret_outwards, 0), V_BACK);
+    check_eq(last.rax, 0);
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" :: "r"(KDATA));
+}
+
 /* ---- Targets that are no addresses ---- */
 
 static void bad_targets(void)
@@ -204,6 +240,7 @@ static void user_handler(void)
 
 const Test far_tests[] = {
     { "far RET to an outer ring drops parameters", ret_imm },
+    { "null selectors on the way to an outer ring", null_selectors },
     { "far targets that are no addresses", bad_targets },
     { "near targets that are no addresses", bad_near_targets },
     { "deliveries without a stack", no_stack },

@@ -212,8 +212,9 @@ void tcg_drop_segs(TCGCPU *c)
         SegmentCache *s = &c->segs[segs[i]];
         unsigned dpl = (s->attr >> DESC_DPL_SHIFT) & 3;
 
-        if (dpl < c->cpl && (s->attr & DESC_P) &&
-            (s->attr & 0xc) != 0xc) {       /* not conforming code */
+        if (!(s->selector & ~3u) ||
+            (dpl < c->cpl && (s->attr & DESC_P) &&
+             (s->attr & 0xc) != 0xc)) {     /* not conforming code */
             s->selector = 0;
             s->attr = 0;
             if (segs[i] < R_FS) {

@@ -64,7 +64,10 @@ void tcg_set_flat_ss(TCGCPU *c, uint16_t sel, unsigned cpl);
  * TSS, or else #GP. next: the address behind the instruction. Sets c->eip.
  */
 void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, bool call, uint64_t next);
-/* Null selectors in data segments that a lower privilege may not use. */
+/*
+ * To an outer ring: selector 0 in data segments that may not be used there, and in those
+ * that were null with an RPL. The bases of FS and GS stay.
+ */
 void tcg_drop_segs(TCGCPU *c);
 
 /* ---- task.c ---- */
