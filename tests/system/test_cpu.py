@@ -14,14 +14,15 @@ from harness import case, check, soft_host
 
 # What QEMU's emulated processor, on which with-kvm runs KVM, does otherwise than real ones:
 # no segment limits and types in 32-bit code, no #XM, vector * 16 in error codes of 64-bit IDTs,
-# #GP for #SS, wide CR0 and CR4, and DR7.GD, port breakpoints and XSAVE under KVM. It puts no
-# breakpoint off after MOV SS either: with soft-host the guest leaves those tests out.
+# #GP for #SS, wide CR0 and CR4, and DR7.GD, port breakpoints and XSAVE under KVM. Nor does
+# it put a breakpoint off after MOV SS, or refuse a TSS at no address: with soft-host the
+# guest leaves those tests out.
 EMULATED = {
     "addresses and control registers out of range", "vectors and error codes of exceptions",
     "privileged instructions, UMIP", "double faults", "#MF and #XM", "segments of 32-bit code",
     "port breakpoints", "debug registers", "XSAVE and XRSTOR", "alignment checks",
     "far targets that are no addresses", "near targets that are no addresses",
-    "system segments at what is no address", "deliveries without a stack",
+    "null selectors on the way to an outer ring", "deliveries without a stack",
     "a GDT that cannot be written", "a handler in ring 3",
 }
 

@@ -161,6 +161,28 @@ static void bad_near_targets(void)
     }
 }
 
+static void load_tr(u64 sel) { __asm__ volatile("ltr %w0" :: "r"(sel)); }
+static void load_ldt(u64 sel) { __asm__ volatile("lldt %w0" :: "r"(sel)); }
+
+/* The 16-byte descriptor of a TSS or an LDT may only name addresses. */
+static void bad_bases(void)
+{
+    if (option("soft-host")) {
+        return;                         /* QEMU's processor takes it, and has no TSS then */
+    }
+    gdt[SPARE >> 3] = 0x0000890000000067;
+    gdt[(SPARE >> 3) + 1] = NON_CANONICAL >> 32;
+    check_eq(guarded(load_tr, SPARE), 13);
+    check_eq(last.error, SPARE);
+    check_eq(gdt[SPARE >> 3], 0x0000890000000067);          /* not busy */
+    gdt[SPARE >> 3] = 0x0000820000000067;
+    check_eq(guarded(load_ldt, SPARE), 13);
+    check_eq(last.error, SPARE);
+    gdt[(SPARE >> 3) + 1] = 0xffff8000;
+    check_eq(guarded(load_ldt, SPARE), -1);
+    check_eq(guarded(load_ldt, 0), -1);
+}
+
 /* The push of a delivery to what is no address is #SS whatever was accessed before. */
 static void no_stack(void)
 {
@@ -243,6 +265,7 @@ const Test far_tests[] = {
     { "null selectors on the way to an outer ring", null_selectors },
     { "far targets that are no addresses", bad_targets },
     { "near targets that are no addresses", bad_near_targets },
+    { "system segments at what is no address", bad_bases },
     { "deliveries without a stack", no_stack },
     { "a GDT that cannot be written", read_only_gdt },
     { "a handler in ring 3", user_handler },

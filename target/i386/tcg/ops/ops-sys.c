@@ -363,6 +363,12 @@ OP(op_str)
     NEXT;
 }
 
+/* The base in a descriptor; hi: the upper half of one of 16 bytes, or 0. */
+static uint64_t system_base(uint64_t lo, uint64_t hi)
+{
+    return ((lo >> 16) & 0xffffff) | ((lo >> 32) & 0xff000000u) | hi << 32;
+}
+
 /* Load LDTR or TR from a descriptor of one of types (a bit mask). */
 static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
                                 SegmentCache *out)
@@ -377,13 +383,12 @@ static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
     if (!((lo >> 47) & 1)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
-    if ((hi >> 40) & 31) {      /* of the upper half: there to tell it from a segment's */
+    /* The upper half's type is there to tell it from a segment's. */
+    if (((hi >> 40) & 31) || (lm && !tcg_canonical(system_base(lo, hi)))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
     tcg_desc_to_cache(sel, lo, out);
-    if (lm) {
-        out->base |= hi << 32;
-    }
+    out->base = system_base(lo, hi);
     return lo;
 }
 
