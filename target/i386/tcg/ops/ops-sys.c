@@ -497,7 +497,7 @@ OP(op_lar)
         NEXT;
     }
     tcg_desc_to_cache(sel, d, &s);
-    reg_set(c, op->reg, op->id ? s.limit : (d >> 32) & 0x00f0ff00, op->size);
+    reg_set(c, op->reg, op->id ? s.limit : (d >> 32) & 0x00ffff00, op->size);
     set_zf(c, true);
     NEXT;
 }
