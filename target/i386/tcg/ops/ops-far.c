@@ -222,7 +222,8 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
         } else if (c->stack32) {
             c->regs[R_ESP] = (u32)sp;
         } else {
-            RSET16(R_ESP, sp);
+            /* Bits 31 to 16 are the inner stack's still: Linux's espfix is about that. */
+            c->regs[R_ESP] = (c->regs[R_ESP] & 0xffff0000) | (u16)sp;
         }
         if (outer) {
             tcg_drop_segs(c);
