@@ -21,7 +21,7 @@ static struct {
 
 /* Nodes -------------------------------------------------------------------- */
 
-void block_register_node(BlockNode *bs)
+static void register_node(BlockNode *bs)
 {
     if (!block_state.nodes) {
         block_state.nodes = g_ptr_array_new();
@@ -32,7 +32,7 @@ void block_register_node(BlockNode *bs)
     g_ptr_array_add(block_state.nodes, bs);
 }
 
-void block_unregister_node(BlockNode *bs)
+static void unregister_node(BlockNode *bs)
 {
     if (block_state.nodes) {
         g_ptr_array_remove(block_state.nodes, bs);
@@ -118,7 +118,7 @@ bool block_node_open(BlockNode *bs, Error **errp)
     /* A file may end within a sector, whose rest reads as zeroes: file-io.c. */
     bs->length = QEMU_ALIGN_UP(bs->length, BDRV_SECTOR_SIZE);
     if (!bs->is_twin) {
-        block_register_node(bs);
+        register_node(bs);
     }
     return true;
 }
@@ -168,7 +168,7 @@ void block_node_close(BlockNode *bs)
     if (bs->file) {
         bs->file->parent = NULL;
     }
-    block_unregister_node(bs);
+    unregister_node(bs);
     if (bs->is_twin) {
         BlockNode *of = block_find_node(bs->node_name);
 
@@ -408,11 +408,6 @@ const char *blk_name(const BlockBackend *blk)
 const char *blk_node_name(const BlockBackend *blk)
 {
     return blk->root->node_name;
-}
-
-uint32_t blk_get_physical_block_size(const BlockBackend *blk)
-{
-    return MAX(blk->root->pblk, BDRV_SECTOR_SIZE);
 }
 
 void blk_set_write_cache(BlockBackend *blk, bool writeback)

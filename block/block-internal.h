@@ -66,7 +66,6 @@ struct BlockNode {
     uint64_t length;            /* bytes, whole sectors; atomic */
     uint32_t align;             /* of requests, in bytes */
     uint32_t mem_align;         /* of buffers; 1: any, then align too */
-    uint32_t pblk;              /* physical block size to show; 0: as align */
     const char *filename;       /* for people; owned by the driver */
     int flush_error;            /* data was lost: EIO, what flushes say now; atomic */
     BlockEngine *engine;        /* made at first use; drivers that need one */
@@ -88,7 +87,6 @@ struct BlockBackend {
     char *if_name;              /* of -drive; NULL for a node's */
 
     char *dev_id;               /* attached device; NULL: none */
-    unsigned perm, unshared;
     GMainContext *ctx;
     const BlockDevOps *ops;
     void *opaque;
@@ -103,8 +101,6 @@ typedef enum BlockOnError {
 } BlockOnError;
 
 /* The registry: block-backend.c. Main thread. */
-void block_register_node(BlockNode *bs);
-void block_unregister_node(BlockNode *bs);
 BlockNode *block_find_node(const char *node_name);
 /* Takes root. id may be NULL. */
 BlockBackend *blk_new(const char *id, BlockNode *root);
@@ -114,7 +110,7 @@ BlockBackend *blk_idle_twin(const char *node_name);
 void blk_free(BlockBackend *blk);
 
 extern const ObjectClass block_node_base_class;
-extern const BlockDriver block_file, block_raw, block_null, block_overlay;
+extern const BlockDriver block_file, block_raw, block_overlay;
 
 /* What is done with an image, and what others may not do: bits as in the lock file ranges. */
 enum {

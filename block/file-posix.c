@@ -70,15 +70,12 @@ static void probe_alignment(FileNode *f)
 {
     BlockNode *bs = &f->bs;
     int lbs = 512;
-    unsigned pbs = 0;
     struct stat st;
 
     if (f->is_blkdev) {
         ioctl(f->fd, BLKSSZGET, &lbs);
-        ioctl(f->fd, BLKPBSZGET, &pbs);
     }
     bs->align = bs->mem_align = 1;
-    bs->pblk = pbs;
     if (!bs->direct) {
         return;
     }

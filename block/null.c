@@ -67,7 +67,7 @@ static const Property null_props[] = {
     DEFINE_PROP_END
 };
 
-const BlockDriver block_null = {
+static const BlockDriver block_null = {
     .oc = {
         .name = "null-co",
         .alias = "null-aio",

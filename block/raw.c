@@ -75,7 +75,6 @@ static bool raw_open(BlockNode *bs, Error **errp)
     bs->length = length;
     bs->align = bs->file->align;
     bs->mem_align = bs->file->mem_align;
-    bs->pblk = bs->file->pblk;
     bs->filename = bs->file->filename;
     bs->direct = bs->file->direct;
     bs->no_flush |= bs->file->no_flush;

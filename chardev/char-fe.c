@@ -64,17 +64,12 @@ void qemu_chr_fe_set_handlers(CharBackend *b, IOCanReadHandler *can_read,
         cc->chr_update_read_handler(s);
     }
     if (b->fe_open) {
-        qemu_chr_fe_take_focus(b);
+        if (cc->chr_focus) {
+            cc->chr_focus(s, b);    /* the input of a mux */
+        }
         if (s->be_open && event) {
             event(opaque, CHR_EVENT_OPENED);
         }
-    }
-}
-
-void qemu_chr_fe_take_focus(CharBackend *b)
-{
-    if (b->chr && chr_class(b->chr)->chr_focus) {
-        chr_class(b->chr)->chr_focus(b->chr, b);
     }
 }
 
@@ -199,7 +194,7 @@ static void watch_finalize(GSource *source)
     }
 }
 
-static GSourceFuncs watch_funcs = {
+static const GSourceFuncs watch_funcs = {
     .dispatch = watch_dispatch,
     .finalize = watch_finalize,
 };
@@ -219,7 +214,7 @@ guint qemu_chr_fe_add_watch(CharBackend *b, GIOCondition cond,
     if (chr_class(s)->chr_watch_fd) {
         fd = chr_class(s)->chr_watch_fd(s);
     }
-    source = g_source_new(&watch_funcs, sizeof(FEWatch));
+    source = g_source_new((GSourceFuncs *)&watch_funcs, sizeof(FEWatch));
     w = (FEWatch *)source;
     w->chr = s;
     w->next = s->watches;

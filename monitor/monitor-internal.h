@@ -105,8 +105,6 @@ bool qmp_session_busy(const Monitor *mon);
 /* Write a response that was held back for its event. */
 void qmp_session_finish(Monitor *mon);
 void qmp_session_free(Monitor *mon);
-/* Send an event object to every negotiated session; takes over event. */
-void qmp_send_event(MonitorHub *hub, json_t *event);
 /* The same from a name and data (taken over; may be NULL), with the time. */
 void qmp_emit(MonitorHub *hub, const char *name, json_t *data);
 /* A runstate change or a machine event, as QMP says it. */

@@ -417,7 +417,8 @@ void qmp_session_free(Monitor *mon)
 
 /* Events ---------------------------------------------------------------------- */
 
-void qmp_send_event(MonitorHub *hub, json_t *event)
+/* Send an event object to every negotiated session; takes over event. */
+static void send_event(MonitorHub *hub, json_t *event)
 {
     for (guint i = 0; i < hub->monitors->len; i++) {
         Monitor *mon = g_ptr_array_index(hub->monitors, i);
@@ -447,7 +448,7 @@ void qmp_emit(MonitorHub *hub, const char *name, json_t *data)
     if (data) {
         json_object_set_new(event, "data", data);
     }
-    qmp_send_event(hub, event);
+    send_event(hub, event);
 }
 
 static json_t *cause_data(ShutdownCause cause)

@@ -247,7 +247,7 @@ static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs user_source_funcs = {
+static const GSourceFuncs user_source_funcs = {
     .prepare = user_prepare,
     .check = user_check,
     .dispatch = user_dispatch,
@@ -334,7 +334,7 @@ static char *user_connections(NetClientState *nc)
 
 static void user_start(UserState *s)
 {
-    GSource *source = g_source_new(&user_source_funcs, sizeof(SlirpSource));
+    GSource *source = g_source_new((GSourceFuncs *)&user_source_funcs, sizeof(SlirpSource));
 
     s->source = (SlirpSource *)source;
     s->source->s = s;

@@ -28,7 +28,8 @@ static const AccelClass *cpu_accel(const CPUState *cpu)
     return accel_get_class(cpu->machine->accel);
 }
 
-void qemu_cpu_kick(CPUState *cpu)
+/* Make the CPU leave guest code. */
+static void cpu_kick(CPUState *cpu)
 {
     const AccelClass *ac = cpu_accel(cpu);
 
@@ -49,7 +50,7 @@ void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque)
         return;
     }
     g_queue_push_tail(&cpu->work, &work);
-    qemu_cpu_kick(cpu);
+    cpu_kick(cpu);
     while (!work.done) {
         bql_cond_wait(cpu->halt_cond);
     }
@@ -175,7 +176,7 @@ void pause_all_vcpus(MachineState *ms)
 
         if (cpu && cpu->thread && !cpu->stopped) {
             cpu->stop = true;
-            qemu_cpu_kick(cpu);
+            cpu_kick(cpu);
         } else if (cpu) {
             cpu->stopped = true;
         }
@@ -256,7 +257,7 @@ void cpu_stop_threads(MachineState *ms)
 
         if (cpu && cpu->thread) {
             cpu->unplug = true;
-            qemu_cpu_kick(cpu);
+            cpu_kick(cpu);
         }
     }
     for (i = 0; ms->cpus && i < ms->smp.cpus; i++) {

@@ -338,7 +338,7 @@ static void backend_finalize(Object *obj)
     }
 }
 
-const ObjectClass memory_backend_base_class = {
+static const ObjectClass memory_backend_base_class = {
     .name = "memory-backend",
     .instance_size = sizeof(HostMemoryBackend),
     .props = memory_backend_props,

@@ -146,18 +146,6 @@ void options_foreach(VLState *vl, OptionPhase phase, StoredOptionFn *fn)
     }
 }
 
-void options_free(VLState *vl)
-{
-    g_array_unref(vl->stored);
-    qemu_opts_free(vl->machine_opts);
-    if (vl->accels) {
-        g_ptr_array_unref(vl->accels);
-    }
-    g_free(vl->pidfile);
-    g_free(vl->mem_path);
-    g_free(vl->process_name);
-}
-
 void options_print_version(void)
 {
     printf("QEMU emulator version " QEMU_INTERFACE_VERSION " (microvm " MICROVM_VERSION ")\n"

@@ -97,7 +97,6 @@ bool options_run_phase(VLState *vl, OptionPhase phase, Error **errp);
 /* Call fn for the stored options of a phase; no order between phases. */
 typedef void StoredOptionFn(VLState *vl, const StoredOption *so);
 void options_foreach(VLState *vl, OptionPhase phase, StoredOptionFn *fn);
-void options_free(VLState *vl);
 
 /* -h: on stdout. */
 void options_print_help(void);

@@ -216,21 +216,11 @@ void error_printf(const char *fmt, ...)
     va_end(ap);
 }
 
-static void report_err(const char *kind, Error *err)
+void error_report_err(Error *err)
 {
-    error_report("%s%s", kind, err->msg);
+    error_report("%s", err->msg);
     if (err->hint) {
         error_printf("%s", err->hint->str);
     }
     error_free(err);
-}
-
-void error_report_err(Error *err)
-{
-    report_err("", err);
-}
-
-void warn_report_err(Error *err)
-{
-    report_err("warning: ", err);
 }

@@ -27,7 +27,8 @@ GMainContext *iothread_get_context(IOThread *iothread)
     return iothread ? iothread->ctx : NULL;
 }
 
-bool iothread_is_self(IOThread *iothread)
+/* True on the iothread's own thread (on any thread for NULL). */
+static bool is_self(const IOThread *iothread)
 {
     return !iothread || current_iothread == iothread;
 }
@@ -49,7 +50,7 @@ void iothread_run(IOThread *iothread, IOThreadFunc *fn, void *opaque)
     SyncCall call = { .fn = fn, .opaque = opaque };
     GSource *source;
 
-    if (iothread_is_self(iothread)) {
+    if (is_self(iothread)) {
         fn(opaque);
         return;
     }

@@ -257,7 +257,6 @@ static bool virtio_blk_realize(VirtIODevice *vdev, Error **errp)
                     s->share_rw, errp)) {
         return false;
     }
-    s->attached = true;
     if (!s->serial) {
         s->serial = g_strdup(blk_get_serial(s->blk));
     }
@@ -289,7 +288,6 @@ static void virtio_blk_unrealize(VirtIODevice *vdev)
     virtio_run_in_loop(vdev, virtio_blk_leave_loop, s->blk);
     blk_detach(s->blk);
     s->blk = NULL;
-    s->attached = false;
     g_free(s->dirty);
 }
 

@@ -45,7 +45,6 @@ struct VirtIOBlock {
     OnOffAuto write_cache;
     bool share_rw, config_wce, discard, write_zeroes, request_merging, scsi;
 
-    bool attached;
     bool initial_wce;           /* what the user wants; resets go back to it */
     /* In the loop. */
     uint64_t *dirty;            /* a bit per queue with unannounced completions */

@@ -497,5 +497,5 @@ void serial_unrealize(SerialState *s)
     timer_del(&s->rx_timeout);
     chr_txq_cleanup(&s->tx);
     qemu_chr_fe_set_handlers(&s->chr, NULL, NULL, NULL, NULL);
-    qemu_irq_lower(s->irq);
+    qemu_set_irq(s->irq, 0);
 }

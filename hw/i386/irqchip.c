@@ -164,7 +164,7 @@ static bool init_local_apics(X86Irqchip *chip, MachineState *ms,
     }
     chip->apics = apic_bus_new(config->apic_id_limit, &bus_ops, chip);
     ms->apic_bus = chip->apics;
-    *intr = apic_bus_intr(chip->apics);
+    *intr = apic_bus_lint(chip->apics, 0);
     memory_region_add_subregion_overlap(&ms->system_memory, APIC_DEFAULT_ADDRESS,
                                         apic_bus_window(chip->apics),
                                         LAPIC_PRIORITY);

@@ -51,7 +51,7 @@ static bool check_properties(const MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
-bool microvm_init_memory(MicrovmMachineState *mms, Error **errp)
+static bool init_memory(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
     const MachineClass *mc = machine_get_class(ms);
@@ -138,7 +138,7 @@ static bool microvm_init(MachineState *ms, Error **errp)
     MicrovmMachineState *mms = microvm_machine(ms);
 
     return check_properties(mms, errp) &&
-           microvm_init_memory(mms, errp) &&
+           init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
            x86_cpus_init(ms, errp) &&
            check_address_bits(ms, errp) &&

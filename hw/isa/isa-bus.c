@@ -18,12 +18,7 @@ void isa_bus_init(ISABus *isa, MachineState *ms, MemoryRegion *io,
     qbus_init(&isa->bus, TYPE_ISA_BUS, "isa.0", NULL, ms);
 }
 
-void isa_bus_cleanup(ISABus *isa)
-{
-    qbus_cleanup(&isa->bus);
-}
-
-ISABus *isa_bus_from_device(const DeviceState *dev)
+static ISABus *bus_of(const DeviceState *dev)
 {
     return (ISABus *)dev->parent_bus;
 }
@@ -35,7 +30,7 @@ qemu_irq isa_get_irq(const DeviceState *dev, unsigned n, Error **errp)
                    ISA_NUM_IRQS - 1);
         return (qemu_irq){ 0 };
     }
-    return isa_bus_from_device(dev)->irqs[n];
+    return bus_of(dev)->irqs[n];
 }
 
 typedef struct PortRange {
@@ -58,7 +53,7 @@ static void look_for_overlap(const MemoryRegion *mr, hwaddr start, unsigned dept
 bool isa_register_ioport(DeviceState *dev, MemoryRegion *mr, uint32_t iobase,
                          Error **errp)
 {
-    MemoryRegion *io = isa_bus_from_device(dev)->address_space_io;
+    MemoryRegion *io = bus_of(dev)->address_space_io;
     PortRange range = { .start = iobase, .size = mr->size };
 
     if (range.start + range.size > ISA_NUM_PORTS) {

@@ -75,7 +75,7 @@ typedef struct VirtioBusOps {
     EventNotifier *(*direct_begin)(VirtioBusState *vbus, VirtQueue *vq);
     void (*direct_end)(VirtioBusState *vbus, VirtQueue *vq);
     /* A device came; it is complete. / It goes. Machine lock. */
-    bool (*plugged)(VirtioBusState *vbus, Error **errp);
+    void (*plugged)(VirtioBusState *vbus);
     void (*unplugged)(VirtioBusState *vbus);
 } VirtioBusOps;
 

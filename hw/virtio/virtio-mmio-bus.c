@@ -215,14 +215,13 @@ static void mmio_queue_detach(VirtioBusState *vbus, VirtQueue *vq)
     }
 }
 
-static bool mmio_plugged(VirtioBusState *vbus, Error **errp)
+static void mmio_plugged(VirtioBusState *vbus)
 {
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
 
     if (!vbus->as->sealed) {
         memory_region_set_late(&p->iomem, VIRTIO_MMIO_ACK_OFFSET, 4);
     }
-    return true;
 }
 
 static void mmio_unplugged(VirtioBusState *vbus)

@@ -431,7 +431,6 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
     const VirtioDeviceClass *vdc = virtio_get_class(vdev);
     VirtioBusState *vbus = container_of(dev->parent_bus, VirtioBusState, bus);
 
-    vdev->name = dev->obj.oc->name;
     vdev->vbus = vbus;
     vdev->as = vbus->as;
     vdev->legacy = vbus->legacy;
@@ -444,14 +443,7 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
     assert(vdev->config_len <= VIRTIO_CONFIG_MAX);
     virtio_init_features(vdev);
     vbus->vdev = vdev;
-    if (!vbus->ops->plugged(vbus, errp)) {
-        vbus->vdev = NULL;
-        if (vdc->unrealize) {
-            vdc->unrealize(vdev);
-        }
-        virtio_free_queues(vdev);
-        return false;
-    }
+    vbus->ops->plugged(vbus);
     vdev->vm_running = runstate_is_running(dev->machine);
     runstate_add_notifier(dev->machine, virtio_runstate_changed, vdev);
     return true;

@@ -146,8 +146,6 @@ const char *blk_get_serial(const BlockBackend *blk);
 /* -drive id, "" for a node's own backend; and the topmost node's name. */
 const char *blk_name(const BlockBackend *blk);
 const char *blk_node_name(const BlockBackend *blk);
-/* What the image's cluster or physical block size is, in bytes; at least 512. */
-uint32_t blk_get_physical_block_size(const BlockBackend *blk);
 /* False: every write is on the medium before it completes. Any thread. */
 void blk_set_write_cache(BlockBackend *blk, bool writeback);
 bool blk_get_write_cache(const BlockBackend *blk);

@@ -54,8 +54,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Error, error_free)
 
 /* Print err (and its hint) through error_report() and free it. */
 void error_report_err(Error *err);
-/* The same as a warning. */
-void warn_report_err(Error *err);
 
 /*
  * Print one line on stderr: "[timestamp ]PROGRAM: [location: ]message".

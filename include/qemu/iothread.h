@@ -31,7 +31,5 @@ GMainContext *iothread_get_context(IOThread *iothread);
  * otherwise: the caller may hold it while it waits.
  */
 void iothread_run(IOThread *iothread, IOThreadFunc *fn, void *opaque);
-/* True on the iothread's own thread (on any thread for NULL). */
-bool iothread_is_self(IOThread *iothread);
 
 #endif

@@ -40,7 +40,6 @@ typedef struct HostMemoryBackend {
     bool in_use;            /* a machine maps it */
 } HostMemoryBackend;
 
-extern const ObjectClass memory_backend_base_class;
 bool object_is_memory_backend(const Object *obj);
 
 /*

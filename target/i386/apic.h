@@ -25,9 +25,7 @@
  *      and looks again at STI, POPF, IRET and so on.
  *   4. If false it may forget: whatever becomes deliverable later (new request,
  *      EOI, lower TPR, LINT0) calls interrupt() once more.
- *   5. HLT: sleep until the poll word is set or apic_timer_deadline() is reached;
- *      then apic_timer_poll(). (The main loop fires the timer as well, whichever
- *      comes first; a CPU that cares for latency uses its own time-out.)
+ *   5. HLT: sleep until the poll word is set. The main loop fires the timer.
  */
 #ifndef HW_I386_APIC_H
 #define HW_I386_APIC_H
@@ -126,14 +124,11 @@ int apic_send_ipi_to(APICState *apic, uint32_t apic_id, uint32_t icr);
 void apic_tsc_changed(APICState *apic);
 /* Next expiry in ns of QEMU_CLOCK_VIRTUAL, or -1. */
 int64_t apic_timer_deadline(APICState *apic);
-/* Fire the timer if it is due. */
-void apic_timer_poll(APICState *apic);
 
 /* Power-on state; INIT keeps IA32_APIC_BASE (and so the mode) and the id. */
 void apic_reset(APICState *apic);
 void apic_init_reset(APICState *apic);
 
-uint32_t apic_get_id(const APICState *apic);
 /* "info lapic": registers in a person's form; caller frees. */
 char *apic_dump(APICState *apic);
 
@@ -166,10 +161,8 @@ APICState *apic_bus_find(const APICBus *bus, uint32_t apic_id);
  * 0xfeexxxxx. Any thread. Returns how many CPUs took it: 0, none.
  */
 int apic_bus_send_msi(APICBus *bus, uint64_t addr, uint32_t data);
-/* 8259's INTR output: to LINT0 of every APIC. Any thread. */
-qemu_irq apic_bus_intr(APICBus *bus);
-/* An NMI source: to LINT1 of every APIC. */
-qemu_irq apic_bus_nmi(APICBus *bus);
+/* The line to LINTn of every APIC: 0, the 8259's INTR; 1, a source of NMIs. Any thread. */
+qemu_irq apic_bus_lint(APICBus *bus, unsigned n);
 /*
  * The MSI window (1 MiB at 0xfee00000): writes become messages. No CPU's own
  * registers are in it, see apic_mmio_page(). The bus owns it.

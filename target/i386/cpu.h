@@ -206,7 +206,6 @@ typedef struct CPUX86State {
     uint8_t exception_nr;
     bool has_error_code;
     uint32_t error_code;
-    uint64_t exception_payload;
     bool exception_has_payload;
     uint8_t interrupt_injected;
     uint8_t interrupt_nr;

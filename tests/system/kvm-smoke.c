@@ -411,8 +411,8 @@ static gboolean send_pulse(gpointer data)
         return G_SOURCE_CONTINUE;
     }
     if (p->sent++ == 0) {
-        qemu_irq_raise(irq);
-        qemu_irq_lower(irq);
+        qemu_set_irq(irq, 1);
+        qemu_set_irq(irq, 0);
         return G_SOURCE_CONTINUE;
     }
     g_assert_cmpint(irq.ops->attach(irq.opaque, irq.n, &p->e), ==, 0);

@@ -405,12 +405,12 @@ static void test_init_sipi_nmi(void)
     ipi(&m->cpu[0], 0, 0x80500);        /* INIT to all with self: invalid */
     ipi(&m->cpu[0], 0, 0x40600);
     g_assert_cmpuint(m->cpu[0].inits + m->cpu[0].sipis, ==, 0);
-    qemu_set_irq(apic_bus_nmi(m->bus), 1);      /* LINT1 is masked after reset */
-    qemu_set_irq(apic_bus_nmi(m->bus), 0);
+    qemu_set_irq(apic_bus_lint(m->bus, 1), 1);      /* LINT1 is masked after reset */
+    qemu_set_irq(apic_bus_lint(m->bus, 1), 0);
     g_assert_cmpuint(m->cpu[2].nmis, ==, 1);
     wr(&m->cpu[2], APIC_LVT1, 0x400);
-    qemu_set_irq(apic_bus_nmi(m->bus), 1);
-    qemu_set_irq(apic_bus_nmi(m->bus), 1);
+    qemu_set_irq(apic_bus_lint(m->bus, 1), 1);
+    qemu_set_irq(apic_bus_lint(m->bus, 1), 1);
     g_assert_cmpuint(m->cpu[2].nmis, ==, 2);    /* on the edge only */
     machine_free(m);
 }
@@ -434,7 +434,7 @@ static void test_extint(void)
 {
     Machine *m = machine_new();
     FakeCPU *cpu = &m->cpu[0];
-    qemu_irq intr = apic_bus_intr(m->bus);
+    qemu_irq intr = apic_bus_lint(m->bus, 0);
 
     m->extint_vector = 0x30;
     wr(cpu, APIC_LVT0, 0x700);
@@ -470,7 +470,7 @@ static void test_lint_level(void)
 {
     Machine *m = machine_new();
     FakeCPU *cpu = &m->cpu[0];
-    qemu_irq intr = apic_bus_intr(m->bus);
+    qemu_irq intr = apic_bus_lint(m->bus, 0);
 
     wr(cpu, APIC_LVT0, 0x8045);         /* fixed, level */
     qemu_set_irq(intr, 1);

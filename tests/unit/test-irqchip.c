@@ -174,13 +174,13 @@ static void test_edge(void)
     APICState *apic = apic_bus_find(f->ms.apic_bus, 1);
 
     set_rte(f, 5, 1ull << 56 | 0x35);
-    qemu_irq_raise(f->gsi[5]);
+    qemu_set_irq(f->gsi[5], 1);
     g_assert_cmpint(apic_get_interrupt(apic), ==, 0x35);
     apic_eoi(apic);
-    qemu_irq_lower(f->gsi[5]);
+    qemu_set_irq(f->gsi[5], 0);
     g_assert_cmpint(apic_get_interrupt(apic), ==, -1);
     set_rte(f, 23, 1ull << 56 | 0x65);
-    qemu_irq_raise(f->gsi[23]);
+    qemu_set_irq(f->gsi[23], 1);
     g_assert_cmpint(apic_get_interrupt(apic), ==, 0x65);
     fixture_free(f);
 }
@@ -192,11 +192,11 @@ static void test_level(void)
     APICState *apic = apic_bus_find(f->ms.apic_bus, 0);
 
     set_rte(f, 9, 0x8035);
-    qemu_irq_raise(f->gsi[9]);
+    qemu_set_irq(f->gsi[9], 1);
     g_assert_cmpint(apic_get_interrupt(apic), ==, 0x35);
     apic_eoi(apic);
     g_assert_cmpint(apic_get_interrupt(apic), ==, 0x35);
-    qemu_irq_lower(f->gsi[9]);
+    qemu_set_irq(f->gsi[9], 0);
     apic_eoi(apic);
     g_assert_false(apic_has_interrupt(apic));
     fixture_free(f);
@@ -224,7 +224,7 @@ static void test_virtual_wire(void)
     outb(f, 0x43, 0x34);
     outb(f, 0x40, 0xa9);    /* 1193 ticks: a millisecond */
     outb(f, 0x40, 0x04);
-    qemu_irq_lower(f->gsi[0]);
+    qemu_set_irq(f->gsi[0], 0);
     while (apic_get_interrupt(ap) >= 0) {   /* the PIT's output rose already */
         apic_eoi(ap);
     }
@@ -250,7 +250,7 @@ static void test_absent(void)
         g_assert_cmphex(value, ==, 0xff);
         g_assert_false(outb(f, ports[i], 0x11));
     }
-    qemu_irq_raise(f->gsi[3]);      /* goes to the I/O APIC alone */
+    qemu_set_irq(f->gsi[3], 1);      /* goes to the I/O APIC alone */
     fixture_free(f);
     f = fixture_new(ACCEL_IRQCHIP_USER, true, true);
     for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
@@ -269,7 +269,7 @@ static void test_reset(void)
     init_pics(f);
     outb(f, 0x21, 0xaa);
     qemu_devices_reset(&f->ms);
-    qemu_irq_raise(f->gsi[9]);
+    qemu_set_irq(f->gsi[9], 1);
     g_assert_cmphex(apic_mmio_read(apic, 0xf0, 4), ==, 0xff);
     text = x86_irqchip_dump(f->chip);
     g_assert_nonnull(strstr(text, "pin 9  0x0000000000010000"));
@@ -287,7 +287,7 @@ static void test_split(void)
     g_assert_cmpuint(f->accel.routes, ==, 2);       /* a write per half */
     g_assert_false(f->accel.masked);
     g_assert_cmpuint(f->accel.pin, ==, 9);
-    qemu_irq_raise(f->gsi[9]);
+    qemu_set_irq(f->gsi[9], 1);
     g_assert_cmpuint(f->accel.msis, ==, 1);
     g_assert_cmphex(f->accel.addr, ==, 0xfee03000);
     g_assert_cmphex(f->accel.data, ==, 0xc035);
@@ -297,7 +297,7 @@ static void test_split(void)
     g_assert_true(f->accel.masked);
     g_assert_null(f->gsi[9].ops);                   /* the PICs want to see it */
     init_pics(f);
-    qemu_irq_raise(f->gsi[4]);
+    qemu_set_irq(f->gsi[4], 1);
     g_assert_cmpint(f->accel.intr_level, ==, 1);
     g_assert_cmphex(f->accel.chip.extint_ack(f->accel.chip.opaque), ==, 0x24);
     g_assert_cmpint(f->accel.intr_level, ==, 0);

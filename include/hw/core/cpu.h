@@ -59,7 +59,5 @@ extern __thread CPUState *current_cpu;
 void cpu_stop_current(void);
 /* Run fn on the CPU's thread and wait. Call with the machine lock held. */
 void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque);
-/* Make the CPU leave guest code. Any thread. */
-void qemu_cpu_kick(CPUState *cpu);
 
 #endif

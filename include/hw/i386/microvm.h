@@ -105,10 +105,9 @@ static inline MicrovmMachineState *microvm_machine(MachineState *ms)
 }
 
 /*
- * The parts of the machine's init(), in this order; each returns false with
- * errp set. gsi[] is connected by the second.
+ * Parts of the machine's init(), in this order; each returns false with errp set.
+ * The first connects gsi[].
  */
-bool microvm_init_memory(MicrovmMachineState *mms, Error **errp);
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp);
 bool microvm_init_isa(MicrovmMachineState *mms, Error **errp);
 

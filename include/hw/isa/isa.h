@@ -22,11 +22,8 @@ typedef struct ISABus {
 /* irqs: ISA_NUM_IRQS lines. The bus registers with the machine as "isa.0". */
 void isa_bus_init(ISABus *isa, MachineState *ms, MemoryRegion *io,
                   const qemu_irq *irqs);
-void isa_bus_cleanup(ISABus *isa);
 
-/* For realize() of a device on the bus. */
-ISABus *isa_bus_from_device(const DeviceState *dev);
-/* The line; errp is set and an unconnected line returned if n is no ISA line. */
+/* For realize() of a device on the bus. The line; errp is set and an unconnected line returned if n is no ISA line. */
 qemu_irq isa_get_irq(const DeviceState *dev, unsigned n, Error **errp);
 /*
  * Put mr at port iobase; false with errp set when it does not fit into the

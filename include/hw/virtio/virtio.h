@@ -96,7 +96,6 @@ struct VirtioDeviceClass {
 /* First member of every virtio device. */
 struct VirtIODevice {
     DeviceState dev;
-    const char *name;           /* class name, for messages */
     uint64_t host_features;     /* offered, generic ones included */
     uint64_t features;          /* agreed; valid from FEATURES_OK on */
     unsigned config_len;        /* <= VIRTIO_CONFIG_MAX; set by realize */

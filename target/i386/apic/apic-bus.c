@@ -153,14 +153,9 @@ static void set_lint_all(void *opaque, int n, int level)
     }
 }
 
-qemu_irq apic_bus_intr(APICBus *bus)
+qemu_irq apic_bus_lint(APICBus *bus, unsigned n)
 {
-    return (qemu_irq) { .handler = set_lint_all, .opaque = bus, .n = 0 };
-}
-
-qemu_irq apic_bus_nmi(APICBus *bus)
-{
-    return (qemu_irq) { .handler = set_lint_all, .opaque = bus, .n = 1 };
+    return (qemu_irq) { .handler = set_lint_all, .opaque = bus, .n = n };
 }
 
 /* ---- The MSI window ---- */

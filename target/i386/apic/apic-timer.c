@@ -126,7 +126,8 @@ static void expire_locked(APICState *s, int64_t now)
     }
 }
 
-void apic_timer_poll(APICState *s)
+/* Fire the timer if it is due. */
+static void poll_timer(APICState *s)
 {
     int64_t expire = s->timer_expire;
     int64_t now;
@@ -145,7 +146,7 @@ void apic_timer_poll(APICState *s)
 
 static void timer_cb(void *opaque)
 {
-    apic_timer_poll(opaque);
+    poll_timer(opaque);
 }
 
 int64_t apic_timer_deadline(APICState *s)
@@ -244,7 +245,7 @@ uint64_t apic_timer_get_tsc_deadline(APICState *s)
 {
     uint64_t tsc;
 
-    apic_timer_poll(s);
+    poll_timer(s);
     g_mutex_lock(&s->timer_lock);
     tsc = s->timer_tsc;
     g_mutex_unlock(&s->timer_lock);

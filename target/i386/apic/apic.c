@@ -429,8 +429,3 @@ void apic_connect_cpu(APICState *s, const APICCPUOps *ops, void *cpu,
     s->cpu = cpu;
     s->ops = ops;
 }
-
-uint32_t apic_get_id(const APICState *s)
-{
-    return s->id;
-}
