@@ -299,19 +299,19 @@ bool address_space_seal(AddressSpace *as, Error **errp)
     return true;
 }
 
-void memory_region_set_late(MemoryRegion *mr, hwaddr offset, uint64_t len)
+void memory_region_set_coalesced(MemoryRegion *mr, hwaddr offset, uint64_t len)
 {
     g_assert(mr->kind == MEMORY_REGION_IO && mr->ops->lockless);
-    mr->late = (MemoryRegionLate) { offset, len };
+    mr->coalesced = (MemoryRegionCoalesced) { offset, len };
 }
 
-void address_space_flush_late(const AddressSpace *as)
+void address_space_flush_coalesced(const AddressSpace *as)
 {
     for (guint l = 0; l < as->listeners->len; l++) {
         MemoryListener *listener = g_ptr_array_index(as->listeners, l);
 
-        if (listener->flush_late) {
-            listener->flush_late(listener);
+        if (listener->flush_coalesced) {
+            listener->flush_coalesced(listener);
         }
     }
 }
@@ -337,6 +337,7 @@ int memory_region_add_eventfd(AddressSpace *as, MemoryRegion *mr,
     hwaddr addr;
     int ret = 0;
 
+    g_assert(mr->ops->lockless);
     if (!mr->ioeventfds) {
         mr->ioeventfds = g_array_new(FALSE, FALSE, sizeof(*fd));
     }

@@ -108,29 +108,6 @@ static void io_write(MemoryRegion *mr, hwaddr addr, uint64_t data,
     }
 }
 
-/*
- * True if an eventfd took the write. Eventfds change under the machine lock: a
- * lockless device's own write handler has to do the same.
- */
-static bool write_to_eventfd(const MemoryRegion *mr, hwaddr addr,
-                             uint64_t data, unsigned size)
-{
-    if (mr->ops->lockless) {
-        return false;
-    }
-    for (guint i = 0; mr->ioeventfds && i < mr->ioeventfds->len; i++) {
-        const MemoryRegionIoeventfd *f =
-            &g_array_index(mr->ioeventfds, MemoryRegionIoeventfd, i);
-
-        if (f->addr == addr && (!f->size || f->size == size) &&
-            (!f->match_data || f->data == (data & size_mask(size)))) {
-            event_notifier_set(f->e);
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool io_access(const FlatRange *r, hwaddr addr, uint64_t *data,
                       unsigned size, bool is_write)
 {
@@ -150,9 +127,7 @@ static bool io_access(const FlatRange *r, hwaddr addr, uint64_t *data,
     }
     trace(memory_region_ops_write, "%s addr 0x%" HWADDR_PRIx " size %u value 0x%" PRIx64,
           mr->name, addr, size, *data);
-    if (!write_to_eventfd(mr, offset, *data, size)) {
-        io_write(mr, offset, *data, size);
-    }
+    io_write(mr, offset, *data, size);
     return true;
 }
 

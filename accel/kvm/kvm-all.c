@@ -116,7 +116,7 @@ static bool kvm_region_add(MemoryListener *listener, const FlatRange *range,
     int ret;
 
     if (range->mr->kind != MEMORY_REGION_RAM) {
-        kvm_late_add(s, range);
+        kvm_coalesced_add(s, range);
         return true;
     }
     slot.userspace_addr = (uintptr_t)range->mr->host + range->offset;
@@ -136,9 +136,9 @@ static bool kvm_region_add(MemoryListener *listener, const FlatRange *range,
     return true;
 }
 
-static void kvm_flush_late(MemoryListener *listener)
+static void kvm_flush_coalesced(MemoryListener *listener)
 {
-    kvm_late_flush(container_of(listener, KVMState, memory_listener));
+    kvm_coalesced_flush(container_of(listener, KVMState, memory_listener));
 }
 
 /* Doorbells: writes that KVM turns into an eventfd without leaving the kernel. */
@@ -238,7 +238,7 @@ static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
         return false;
     }
     s->max_slots = kvm_check_extension(s, KVM_CAP_NR_MEMSLOTS);
-    kvm_late_init(s);
+    kvm_coalesced_init(s);
     s->has_xcrs = kvm_check_extension(s, KVM_CAP_XCRS);
     s->has_tsc_deadline = kvm_check_extension(s, KVM_CAP_TSC_DEADLINE_TIMER);
     if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
@@ -275,7 +275,7 @@ static void kvm_instance_init(Object *obj)
     s->fd = s->vmfd = -1;
     s->memory_listener = (MemoryListener) {
         .region_add = kvm_region_add,
-        .flush_late = kvm_flush_late,
+        .flush_coalesced = kvm_flush_coalesced,
         .eventfd_add = kvm_mmio_eventfd_add,
         .eventfd_del = kvm_mmio_eventfd_del,
     };

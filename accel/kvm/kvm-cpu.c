@@ -58,7 +58,7 @@ void kvm_inject_nmi(CPUState *cpu)
 static void kvm_free_cpu(KVMState *s, KVMCPU *kc)
 {
     if (kc->run) {
-        kvm_late_unmap(s, kc->run);
+        kvm_coalesced_unmap(s, kc->run);
         munmap(kc->run, s->run_size);
     }
     if (kc->fd >= 0) {
@@ -88,7 +88,7 @@ static bool kvm_make_vcpu(CPUState *cpu, KVMCPU *kc, Error **errp)
     }
     kc->run = run;
     if (!cpu->cpu_index) {
-        kvm_late_map(s, run);
+        kvm_coalesced_map(s, run);
     }
     /* From here on it can be kicked. */
     g_atomic_pointer_set(&cpu->accel, (AccelCPU *)kc);
@@ -293,7 +293,7 @@ static bool kvm_handle_exit(CPUState *cpu, struct kvm_run *run)
     trace(kvm_run_exit, "cpu %u reason %u (%s)", cpu->cpu_index, run->exit_reason,
           kvm_exits[reason].name ? kvm_exits[reason].name : "?");
     /* What this or another CPU wrote before comes first. */
-    kvm_late_flush(kvm_state(cpu));
+    kvm_coalesced_flush(kvm_state(cpu));
     return (handler ? handler : kvm_exit_unknown)(cpu, run);
 }
 

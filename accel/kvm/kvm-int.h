@@ -41,9 +41,9 @@ typedef struct KVMState {
     atomic_bool ran;            /* some vCPU has run: a reset must restore */
     uint64_t msrs_known;        /* rows of the MSR table KVM has; see kvm.c */
     gsize msrs_probed;          /* g_once: msrs_known is valid */
-    struct kvm_coalesced_mmio_ring *late;   /* kvm-late.c; atomic; NULL: no vCPU yet */
-    int late_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
-    GMutex late_lock;           /* its reader's end, and it from going away */
+    struct kvm_coalesced_mmio_ring *coalesced; /* kvm-coalesced.c; atomic; NULL: no vCPU yet */
+    int coalesced_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
+    GMutex coalesced_lock;           /* its reader's end, and it from going away */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
     MemoryListener memory_listener;
     MemoryListener io_listener;
@@ -128,15 +128,15 @@ bool kvm_exit_hlt(CPUState *cpu, struct kvm_run *run);
 bool kvm_exit_msr(CPUState *cpu, struct kvm_run *run);
 
 /*
- * kvm-late.c: writes that KVM collects (KVM_COALESCED_MMIO). late_add: tell it of a
+ * kvm-coalesced.c: writes that KVM collects (KVM_COALESCED_MMIO). add: tell it of a
  * range's; flush: dispatch what came, any thread; map, unmap: the ring is in this
  * vCPU's shared pages, or was.
  */
-void kvm_late_init(KVMState *s);
-void kvm_late_add(KVMState *s, const FlatRange *range);
-void kvm_late_flush(KVMState *s);
-void kvm_late_map(KVMState *s, struct kvm_run *run);
-void kvm_late_unmap(KVMState *s, struct kvm_run *run);
+void kvm_coalesced_init(KVMState *s);
+void kvm_coalesced_add(KVMState *s, const FlatRange *range);
+void kvm_coalesced_flush(KVMState *s);
+void kvm_coalesced_map(KVMState *s, struct kvm_run *run);
+void kvm_coalesced_unmap(KVMState *s, struct kvm_run *run);
 
 /* kvm-cpu.c: the hooks of AccelClass by these names */
 /* An access to memory of any length, in pieces as devices take them. */

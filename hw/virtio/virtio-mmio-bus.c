@@ -76,7 +76,7 @@ static void mmio_notify(VirtioBusState *vbus, unsigned isr_bits)
      * looks at the rings then: the caller's barrier after their change, which pairs with
      * the CPU's return to the guest, lets no acknowledgement slip between.
      */
-    address_space_flush_late(vbus->as);
+    address_space_flush_coalesced(vbus->as);
     g_mutex_lock(&p->irq_lock);
     old = p->isr;
     __atomic_store_n(&p->isr, old | isr_bits, __ATOMIC_SEQ_CST);
@@ -220,7 +220,7 @@ static void mmio_plugged(VirtioBusState *vbus)
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
 
     if (!vbus->as->sealed) {
-        memory_region_set_late(&p->iomem, VIRTIO_MMIO_ACK_OFFSET, 4);
+        memory_region_set_coalesced(&p->iomem, VIRTIO_MMIO_ACK_OFFSET, 4);
     }
 }
 

@@ -27,7 +27,7 @@ typedef struct VirtIOMMIOProxy {
     uint32_t guest_page_size;   /* legacy; 0: not set */
 
     /*
-     * Acknowledgements may come late (memory_region_set_late()): who looks at
+     * Acknowledgements are coalesced (memory_region_set_coalesced()): who looks at
      * the bits flushes first. Status bits and line change together under a leaf lock, so that an
      * acknowledgement and a new event on another thread cannot leave one
      * without the other.
@@ -49,7 +49,7 @@ VirtIOMMIOProxy *virtio_mmio_transport(DeviceState *dev);
 /* DeviceClass.build_aml: a transport with a device is a LNRO0005. */
 void virtio_mmio_build_aml(DeviceState *dev, Aml *aml);
 
-/* InterruptStatus. Any thread; late acknowledgements are flushed. */
+/* InterruptStatus. Any thread; coalesced acknowledgements are flushed. */
 unsigned virtio_mmio_isr(VirtIOMMIOProxy *p);
 /* InterruptACK: clear bits; what remains interrupts again. Any thread. */
 void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits);

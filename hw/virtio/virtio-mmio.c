@@ -408,7 +408,7 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     bool locked;
 
     if (addr - REG_INTERRUPT_ACK < 4) {
-        /* May be late: no machine lock. Other than whole it is only logged. */
+        /* May be coalesced: no machine lock. Other than whole it is only logged. */
         if (addr == REG_INTERRUPT_ACK && size == 4) {
             virtio_mmio_ack(p, val);
         } else {
@@ -479,7 +479,7 @@ static void mmio_reset(DeviceState *dev)
 {
     VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
 
-    address_space_flush_late(p->vbus.as);
+    address_space_flush_coalesced(p->vbus.as);
     if (p->vbus.vdev) {
         virtio_reset(p->vbus.vdev);
     }

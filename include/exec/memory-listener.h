@@ -22,11 +22,11 @@ typedef struct MemoryRegionIoeventfd {
     EventNotifier *e;
 } MemoryRegionIoeventfd;
 
-/* Registers of a region whose writes may come late; len 0: there are none. */
-typedef struct MemoryRegionLate {
+/* Registers of a region whose writes may be coalesced; len 0: there are none. */
+typedef struct MemoryRegionCoalesced {
     hwaddr offset;
     uint64_t len;
-} MemoryRegionLate;
+} MemoryRegionCoalesced;
 
 /* Who wants to hear of the sealed map: the accelerator. NULL hooks allowed. */
 struct MemoryListener {
@@ -41,8 +41,8 @@ struct MemoryListener {
                        const MemoryRegionIoeventfd *fd);
     void (*eventfd_del)(MemoryListener *listener, hwaddr addr,
                         const MemoryRegionIoeventfd *fd);
-    /* Dispatch the late writes that are known of. Any thread. */
-    void (*flush_late)(MemoryListener *listener);
+    /* Dispatch the coalesced writes that are known of. Any thread. */
+    void (*flush_coalesced)(MemoryListener *listener);
 };
 
 #endif

@@ -73,7 +73,7 @@ struct MemoryRegion {
     MemoryRegion *container;
     GPtrArray *subregions;      /* of MemoryRegion, by address */
     GArray *ioeventfds;         /* of MemoryRegionIoeventfd */
-    MemoryRegionLate late;
+    MemoryRegionCoalesced coalesced;
 };
 
 /* One piece of a sealed map: no overlaps, sorted by start. */
@@ -119,9 +119,9 @@ void memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
 void memory_region_del_subregion(MemoryRegion *sub);
 
 /*
- * Let writes signal e. Works before and after sealing and with every
- * accelerator: where the host kernel cannot match the write, dispatch does.
- * Call with the machine lock held. Returns 0 or negative errno.
+ * Ask the accelerator to have writes signal e; before or after sealing. Of a lockless
+ * region, whose own handler does the same for the writes that still come: with an
+ * accelerator that matches none, all. Machine lock. Returns 0 or negative errno.
  */
 int memory_region_add_eventfd(AddressSpace *as, MemoryRegion *mr,
                               const MemoryRegionIoeventfd *fd);
@@ -129,17 +129,18 @@ void memory_region_del_eventfd(AddressSpace *as, MemoryRegion *mr,
                                const MemoryRegionIoeventfd *fd);
 
 /*
- * Writes to these registers of a lockless region may be dispatched late: in order,
- * and before any access that leaves the host kernel, but else not before somebody calls
- * address_space_flush_late(). It saves a CPU's way to user space. Their handlers run on
- * any thread and may neither take the machine lock nor flush. Before sealing.
+ * Writes to these registers of a lockless region may be coalesced (KVM_COALESCED_MMIO):
+ * dispatched later, in order and before any access that leaves the host kernel, but else not
+ * before somebody calls address_space_flush_coalesced(). It saves a CPU's way to user space.
+ * Their handlers run on any thread and may neither take the machine lock nor flush. Before
+ * sealing.
  */
-void memory_region_set_late(MemoryRegion *mr, hwaddr offset, uint64_t len);
+void memory_region_set_coalesced(MemoryRegion *mr, hwaddr offset, uint64_t len);
 /*
- * Dispatch all late writes that CPUs made so far. Any thread, with or without the machine
+ * Dispatch all coalesced writes that CPUs made so far. Any thread, with or without the machine
  * lock; cheap if there are none.
  */
-void address_space_flush_late(const AddressSpace *as);
+void address_space_flush_coalesced(const AddressSpace *as);
 
 void address_space_init(AddressSpace *as, MemoryRegion *root, const char *name,
                         bool is_io);

@@ -398,7 +398,7 @@ static void late_ack(MemoryListener *listener)
 /* What was acknowledged, if only on its way, does not swallow the next interrupt. */
 static void test_late_ack(gconstpointer legacy)
 {
-    LateAck late = { .listener = { .flush_late = late_ack } };
+    LateAck late = { .listener = { .flush_coalesced = late_ack } };
     unsigned edges;
 
     START(IND);
