@@ -44,7 +44,7 @@ OpFn op_movs, op_stos, op_lods, op_cmps, op_scas, op_ins, op_outs;
 /* ops-misc.c */
 OpFn op_cmc, op_clc, op_stc, op_cli, op_sti, op_cld, op_std, op_hlt, op_pause;
 OpFn op_cpuid, op_rdtsc, op_rdtscp, op_rdrand, op_in, op_out, op_int3, op_int;
-OpFn op_int1, op_fence, op_clflush, op_rdpid, op_fsgsbase, op_rdpmc, op_wbinvd;
+OpFn op_int1, op_fence, op_clflush, op_fsgsbase, op_rdpmc, op_wbinvd;
 OpFn op_monitor;
 /* ops-sys.c */
 OpFn op_mov_from_cr, op_mov_to_cr, op_mov_from_dr, op_mov_to_dr, op_clts;

@@ -119,10 +119,11 @@ static bool permitted(TCGCPU *c, WalkState *s, bool *writable)
 }
 
 /* The last entry: rights, D, address. -1: the entry changed, walk again. */
-static int walk_leaf(TCGCPU *c, WalkState *s, void *p, bool wide, uint64_t e,
-                     unsigned shift, PageWalk *out)
+static int walk_leaf(TCGCPU *c, WalkState *s, void *p, uint64_t e, unsigned shift,
+                     PageWalk *out)
 {
     uint64_t mask = ((uint64_t)1 << shift) - 1, base = e & PTE_ADDR & ~mask;
+    bool wide = c->cr4 & CR4_PAE;
 
     if (!permitted(c, s, &out->writable)) {
         return 0;
@@ -172,7 +173,7 @@ static int walk_levels(TCGCPU *c, WalkState *s, unsigned levels, PageWalk *out)
         }
         s->nx |= wide && (e & PTE_NX);
         if (leaf) {
-            return walk_leaf(c, s, p, wide, e, shift, out);
+            return walk_leaf(c, s, p, e, shift, out);
         }
         if (!pdpte && !set_entry_bits(p, wide, e, PTE_A)) {
             return -1;
@@ -182,7 +183,11 @@ static int walk_levels(TCGCPU *c, WalkState *s, unsigned levels, PageWalk *out)
     return 0;
 }
 
-bool tcg_mmu_walk(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
+/*
+ * Walk the page tables for an access as by mode (MMU_*). Sets A and D. False:
+ * page fault with *error (SDM 3A, 4.7).
+ */
+static bool tcg_mmu_walk(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
                   PageWalk *out, uint32_t *error)
 {
     unsigned levels = c->efer & EFER_LMA ? 4 : c->cr4 & CR4_PAE ? 3 : 2;

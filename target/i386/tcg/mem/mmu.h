@@ -16,19 +16,11 @@ typedef struct PageWalk {
     bool global;            /* the same in all address spaces */
 } PageWalk;
 
-/*
- * Walk the page tables for an access as by mode (MMU_*). Sets A and D. False:
- * page fault with *error (SDM 3A, 4.7).
- */
-bool tcg_mmu_walk(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
-                  PageWalk *out, uint32_t *error);
-
 /* Where code at linear address lin is; raises. *host is NULL if not RAM. */
 uint64_t tcg_code_page(TCGCPU *c, uint64_t lin, const uint8_t **host);
 
-/* Drop translations: all; those of the current CR3; one page; one PCID. */
+/* Drop translations: all; one page; one PCID. */
 void tcg_tlb_flush_all(TCGCPU *c);
-void tcg_tlb_flush_space(TCGCPU *c);
 void tcg_tlb_flush_page(TCGCPU *c, uint64_t va);
 void tcg_tlb_flush_pcid(TCGCPU *c, unsigned pcid);
 /* CR3 was loaded; keep: the no-flush bit was set. */

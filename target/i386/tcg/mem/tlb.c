@@ -36,7 +36,8 @@ static void renew(TCGCPU *c, TLBSpace *sp)
     c->stat_flushes++;
 }
 
-void tcg_tlb_flush_space(TCGCPU *c)
+/* Those of the current CR3. */
+static void tcg_tlb_flush_space(TCGCPU *c)
 {
     renew(c, &c->spaces[c->cur_space]);
     tcg_update_mode(c);

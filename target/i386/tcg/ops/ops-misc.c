@@ -137,7 +137,7 @@ OP(op_rdtscp)
     NEXT;
 }
 
-OP(op_rdpid)
+static OP(op_rdpid)
 {
     if (!tcg_has(c, 7, 2, 22)) {
         return op_ud(c, op);

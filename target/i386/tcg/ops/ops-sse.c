@@ -18,7 +18,7 @@
     [SSE_ID(2, pfx, op)] = { sse_##name, n, at, 0 },
 #define W0F(op, name, n, how) [SSE_ID(0, 1, op)] = { sse_##name, n, 0, how },
 #define W38(op, name, n, how) [SSE_ID(1, 1, op)] = { sse_##name, n, 0, how },
-const SSEDesc sse_descs[SSE_COUNT] = {
+static const SSEDesc sse_descs[SSE_COUNT] = {
 #include "target/i386/tcg/decode/sse-list.h"
 };
 #undef V0F
@@ -39,7 +39,7 @@ void vec_load16(TCGCPU *c, const X86Op *op, uint64_t a, void *buf)
     tcg_load_bytes(c, a, buf, 16);
 }
 
-void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf)
+static void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf)
 {
     TLBEntry *e = tlb_entry(c, a);
 
@@ -151,14 +151,14 @@ const X86Op *run_sse(TCGCPU *c, const X86Op *op, SSEFn *fn, unsigned bytes,
 
 /* ---- Moves of whole registers ---- */
 
-OP(op_mova_rr)
+static OP(op_mova_rr)
 {
     VEC_CHECK(c, op);
     c->xmm[op->reg] = c->xmm[op->rm];
     NEXT;
 }
 
-OP(op_mova_rv)
+static OP(op_mova_rv)
 {
     VEC_CHECK(c, op);
     c->xmm[op->rm] = c->xmm[op->reg];
@@ -197,7 +197,7 @@ OpFn *const tab_mov16_ld[8] = BOTH4(op_mova_rr, op_mov16_ld);
 OpFn *const tab_mov16_st[8] = BOTH4(op_mova_rv, op_mov16_st);
 
 /* MOVSS and MOVSD from memory clear the rest; id: opcode's prefix. */
-OP(op_movs_ld)
+static OP(op_movs_ld)
 {
     XMMReg *d = &c->xmm[op->reg];
     u64 v;

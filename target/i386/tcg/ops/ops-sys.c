@@ -18,7 +18,7 @@ static void need_cpl0(TCGCPU *c, const X86Op *op)
     }
 }
 
-void tcg_set_cr0(TCGCPU *c, uint64_t v)
+static void tcg_set_cr0(TCGCPU *c, uint64_t v)
 {
     uint64_t old = c->cr0;
 
@@ -56,7 +56,7 @@ static uint64_t cr4_allowed(const TCGCPU *c)
     return v;
 }
 
-void tcg_set_cr4(TCGCPU *c, uint64_t v)
+static void tcg_set_cr4(TCGCPU *c, uint64_t v)
 {
     uint64_t old = c->cr4;
 

@@ -24,7 +24,8 @@ bool x87_flags(TCGCPU *c, uint16_t sw)
 }
 
 /* Stack fault; up: overflow. True if it is unmasked. */
-bool x87_stack_fault(TCGCPU *c, bool up)
+/* Stack fault; up: overflow. True if it is unmasked. */
+static bool x87_stack_fault(TCGCPU *c, bool up)
 {
     return x87_flags(c, FS_IE | FS_SF | (up ? FS_C1 : 0));
 }

@@ -62,6 +62,5 @@ enum {
 #undef V3A
 #undef W0F
 #undef W38
-extern const SSEDesc sse_descs[SSE_COUNT];
 
 #endif

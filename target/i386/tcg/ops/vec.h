@@ -16,7 +16,6 @@
     } while (0)
 
 void vec_load16(TCGCPU *c, const X86Op *op, uint64_t a, void *buf);
-void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf);
 void vec_need_aligned(TCGCPU *c, const X86Op *op, uint64_t a);
 
 /* Around a host operation when exceptions are unmasked; the end may raise #XM. */
@@ -30,7 +29,7 @@ void mmx_set(TCGCPU *c, unsigned r, uint64_t v);
 uint64_t mmx_source(TCGCPU *c, const X86Op *op);
 
 extern OpTab tab_mov16_ld, tab_mov16_st, tab_movss_ld, tab_movsd_ld;
-OpFn op_mova_rr, op_mova_rv, op_mov16_ld, op_mov16_st, op_movs_ld;
+OpFn op_mov16_ld, op_mov16_st;
 OpFn op_vec_shift_imm, op_mmx_movd, op_mmx_palignr;
 /* ops-vecgpr.c */
 OpFn op_vec_movd, op_vec_movmsk, op_cvt_gpr, op_comis, op_pinsr, op_pextr;

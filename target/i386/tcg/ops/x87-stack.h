@@ -51,8 +51,6 @@ static inline void pop(TCGCPU *c)
 
 /* Gather flags; true if an unmasked one says that nothing is to be stored. */
 bool x87_flags(TCGCPU *c, uint16_t sw);
-/* Stack fault; up: overflow. True if it is unmasked. */
-bool x87_stack_fault(TCGCPU *c, bool up);
 /* Push v, which came with the flags sw. */
 void x87_push(TCGCPU *c, const FPReg *v, uint16_t sw);
 /* See ops-x87.c: ST(dst) = fn(ST0, b), and comparisons; true: may pop. */

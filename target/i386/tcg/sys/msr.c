@@ -75,7 +75,7 @@ typedef struct PVWallClock {
  * One ns is one tick: multiplied by 2^32 / 2^32. The system time is the machine's
  * clock, on all CPUs, hence stable.
  */
-void tcg_kvmclock_update(TCGCPU *c)
+static void tcg_kvmclock_update(TCGCPU *c)
 {
     PVClock *p;
     uint32_t v;

@@ -107,8 +107,6 @@ uint64_t tcg_tsc(const TCGCPU *c);
 uint64_t tcg_tsc_khz(void);
 void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v);
 void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v);
-/* Write the paravirtual clock page now; after the machine was stopped too. */
-void tcg_kvmclock_update(TCGCPU *c);
 /* Does CPUID say that bit of register r (0-3: eax..edx) of leaf is set? */
 bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit);
 
@@ -117,8 +115,6 @@ uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size);
 void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size);
 
 /* ---- ops-sys.c ---- */
-void tcg_set_cr0(TCGCPU *c, uint64_t v);
-void tcg_set_cr4(TCGCPU *c, uint64_t v);
 void tcg_set_efer(TCGCPU *c, uint64_t v);
 
 /* ---- vector state ---- */
