@@ -187,10 +187,11 @@ static const char *expected_text(char type)
 }
 
 /* One argument of type type at *p. */
-static bool parse_arg(Monitor *mon, const char *cmd, const char *name,
-                      const char *type, const char **p, json_t *args,
-                      Error **errp)
+static bool parse_arg(Monitor *mon, const char *cmd, const char *spec, const char **p,
+                      json_t *args, Error **errp)
 {
+    const char *type = strchr(spec, ':') + 1;
+    g_autofree char *name = g_strndup(spec, type - 1 - spec);
     bool optional = type[1] == '?';
     g_autofree char *text = NULL;
 
@@ -239,10 +240,7 @@ static json_t *parse_args(Monitor *mon, const HmpCommand *cmd, const char *p,
     g_auto(GStrv) specs = g_strsplit(cmd->args, ",", -1);
 
     for (char **spec = specs; *spec; spec++) {
-        char *type = strchr(*spec, ':');
-
-        *type++ = '\0';
-        if (!parse_arg(mon, cmd->name, *spec, type, &p, args, errp)) {
+        if (!parse_arg(mon, cmd->name, *spec, &p, args, errp)) {
             json_decref(args);
             return NULL;
         }

@@ -20,24 +20,32 @@ size_t iov_size(const struct iovec *iov, unsigned cnt)
     return sum;
 }
 
-static void iov_piece(IovOp op, uint8_t *piece, uint8_t *buf, int fillc,
-                      size_t len)
+/* What happens to each piece; buf goes on by its length. */
+typedef struct IovWork {
+    IovOp op;
+    uint8_t *buf;
+    int fill;
+} IovWork;
+
+static void iov_piece(IovWork *work, uint8_t *piece, size_t len)
 {
-    switch (op) {
+    switch (work->op) {
     case IOV_TO_BUF:
-        memcpy(buf, piece, len);
+        memcpy(work->buf, piece, len);
+        work->buf += len;
         break;
     case IOV_FROM_BUF:
-        memcpy(piece, buf, len);
+        memcpy(piece, work->buf, len);
+        work->buf += len;
         break;
     case IOV_MEMSET:
-        memset(piece, fillc, len);
+        memset(piece, work->fill, len);
         break;
     }
 }
 
-static size_t iov_walk(IovOp op, const struct iovec *iov, unsigned cnt,
-                       size_t offset, uint8_t *buf, int fillc, size_t bytes)
+static size_t iov_walk(IovWork work, const struct iovec *iov, unsigned cnt,
+                       size_t offset, size_t bytes)
 {
     size_t done = 0;
 
@@ -49,8 +57,7 @@ static size_t iov_walk(IovOp op, const struct iovec *iov, unsigned cnt,
             continue;
         }
         len = MIN(iov[i].iov_len - offset, bytes - done);
-        iov_piece(op, (uint8_t *)iov[i].iov_base + offset,
-                  buf ? buf + done : NULL, fillc, len);
+        iov_piece(&work, (uint8_t *)iov[i].iov_base + offset, len);
         done += len;
         offset = 0;
     }
@@ -60,19 +67,19 @@ static size_t iov_walk(IovOp op, const struct iovec *iov, unsigned cnt,
 size_t iov_to_buf(const struct iovec *iov, unsigned cnt, size_t offset,
                   void *buf, size_t bytes)
 {
-    return iov_walk(IOV_TO_BUF, iov, cnt, offset, buf, 0, bytes);
+    return iov_walk((IovWork) { IOV_TO_BUF, buf, 0 }, iov, cnt, offset, bytes);
 }
 
 size_t iov_from_buf(const struct iovec *iov, unsigned cnt, size_t offset,
                     const void *buf, size_t bytes)
 {
-    return iov_walk(IOV_FROM_BUF, iov, cnt, offset, (uint8_t *)buf, 0, bytes);
+    return iov_walk((IovWork) { IOV_FROM_BUF, (uint8_t *)buf, 0 }, iov, cnt, offset, bytes);
 }
 
 size_t iov_memset(const struct iovec *iov, unsigned cnt, size_t offset,
                   int fillc, size_t bytes)
 {
-    return iov_walk(IOV_MEMSET, iov, cnt, offset, NULL, fillc, bytes);
+    return iov_walk((IovWork) { IOV_MEMSET, NULL, fillc }, iov, cnt, offset, bytes);
 }
 
 size_t iov_discard_front(struct iovec **iov, unsigned *cnt, size_t bytes)

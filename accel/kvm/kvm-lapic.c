@@ -42,7 +42,7 @@ void kvm_lapic_limit_cpuid(CPUIDEntry *e)
 
 void kvm_lapic_init(KVMState *s)
 {
-    static uint8_t denied[1];
+    uint8_t denied[1] = { 0 };      /* KVM copies it */
     struct kvm_enable_cap exits = {
         .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER },
     };

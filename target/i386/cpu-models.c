@@ -281,6 +281,17 @@ static bool set_signed(X86CPUModel *model, const char *word, Error **errp)
     return set_feature(model, name, *word == '+', errp);
 }
 
+static bool parse_feature(X86CPUModel *model, const char *item, Error **errp)
+{
+    g_auto(GStrv) kv = NULL;
+
+    if (*item == '+' || *item == '-') {
+        return set_signed(model, item, errp);
+    }
+    kv = g_strsplit(item, "=", 2);
+    return set_named(model, kv[0], kv[1] ? kv[1] : "on", errp);
+}
+
 /* QEMU's order: key=value as written, then every +f, then every -f. */
 static bool parse_features(X86CPUModel *model, char **list, Error **errp)
 {
@@ -289,19 +300,8 @@ static bool parse_features(X86CPUModel *model, char **list, Error **errp)
     for (unsigned pass = 0; pass < G_N_ELEMENTS(passes); pass++) {
         for (unsigned i = 0; list[i]; i++) {
             char sign = *list[i] == '+' || *list[i] == '-' ? *list[i] : 0;
-            g_auto(GStrv) kv = NULL;
 
-            if (!*list[i] || sign != passes[pass]) {
-                continue;
-            }
-            if (sign) {
-                if (!set_signed(model, list[i], errp)) {
-                    return false;
-                }
-                continue;
-            }
-            kv = g_strsplit(list[i], "=", 2);
-            if (!set_named(model, kv[0], kv[1] ? kv[1] : "on", errp)) {
+            if (*list[i] && sign == passes[pass] && !parse_feature(model, list[i], errp)) {
                 return false;
             }
         }

@@ -23,7 +23,10 @@ typedef struct ISABus {
 void isa_bus_init(ISABus *isa, MachineState *ms, MemoryRegion *io,
                   const qemu_irq *irqs);
 
-/* For realize() of a device on the bus. The line; errp is set and an unconnected line returned if n is no ISA line. */
+/*
+ * For realize() of a device on the bus: the line. errp is set and an unconnected line
+ * returned if n is no ISA line.
+ */
 qemu_irq isa_get_irq(const DeviceState *dev, unsigned n, Error **errp);
 /*
  * Put mr at port iobase; false with errp set when it does not fit into the
