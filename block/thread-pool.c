@@ -14,9 +14,9 @@ typedef struct ThreadsEngine {
     GThreadPool *pool;
     EventNotifier notifier;
     GSource *source;
-    GMutex lock;
+    GMutex lock;                /* finished; a leaf */
     GCond cond;
-    BlockRequest *finished;     /* under lock */
+    BlockRequest *finished;
 } ThreadsEngine;
 
 static void threads_worker(gpointer data, gpointer user_data)

@@ -14,7 +14,7 @@
 typedef struct SyncCall {
     IOThreadFunc *fn;
     void *opaque;
-    GMutex lock;
+    GMutex lock;                /* done; a leaf */
     GCond cond;
     bool done;
 } SyncCall;

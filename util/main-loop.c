@@ -7,7 +7,7 @@
 
 /* One process has one main context; this is what belongs to it. */
 static struct {
-    GMutex lock;
+    GMutex lock;                /* the machine lock (BQL): docs/devel/locks.rst */
     GMainLoop *loop;
 } main_loop;
 

@@ -43,7 +43,7 @@ typedef struct KVMState {
     gsize msrs_probed;          /* g_once: msrs_known is valid */
     struct kvm_coalesced_mmio_ring *coalesced; /* kvm-coalesced.c; atomic; NULL: no vCPU yet */
     int coalesced_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
-    GMutex coalesced_lock;           /* its reader's end, and it from going away */
+    GMutex coalesced_lock;      /* the ring's reading end, its life; registers' locks after it */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
     MemoryListener memory_listener;
     MemoryListener io_listener;

@@ -40,7 +40,7 @@ typedef struct PITChannel {
 } PITChannel;
 
 struct PITState {
-    GMutex lock;            /* all below; a leaf but for the timer's */
+    GMutex lock;            /* all below; timers and interrupt controllers come after it */
     PITChannel ch[3];
     bool speaker;
     qemu_irq out;

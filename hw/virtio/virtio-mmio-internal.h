@@ -28,11 +28,11 @@ typedef struct VirtIOMMIOProxy {
 
     /*
      * Acknowledgements are coalesced (memory_region_set_coalesced()): who looks at
-     * the bits flushes first. Status bits and line change together under a leaf lock, so that an
+     * the bits flushes first. Status bits and line change together, so that an
      * acknowledgement and a new event on another thread cannot leave one
      * without the other.
      */
-    GMutex irq_lock;
+    GMutex irq_lock;            /* all below; interrupt controllers' locks come after it */
     unsigned isr;
     unsigned nr_direct;         /* queues whose worker interrupts by itself; atomic */
     bool line;                  /* its level, where the eventfd is not used */

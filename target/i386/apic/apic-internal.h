@@ -84,7 +84,7 @@ struct APICState {
     _Atomic uint32_t *pv_eoi;   /* in guest RAM, or NULL */
     bool pv_eoi_armed;          /* bit 0 of *pv_eoi stands for an EOI */
 
-    GMutex timer_lock;          /* a leaf */
+    GMutex timer_lock;          /* all below; only the timers' lock comes after it */
     QEMUTimer timer;
     uint32_t timer_initial;
     uint32_t timer_divide;      /* the register */

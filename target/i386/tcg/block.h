@@ -20,12 +20,9 @@ typedef struct TCGStats {
     uint64_t dma_changes;
 } TCGStats;
 
-/*
- * Everything the vCPUs share. lock protects the hash tables and pages; a leaf
- * lock. run_lock is for exclusive sections.
- */
+/* Everything the vCPUs share. */
 struct TCGState {
-    GMutex lock;
+    GMutex lock;                /* hash tables, pages, arena, links; a leaf */
     uint8_t *arena;             /* blocks, in order of their making */
     size_t arena_size, arena_used;
     TCGBlock **hash;
@@ -38,7 +35,7 @@ struct TCGState {
     uint64_t nr_pages;
     TCGStats stats;
 
-    GMutex run_lock;
+    GMutex run_lock;            /* all below: who is in guest code; a leaf */
     GCond run_cond;
     bool one_insn;              /* debugging: no blocks */
     bool take_turns;            /* one vCPU in guest code at a time */
