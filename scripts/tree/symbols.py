@@ -11,11 +11,17 @@ import subprocess
 
 from tree.files import BUILD, ROOT, Skip, code, product, read
 
-# Undo what realize or init did; a process ends without them, tests do not leak.
-TEARDOWN = {
+# What only tests call: the ends of what a process keeps to its own end, where tests must not
+# leak, and two views of what guests and the host's CPU see otherwise.
+FOR_TESTS = {
+    "blk_cleanup_all", "rom_free_all", "x86_cpus_cleanup", "x86_irqchip_free",
+    "apic_timer_deadline", "virtqueue_in_flight", "tcg_fxrstor_image", "tcg_fxsave_image",
 }
 # Symbols that compilers, sanitizers and coverage add.
 FOREIGN = re.compile(r"^(\.L|__|_GLOBAL_|asan\.|gcov)|\.(?!\d+$)")
+
+# Being built: nothing uses all of it yet.
+UNFINISHED = ("hw/acpi/",)
 
 Symbols = collections.namedtuple("Symbols", "defined used state")
 
@@ -84,7 +90,9 @@ def words():
 def check_dead():
     for name, path in definitions():
         # The table of classes and main() are used by what is no source of the tree.
-        if name == "main" or name in TEARDOWN or users(name):
+        if name == "main" or name in FOR_TESTS or users(name):
+            continue
+        if path.startswith(UNFINISHED):
             continue
         others = symbols().used[name]
         if any(not o.startswith("tests/") for o in others):
