@@ -148,11 +148,6 @@ int qemu_chr_fe_get_msgfd(CharBackend *b)
     return chr_class(b->chr)->chr_get_msgfd(b->chr);
 }
 
-bool qemu_chr_fe_backend_connected(const CharBackend *b)
-{
-    return b->chr && b->chr->be_open;
-}
-
 /* Watches ------------------------------------------------------------------ */
 
 /*

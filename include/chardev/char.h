@@ -157,7 +157,6 @@ void qemu_chr_fe_set_echo(CharBackend *b, bool echo);
 bool qemu_chr_fe_get_size(CharBackend *b, uint16_t *cols, uint16_t *rows);
 /* The oldest descriptor that came with the input (caller closes it), or -1. */
 int qemu_chr_fe_get_msgfd(CharBackend *b);
-bool qemu_chr_fe_backend_connected(const CharBackend *b);
 
 /* Backends --------------------------------------------------------------- */
 
