@@ -180,7 +180,9 @@ static bool set_size(Object *obj, const Property *prop, const char *value,
     return prop_size.set(obj, prop, value, errp);
 }
 
-static const PropertyInfo prop_raw_size = { .name = "size", .set = set_size };
+static const PropertyInfo prop_raw_size = {
+    .name = "size", .kind = PROP_KIND_SIZE, .set = set_size,
+};
 
 static const Property raw_props[] = {
     DEFINE_PROP_SIZE("offset", RawNode, offset, "0", "where the disk starts in the file"),

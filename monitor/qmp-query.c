@@ -189,9 +189,11 @@ static const char *option_list_name(const OptionRow *row)
 
 static void add_property(const Property *prop, void *opaque)
 {
-    const char *info = prop->info->name;
-    const char *type = !strcmp(info, "bool") ? "boolean" : !strcmp(info, "size") ? "size" :
-        g_str_has_prefix(info, "int") || g_str_has_prefix(info, "uint") ? "number" : "string";
+    static const char *const types[] = {
+        [PROP_KIND_STRING] = "string", [PROP_KIND_BOOL] = "boolean", [PROP_KIND_INT] = "number",
+        [PROP_KIND_SIZE] = "size", [PROP_KIND_ENUM] = "string", [PROP_KIND_ANY] = "string",
+    };
+    const char *type = types[prop->info->kind];
     json_t *p, *other;
     size_t i;
 

@@ -159,16 +159,14 @@ static QomNode *find_path(QomNode *root, const char *path, Error **errp)
 static json_t *property_value(const Object *obj, const Property *prop)
 {
     g_autofree char *text = prop->info->get ? prop->info->get(obj, prop) : NULL;
-    const char *type = prop->info->name;
+    PropertyKind kind = prop->info->kind;
 
-    if (!strcmp(type, "bool")) {
+    if (kind == PROP_KIND_BOOL) {
         return json_boolean(text && !strcmp(text, "on"));
     }
-    if (text && (g_str_has_prefix(type, "uint") || !strcmp(type, "size"))) {
-        return json_integer((json_int_t)g_ascii_strtoull(text, NULL, 10));
-    }
-    if (text && g_str_has_prefix(type, "int")) {
-        return json_integer(g_ascii_strtoll(text, NULL, 10));
+    if (text && (kind == PROP_KIND_INT || kind == PROP_KIND_SIZE)) {
+        return json_integer(*text == '-' ? g_ascii_strtoll(text, NULL, 10) :
+                            (json_int_t)g_ascii_strtoull(text, NULL, 10));
     }
     return json_string(text ? text : "");
 }
@@ -212,7 +210,7 @@ static void describe_property(const Property *prop, void *opaque)
         json_object_set_new(p, "description", json_string(prop->help));
     }
     if (prop->defval) {
-        json_object_set_new(p, "default-value", !strcmp(prop->info->name, "bool") ?
+        json_object_set_new(p, "default-value", prop->info->kind == PROP_KIND_BOOL ?
             json_boolean(!strcmp(prop->defval, "on") || !strcmp(prop->defval, "true")) :
             json_string(prop->defval));
     }

@@ -160,7 +160,7 @@ static char *get_thread_id(const Object *obj, const Property *prop)
 }
 
 static const PropertyInfo prop_thread_id = {
-    .name = "int", .set = set_thread_id, .get = get_thread_id,
+    .name = "int", .kind = PROP_KIND_INT, .set = set_thread_id, .get = get_thread_id,
 };
 
 static const Property iothread_props[] = {

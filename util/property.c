@@ -25,7 +25,9 @@ static char *get_bool(const Object *obj, const Property *prop)
     return g_strdup(*(bool *)property_field(obj, prop) ? "on" : "off");
 }
 
-const PropertyInfo prop_bool = { .name = "bool", .set = set_bool, .get = get_bool };
+const PropertyInfo prop_bool = {
+    .name = "bool", .kind = PROP_KIND_BOOL, .set = set_bool, .get = get_bool,
+};
 
 static bool set_names(int *field, const EnumNames names, const Property *prop,
                       const char *value, Error **errp)
@@ -72,7 +74,7 @@ static char *get_on_off_auto(const Object *obj, const Property *prop)
 }
 
 const PropertyInfo prop_on_off_auto = {
-    .name = "OnOffAuto", .set = set_on_off_auto, .get = get_on_off_auto,
+    .name = "OnOffAuto", .kind = PROP_KIND_ENUM, .set = set_on_off_auto, .get = get_on_off_auto,
 };
 
 static bool set_enum(Object *obj, const Property *prop, const char *value,
@@ -87,7 +89,14 @@ static char *get_enum(const Object *obj, const Property *prop)
     return g_strdup((*(const EnumNames *)prop->arg)[*(int *)property_field(obj, prop)]);
 }
 
-const PropertyInfo prop_enum = { .name = "str", .set = set_enum, .get = get_enum };
+const PropertyInfo prop_enum = {
+    .name = "str", .kind = PROP_KIND_ENUM, .set = set_enum, .get = get_enum,
+};
+
+const char *const *property_names(const Property *prop)
+{
+    return prop->arg ? *(const EnumNames *)prop->arg : on_off_auto_names;
+}
 
 /*
  * Unsigned numbers and sizes: parse as 64 bits, check against the width of the
@@ -139,7 +148,8 @@ static char *get_unsigned(const Object *obj, const Property *prop,
         return get_unsigned(obj, prop, sizeof(type)); \
     } \
     const PropertyInfo prop_##info = { \
-        .name = type_name, .set = set_##info, .get = get_##info, \
+        .name = type_name, .kind = (is_size) ? PROP_KIND_SIZE : PROP_KIND_INT, \
+        .set = set_##info, .get = get_##info, \
     }
 
 UNSIGNED_PROP(uint8, "uint8", uint8_t, false);
@@ -167,7 +177,9 @@ static char *get_int32(const Object *obj, const Property *prop)
     return g_strdup_printf("%" PRId32, *(int32_t *)property_field(obj, prop));
 }
 
-const PropertyInfo prop_int32 = { .name = "int32", .set = set_int32, .get = get_int32 };
+const PropertyInfo prop_int32 = {
+    .name = "int32", .kind = PROP_KIND_INT, .set = set_int32, .get = get_int32,
+};
 
 static void release_string(Object *obj, const Property *prop)
 {
@@ -233,7 +245,9 @@ static bool set_ignored(Object *obj, const Property *prop, const char *value,
     return true;
 }
 
-const PropertyInfo prop_ignored = { .name = "any", .set = set_ignored };
+const PropertyInfo prop_ignored = {
+    .name = "any", .kind = PROP_KIND_ANY, .set = set_ignored,
+};
 
 static bool set_off(Object *obj, const Property *prop, const char *value, Error **errp)
 {
@@ -253,4 +267,6 @@ static char *get_off(const Object *obj, const Property *prop)
     return g_strdup("off");
 }
 
-const PropertyInfo prop_off = { .name = "bool", .set = set_off, .get = get_off };
+const PropertyInfo prop_off = {
+    .name = "bool", .kind = PROP_KIND_BOOL, .set = set_off, .get = get_off,
+};

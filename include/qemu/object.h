@@ -19,9 +19,17 @@ typedef struct Object Object;
 typedef struct ObjectClass ObjectClass;
 typedef struct Property Property;
 
+/* What a value is in JSON. */
+typedef enum PropertyKind {
+    PROP_KIND_STRING, PROP_KIND_BOOL, PROP_KIND_INT, PROP_KIND_SIZE,
+    PROP_KIND_ENUM,                 /* a string of property_names() */
+    PROP_KIND_ANY,
+} PropertyKind;
+
 /* How values of one type are parsed, printed and released. */
 typedef struct PropertyInfo {
     const char *name;               /* "bool", "uint32", "size", "str", … */
+    PropertyKind kind;
     /*
      * Parse value into the field. True on success. The message of errp needs no
      * property name: property_set() puts it in where QEMU does.
@@ -120,6 +128,9 @@ typedef enum OnOffAuto { ON_OFF_AUTO_AUTO, ON_OFF_AUTO_ON, ON_OFF_AUTO_OFF } OnO
 
 /* Names of an enum's values, in order, ending with NULL: Property.arg. */
 typedef const char *const EnumNames[];
+
+/* The values of a row of PROP_KIND_ENUM, ending with NULL. */
+const char *const *property_names(const Property *prop);
 
 extern const PropertyInfo prop_bool;        /* bool */
 extern const PropertyInfo prop_on_off_auto; /* OnOffAuto */
