@@ -109,6 +109,11 @@ static const BlockDriver *find_driver(const char *name, Error **errp)
     return (const BlockDriver *)oc;
 }
 
+bool block_class_is_protocol(const ObjectClass *oc)
+{
+    return ((const BlockDriver *)oc)->is_protocol;
+}
+
 static bool set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
 {
     for (unsigned i = 0; i < opts->opts->len; i++) {
@@ -435,7 +440,7 @@ static bool names_protocol(const char *format)
 {
     const ObjectClass *oc = format ? object_class_by_name(block_classes, format) : NULL;
 
-    return oc && ((const BlockDriver *)oc)->is_protocol;
+    return oc && block_class_is_protocol(oc);
 }
 
 static BlockNode *drive_nodes(DriveOptions *d, QemuOpts *opts, Error **errp)

@@ -111,7 +111,7 @@ const QmpCommand qmp_commands[] = {
     { "query-block", "", "[{device:s,*}]", qmp_query_block, DOC("disks") },
     { "query-named-block-nodes", "?flat:b", "[{node-name:s,*}]", qmp_query_named_block_nodes,
       DOC("block nodes") },
-    { "blockdev-add", "driver:s,node-name:s,*", NULL, qmp_blockdev_add,
+    { "blockdev-add", "driver:B,node-name:s,*", NULL, qmp_blockdev_add,
       DOC("open an image (-blockdev)") },
     { "blockdev-del", "node-name:s", NULL, qmp_blockdev_del,
       DOC("close an image that no device uses") },

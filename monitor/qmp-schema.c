@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "block/block.h"
 #include "qmp.h"
 
 /* Walking type strings ------------------------------------------------------ */
@@ -98,6 +99,7 @@ static bool check_value(const char *type, json_t *v, const char *name, Error **e
 
     switch (*type) {
     case 's':
+    case 'B':
         return json_is_string(v) || wrong_type(name, "string", errp);
     case 'i':
     case 'u':
@@ -195,6 +197,7 @@ bool qmp_check_args(const char *members, json_t *args, Error **errp)
 typedef struct Schema {
     json_t *list;
     GHashTable *names;      /* type string -> its name in the schema */
+    char *node;             /* name of the type of a block node's options */
 } Schema;
 
 static char *schema_type(Schema *s, const char *type);
@@ -247,6 +250,139 @@ static json_t *schema_enum(const char *name, const char *type)
                      "members", members, "values", values);
 }
 
+/* Rows of a class, in the language of types. */
+
+static void append_row_type(GString *out, const Property *row)
+{
+    static const char letters[] = {
+        [PROP_KIND_STRING] = 's', [PROP_KIND_BOOL] = 'b', [PROP_KIND_INT] = 'i',
+        [PROP_KIND_SIZE] = 'i', [PROP_KIND_ANY] = 'a',
+    };
+
+    if (row->info->kind == PROP_KIND_ENUM) {
+        g_autofree char *values = g_strjoinv("|", (char **)property_names(row));
+
+        g_string_append_printf(out, "(%s)", values);
+    } else {
+        g_string_append_c(out, letters[row->info->kind]);
+    }
+}
+
+/* "cache.direct" and its neighbour "cache.no-flush" are members of an object. */
+static void append_rows(GString *out, const Property *row)
+{
+    g_autofree char *group = g_strdup("");
+
+    for (; row && row->name; row++) {
+        const char *dot = strrchr(row->name, '.');
+        g_autofree char *of = g_strndup(row->name, dot ? dot - row->name : 0);
+
+        if (strcmp(of, group)) {
+            g_string_append(out, *group ? "}," : "");
+            if (*of) {
+                g_string_append_printf(out, "?%s:{", of);
+            }
+            g_free(group);
+            group = g_steal_pointer(&of);
+        }
+        g_string_append_printf(out, "?%s:", dot ? dot + 1 : row->name);
+        append_row_type(out, row);
+        g_string_append_c(out, ',');
+    }
+    g_string_append(out, *group ? "}," : "");
+}
+
+static char *driver_enum(void)
+{
+    GString *text = g_string_new("(");
+
+    for (unsigned i = 0; block_classes[i]; i++) {
+        const ObjectClass *oc = *block_classes[i];
+
+        g_string_append_printf(text, "%s%s", i ? "|" : "", oc->name);
+        if (oc->alias) {
+            g_string_append_printf(text, "|%s", oc->alias);
+        }
+    }
+    g_string_append_c(text, ')');
+    return g_string_free(text, FALSE);
+}
+
+static void add_variant(Schema *s, json_t *list, const ObjectClass *oc, const char *name)
+{
+    g_autoptr(GString) members = g_string_new("{");
+    g_autofree char *type = NULL;
+
+    if (!block_class_is_protocol(oc)) {
+        g_string_append(members, "file:R,");
+    }
+    append_rows(members, oc->props);
+    g_string_append_c(members, '}');
+    type = schema_type(s, members->str);
+    json_array_append_new(list, json_pack("{s:s,s:s}", "case", name, "type", type));
+}
+
+/* entry is an object whose member tag is a block driver: all nodes' options, and each one's. */
+static void add_variants(Schema *s, json_t *entry, const char *tag)
+{
+    g_autoptr(GString) common = g_string_new(NULL);
+    json_t *members = json_object_get(entry, "members"), *list = json_array(), *m;
+    json_t *more;
+    size_t i;
+
+    append_rows(common, (*block_classes[0])->parent->props);
+    more = schema_members(s, common->str);
+    json_array_foreach(more, i, m) {
+        if (strcmp(qmp_str(m, "name"), "node-name")) {
+            json_array_append(members, m);
+        }
+    }
+    json_decref(more);
+    json_object_set_new(entry, "tag", json_string(tag));
+    json_object_set_new(entry, "variants", list);
+    for (i = 0; block_classes[i]; i++) {
+        const ObjectClass *oc = *block_classes[i];
+
+        add_variant(s, list, oc, oc->name);
+        if (oc->alias) {
+            add_variant(s, list, oc, oc->alias);
+        }
+    }
+}
+
+static json_t *schema_object(Schema *s, const char *name, const char *members)
+{
+    json_t *entry = json_pack("{s:s,s:s,s:o}", "name", name, "meta-type", "object",
+                              "members", schema_members(s, members));
+    Member m;
+
+    while (next_member(&members, &m)) {
+        if (!m.any && *m.type == 'B') {
+            g_autofree char *tag = g_strndup(m.name, m.name_len);
+
+            s->node = g_strdup(name);
+            add_variants(s, entry, tag);
+        }
+    }
+    return entry;
+}
+
+/* A node, or the name of one. */
+static char *schema_node_ref(Schema *s)
+{
+    static const char name[] = "node-ref";
+
+    if (!g_hash_table_contains(s->names, name)) {
+        g_autofree char *str = schema_type(s, "s");
+
+        g_hash_table_add(s->names, g_strdup(name));
+        json_array_append_new(s->list, json_pack("{s:s,s:s,s:[{s:s},{s:s}]}", "name", name,
+                                                 "meta-type", "alternate", "members",
+                                                 "type", s->node, "type", str));
+    }
+    return g_strdup(name);
+}
+
 /* The name of a type in the schema, which gets an entry at first use. */
 static char *schema_type(Schema *s, const char *type)
 {
@@ -266,6 +402,11 @@ static char *schema_type(Schema *s, const char *type)
         return schema_builtin(s, "number", "number");
     case 'a':
         return schema_builtin(s, "any", "value");
+    case 'B':
+        key = driver_enum();
+        return schema_type(s, key);
+    case 'R':
+        return schema_node_ref(s);
     }
     key = g_strndup(type, type_end(type) - type);
     known = g_hash_table_lookup(s->names, key);
@@ -283,8 +424,7 @@ static char *schema_type(Schema *s, const char *type)
         name = g_strdup_printf("%u", g_hash_table_size(s->names));
         g_hash_table_insert(s->names, g_strdup(key), g_strdup(name));
         json_array_append_new(s->list, *type == '(' ? schema_enum(name, type) :
-            json_pack("{s:s,s:s,s:o}", "name", name, "meta-type", "object",
-                      "members", schema_members(s, type + 1)));
+                              schema_object(s, name, type + 1));
         return name;
     }
     g_hash_table_insert(s->names, g_steal_pointer(&key), g_strdup(name));
@@ -313,5 +453,6 @@ json_t *qmp_schema(void)
                                                 "meta-type", "event", "arg-type", data));
     }
     g_hash_table_destroy(s.names);
+    g_free(s.node);
     return s.list;
 }

@@ -18,6 +18,7 @@ enum {
  * small language that checks arguments and makes query-qmp-schema:
  *   s string   i integer   u unsigned integer   b boolean   n number
  *   a anything   [T] array of T   (x|y) one of these strings
+ *   B name of a block driver, whose options the object has, too   R its node, or a node's name
  *   {name:T,?name:T,*} object; '?' marks what may be left out, '*' allows more
  * args lists members without the braces; ret NULL means an empty object.
  */

@@ -111,6 +111,8 @@ typedef struct BlockInfo {
 
 /* -drive. False with errp set; prints the probing warning. */
 bool drive_new(QemuOpts *opts, Error **errp);
+/* Of block_classes: one that opens an image itself; others have a node below, their "file". */
+bool block_class_is_protocol(const ObjectClass *oc);
 /* -blockdev, blockdev-add. */
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp);
 /* blockdev-del: close a node that nobody uses. A child with a name of its own stays. */

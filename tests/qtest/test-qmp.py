@@ -193,6 +193,8 @@ def schema():
                 assert key not in e or e[key] in types, e
             for m in e.get("members", []):
                 assert e["meta-type"] == "enum" or m["type"] in types, e
+            for v in e.get("variants", []):
+                assert types[v["type"]]["meta-type"] == "object", e
         refused = {"query-hotpluggable-cpus", "query-balloon"}
         asked = 0
         for name in sorted(commands):
@@ -202,6 +204,32 @@ def schema():
                 check_type(types, types[name]["ret-type"], c.cmd(name))
                 asked += 1
         assert asked > 20, asked
+
+
+@test
+def block_schema():
+    """the schema of blockdev-add has every option of every driver"""
+    with VM(machine="microvm") as vm:
+        types = {e["name"]: e for e in vm.qmp().cmd("query-qmp-schema")}
+
+    def members(entry):
+        return {m["name"]: types[m["type"]] for m in entry["members"]}
+
+    node = types[types["blockdev-add"]["arg-type"]]
+    cases = {v["case"]: members(types[v["type"]]) for v in node["variants"]}
+    common = members(node)
+    assert node["tag"] == "driver" and set(common["driver"]["values"]) == set(cases)
+    assert {"file", "host_device", "raw", "null-co", "null-aio"} <= set(cases), cases
+    assert cases["file"]["aio"]["values"] == ["threads", "native", "io_uring"], cases["file"]
+    assert cases["host_device"]["locking"]["values"] == ["auto", "on", "off"]
+    assert cases["file"]["filename"]["name"] == "str" and "drop-cache" in cases["file"]
+    assert cases["raw"]["offset"]["name"] == cases["null-co"]["size"]["name"] == "int"
+    file = cases["raw"]["file"]
+    assert file["meta-type"] == "alternate"
+    assert {m["type"] for m in file["members"]} == {"str", node["name"]}
+    assert set(members(common["cache"])) == {"direct", "no-flush"}
+    assert "unmap" in common["discard"]["values"] and "unmap" in common["detect-zeroes"]["values"]
+    assert common["read-only"]["name"] == common["force-share"]["name"] == "bool"
 
 
 @test
