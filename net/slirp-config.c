@@ -14,6 +14,8 @@
 #define NUMBER_DNS 3
 #define NUMBER_DHCP 15
 
+#define SLIRP_MTU 9000
+
 /* Longest name that fits into a DHCP option. */
 #define MAX_HOSTNAME 33
 
@@ -225,6 +227,8 @@ bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp)
         return false;
     }
     cfg->restricted = s->restricted;
+    /* It refuses longer IPv6 datagrams than that, even when the guest's are put together. */
+    cfg->if_mtu = cfg->if_mru = SLIRP_MTU;
     cfg->in_enabled = s->ipv4;
     cfg->in6_enabled = s->ipv6;
     /* Never libslirp's helpers for old protocols: they are where its holes were. */

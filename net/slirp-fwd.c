@@ -17,7 +17,7 @@
 /* With so many bytes waiting for a chardev's peer the guest sends in vain. */
 #define FWD_FULL (64 * 1024)
 /* One more segment can be so long, and complete what came before it: libslirp's window. */
-#define FWD_QUEUE (FWD_FULL + (64 + 128) * 1024)
+#define FWD_QUEUE (FWD_FULL + (64 + 128 + 32) * 1024)
 
 typedef struct GuestForward {
     UserState *s;

@@ -7,6 +7,7 @@
 #define NET_SLIRP_INTERNAL_H
 
 #include "frame-queue.h"
+#include "ip-fragment.h"
 #include "ip-reassembly.h"
 #include "net/net.h"
 #include "slirp-lib.h"
@@ -71,6 +72,7 @@ typedef struct UserState {
     struct in6_addr vprefix;
     unsigned vprefix_len;
     IPReassembly fragments;
+    uint32_t fragment_id;   /* of the last IPv6 datagram to the guest */
     GArray *host_forwards;  /* of HostForward */
     GPtrArray *forwards;    /* of GuestForward */
     uint8_t frame[NET_FRAME_MAX];

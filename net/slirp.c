@@ -20,6 +20,8 @@
 #include "slirp-filter.h"
 #include "slirp-internal.h"
 
+#define GUEST_MTU 1500
+
 typedef struct SlirpTimer {
     QEMUTimer timer;
     UserState *s;
@@ -29,12 +31,17 @@ typedef struct SlirpTimer {
 
 /* Called by libslirp ------------------------------------------------------- */
 
+static void queue_frame(const uint8_t *frame, size_t len, void *opaque)
+{
+    frame_queue_put(&((UserState *)opaque)->in, frame, len);
+}
+
 static ssize_t cb_send_packet(const void *buf, size_t len, void *opaque)
 {
     UserState *s = opaque;
 
     if (len && len <= NET_FRAME_MAX) {
-        frame_queue_put(&s->in, buf, len);
+        ip_fragment(buf, len, GUEST_MTU, ++s->fragment_id, queue_frame, s);
     }
     return len;
 }

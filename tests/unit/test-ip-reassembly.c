@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "net/ip-fragment.h"
 #include "net/ip-reassembly.h"
 #include "net/packet.h"
 
@@ -199,6 +200,48 @@ static void test_bounds(void)
     ip_reassembly_clear(&r);
 }
 
+/* What we cut into fragments comes out as it was. */
+static size_t pieces, put_together;
+
+static void take_piece(const uint8_t *piece, size_t len, void *opaque)
+{
+    pieces++;
+    g_assert_cmpuint(len, <=, ETH_HLEN + *(unsigned *)opaque);
+    put_together = ip_is_fragment(piece, len)
+                   ? ip_reassemble(&r, piece, len, now, out, sizeof(out)) : len;
+}
+
+static void test_fragment(void)
+{
+    static uint8_t whole[70000];
+    unsigned mtus[] = { 68, 576, 1499, 1500 };
+
+    for (unsigned i = 0; i < 400; i++) {
+        bool ipv6 = i % 2;
+        unsigned len = i % 10 ? (unsigned)g_test_rand_int_range(1, 3000) : MAX_DATA - i % 3;
+        size_t header = ETH_HLEN + (ipv6 ? IP6_HLEN : IP_HLEN);
+        uint8_t *ip = whole + ETH_HLEN;
+
+        make(ipv6, i, 0, 8, false);
+        memcpy(whole, frame, header);
+        memcpy(whole + header, payload, len);
+        if (ipv6) {
+            ip[IP6_NEXT] = 17;
+            store16(ip + IP6_PAYLOAD, len);
+        } else {
+            store16(ip + IP_TOTAL, IP_HLEN + len);
+        }
+        pieces = 0;
+        ip_fragment(whole, header + len, mtus[i / 2 % 4], i, take_piece, &mtus[i / 2 % 4]);
+        if (pieces > 1) {
+            assert_whole(ipv6, put_together, len);
+        } else {
+            g_assert_cmpuint(header + len, <=, ETH_HLEN + mtus[i / 2 % 4]);
+        }
+        assert_empty();
+    }
+}
+
 /* Anything at all: for the sanitizers, and what comes out is consistent. */
 static void test_random(void)
 {
@@ -234,6 +277,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ip-reassembly/small-buffer", test_small_buffer);
     g_test_add_func("/ip-reassembly/keys", test_keys);
     g_test_add_func("/ip-reassembly/bounds", test_bounds);
+    g_test_add_func("/ip-reassembly/fragment", test_fragment);
     g_test_add_func("/ip-reassembly/random", test_random);
     return g_test_run();
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/ip-fragment.h"
 #include "net/ip-reassembly.h"
 #include "slirp-harness.h"
 
@@ -372,6 +373,113 @@ static void test_udp_sizes(void)
     close(fd);
 }
 
+/* IPv6: the guest sends, the host answers with one byte more. -------------------- */
+
+#define GUEST_IP6 "\xfe\xc0\0\0\0\0\0\0\0\0\0\0\0\0\0\x15"
+#define HOST_IP6 "\xfe\xc0\0\0\0\0\0\0\0\0\0\0\0\0\0\2"
+
+/* An IPv6 packet with the checksum of its payload at sum; the frame's length. */
+static size_t make_ip6(uint8_t *f, uint8_t next, const uint8_t *data, size_t len, size_t sum)
+{
+    memset(f, 0, 54);
+    memcpy(f, "\x52\x56\0\0\0\2" GUEST_MAC "\x86\xdd\x60", 15);
+    put16(f + 18, len);
+    f[20] = next;
+    f[21] = 255;
+    memcpy(f + 22, GUEST_IP6 HOST_IP6, 32);
+    memcpy(f + 54, data, len);
+    put16(f + 54 + sum, 0);
+    put16(f + 54 + sum, ~ip_sum(f + 54, len, ip_sum(f + 22, 32, next + len)));
+    return 54 + len;
+}
+
+static void send_piece(const uint8_t *f, size_t len, void *opaque)
+{
+    nt_send(opaque, NULL, f, MAX(len, 60));
+}
+
+static void advertise(NT *n)
+{
+    uint8_t advert[32] = { 136 };
+
+    advert[4] = 0x60;
+    memcpy(advert + 8, GUEST_IP6, 16);
+    memcpy(advert + 24, "\2\1" GUEST_MAC, 8);
+    send_piece(frame, make_ip6(frame, IPPROTO_ICMPV6, advert, sizeof(advert), 2), n);
+}
+
+/* The payload of the next UDP datagram to the guest is at reply + 62; its length, or 0. */
+static size_t next_udp6(NT *n, IPReassembly *r)
+{
+    while (!nt_quiet(n)) {
+        size_t len = next_frame(n);
+
+        if (ip_is_fragment(reply, len)) {
+            len = ip_reassemble(r, reply, len, 0, reply, sizeof(reply));
+        }
+        if (len > 62 && reply[20] == IPPROTO_ICMPV6 && reply[54] == 135) {
+            advertise(n);
+        } else if (len > 62 && reply[20] == IPPROTO_UDP && reply[12] == 0x86) {
+            g_assert_cmphex(ip_sum(reply + 54, len - 54, ip_sum(reply + 22, 32,
+                                   IPPROTO_UDP + len - 54)), ==, 0xffff);
+            return len - 62;
+        }
+    }
+    return 0;
+}
+
+static size_t exchange6(NT *n, int fd, uint16_t port, unsigned size)
+{
+    static uint8_t udp[5000], whole[6000], got[5000];
+    struct sockaddr_in6 from;
+    socklen_t from_len = sizeof(from);
+    IPReassembly r = { 0 };
+    gint64 end = g_get_monotonic_time() + 3 * G_USEC_PER_SEC;
+    ssize_t len = -1;
+    size_t answer = 0;
+
+    put16(udp, 5000);
+    put16(udp + 2, port);
+    put16(udp + 4, 8 + size);
+    memset(udp + 8, 'a' + size % 26, size);
+    ip_fragment(whole, make_ip6(whole, IPPROTO_UDP, udp, 8 + size, 6), 1500, size, send_piece, n);
+    while (!answer && g_get_monotonic_time() < end) {
+        vt_poll(n->t);
+        answer = next_udp6(n, &r);
+        if (len < 0) {
+            len = recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &from_len);
+            if (len >= 0) {
+                g_assert_cmpmem(got, len, udp + 8, size);
+                sendto(fd, got, len + 1, 0, (struct sockaddr *)&from, from_len);
+            }
+        }
+    }
+    ip_reassembly_clear(&r);
+    return answer;
+}
+
+static void test_udp6_sizes(void)
+{
+    static const unsigned sizes[] = { 1, 1, 100, 1400, 1452, 1453, 4000, 1 };
+    struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    socklen_t len = sizeof(sin6);
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    NT *n;
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&sin6, len) < 0) {
+        g_test_skip("no IPv6 here");
+        return;
+    }
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&sin6, &len), ==, 0);
+    n = slirp_start(",ipv6=on");
+    vt_poll(n->t);
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_assert_cmpuint(exchange6(n, fd, ntohs(sin6.sin6_port), sizes[i]), ==, sizes[i] + 1);
+    }
+    nt_free(n);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -382,5 +490,6 @@ int main(int argc, char **argv)
     g_test_add_func("/slirp-limits/hostfwd", test_flood_hostfwd);
     g_test_add_func("/slirp-limits/linear", test_linear);
     g_test_add_func("/slirp-limits/udp-sizes", test_udp_sizes);
+    g_test_add_func("/slirp-limits/udp6-sizes", test_udp6_sizes);
     return g_test_run();
 }
