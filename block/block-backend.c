@@ -261,6 +261,17 @@ BlockBackend *blk_idle_twin(const char *node_name)
     return NULL;
 }
 
+/* The node of that name, or what stands on it; NULL: no such node. */
+static BlockNode *top_node(const char *name)
+{
+    BlockNode *bs = block_find_node(name);
+
+    while (bs && bs->parent) {
+        bs = bs->parent;
+    }
+    return bs;
+}
+
 BlockBackend *blk_find(const char *name)
 {
     BlockBackend *blk = blk_by_id(name);
@@ -273,10 +284,7 @@ BlockBackend *blk_find(const char *name)
             blk = b;
         }
     }
-    if (!blk && (bs = block_find_node(name))) {
-        while (bs->parent) {
-            bs = bs->parent;
-        }
+    if (!blk && (bs = top_node(name))) {
         blk = bs->blk;
     }
     return blk;
@@ -514,9 +522,8 @@ void blk_get_stats(const BlockBackend *blk, BlockStats *stats)
     stats->last_end = __atomic_load_n(&s->last_end, __ATOMIC_RELAXED);
 }
 
-bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
+static bool node_truncate(BlockNode *bs, uint64_t size, Error **errp)
 {
-    BlockNode *bs = blk->root;
     int ret;
 
     if (size > INT64_MAX - BDRV_SECTOR_SIZE) {
@@ -533,10 +540,29 @@ bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
         error_setg_errno(errp, -ret, "Failed to resize '%s'", bs->filename);
         return false;
     }
+    return true;
+}
+
+bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
+{
+    if (!node_truncate(blk->root, size, errp)) {
+        return false;
+    }
     if (blk->ops && blk->ops->resized) {
         blk->ops->resized(blk->opaque);
     }
     return true;
+}
+
+bool block_resize(const char *name, uint64_t size, Error **errp)
+{
+    BlockNode *bs = top_node(name);
+
+    if (!bs) {
+        error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
+        return false;
+    }
+    return bs->blk ? blk_truncate(bs->blk, size, errp) : node_truncate(bs, size, errp);
 }
 
 bool drive_check_orphans(Error **errp)

@@ -9,6 +9,7 @@
 
 #include "block/block.h"
 #include "hmp.h"
+#include "hw/qdev.h"
 #include "qmp.h"
 
 static const char *const iostatus_names[] = { "ok", "failed", "nospace" };
@@ -40,26 +41,54 @@ static json_t *node_json(const BlockInfo *info)
                      "actual-size", actual_size(info->filename), "dirty-flag", 0);
 }
 
+/* A list of backends to be filled. */
+typedef struct BackendList {
+    json_t *list;
+    MachineState *ms;
+} BackendList;
+
+/*
+ * The device that has blk, by its id, or else by its path; NULL: none. A backend without a
+ * name is asked for by the path of QEMU's virtio devices of other buses: libvirt finds its
+ * disks by that.
+ */
+static char *device_of(MachineState *ms, BlockBackend *blk, const BlockInfo *info)
+{
+    for (guint i = 0; info->dev_id && i < ms->devices->len; i++) {
+        DeviceState *dev = g_ptr_array_index(ms->devices, i);
+        const Property *prop = property_find(dev->obj.oc, "drive");
+
+        if (!prop || *(BlockBackend **)property_field(&dev->obj, prop) != blk) {
+            continue;
+        }
+        return !dev->obj.id ? qdev_get_path(dev) : *info->id ? g_strdup(dev->obj.id) :
+            g_strdup_printf("/machine/peripheral/%s/virtio-backend", dev->obj.id);
+    }
+    return g_strdup(info->dev_id);
+}
+
 static void add_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
+    BackendList *bl = opaque;
+    g_autofree char *qdev = device_of(bl->ms, blk, info);
     json_t *item = json_pack("{s:s, s:b, s:b, s:s, s:o}", "device", info->id,
                              "locked", 0, "removable", 0, "type", "unknown",
                              "inserted", node_json(info));
 
-    if (info->dev_id) {
-        json_object_set_new(item, "qdev", json_string(info->dev_id));
+    if (qdev) {
+        json_object_set_new(item, "qdev", json_string(qdev));
         json_object_set_new(item, "io-status",
                             json_string(iostatus_names[info->iostatus]));
     }
-    json_array_append_new(opaque, item);
+    json_array_append_new(bl->list, item);
 }
 
 json_t *qmp_query_block(Monitor *mon, json_t *args, Error **errp)
 {
-    json_t *list = json_array();
+    BackendList bl = { .list = json_array(), .ms = mon->ms };
 
-    blk_foreach(add_backend, list);
-    return list;
+    blk_foreach(add_backend, &bl);
+    return bl.list;
 }
 
 static void add_node(BlockBackend *blk, const BlockInfo *info, void *opaque)
@@ -117,24 +146,26 @@ static json_t *stats_json(const BlockStats *s)
 
 static void add_stats(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
+    BackendList *bl = opaque;
+    g_autofree char *qdev = device_of(bl->ms, blk, info);
     BlockStats s;
     json_t *item;
 
     blk_get_stats(blk, &s);
     item = json_pack("{s:s, s:s, s:o}", "device", info->id, "node-name", info->node_name,
                      "stats", stats_json(&s));
-    if (info->dev_id) {
-        json_object_set_new(item, "qdev", json_string(info->dev_id));
+    if (qdev) {
+        json_object_set_new(item, "qdev", json_string(qdev));
     }
-    json_array_append_new(opaque, item);
+    json_array_append_new(bl->list, item);
 }
 
 json_t *qmp_query_blockstats(Monitor *mon, json_t *args, Error **errp)
 {
-    json_t *list = json_array();
+    BackendList bl = { .list = json_array(), .ms = mon->ms };
 
-    blk_foreach(add_stats, list);
-    return list;
+    blk_foreach(add_stats, &bl);
+    return bl.list;
 }
 
 json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
@@ -143,17 +174,18 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
     const char *node = qmp_str(args, "node-name");
     const char *name = device ? device : node;
     int64_t size = qmp_int(args, "size", -1);
-    BlockBackend *blk = name ? blk_find(name) : NULL;
+    BlockBackend *blk = device ? blk_find(device) : NULL;
 
     if (!name || (device && node)) {
         error_setg(errp, "Need exactly one of 'device' and 'node-name'");
-    } else if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name='%s'",
-                   device ? device : "", node ? node : "");
+    } else if (device && !blk) {
+        error_setg(errp, "Cannot find device='%s' nor node-name=''", device);
     } else if (size < 0) {
         error_setg(errp, "Parameter 'size' expects a >0 size");
-    } else {
+    } else if (blk) {
         blk_truncate(blk, size, errp);
+    } else {
+        block_resize(node, size, errp);
     }
     return NULL;
 }

@@ -75,12 +75,19 @@ static void add_devices(QomNode *machine, MachineState *ms)
     }
     for (guint i = 0; i < ms->devices->len; i++) {
         DeviceState *dev = g_ptr_array_index(ms->devices, i);
+        QomNode *node;
         bool user = dev->parent_bus && device_get_class(dev)->user_creatable;
         QomNode *parent = dev->obj.id ? peripheral : user ? anon : unattached;
         char *name = dev->obj.id ? g_strdup(dev->obj.id) :
             g_strdup_printf("device[%u]", parent->children->len);
 
-        node_new(parent, name, g_strdup(dev->obj.oc->name), &dev->obj)->dev = dev;
+        node = node_new(parent, name, g_strdup(dev->obj.oc->name), &dev->obj);
+        node->dev = dev;
+        /* Where QEMU has virtio devices of other buses: libvirt looks there. */
+        if (dev->obj.id && dev->parent_bus && property_find(dev->obj.oc, "drive")) {
+            node_new(node, g_strdup("virtio-backend"), g_strdup(dev->obj.oc->name),
+                     &dev->obj)->dev = dev;
+        }
     }
 }
 
@@ -375,6 +382,56 @@ static bool implements(const TypeKind *k, const ObjectClass *oc, const char *nam
     return found;
 }
 
+/* Once; parent may be NULL. */
+static void append_abstract(json_t *list, const char *name, const char *parent)
+{
+    json_t *v;
+    size_t i;
+
+    json_array_foreach(list, i, v) {
+        if (!strcmp(qmp_str(v, "name"), name)) {
+            return;
+        }
+    }
+    json_array_append_new(list, json_pack("{s:s,s:b,s:s*}", "name", name, "abstract", 1,
+                                          "parent", parent));
+}
+
+static void append_parents(json_t *list, const TypeKind *k, const ObjectClass *oc,
+                           const char *want)
+{
+    while ((oc = oc->parent)) {
+        if (implements(k, oc, want)) {
+            append_abstract(list, oc->name, oc->parent ? oc->parent->name :
+                            strcmp(oc->name, k->parent) ? k->parent : "object");
+        }
+    }
+}
+
+/* What has no instances: the parents of classes, and the kinds. */
+static void append_abstract_types(json_t *list, const char *want)
+{
+    static const char *const kinds[][2] = {
+        { "object", NULL }, { "device", "object" }, { "machine", "object" },
+        { "chardev", "object" }, { "accel", "object" }, { "cpu", "device" },
+        { "x86_64-cpu", "cpu" },
+    };
+
+    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
+        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
+            append_parents(list, &type_kinds[k], *type_kinds[k].table[i], want);
+        }
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        const char *parent = kinds[i][1];
+
+        if (!want || !strcmp(want, kinds[i][0]) || !g_strcmp0(want, parent) ||
+            !strcmp(want, "object")) {
+            append_abstract(list, kinds[i][0], parent);
+        }
+    }
+}
+
 json_t *qmp_qom_list_types(Monitor *mon, json_t *args, Error **errp)
 {
     const char *want = qmp_str(args, "implements");
@@ -399,6 +456,9 @@ json_t *qmp_qom_list_types(Monitor *mon, json_t *args, Error **errp)
             append_type(list, type, "x86_64-cpu");
             g_free(type);
         }
+    }
+    if (qmp_bool(args, "abstract", false)) {
+        append_abstract_types(list, want);
     }
     return list;
 }

@@ -186,5 +186,7 @@ void blk_get_stats(const BlockBackend *blk, BlockStats *stats);
 BlockBackend *blk_find(const char *name);
 /* block_resize: size in bytes, rounded up to sectors. */
 bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp);
+/* The same by the name of a node, which need not have a device. */
+bool block_resize(const char *name, uint64_t size, Error **errp);
 
 #endif

@@ -791,6 +791,50 @@ def member_types():
 
 
 @test
+def disks_by_path():
+    """disks without ids, and those that libvirt asks for; nodes without a device are resized"""
+    with VM("-m", "16M", "-drive", "if=none,id=d0,driver=null-co,size=1M", "-device",
+            "virtio-blk-device,drive=d0", "-blockdev", "null-co,node-name=n,size=4096",
+            "-device", "virtio-blk-device,id=k,drive=n", machine="microvm") as vm:
+        c = vm.qmp()
+        backend = "/machine/peripheral/k/virtio-backend"
+        for command in ["query-block", "query-blockstats"]:
+            assert [d["qdev"] for d in c.cmd(command)] == \
+                ["/machine/peripheral-anon/device[0]", backend]
+        assert c.cmd("qom-get", path="/machine/peripheral/k", property="virtio-backend") == backend
+        assert c.cmd("qom-get", path=backend, property="type") == "virtio-blk-device"
+        image = vm.path("image")
+        with open(image, "wb") as f:
+            f.truncate(4096)
+        c.cmd("blockdev-add", driver="raw", node_name="r",
+              file={"driver": "file", "filename": image, "node-name": "f"})
+        for node, size in [("r", 8192), ("f", 12288)]:
+            c.cmd("block_resize", node_name=node, size=size)
+            assert os.path.getsize(image) == size
+            sizes = {n["node-name"]: n["image"]["virtual-size"]
+                     for n in c.cmd("query-named-block-nodes")}
+            assert sizes["r"] == sizes["f"] == size, sizes
+        assert c.error("block_resize", node_name="x", size=1)[1] == \
+            "Cannot find device='' nor node-name='x'"
+
+
+@test
+def abstract_types():
+    """qom-list-types with abstract=true lists every parent, and only then"""
+    with VM() as vm:
+        c = vm.qmp()
+        for more in [{}, {"implements": "device"}]:
+            types = c.cmd("qom-list-types", abstract=True, **more)
+            names = [t["name"] for t in types]
+            assert len(names) == len(set(names))
+            if not more:
+                assert {t["parent"] for t in types if "parent" in t} <= set(names)
+            assert {"name": "device", "abstract": True, "parent": "object"} in types
+            assert [t for t in types if "abstract" not in t] == c.cmd("qom-list-types", **more)
+            assert not [t for t in c.cmd("qom-list-types", abstract=False) if "abstract" in t]
+
+
+@test
 def named_descriptors():
     """chardev-add takes a socket by the name that getfd gave it"""
     with VM("-m", "16M", machine="microvm") as vm:
