@@ -163,6 +163,7 @@ void guest_main(void)
     make_tables();
     run(vm86_tests);
     run(task_tests);
+    run(pending_tests);
     print("1..");
     print_number(nr, 10);
     print("\n");
