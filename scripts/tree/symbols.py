@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from tree.files import BUILD, ROOT, Skip, code, product, read
+from tree.files import BUILD, ROOT, Skip, code, product, read, sources
 
 # What only tests call: the ends of what a process keeps to its own end, where tests must not
 # leak, and two views of what guests and the host's CPU see otherwise.
@@ -87,6 +87,12 @@ def words():
     return count
 
 
+@functools.lru_cache(None)
+def test_words():
+    return set(re.findall(r"\w+", " ".join(read(f) for f in sources()
+                                           if f.startswith("tests/"))))
+
+
 def check_dead():
     for name, path in definitions():
         # The table of classes and main() are used by what is no source of the tree.
@@ -102,7 +108,7 @@ def check_dead():
             continue
         if own == 1:
             yield f"{path}: {name} is dead" + (": only tests use it" if others else "")
-        elif not others:
+        elif not others and name not in test_words():
             yield f"{path}: {name} is used here alone: static"
     for path in product():
         for name in re.findall(r"^static inline [\w \*]*?\b(\w+)\(", code(path), re.M):
