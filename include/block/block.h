@@ -6,9 +6,9 @@
  * errors, counters. Requests are asynchronous; the caller owns them from
  * blk_submit() to the callback.
  *
- * Threads: a backend belongs to one loop, given to blk_attach(). blk_submit(),
- * callbacks and blk_drain() run there, without the machine lock; all else is
- * called on the main thread with it, unless said otherwise.
+ * Threads: a backend belongs to one loop, given to blk_set_context(). blk_submit(),
+ * callbacks and blk_drain() run there and need no lock; all else is called on the
+ * main thread with the machine lock, unless said otherwise.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

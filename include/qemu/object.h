@@ -31,8 +31,8 @@ typedef struct PropertyInfo {
     const char *name;               /* "bool", "uint32", "size", "str", … */
     PropertyKind kind;
     /*
-     * Parse value into the field. True on success. The message of errp needs no
-     * property name: property_set() puts it in where QEMU does.
+     * Parse value into the field. True on success. A message in errp names the
+     * property (prop->name) where QEMU's does: nobody adds it later.
      */
     bool (*set)(Object *obj, const Property *prop, const char *value,
                 Error **errp);

@@ -1,6 +1,6 @@
 /*
- * The virtio entropy device and its sources. R numbers are those of the list of
- * hostile cases in docs/devel/virtio.rst.
+ * The virtio entropy device and its sources. Names begin with the number of the
+ * case.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

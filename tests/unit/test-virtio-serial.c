@@ -1,6 +1,6 @@
 /*
  * The virtio console device and its ports against drivers and peers that lie,
- * wait or go away. C numbers are those of the list of hostile cases.
+ * wait or go away. Names begin with the number of the case.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,6 +1,5 @@
 /*
- * Split rings against drivers that lie. The names are those of the case list in
- * docs/devel/virtio.rst.
+ * Split rings against drivers that lie. Names begin with the number of the case.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -9,8 +9,8 @@
  * the guest and the host (x86), and the code says nothing more about it.
  *
  * Threads: class hooks run with the machine lock held unless they say
- * otherwise. Queue handlers, start() and stop() run in the device's loop
- * (vdev->ctx) which may be an iothread's: they must not need the machine lock
+ * otherwise. Queue handlers, start() and stop() run in the device's loop,
+ * that of vdev->iothread or the main loop: they must not need the machine lock
  * nor take it. A device without an iothread has everything in the main loop.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
