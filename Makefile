@@ -5,7 +5,7 @@ NINJA ?= ninja
 DEPS = scripts/install-deps
 
 all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD) qemu-system-x86_64
+	@$(NINJA) -C $(BUILD) checked
 
 $(BUILD)/build.ninja:
 	@$(DEPS) build
@@ -28,6 +28,10 @@ check:
 	@command -v python3 >/dev/null || $(DEPS) check || { echo "0 passed, 1 failed"; exit 1; }
 	@scripts/check
 
+# Longer forms of some tests, for hours; not part of check.
+check-long:
+	@scripts/check long
+
 # The figures that the documentation quotes, beside Debian's QEMU.
 bench:
 	@scripts/bench
@@ -38,4 +42,4 @@ install: all
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all demo check bench install clean
+.PHONY: all demo check check-long bench install clean

@@ -78,9 +78,9 @@ OP(op_dead)
 OP(op_block_end)
 {
     if (op->flags & OF_INPAGE) {
-        return take_branch(c, op);
+        TAKE_BRANCH(op);
     }
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 OP(op_ud)

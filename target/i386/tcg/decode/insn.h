@@ -14,7 +14,7 @@ typedef struct TCGCPU TCGCPU;
 typedef struct X86Op X86Op;
 
 /*
- * Executes op. Ends in a tail call of the next op's function, or returns: the
+ * Executes op. Ends in a jump to the next op's function, or returns: the
  * op to go on with, or NULL with c->eip set to where execution continues.
  */
 typedef const X86Op *OpFn(TCGCPU *c, const X86Op *op);

@@ -261,7 +261,7 @@ OP(op_xrstor)
     uint32_t mxcsr;
 
     if (!(op->flags & OF_MEM)) {
-        return op_fence(c, op);         /* LFENCE */
+        TAIL op_fence(c, op);           /* LFENCE */
     }
     if (!(c->cr4 & CR4_OSXSAVE) || (op->flags & (OF_OP16 | OF_REP))) {
         return op_ud(c, op);

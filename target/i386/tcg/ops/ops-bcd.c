@@ -8,7 +8,7 @@
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
 
-static const X86Op *decimal(TCGCPU *c, const X86Op *op, bool sub)
+static void decimal(TCGCPU *c, bool sub)
 {
     u8 al = c->regs[R_EAX], old = al;
     unsigned cf = lf_cf(c), af = 0, ncf = 0;
@@ -25,13 +25,12 @@ static const X86Op *decimal(TCGCPU *c, const X86Op *op, bool sub)
     RSET8(0, al);
     SET_LOGIC(8, al);
     lf_set(c, (lf_get(c) & ~(CC_C | CC_A)) | ncf | af);
-    NEXT;
 }
 
-OP(op_daa) { return decimal(c, op, false); }
-OP(op_das) { return decimal(c, op, true); }
+OP(op_daa) { decimal(c, false); NEXT; }
+OP(op_das) { decimal(c, true); NEXT; }
 
-static const X86Op *ascii(TCGCPU *c, const X86Op *op, int d)
+static void ascii(TCGCPU *c, int d)
 {
     uint32_t fl = lf_get(c) & ~(CC_C | CC_A);
 
@@ -41,11 +40,10 @@ static const X86Op *ascii(TCGCPU *c, const X86Op *op, int d)
     }
     RSET8(0, c->regs[R_EAX] & 15);
     lf_set(c, fl);
-    NEXT;
 }
 
-OP(op_aaa) { return ascii(c, op, 1); }
-OP(op_aas) { return ascii(c, op, -1); }
+OP(op_aaa) { ascii(c, 1); NEXT; }
+OP(op_aas) { ascii(c, -1); NEXT; }
 
 OP(op_aam)
 {

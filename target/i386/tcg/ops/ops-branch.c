@@ -28,19 +28,19 @@ const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op)
         tcg_block_link(c, op, eip);
         return NULL;
     }
-    return jump_to(c, eip);
+    JUMP_TO(eip);
 }
 
 OP(op_jmp_rel)
 {
-    return take_branch(c, op);
+    TAKE_BRANCH(op);
 }
 
 #define JCC(cc, name, expr) \
 SOP(jcc_##name) \
 { \
     if (expr) { \
-        return take_branch(c, op); \
+        TAKE_BRANCH(op); \
     } \
     NEXT; \
 }
@@ -69,7 +69,7 @@ OpFn *const tab_jcc[16] = {
 OP(op_call_rel)
 {
     push_val(c, op, next_eip(c, op), op->size);
-    return take_branch(c, op);
+    TAKE_BRANCH(op);
 }
 
 /*
@@ -152,7 +152,7 @@ OP(op_loop)
         go = go && cond_z(c) == (op->id == 1);
     }
     if (go) {
-        return take_branch(c, op);
+        TAKE_BRANCH(op);
     }
     NEXT;
 }
@@ -160,7 +160,7 @@ OP(op_loop)
 OP(op_jcxz)
 {
     if (count_sub(c, op, 0) == 0) {
-        return take_branch(c, op);
+        TAKE_BRANCH(op);
     }
     NEXT;
 }

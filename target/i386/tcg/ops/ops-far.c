@@ -288,18 +288,22 @@ static bool iret_frame(TCGCPU *c, const X86Op *op, u64 fl)
     return false;
 }
 
+/* To c->eip, with new flags: by way of the loop where they let something happen. */
+#define GO_ON_AT_EIP do { \
+        if (irq_window(c) || (c->eflags & TF_MASK)) { \
+            return NULL; \
+        } \
+        JUMP_TO(c->eip); \
+    } while (0)
+
 /* What waited for IRET: NMIs, interrupts that IF kept out. */
-static const X86Op *iret_done(TCGCPU *c)
+static void iret_done(TCGCPU *c)
 {
     c->nmi_masked = false;
     if (atomic_load(&c->nmi_pending)) {
         tcg_poll_set(c, POLL_IRQ);
     }
     tcg_update_mode(c);
-    if (!irq_window(c) && !(c->eflags & TF_MASK)) {
-        return jump_to(c, c->eip);
-    }
-    return NULL;
 }
 
 /* NT is set: back to the task that called this one. */
@@ -322,7 +326,8 @@ OP(op_iret)
     sync_eip(c, op);
     if (tcg_protected(c) && (c->eflags & NT_MASK)) {
         iret_task(c, op);
-        return iret_done(c);
+        iret_done(c);
+        GO_ON_AT_EIP;
     }
     tcg_vm86_need_iopl(c);
     fl = frame_get(c, op, 2);
@@ -332,7 +337,8 @@ OP(op_iret)
         cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(u64)RF_MASK);
     }
     c->debug.resume = c->debug.slow && (fl & mask & RF_MASK);
-    return iret_done(c);
+    iret_done(c);
+    GO_ON_AT_EIP;
 }
 
 OP(op_syscall)
@@ -353,7 +359,7 @@ OP(op_syscall)
     }
     tcg_set_flat_ss(c, ((c->star >> 32) & 0xfffc) + 8, 0);
     tcg_set_flat_cs(c, (c->star >> 32) & 0xfffc, 0, c->efer & EFER_LMA);
-    return jump_to(c, c->eip);
+    JUMP_TO(c->eip);
 }
 
 OP(op_sysret)
@@ -381,7 +387,10 @@ OP(op_sysret)
     if ((c->efer & EFER_LMA) && (c->eflags & TF_MASK)) {
         tcg_raise_debug(c, DR6_BS, true);       /* at once, unlike after POPF and IRET */
     }
-    return leave ? NULL : jump_to(c, c->eip);
+    if (leave) {
+        return NULL;
+    }
+    JUMP_TO(c->eip);
 }
 
 OP(op_sysenter)

@@ -30,7 +30,7 @@
     u64 a = (addr); \
     const TLBEntry *e = tlb_entry(c, a); \
     if (unlikely(e->tag != tlb_tag(c, a, N / 8))) { \
-        return slow(c, op); \
+        TAIL slow(c, op); \
     } \
     un##N *p = (un##N *)(a + e->addend)
 
@@ -53,7 +53,7 @@ SOP(name##_##shape) \
 SOP(name##_##shape) \
 { \
     if (unlikely(op->flags & OF_LOCK)) { \
-        return slow(c, op); \
+        TAIL slow(c, op); \
     } \
     LOOK_UP(N, EA_##shape, w, slow); \
     u##N v = p->v; \
@@ -220,7 +220,7 @@ SOP(name) \
     if (unlikely(e->tag_ != tlb_tag(c, a, bytes) || c->fpu_off || \
                  !(c->cr4 & CR4_OSFXSR) || \
                  (bytes == 16 && op->id && (a & 15)))) { \
-        return slow(c, op); \
+        TAIL slow(c, op); \
     } \
     XMMReg *m = (XMMReg *)(a + e->addend), *r = &c->xmm[op->reg]; \
     use; \
@@ -271,21 +271,21 @@ SOP(call64)
     p->v = next;
     c->regs[R_ESP] = a;
     if (op->flags & OF_INPAGE) {
-        return take_branch(c, op);
+        TAKE_BRANCH(op);
     }
-    return jump_to(c, next + (int64_t)op->imm);
+    JUMP_TO(next + (int64_t)op->imm);
 }
 
 SOP(jmp64)
 {
-    return jump_to(c, c->regs[R_PAGE] + op->off + op->len + (int64_t)op->imm);
+    JUMP_TO(c->regs[R_PAGE] + op->off + op->len + (int64_t)op->imm);
 }
 
 /* ---- Compare and branch: op and the Jcc after it ---- */
 
 #define BRANCH(taken) \
     if (taken) { \
-        return take_branch(c, op + 1); \
+        TAKE_BRANCH(op + 1); \
     } \
     GO(op + 2)
 

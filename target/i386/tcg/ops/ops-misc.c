@@ -83,7 +83,7 @@ bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit)
     return (out[r] >> bit) & 1;
 }
 
-OP(op_cpuid)
+static SLOW_PATH void cpuid(TCGCPU *c)
 {
     uint32_t out[4], leaf = c->regs[R_EAX];
 
@@ -100,7 +100,12 @@ OP(op_cpuid)
     c->regs[R_EBX] = out[1];
     c->regs[R_ECX] = out[2];
     c->regs[R_EDX] = out[3];
-    return jump_to(c, next_eip(c, op));     /* serialising */
+}
+
+OP(op_cpuid)
+{
+    cpuid(c);
+    JUMP_TO(next_eip(c, op));     /* serialising */
 }
 
 static void check_tsd(TCGCPU *c, const X86Op *op)
@@ -146,24 +151,28 @@ static OP(op_rdpid)
     NEXT;
 }
 
+static SLOW_PATH void draw(TCGCPU *c, const X86Op *op)
+{
+    u64 v = 0;
+    bool ok = getrandom(&v, sizeof(v), GRND_NONBLOCK) == sizeof(v);
+
+    reg_set(c, op->rm, ok ? v : 0, op->size);
+    lf_set(c, ok ? CC_C : 0);
+}
+
 /* id 0: RDRAND, 1: RDSEED, or RDPID with F3. */
 OP(op_rdrand)
 {
-    u64 v = 0;
-
     if (op->flags & OF_REP) {
-        return op->id ? op_rdpid(c, op) : op_ud(c, op);
+        if (op->id) {
+            TAIL op_rdpid(c, op);
+        }
+        return op_ud(c, op);
     }
     if (!(op->id ? tcg_has(c, 7, 1, 18) : tcg_has(c, 1, 2, 30))) {
         return op_ud(c, op);
     }
-    if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v)) {
-        reg_set(c, op->rm, 0, op->size);
-        lf_set(c, 0);
-        NEXT;
-    }
-    reg_set(c, op->rm, v, op->size);
-    lf_set(c, CC_C);
+    draw(c, op);
     NEXT;
 }
 
@@ -221,7 +230,7 @@ OP(op_clflush)
         ld8(c, op, ea(c, op));
         NEXT;
     }
-    return op_fence(c, op);
+    TAIL op_fence(c, op);
 }
 
 OP(op_monitor)
@@ -309,7 +318,7 @@ OP(op_in)
     tcg_check_io(c, port, 1u << op->size);
     reg_set(c, R_EAX, tcg_in(c, port, 1u << op->size), op->size);
     /* The device may want this CPU out of guest code: look at poll. */
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 OP(op_out)
@@ -319,7 +328,7 @@ OP(op_out)
     sync_eip(c, op);
     tcg_check_io(c, port, 1u << op->size);
     tcg_out(c, port, reg_get(c, R_EAX, op->size), 1u << op->size);
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 /* ---- Software interrupts ---- */

@@ -101,7 +101,7 @@ static u64 do_shift(TCGCPU *c, unsigned which, u64 a, unsigned n,
     }
 }
 
-static inline const X86Op *shift_by(TCGCPU *c, const X86Op *op, unsigned n)
+static inline void shift_by(TCGCPU *c, const X86Op *op, unsigned n)
 {
     n &= op->size == 3 ? 63 : 31;
     if (op->flags & OF_MEM) {
@@ -133,11 +133,10 @@ static inline const X86Op *shift_by(TCGCPU *c, const X86Op *op, unsigned n)
     } else if (op->size == 2) {
         RSET32(op->rm, c->regs[op->rm]);
     }
-    NEXT;
 }
 
-OP(op_shift_cl) { return shift_by(c, op, (u8)c->regs[R_ECX]); }
-OP(op_shift_i) { return shift_by(c, op, (u8)op->imm); }
+OP(op_shift_cl) { shift_by(c, op, (u8)c->regs[R_ECX]); NEXT; }
+OP(op_shift_i) { shift_by(c, op, (u8)op->imm); NEXT; }
 
 /* The common ones: 32- and 64-bit register by immediate. */
 #define FAST_SHIFT(N, MASK) \
@@ -517,7 +516,7 @@ OP(op_idiv)
         (__int128)(((unsigned __int128)(__int128)sext(c->regs[R_EDX], size)
                     << bits) | reg_get(c, R_EAX, size));
     /* The one quotient that does not fit 128 bits. */
-    if (d == 0 || (d == -1 && n == (__int128)1 << 127)) {
+    if (d == 0 || (d == -1 && n == (__int128)((unsigned __int128)1 << 127))) {
         tcg_raise(c, EXCP_DE);
     }
     q = n / d;

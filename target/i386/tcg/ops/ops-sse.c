@@ -120,33 +120,30 @@ static SLOW_PATH void run_checked(TCGCPU *c, const X86Op *op, SSEFn *fn,
     c->xmm[op->reg] = c->vec_res;
 }
 
-static inline __attribute__((always_inline))
-const X86Op *run_sse(TCGCPU *c, const X86Op *op, SSEFn *fn, unsigned bytes,
-                     unsigned attr)
-{
-    const XMMReg *s;
+/* fn stands for itself: calls are direct, in every build. */
+#define RUN_SSE(fn, bytes, attr) do { \
+        const XMMReg *s_; \
+        VEC_CHECK(c, op); \
+        s_ = source(c, op, bytes); \
+        if (unlikely(((attr) & V_FP) && c->sse_checked)) { \
+            run_checked(c, op, fn, s_); \
+        } else { \
+            fn(&c->xmm[op->reg], s_, (attr) & V_IB ? (u8)op->imm : op->flags & OF_MEM); \
+        } \
+        NEXT; \
+    } while (0)
 
-    VEC_CHECK(c, op);
-    s = source(c, op, bytes);
-    if (unlikely((attr & V_FP) && c->sse_checked)) {
-        run_checked(c, op, fn, s);
-        NEXT;
-    }
-    fn(&c->xmm[op->reg], s, attr & V_IB ? (u8)op->imm : op->flags & OF_MEM);
-    NEXT;
-}
-
-/* A function for each row of the list, so that calls are direct. */
+/* A function for each row of the list. */
 #define V0F(op_, pfx, name, n, at) \
-    OP(SSE_OP(0, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+    OP(SSE_OP(0, pfx, op_)) { RUN_SSE(sse_##name, n, at); }
 #define V38(op_, pfx, name, n, at) \
-    OP(SSE_OP(1, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+    OP(SSE_OP(1, pfx, op_)) { RUN_SSE(sse_##name, n, at); }
 #define V3A(op_, pfx, name, n, at) \
-    OP(SSE_OP(2, pfx, op_)) { return run_sse(c, op, sse_##name, n, at); }
+    OP(SSE_OP(2, pfx, op_)) { RUN_SSE(sse_##name, n, at); }
 #define W0F(op_, name, n, how) \
-    OP(SSE_OP(0, 1, op_)) { return run_sse(c, op, sse_##name, n, 0); }
+    OP(SSE_OP(0, 1, op_)) { RUN_SSE(sse_##name, n, 0); }
 #define W38(op_, name, n, how) \
-    OP(SSE_OP(1, 1, op_)) { return run_sse(c, op, sse_##name, n, 0); }
+    OP(SSE_OP(1, 1, op_)) { RUN_SSE(sse_##name, n, 0); }
 #include "target/i386/tcg/decode/sse-list.h"
 
 /* ---- Moves of whole registers ---- */
@@ -321,7 +318,7 @@ u64 mmx_source(TCGCPU *c, const X86Op *op)
            c->fpregs[op->rm & 7].mantissa;
 }
 
-OP(op_mmx)
+static SLOW_PATH void run_mmx(TCGCPU *c, const X86Op *op)
 {
     const SSEDesc *f = &sse_descs[op->id];
     XMMReg *d = &c->vec_res, *s = &c->vec_tmp;
@@ -352,6 +349,11 @@ OP(op_mmx)
         break;
     }
     mmx_set(c, op->reg, d->q[0]);
+}
+
+OP(op_mmx)
+{
+    run_mmx(c, op);
     NEXT;
 }
 

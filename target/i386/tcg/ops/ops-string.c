@@ -246,16 +246,18 @@ static void outs_one(TCGCPU *c, const X86Op *op)
 
 typedef void StringFn(TCGCPU *c, const X86Op *op);
 
-/* REP of one; with until_z, ends after an element with ZF as the prefix says. */
-static const X86Op *repeat(TCGCPU *c, const X86Op *op, StringFn *one,
-                           bool until_z)
+/*
+ * REP of one; with until_z, ends after an element with ZF as the prefix says. False: there
+ * are elements left for later.
+ */
+static bool repeat(TCGCPU *c, const X86Op *op, StringFn *one, bool until_z)
 {
     u64 n;
 
     sync_eip(c, op);
     if (!repeated(op)) {
         one(c, op);
-        NEXT;
+        return true;
     }
     while ((n = a_get(c, op, R_ECX)) != 0) {
         one(c, op);
@@ -264,26 +266,34 @@ static const X86Op *repeat(TCGCPU *c, const X86Op *op, StringFn *one,
             break;
         }
         if (polled(c) && n != 1) {
-            EXIT_TO(c->eip);
+            return false;
         }
     }
-    NEXT;
+    return true;
 }
 
-OP(op_lods) { return repeat(c, op, lods_one, false); }
-OP(op_cmps) { return repeat(c, op, cmps_one, true); }
-OP(op_scas) { return repeat(c, op, scas_one, true); }
+/* With elements left, c->eip is where the instruction begins. */
+#define REPEAT(one, until_z) do { \
+        if (!repeat(c, op, one, until_z)) { \
+            return NULL; \
+        } \
+        NEXT; \
+    } while (0)
+
+OP(op_lods) { REPEAT(lods_one, false); }
+OP(op_cmps) { REPEAT(cmps_one, true); }
+OP(op_scas) { REPEAT(scas_one, true); }
 
 OP(op_ins)
 {
     sync_eip(c, op);
     tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
-    return repeat(c, op, ins_one, false);
+    REPEAT(ins_one, false);
 }
 
 OP(op_outs)
 {
     sync_eip(c, op);
     tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
-    return repeat(c, op, outs_one, false);
+    REPEAT(outs_one, false);
 }

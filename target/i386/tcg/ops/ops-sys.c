@@ -159,7 +159,7 @@ OP(op_mov_to_cr)
         break;
     default: return op_ud(c, op);
     }
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 /* Which debug register MOV names: 4 and 5 are other names of 6 and 7. */
@@ -244,7 +244,7 @@ OP(op_invlpg)
 
     need_cpl0(c, op);
     tcg_tlb_flush_page(c, addr);
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 /* INVPCID r, m128 (SDM 2A). */
@@ -271,17 +271,22 @@ OP(op_invpcid)
     } else {
         tcg_tlb_flush_all(c);
     }
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
+}
+
+static SLOW_PATH void rdmsr(TCGCPU *c)
+{
+    u64 v;
+
+    tcg_rdmsr(c, (u32)c->regs[R_ECX], &v);
+    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EDX] = v >> 32;
 }
 
 OP(op_rdmsr)
 {
-    u64 v;
-
     need_cpl0(c, op);
-    tcg_rdmsr(c, (u32)c->regs[R_ECX], &v);
-    c->regs[R_EAX] = (u32)v;
-    c->regs[R_EDX] = v >> 32;
+    rdmsr(c);
     NEXT;
 }
 
@@ -291,7 +296,7 @@ OP(op_wrmsr)
 
     need_cpl0(c, op);
     tcg_wrmsr(c, (u32)c->regs[R_ECX], v);
-    return jump_to(c, next_eip(c, op));
+    JUMP_TO(next_eip(c, op));
 }
 
 OP(op_swapgs)
@@ -457,63 +462,71 @@ static void set_zf(TCGCPU *c, bool z)
 }
 
 /* id 0: VERR, 1: VERW. */
-OP(op_verr)
+static SLOW_PATH void verify_segment(TCGCPU *c, const X86Op *op)
 {
     uint64_t d = 0;
     unsigned type;
-    u16 sel;
+    u16 sel = rm_get(c, op, 1);
     bool ok;
 
-    sync_eip(c, op);
-    if (!tcg_protected(c)) {
-        return op_ud(c, op);
-    }
-    sel = rm_get(c, op, 1);
     ok = visible(c, sel, 0, &d);
     type = (d >> 40) & 15;
     if (ok) {
         ok = op->id ? (type & 10) == 2 : (type & 10) != 8;
     }
     set_zf(c, ok);
+}
+
+OP(op_verr)
+{
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    verify_segment(c, op);
     NEXT;
 }
 
 /* id 0: LAR, 1: LSL. */
-OP(op_lar)
+static SLOW_PATH void load_attributes(TCGCPU *c, const X86Op *op)
 {
     bool lm = c->efer & EFER_LMA;
     unsigned types = op->id ? (lm ? 0xa04 : 0xa0e) : lm ? 0x1a04 : 0x1a3e;
     uint64_t d = 0;
     SegmentCache s;
-    u16 sel;
+    u16 sel = rm_get(c, op, 1);
 
-    sync_eip(c, op);
-    if (!tcg_protected(c)) {
-        return op_ud(c, op);
-    }
-    sel = rm_get(c, op, 1);
     if (!visible(c, sel, types, &d)) {
         set_zf(c, false);
-        NEXT;
+        return;
     }
     tcg_desc_to_cache(sel, d, &s);
     reg_set(c, op->reg, op->id ? s.limit : (d >> 32) & 0x00ffff00, op->size);
     set_zf(c, true);
+}
+
+OP(op_lar)
+{
+    sync_eip(c, op);
+    if (!tcg_protected(c)) {
+        return op_ud(c, op);
+    }
+    load_attributes(c, op);
     NEXT;
 }
 
-static const X86Op *set_ac(TCGCPU *c, const X86Op *op, bool on)
+static void set_ac(TCGCPU *c, const X86Op *op, bool on)
 {
     if (!tcg_has(c, 7, 1, 20) || c->cpl) {
-        return op_ud(c, op);
+        sync_eip(c, op);
+        tcg_raise(c, EXCP_UD);
     }
     c->eflags = on ? c->eflags | AC_MASK : c->eflags & ~(u64)AC_MASK;
     tcg_update_mode(c);
-    NEXT;
 }
 
-OP(op_clac) { return set_ac(c, op, false); }
-OP(op_stac) { return set_ac(c, op, true); }
+OP(op_clac) { set_ac(c, op, false); NEXT; }
+OP(op_stac) { set_ac(c, op, true); NEXT; }
 
 OP(op_xgetbv)
 {
@@ -544,15 +557,11 @@ OP(op_xsetbv)
     EXIT_NEXT;
 }
 
-/* A hypercall: KVM's, if the guest has been told that it is there. */
-OP(op_vmcall)
+static SLOW_PATH void hypercall(TCGCPU *c)
 {
     bool ring0 = c->cpl == 0;
     u64 args[4], nr;
 
-    if (!tcg_has(c, 0x40000000, 1, 0) || !c->pv_ops) {     /* "KVMKVMKVM" */
-        return op_ud(c, op);
-    }
     args[0] = c->regs[R_EBX];
     args[1] = c->regs[R_ECX];
     args[2] = c->regs[R_EDX];
@@ -566,5 +575,14 @@ OP(op_vmcall)
     }
     nr = ring0 ? c->pv_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
     reg_set(c, R_EAX, nr, c->code_size == CODE64 ? 3 : 2);
+}
+
+/* A hypercall: KVM's, if the guest has been told that it is there. */
+OP(op_vmcall)
+{
+    if (!tcg_has(c, 0x40000000, 1, 0) || !c->pv_ops) {     /* "KVMKVMKVM" */
+        return op_ud(c, op);
+    }
+    hypercall(c);
     EXIT_NEXT;
 }

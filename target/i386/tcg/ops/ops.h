@@ -12,13 +12,23 @@
 #include "target/i386/tcg/decode/optabs.h"
 
 /*
- * Go on with op. Optimised builds turn this into a jump (same signature, no
- * address of a local escapes); others return to the loop in exec.c, so that
- * the stack does not grow.
+ * GO ends a function of type OpFn by going on with op_, TAIL with another function for
+ * the same op. Where meson.build sets TCG_TAIL_CALLS both are jumps: the compiler must make
+ * them (musttail), or scripts/check-tail-calls finds in the objects that it did. In other
+ * builds GO returns to the loop in exec.c. Either way the stack is no deeper after any
+ * number of instructions, provided that nothing but functions of type OpFn goes on: what
+ * needs the address of a local, or other parameters, is a function that comes back.
  */
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(TCG_NO_TAIL_CALLS)
-#define GO(op_) return (op_)->fn(c, (op_))
+#if TCG_TAIL_CALLS && defined(__has_attribute)
+#if __has_attribute(musttail)
+#define TAIL __attribute__((musttail)) return
+#endif
+#endif
+#ifndef TAIL
+#define TAIL return
+#endif
+#if TCG_TAIL_CALLS
+#define GO(op_) TAIL (op_)->fn(c, (op_))
 #else
 #define GO(op_) return (op_)
 #endif
@@ -134,16 +144,16 @@ static inline bool jump_find(TCGCPU *c, u64 eip, const X86Op **target)
     return true;
 }
 
-static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
-{
-    const X86Op *target;
-
-    if (!jump_find(c, eip, &target)) {
-        c->eip = eip;
-        return NULL;
-    }
-    GO(target);
-}
+/* Go on at a near target in whatever page. */
+#define JUMP_TO(eip_) do { \
+        const X86Op *target_; \
+        u64 to_ = (eip_); \
+        if (!jump_find(c, to_, &target_)) { \
+            c->eip = to_; \
+            return NULL; \
+        } \
+        GO(target_); \
+    } while (0)
 
 /*
  * RET to what was not found, with RSP moved already: leaves the block, or raises #GP of
@@ -152,17 +162,17 @@ static inline const X86Op *jump_to(TCGCPU *c, u64 eip)
 SLOW_PATH const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, u64 eip);
 
 /* A taken direct branch without a usable link: make it, or look it up. */
-const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op);
-static inline const X86Op *take_branch(TCGCPU *c, const X86Op *op)
-{
-    const X86Op *t = __atomic_load_n(&op->link, __ATOMIC_ACQUIRE);
-
-    if (likely(t) &&
-        likely(!atomic_load_explicit(&c->poll, memory_order_relaxed))) {
-        GO(t);
-    }
-    return tcg_branch_slow(c, op);
-}
+OpFn tcg_branch_slow;
+/* The direct branch op_ is taken. */
+#define TAKE_BRANCH(op_) do { \
+        const X86Op *from_ = (op_); \
+        const X86Op *to_ = __atomic_load_n(&from_->link, __ATOMIC_ACQUIRE); \
+        if (likely(to_) && \
+            likely(!atomic_load_explicit(&c->poll, memory_order_relaxed))) { \
+            GO(to_); \
+        } \
+        TAIL tcg_branch_slow(c, from_); \
+    } while (0)
 
 /* IF has become 1: take what waited. True: leave the block. */
 static inline bool irq_window(TCGCPU *c)
