@@ -140,6 +140,33 @@ static void features(void)
     check_eq(!!(r.c & 1u << 31), 1);
 }
 
+/* What systems read unasked. */
+static void read_msr(u64 msr) { rdmsr(msr); }
+
+static void fixed_msrs(void)
+{
+    static const u32 there[] = {
+        0x17, 0x2a, 0x8b, 0x179, 0x17a, 0x1d9, 0x1db, 0x1de, 0xc0010000, 0xc0010003,
+        0xc0010004, 0xc0010007, 0xc0010010, 0xc0010015, 0xc001001f, 0xc0010055, 0xc0010058,
+        0xc0010112, 0xc0010113, 0xc0011029,
+    };
+
+    if (!option("tcg")) {
+        return;                 /* KVM's are the host's model's and vendor's */
+    }
+    for (unsigned i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
+        check_eq(guarded(read_msr, there[i]), -1);
+    }
+    for (u32 msr = 0xc0010000; msr < 0xc0010008; msr++) {
+        wrmsr(msr, ~0ull);
+        check_eq(rdmsr(msr), 0);
+    }
+    check_eq(rdmsr(0x179), 0);
+    check_eq(guarded(read_msr, 0xc0010008), 13);
+    check_eq(guarded(read_msr, 0x178), 13);
+    check_eq(guarded(read_msr, 0x17b), 13);     /* MCG_CTL: MCG_CAP has it not */
+}
+
 /* KVM's clock: Linux, Documentation/virt/kvm/x86/msr.rst. */
 static void kvm_clock(void)
 {
@@ -203,6 +230,7 @@ const Test state_tests[] = {
     { "REP STOS stops where it faults", faulting_string },
     { "features that CPUID shows", features },
     { "KVM's clock", kvm_clock },
+    { "MSRs that no bit of CPUID announces", fixed_msrs },
     { "x87 opcodes with second names", x87_aliases },
     { NULL, NULL }
 };

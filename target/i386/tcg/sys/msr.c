@@ -16,7 +16,7 @@
 
 enum {
     MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48,
-    MSR_PRED_CMD = 0x49, MSR_TSC_ADJUST = 0x3b, MSR_UCODE = 0x8b,
+    MSR_PRED_CMD = 0x49, MSR_TSC_ADJUST = 0x3b,
     MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
     MSR_MISC_ENABLE = 0x1a0, MSR_PAT = 0x277, MSR_TSC_DEADLINE = 0x6e0,
     MSR_X2APIC_0 = 0x800, MSR_X2APIC_N = 0x8ff,
@@ -29,8 +29,37 @@ enum {
     MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
     MSR_FS_BASE = 0xc0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
 };
-#define MSR_K7_HWCR     0xc0010015u
-#define MSR_AMD_DE_CFG  0xc0011029u
+
+/*
+ * What processors have without a bit of CPUID that says so, and systems read unasked: the
+ * same value always; writes are ignored. Numbers from AMD's APM 2, appendix A, and SDM 4.
+ */
+static const struct {
+    uint32_t first, last;
+    uint64_t value;
+} fixed_msrs[] = {
+    { 0x17, 0x17 },                         /* platform id */
+    { 0x2a, 0x2a },                         /* EBL_CR_POWERON */
+    { 0x34, 0x34 },                         /* SMIs so far */
+    { 0x8b, 0x8b, 0x01000065ull << 32 },    /* microcode */
+    { 0xc1, 0xc2 }, { 0x186, 0x187 },       /* P6 counters: none runs */
+    { 0xce, 0xce }, { 0x140, 0x140 },       /* platform: no CPUID faulting */
+    { 0x179, 0x17a },                       /* machine checks: no banks */
+    { 0x199, 0x199 },                       /* PERF_CTL */
+    { 0x1d9, 0x1d9 }, { 0x1db, 0x1de },     /* DebugCtl, last branches */
+    { 0xc0010000, 0xc0010007 },             /* K7 counters */
+    { 0xc0010010, 0xc0010010 },             /* SYSCFG */
+    { 0xc0010015, 0xc0010015, 1u << 24 },   /* HWCR: TSC counts at a fixed rate */
+    { 0xc001001f, 0xc001001f },             /* NB_CFG */
+    { 0xc0010055, 0xc0010055 },             /* interrupt pending: no C1E */
+    { 0xc0010058, 0xc0010058 },             /* MMIO configuration space: none */
+    { 0xc0010112, 0xc0010113 },             /* TSEG */
+    { 0xc0010117, 0xc0010117 },             /* VM_HSAVE_PA */
+    { 0xc0011022, 0xc0011023 },             /* DC_CFG, TW_CFG */
+    { 0xc0011029, 0xc0011029, 2 },          /* DE_CFG: LFENCE serialises */
+    { 0xc001102a, 0xc001102a },             /* BU_CFG2 */
+    { 0xc001102c, 0xc001102c },             /* EX_CFG */
+};
 
 /* The guest's TSC counts nanoseconds of the machine's clock: the same everywhere. */
 #define TSC_KHZ 1000000u
@@ -159,6 +188,18 @@ static bool is_apic_msr(uint32_t msr)
            (msr >= MSR_X2APIC_0 && msr <= MSR_X2APIC_N);
 }
 
+/* True with *v: msr is one of those. */
+static bool fixed_msr(uint32_t msr, uint64_t *v)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed_msrs); i++) {
+        if (msr >= fixed_msrs[i].first && msr <= fixed_msrs[i].last) {
+            *v = fixed_msrs[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
 G_NORETURN static void unknown(TCGCPU *c, uint32_t msr, const char *what)
 {
     qemu_log_mask(LOG_UNIMP, "cpu %u: %s of unknown MSR %x\n", c->index, what,
@@ -180,10 +221,10 @@ void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
     switch (msr) {
     case MSR_TSC: *v = tcg_tsc(c); return;
     case MSR_EFER: *v = c->efer; return;
-    case MSR_UCODE: *v = 0x01000065ull << 32; return;
-    case MSR_K7_HWCR: *v = 1u << 24; return;    /* TSC counts at a fixed rate */
-    case MSR_AMD_DE_CFG: *v = 2; return;        /* LFENCE serialises */
-    default: unknown(c, msr, "read");
+    default:
+        if (!fixed_msr(msr, v)) {
+            unknown(c, msr, "read");
+        }
     }
 }
 
@@ -288,9 +329,9 @@ void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v)
         return;
     }
     case MSR_EFER: tcg_set_efer(c, v); return;
-    case MSR_UCODE:
-    case MSR_K7_HWCR:
-    case MSR_AMD_DE_CFG: return;
-    default: unknown(c, msr, "write");
+    default:
+        if (!fixed_msr(msr, &v)) {
+            unknown(c, msr, "write");
+        }
     }
 }
