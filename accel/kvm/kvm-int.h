@@ -59,7 +59,7 @@ typedef struct KVMCPU {
     bool io_pending;            /* the next KVM_RUN completes an access */
     /* Only used with kernel-irqchip=off: kvm-lapic.c. Set by any thread. */
     atomic_uint kicked;         /* a futex; set: look again before you run or wait */
-    atomic_bool nmi_pending;
+    atomic_uint nmi_pending;    /* nmi_latch() */
     atomic_bool init_pending;
     atomic_int sipi_pending;    /* vector, or -1 */
     _Atomic uint64_t tsc_offset;    /* the guest's TSC less the host's */

@@ -73,7 +73,7 @@ static void cpu_interrupt(void *opaque)
 
 static void cpu_nmi(void *opaque)
 {
-    atomic_store(&kvm_cpu(opaque)->nmi_pending, true);
+    nmi_latch(&kvm_cpu(opaque)->nmi_pending);
     cpu_interrupt(opaque);
 }
 
@@ -112,7 +112,7 @@ void kvm_lapic_reset(CPUState *cpu)
     KVMCPU *kc = kvm_cpu(cpu);
 
     atomic_store(&kc->init_pending, false);
-    atomic_store(&kc->nmi_pending, false);
+    atomic_store(&kc->nmi_pending, 0);
     atomic_store(&kc->sipi_pending, -1);
 }
 
@@ -183,8 +183,8 @@ static void handle_events(CPUState *cpu)
     if (sipi >= 0) {
         do_sipi(cpu, sipi);
     }
-    if (atomic_exchange(&kc->nmi_pending, false)) {
-        kvm_inject_nmi(cpu);
+    for (unsigned n = atomic_exchange(&kc->nmi_pending, 0); n; n--) {
+        kvm_inject_nmi(cpu);    /* KVM drops what is too many */
     }
 }
 

@@ -20,7 +20,7 @@ static void cpu_nmi(void *opaque)
 {
     TCGCPU *c = opaque;
 
-    atomic_store(&c->nmi_pending, true);
+    nmi_latch(&c->nmi_pending);
     cpu_interrupt(c);
 }
 

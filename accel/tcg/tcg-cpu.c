@@ -96,7 +96,7 @@ void tcg_inject_nmi(CPUState *cpu)
 {
     TCGCPU *c = tcg_cpu(cpu);
 
-    atomic_store(&c->nmi_pending, true);
+    nmi_latch(&c->nmi_pending);
     tcg_poll_set(c, POLL_IRQ);
     tcg_wake(c);
 }

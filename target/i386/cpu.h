@@ -211,7 +211,8 @@ typedef struct CPUX86State {
     uint8_t interrupt_nr;
     bool interrupt_soft;
     uint8_t interrupt_shadow;   /* X86_SHADOW_* */
-    bool nmi_pending, nmi_injected, nmi_masked;
+    uint8_t nmi_pending;        /* how many: 0 to 2 */
+    bool nmi_injected, nmi_masked;
 
     /* What the accelerator shall take from here; it then sets X86_PUT_CHANGED. */
     X86PutLevel put_level;
@@ -256,6 +257,18 @@ typedef struct X86CPU {
 static inline X86CPU *x86_cpu(CPUState *cs)
 {
     return (X86CPU *)cs;
+}
+
+/*
+ * One more NMI for a CPU, any thread. Of those that come close together one will be in
+ * service and one waits behind it; who runs the CPU sees to it that no more wait then.
+ */
+static inline void nmi_latch(atomic_uint *pending)
+{
+    unsigned n = atomic_load(pending);
+
+    while (n < 2 && !atomic_compare_exchange_weak(pending, &n, n + 1)) {
+    }
 }
 
 /*

@@ -679,6 +679,58 @@ static void test_timer_one_shot(void)
     machine_free(m);
 }
 
+/* ---- What is due when the main loop has not run the timer's callback yet ---- */
+
+typedef struct Late {
+    QEMUTimer timer;
+    FakeCPU *cpu;
+    uint32_t reg, value;
+} Late;
+
+static void late_write(void *opaque)
+{
+    Late *late = opaque;
+
+    wr(late->cpu, late->reg, late->value);
+}
+
+/* A count of 1000 ns ends, and at that moment, first of all, the guest writes a register. */
+static void late(Machine *m, uint32_t lvt, uint32_t reg, uint32_t value)
+{
+    Late late = { .cpu = &m->cpu[0], .reg = reg, .value = value };
+
+    timer_init_ns(&late.timer, QEMU_CLOCK_VIRTUAL, late_write, &late);
+    timer_mod_ns(&late.timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + 1000);
+    wr(late.cpu, APIC_TDCR, 0xb);
+    wr(late.cpu, APIC_LVTT, lvt);
+    wr(late.cpu, APIC_TMICT, 1000);
+    advance(1000);
+}
+
+static void test_timer_late(void)
+{
+    Machine *m = machine_new();
+    FakeCPU *cpu = &m->cpu[0];
+
+    /* A one-shot that has ended does not start again as a periodic one. */
+    late(m, 0xec, APIC_LVTT, 0x200ec);
+    g_assert_cmpuint(rd(cpu, APIC_TMCCT), ==, 0);
+    g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xec);
+    apic_eoi(cpu->apic);
+    advance(1000000);
+    g_assert_false(apic_has_interrupt(cpu->apic));
+    /* Its interrupt comes whatever is done to the timer then. */
+    late(m, 0xec, APIC_TMICT, 0);
+    g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xec);
+    apic_eoi(cpu->apic);
+    late(m, 0xec, APIC_LVTT, 0x100ec);
+    g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xec);
+    apic_eoi(cpu->apic);
+    late(m, 0xec, APIC_LVTT, 0x400ec);
+    g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xec);
+    machine_free(m);
+}
+
 static void test_timer_periodic(void)
 {
     Machine *m = machine_new();
@@ -851,7 +903,7 @@ static void test_msi(void)
     window->ops->write(window->opaque, 0x11000, 0x0671, 4); /* SIPI: not by MSI */
     g_assert_false(apic_has_interrupt(m->cpu[3].apic));
     g_assert_cmpuint(m->cpu[3].sipis, ==, 0);
-    g_assert_cmpuint(window->ops->read(window->opaque, 0x20, 4), ==, 0);
+    g_assert_cmphex(window->ops->read(window->opaque, 0x20, 4), ==, UINT64_MAX);
     g_assert_cmpint(apic_bus_send_msi(m->bus, 0xfed00000, 0x61), ==, 0);
     text = apic_dump(m->cpu[3].apic);
     g_assert_nonnull(strstr(text, "ISR  97\n"));
@@ -923,6 +975,7 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/x2apic/access", test_x2apic_access);
     g_test_add_func("/apic/timer/one-shot", test_timer_one_shot);
     g_test_add_func("/apic/timer/periodic", test_timer_periodic);
+    g_test_add_func("/apic/timer/late", test_timer_late);
     g_test_add_func("/apic/timer/hostile", test_timer_hostile);
     g_test_add_func("/apic/timer/deadline", test_timer_deadline);
     g_test_add_func("/apic/pv-eoi", test_pv_eoi);

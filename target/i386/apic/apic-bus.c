@@ -160,9 +160,10 @@ qemu_irq apic_bus_lint(APICBus *bus, unsigned n)
 
 /* ---- The MSI window ---- */
 
+/* Nobody answers: also where the registers of an APIC were that is off, or in x2APIC mode. */
 static uint64_t window_read(void *opaque, hwaddr addr, unsigned size)
 {
-    return 0;
+    return UINT64_MAX;
 }
 
 /* Bits 11:4 of a message's address are zero. */

@@ -165,6 +165,8 @@ void apic_timer_cleanup(APICState *s);
 void apic_timer_reset(APICState *s);
 void apic_timer_set_initial(APICState *s, uint32_t count);
 uint32_t apic_timer_current(APICState *s);
+/* Fire the timer if it is due. */
+void apic_timer_poll(APICState *s);
 void apic_timer_set_divide(APICState *s, uint32_t value);
 /* Store the LVT register; a switch to or from deadline mode disarms. */
 void apic_timer_set_lvt(APICState *s, uint32_t value);

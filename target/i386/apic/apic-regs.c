@@ -106,6 +106,7 @@ static uint32_t reg_read(APICState *s, unsigned reg)
     case REG_TMR ... REG_TMR + 7:
         return vector_word(s->tmr, reg - REG_TMR);
     case REG_IRR ... REG_IRR + 7:
+        apic_timer_poll(s);
         return vector_word(s->irr, reg - REG_IRR);
     case REG_ESR:
         return s->esr;

@@ -126,27 +126,32 @@ static void expire_locked(APICState *s, int64_t now)
     }
 }
 
-/* Fire the timer if it is due. */
-static void poll_timer(APICState *s)
+/*
+ * The main loop may be late: what is due happens before the guest looks at the timer or
+ * changes it, as in a one-shot that has ended and is made periodic. Returns the time.
+ */
+static int64_t settle_locked(APICState *s)
 {
-    int64_t expire = s->timer_expire;
-    int64_t now;
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 
-    if (expire < 0) {
-        return;
-    }
-    g_mutex_lock(&s->timer_lock);
-    now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-    expire = s->timer_expire;
-    if (expire >= 0 && expire <= now) {
+    if (s->timer_expire >= 0 && s->timer_expire <= now) {
         expire_locked(s, now);
     }
-    g_mutex_unlock(&s->timer_lock);
+    return now;
+}
+
+void apic_timer_poll(APICState *s)
+{
+    if (s->timer_expire >= 0) {
+        g_mutex_lock(&s->timer_lock);
+        settle_locked(s);
+        g_mutex_unlock(&s->timer_lock);
+    }
 }
 
 static void timer_cb(void *opaque)
 {
-    poll_timer(opaque);
+    apic_timer_poll(opaque);
 }
 
 int64_t apic_timer_deadline(APICState *s)
@@ -156,11 +161,14 @@ int64_t apic_timer_deadline(APICState *s)
 
 void apic_timer_set_initial(APICState *s, uint32_t count)
 {
+    int64_t now;
+
     g_mutex_lock(&s->timer_lock);
+    now = settle_locked(s);
     if (mode(s) != TIMER_DEADLINE) {
         s->timer_initial = count;
-        s->timer_start = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-        arm_count_locked(s, s->timer_start);
+        s->timer_start = now;
+        arm_count_locked(s, now);
     }
     g_mutex_unlock(&s->timer_lock);
 }
@@ -186,7 +194,7 @@ uint32_t apic_timer_current(APICState *s)
     uint32_t count;
 
     g_mutex_lock(&s->timer_lock);
-    count = current_locked(s, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    count = current_locked(s, settle_locked(s));
     g_mutex_unlock(&s->timer_lock);
     return count;
 }
@@ -198,7 +206,7 @@ void apic_timer_set_divide(APICState *s, uint32_t value)
     uint32_t count;
 
     g_mutex_lock(&s->timer_lock);
-    now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    now = settle_locked(s);
     count = current_locked(s, now);
     s->timer_divide = value & 0xb;
     if (s->timer_expire >= 0 && mode(s) != TIMER_DEADLINE) {
@@ -214,6 +222,7 @@ void apic_timer_set_lvt(APICState *s, uint32_t value)
     unsigned old_mode, new_mode;
 
     g_mutex_lock(&s->timer_lock);
+    settle_locked(s);
     old_mode = mode(s);
     s->lvt[LVT_TIMER] = value;
     new_mode = mode(s);
@@ -229,6 +238,7 @@ void apic_timer_set_lvt(APICState *s, uint32_t value)
 void apic_timer_set_tsc_deadline(APICState *s, uint64_t tsc)
 {
     g_mutex_lock(&s->timer_lock);
+    settle_locked(s);
     if (mode(s) == TIMER_DEADLINE) {
         s->timer_tsc = tsc;
         if (tsc) {
@@ -245,7 +255,7 @@ uint64_t apic_timer_get_tsc_deadline(APICState *s)
 {
     uint64_t tsc;
 
-    poll_timer(s);
+    apic_timer_poll(s);
     g_mutex_lock(&s->timer_lock);
     tsc = s->timer_tsc;
     g_mutex_unlock(&s->timer_lock);

@@ -161,7 +161,8 @@ static void take_interrupts(TCGCPU *c)
     if (c->steal_time_msr & 1) {
         c->pv_ops->steal_update(c);
     }
-    if (!c->nmi_masked && atomic_exchange(&c->nmi_pending, false)) {
+    if (!c->nmi_masked && atomic_load(&c->nmi_pending)) {
+        atomic_fetch_sub(&c->nmi_pending, 1);
         c->nmi_masked = true;
         c->irq_waiting = true;
         deliver_external(c, EXCP_NMI);

@@ -77,7 +77,7 @@ struct TCGCPU {
     bool irq_waiting;           /* an interrupt waits for IF */
     bool halted;
     bool nmi_masked;
-    atomic_bool nmi_pending;
+    atomic_uint nmi_pending;    /* 0 to 2: nmi_latch() */
     atomic_bool init_pending;
     atomic_int sipi_pending;    /* vector, or -1 */
     atomic_bool pv_unhalted;    /* KVM's kick: the next HLT is none */

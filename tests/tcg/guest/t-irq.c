@@ -90,13 +90,53 @@ static void shadows(void)
     check_eq(came_at, rip);
 }
 
+/* Three while one is in service: one waits, the others are lost. */
+static void on_first_nmi(Frame *f)
+{
+    if (count[2]++ == 0) {
+        for (unsigned i = 0; i < 3; i++) {
+            ipi(SELF | 0x400);
+        }
+    }
+}
+
 static void nmi(void)
 {
-    u64 before = count[2];
+    volatile u32 *icr = (volatile u32 *)(0xfee00000ul + APIC_ICR);
+    u64 end;
 
     start();
+    count[2] = 0;
     ipi(SELF | 0x400);
-    check(wait_for(&count[2], before + 1));
+    check(wait_for(&count[2], 1));
+    /* Two as close together as can be: both are taken. */
+    __asm__ volatile("movl %1, %0; movl %1, %0" : "+m"(*icr) : "r"(SELF | 0x400));
+    check(wait_for(&count[2], 3));
+    handlers[2] = on_first_nmi;
+    count[2] = 0;
+    ipi(SELF | 0x400);
+    check(wait_for(&count[2], 2));
+    for (end = rdtsc() + 1000000; rdtsc() < end; ) {
+    }
+    check_eq(count[2], 2);
+}
+
+/* Its registers are not there. */
+static void disabled(void)
+{
+    volatile u32 *id = (volatile u32 *)(0xfee00000ul + APIC_ID);
+
+    wrmsr(0x1b, rdmsr(0x1b) & ~0x800ull);
+    check_eq(*id, 0xffffffff);
+    wrmsr(0x1b, rdmsr(0x1b) | 0x800);
+    check_eq(*id, 0);
+    if (cpuid(1, 0).c & 1u << 21) {
+        wrmsr(0x1b, rdmsr(0x1b) | 0x400);
+        check_eq(*id, 0xffffffff);
+        wrmsr(0x1b, rdmsr(0x1b) & ~0xc00ull);
+        wrmsr(0x1b, rdmsr(0x1b) | 0x800);
+    }
+    start();
 }
 
 static void timer(void)
@@ -114,6 +154,8 @@ static void timer(void)
     apic_wr(APIC_TIMER_INIT, 20000000);
     __asm__ volatile("sti; hlt; cli" ::: "memory");
     check_eq(count[V_TIMER], 1);
+    check_eq(apic_rd(APIC_TIMER_NOW), 0);
+    apic_wr(APIC_LVT_TIMER, 0x20000 | V_TIMER);         /* too late: it does not start again */
     check_eq(apic_rd(APIC_TIMER_NOW), 0);
     apic_wr(APIC_LVT_TIMER, 0x20000 | V_TIMER);         /* periodic */
     apic_wr(APIC_TIMER_INIT, 1000000);
@@ -228,6 +270,7 @@ const Test irq_tests[] = {
     { "IPIs to itself, priorities", self_ipi },
     { "shadows of STI and MOV SS", shadows },
     { "NMI", nmi },
+    { "the page of a disabled APIC", disabled },
     { "the APIC's timer and HLT", timer },
     { "TSC deadline", deadline },
     { "an interrupt with a vector of exceptions", low_vector },

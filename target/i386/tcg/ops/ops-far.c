@@ -299,9 +299,12 @@ static bool iret_frame(TCGCPU *c, const X86Op *op, u64 fl)
 /* What waited for IRET: NMIs, interrupts that IF kept out. */
 static void iret_done(TCGCPU *c)
 {
-    c->nmi_masked = false;
-    if (atomic_load(&c->nmi_pending)) {
-        tcg_poll_set(c, POLL_IRQ);
+    if (c->nmi_masked) {
+        c->nmi_masked = false;
+        if (atomic_load(&c->nmi_pending)) {
+            atomic_store(&c->nmi_pending, 1);
+            tcg_poll_set(c, POLL_IRQ);
+        }
     }
     tcg_update_mode(c);
 }
