@@ -241,9 +241,6 @@ static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
     kvm_coalesced_init(s);
     s->has_xcrs = kvm_check_extension(s, KVM_CAP_XCRS);
     s->has_tsc_deadline = kvm_check_extension(s, KVM_CAP_TSC_DEADLINE_TIMER);
-    if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
-        kvm_lapic_init(s);
-    }
     s->xsave_size = MAX(kvm_check_extension(s, KVM_CAP_XSAVE2), 4096);
     if (ms->cpu_pm) {
         kvm_disable_exits(s);

@@ -279,8 +279,6 @@ static const struct {
     [KVM_EXIT_INTR] = { kvm_exit_go_on, "interrupted" },
     [KVM_EXIT_INTERNAL_ERROR] = { kvm_exit_internal_error, "internal-error" },
     [KVM_EXIT_IOAPIC_EOI] = { kvm_exit_ioapic_eoi, "ioapic-eoi" },
-    [KVM_EXIT_X86_RDMSR] = { kvm_exit_msr, "rdmsr" },
-    [KVM_EXIT_X86_WRMSR] = { kvm_exit_msr, "wrmsr" },
     [KVM_EXIT_SYSTEM_EVENT] = { kvm_exit_system_event, "system-event" },
 };
 

@@ -62,7 +62,6 @@ typedef struct KVMCPU {
     atomic_uint nmi_pending;    /* nmi_latch() */
     atomic_bool init_pending;
     atomic_int sipi_pending;    /* vector, or -1 */
-    _Atomic uint64_t tsc_offset;    /* the guest's TSC less the host's */
     uint64_t exits[KVM_NR_EXITS];   /* own thread; others read roughly */
 } KVMCPU;
 
@@ -109,8 +108,6 @@ void kvm_split_free(KVMState *s);
  * kvm-lapic.c: kernel-irqchip=off, local APICs of our own; in the other modes these
  * do nothing. All on the CPU's thread.
  */
-/* Before any CPU: the deadline timer's MSR shall exit to us. */
-void kvm_lapic_init(KVMState *s);
 /* Take what only works with the kernel's APICs out of a CPUID leaf. */
 void kvm_lapic_limit_cpuid(CPUIDEntry *e);
 void kvm_lapic_connect(CPUState *cpu);
@@ -123,9 +120,8 @@ bool kvm_lapic_before_run(CPUState *cpu);
 void kvm_lapic_after_run(CPUState *cpu);
 /* KVM_EXIT_MMIO: true if it was for the APIC's registers. */
 bool kvm_lapic_mmio(CPUState *cpu, struct kvm_run *run);
-/* KVM_EXIT_HLT, KVM_EXIT_X86_RDMSR and WRMSR, which come in this mode only. */
+/* KVM_EXIT_HLT, which comes in this mode only. */
 bool kvm_exit_hlt(CPUState *cpu, struct kvm_run *run);
-bool kvm_exit_msr(CPUState *cpu, struct kvm_run *run);
 
 /*
  * kvm-coalesced.c: writes that KVM collects (KVM_COALESCED_MMIO). add: tell it of a

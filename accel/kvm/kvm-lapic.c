@@ -4,8 +4,9 @@
  * KVM runs the CPU only. Interrupts go in by KVM_INTERRUPT when it says that it can
  * take one, the APIC's registers are an MMIO exit, CR8 and IA32_APIC_BASE pass
  * through kvm_run, and HLT, INIT and start-up IPIs are waited for here. env.mp_state
- * is right at all times, as KVM keeps none. The deadline timer's MSR, which KVM
- * would swallow, is filtered to us (KVM API, 4.97, 4.113); x2APIC's cannot be.
+ * is right at all times, as KVM keeps none. What has no exit to us, the MSRs of x2APIC
+ * mode and of the deadline timer, is not offered: KVM may take those writes before
+ * it looks at a filter (KVM API, 4.97).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,15 +15,14 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "target/i386/apic.h"
 #include "kvm-int.h"
 #include "qemu/log.h"
 #include "target/i386/cpuid.h"
 
-#define CPUID_1_ECX_X2APIC  (1u << 21)
-#define MSR_IA32_TSC        0x10
+#define CPUID_1_ECX_X2APIC          (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE    (1u << 24)
 
 /* What the host kernel does with its own APICs only. */
 #define PV_NEEDS_KERNEL_APIC \
@@ -34,28 +34,10 @@
 void kvm_lapic_limit_cpuid(CPUIDEntry *e)
 {
     if (e->leaf == 1) {
-        e->ecx &= ~CPUID_1_ECX_X2APIC;
+        e->ecx &= ~(CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE);
     } else if (e->leaf == KVM_CPUID_FEATURES) {
         e->eax &= ~PV_NEEDS_KERNEL_APIC;
     }
-}
-
-void kvm_lapic_init(KVMState *s)
-{
-    uint8_t denied[1] = { 0 };      /* KVM copies it */
-    struct kvm_enable_cap exits = {
-        .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER },
-    };
-    struct kvm_msr_filter filter = {
-        .flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-        .ranges[0] = {
-            .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
-            .base = MSR_IA32_TSCDEADLINE, .nmsrs = 1, .bitmap = denied,
-        },
-    };
-
-    s->has_tsc_deadline = kvm_ioctl(s->vmfd, KVM_ENABLE_CAP, &exits) == 0 &&
-        kvm_ioctl(s->vmfd, KVM_X86_SET_MSR_FILTER, &filter) == 0;
 }
 
 /* ---- APIC to CPU: any thread ---- */
@@ -93,18 +75,11 @@ static void cpu_sipi(void *opaque, uint8_t vector)
     cpu_interrupt(opaque);
 }
 
-/* KVM lets nobody ask a running CPU; the offset was right at its last WRMSR. */
-static uint64_t cpu_read_tsc(void *opaque)
-{
-    return __rdtsc() + atomic_load(&kvm_cpu(opaque)->tsc_offset);
-}
-
 static const APICCPUOps cpu_ops = {
     .interrupt = cpu_interrupt,
     .nmi = cpu_nmi,
     .init = cpu_init,
     .sipi = cpu_sipi,
-    .read_tsc = cpu_read_tsc,
 };
 
 void kvm_lapic_reset(CPUState *cpu)
@@ -121,7 +96,6 @@ void kvm_lapic_connect(CPUState *cpu)
     X86CPU *x86 = x86_cpu(cpu);
     uint32_t sizes[4] = { 0 };
     APICFeatures features;
-    int khz;
 
     if (!x86->apic) {
         return;
@@ -129,12 +103,7 @@ void kvm_lapic_connect(CPUState *cpu)
     if (x86->cpuid) {
         x86_cpuid_lookup(x86->cpuid, 0x80000008, 0, sizes);
     }
-    khz = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_TSC_KHZ, NULL);
-    features = (APICFeatures) {
-        .phys_bits = MAX(sizes[0] & 0xff, 36),
-        .tsc_deadline = kvm_state(cpu)->has_tsc_deadline && khz > 0,
-        .tsc_hz = MAX(khz, 0) * 1000ull,
-    };
+    features = (APICFeatures) { .phys_bits = MAX(sizes[0] & 0xff, 36) };
     kvm_lapic_reset(cpu);
     apic_connect_cpu(x86->apic, &cpu_ops, cpu, &features);
 }
@@ -291,35 +260,5 @@ bool kvm_lapic_mmio(CPUState *cpu, struct kvm_run *run)
         value = apic_mmio_read(apic, offset, run->mmio.len);
         memcpy(run->mmio.data, &value, run->mmio.len);
     }
-    return true;
-}
-
-static void update_tsc_offset(CPUState *cpu)
-{
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry tsc;
-    } msrs = { .head.nmsrs = 1, .tsc.index = MSR_IA32_TSC };
-
-    if (kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MSRS, &msrs) == 1) {
-        atomic_store(&kvm_cpu(cpu)->tsc_offset, msrs.tsc.data - __rdtsc());
-    }
-}
-
-bool kvm_exit_msr(CPUState *cpu, struct kvm_run *run)
-{
-    APICState *apic = x86_cpu(cpu)->apic;
-    uint64_t value = run->msr.data;
-    bool ok;
-
-    kvm_cpu(cpu)->io_pending = true;
-    if (run->exit_reason == KVM_EXIT_X86_WRMSR) {
-        update_tsc_offset(cpu);
-        ok = apic && apic_msr_write(apic, run->msr.index, value);
-    } else {
-        ok = apic && apic_msr_read(apic, run->msr.index, &value);
-        run->msr.data = value;
-    }
-    run->msr.error = !ok;
     return true;
 }

@@ -9,6 +9,7 @@
  *   exits   is a FIFO of lines "REASON WORD WORD WORD WORD": how KVM_RUN returns next,
  *           the words being what lies behind the exit's common fields
  *   log     gets a line for each KVM_SET_GUEST_DEBUG: "CPU CONTROL DR0 DR1 DR2 DR3 DR7"
+ *   cpuid   gets a line for each leaf of KVM_SET_CPUID2: "CPU LEAF EAX EBX ECX EDX"
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -173,6 +174,20 @@ static int log_debug(int fd, const struct kvm_guest_debug *d)
     return 0;
 }
 
+static int log_cpuid(int fd, const struct kvm_cpuid2 *list)
+{
+    FILE *f = open_file("cpuid", "ae");
+
+    for (unsigned i = 0; i < list->nent; i++) {
+        const struct kvm_cpuid_entry2 *e = &list->entries[i];
+
+        fprintf(f, "%lu 0x%x 0x%x 0x%x 0x%x 0x%x\n", apic_ids[fd], e->function, e->eax,
+                e->ebx, e->ecx, e->edx);
+    }
+    fclose(f);
+    return 0;
+}
+
 /* A line from the FIFO: how the vCPU comes back. */
 static bool next_exit(struct kvm_run *run, int fifo)
 {
@@ -224,6 +239,8 @@ static int vcpu_request(int fd, unsigned long request, void *arg)
         return run_vcpu(fd);
     case KVM_SET_GUEST_DEBUG:
         return log_debug(fd, arg);
+    case KVM_SET_CPUID2:
+        return log_cpuid(fd, arg);
     case KVM_GET_MSRS:
     case KVM_SET_MSRS:
         return ((struct kvm_msrs *)arg)->nmsrs;

@@ -43,7 +43,8 @@ KERNEL = kernel()
 
 
 def arguments(*more):
-    return [QEMU, "-M", "microvm", "-accel", "kvm", "-m", "16M", "-display", "none", "-nodefaults",
+    accel = () if "-accel" in more else ("-accel", "kvm")
+    return [QEMU, "-M", "microvm", *accel, "-m", "16M", "-display", "none", "-nodefaults",
             "-kernel", KERNEL.name, *more]
 
 
@@ -115,6 +116,18 @@ def refused(*lines):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
+
+
+@test
+def deadline_timer():
+    """CPUID has the deadline timer where the APIC is the kernel's; x2APIC not where it is ours"""
+    for mode, there in (("on", True), ("split", True), ("off", False)):
+        with Machine("-accel", f"kvm,kernel-irqchip={mode}", "-cpu", "host,+x2apic") as m:
+            with open(m.path("cpuid"), encoding="ascii") as f:
+                rows = [[int(word, 0) for word in line.split()] for line in f]
+            ecx = [row[4] for row in rows if row[1] == 1]
+            assert len(ecx) == 1 and bool(ecx[0] >> 24 & 1) == there, (mode, rows)
+            assert there or not ecx[0] >> 21 & 1, (mode, rows)
 
 
 @test
