@@ -40,14 +40,19 @@ static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
 {
     const AccelClass *ac = (const AccelClass *)oc;
     AccelState *as = (AccelState *)object_new(oc, NULL);
+    bool other_guests = ac->probe && ac->probe() == -EOPNOTSUPP;
 
     as->machine = ms;
     if (!set_properties(&as->obj, ms->accel_opts, false, errp) ||
         !set_properties(&as->obj, opts, true, errp)) {
         *final = true;
-    } else if (alternative && ac->probe && ac->probe() == -EOPNOTSUPP) {
+    } else if (alternative && other_guests) {
         error_setg(errp, "this host's %s runs no ordinary guests", oc->name);
     } else if (ac->init_machine(as, ms, errp)) {
+        if (other_guests) {
+            warn_report("this host's %s runs no ordinary guests: they are very slow, or stop at "
+                        "their first instructions", oc->name);
+        }
         ms->accel = as;
         return true;
     }

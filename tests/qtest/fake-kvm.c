@@ -10,6 +10,7 @@
  *           the words being what lies behind the exit's common fields
  *   log     gets a line for each KVM_SET_GUEST_DEBUG: "CPU CONTROL DR0 DR1 DR2 DR3 DR7"
  *   cpuid   gets a line for each leaf of KVM_SET_CPUID2: "CPU LEAF EAX EBX ECX EDX"
+ * With FAKE_PVM in the environment it is PVM's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -84,8 +85,16 @@ int shim_open(const char *path, int flags, ...)
     return fake_open(path, flags, mode);
 }
 
+/* PVM's KVM or a processor's, whatever this host has. */
 int shim_access(const char *path, int mode)
 {
+    if (!strncmp(path, "/sys/module/kvm_", 16)) {
+        if (!getenv("FAKE_PVM") == !strcmp(path, "/sys/module/kvm_pvm")) {
+            errno = ENOENT;
+            return -1;
+        }
+        return 0;
+    }
     return strcmp(path, "/dev/kvm") ? (int)syscall(SYS_access, path, mode) : 0;
 }
 

@@ -48,8 +48,8 @@ def arguments(*more):
             "-kernel", KERNEL.name, *more]
 
 
-def environment(folder):
-    return {**os.environ, "FAKE_KVM": folder, "LD_PRELOAD": SHIM,
+def environment(folder, **more):
+    return {**os.environ, **more, "FAKE_KVM": folder, "LD_PRELOAD": SHIM,
             "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
 
 
@@ -107,12 +107,12 @@ class Machine:
             time.sleep(0.005)
 
 
-def refused(*lines):
+def refused(*lines, **env):
     """What the program says and how it ends when KVM answers as in lines."""
     with tempfile.TemporaryDirectory(prefix="kvm-") as folder:
         with open(os.path.join(folder, "fail"), "w", encoding="ascii") as f:
             f.write("".join(f"{request} {arg} {result}\n" for request, arg, result in lines))
-        done = subprocess.run(arguments("-smp", "2"), env=environment(folder), timeout=600,
+        done = subprocess.run(arguments("-smp", "2"), env=environment(folder, **env), timeout=600,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
@@ -128,6 +128,16 @@ def deadline_timer():
             ecx = [row[4] for row in rows if row[1] == 1]
             assert len(ecx) == 1 and bool(ecx[0] >> 24 & 1) == there, (mode, rows)
             assert there or not ecx[0] >> 21 & 1, (mode, rows)
+
+
+@test
+def other_guests():
+    """named alone, a KVM that runs no ordinary guests is tried, and a line says what it is"""
+    status, text = refused((CREATE_VCPU, -1, -errno.EIO), FAKE_PVM="1")
+    first, rest = text.split("\n", 1)
+    assert status == 1 and "warning: this host's kvm runs no ordinary guests" in first, text
+    assert "warning" not in rest, text
+    assert "ordinary" not in refused((CREATE_VCPU, -1, -errno.EIO))[1]
 
 
 @test
