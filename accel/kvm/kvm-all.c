@@ -12,26 +12,6 @@
 #include "kvm-int.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
-#include "qemu/trace.h"
-
-int kvm_ioctl(int fd, unsigned long request, void *arg)
-{
-    int ret;
-
-    do {
-        ret = ioctl(fd, request, arg);
-    } while (ret < 0 && errno == EINTR);
-    ret = ret < 0 ? -errno : ret;
-    trace(kvm_ioctl, "fd %d request 0x%lx: %d", fd, request, ret);
-    return ret;
-}
-
-int kvm_check_extension(const KVMState *s, int cap)
-{
-    int ret = kvm_ioctl(s->fd, KVM_CHECK_EXTENSION, (void *)(intptr_t)cap);
-
-    return MAX(ret, 0);
-}
 
 /* What every line of this accelerator relies on. All are there since Linux 4.11. */
 static const struct {

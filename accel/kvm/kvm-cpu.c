@@ -16,9 +16,6 @@
 #include "qemu/trace.h"
 #include "sysemu/cpus.h"
 
-/* What makes KVM_RUN return. It has a handler only so as not to kill us. */
-#define SIG_IPI SIGUSR1
-
 static void kick_arrived(int sig)
 {
 }
@@ -32,18 +29,6 @@ void kvm_init_kick(void)
     sigemptyset(&set);
     sigaddset(&set, SIG_IPI);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
-void kvm_vcpu_kick(CPUState *cpu)
-{
-    KVMCPU *kc = (KVMCPU *)g_atomic_pointer_get(&cpu->accel);
-
-    if (kc) {
-        atomic_store(&kc->kicked, 1);
-        /* In user space: stops the next KVM_RUN. In the kernel: the signal does. */
-        __atomic_store_n(&kc->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-        pthread_kill(kc->thread, SIG_IPI);
-    }
 }
 
 void kvm_inject_nmi(CPUState *cpu)

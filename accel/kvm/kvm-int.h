@@ -49,6 +49,9 @@ typedef struct KVMState {
     MemoryListener io_listener;
 } KVMState;
 
+/* What makes KVM_RUN return. It has a handler only so as not to kill us. */
+#define SIG_IPI SIGUSR1
+
 /* CPUState.accel */
 typedef struct KVMCPU {
     int fd;

@@ -75,23 +75,6 @@ void tcg_vcpu_destroy(CPUState *cpu)
     g_aligned_free(c);
 }
 
-void tcg_wake(TCGCPU *c)
-{
-    if (atomic_load(&c->asleep)) {
-        syscall(SYS_futex, &c->poll, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    }
-}
-
-void tcg_vcpu_kick(CPUState *cpu)
-{
-    TCGCPU *c = (TCGCPU *)g_atomic_pointer_get(&cpu->accel);
-
-    if (c) {
-        tcg_poll_set(c, POLL_EXIT);
-        tcg_wake(c);
-    }
-}
-
 void tcg_inject_nmi(CPUState *cpu)
 {
     TCGCPU *c = tcg_cpu(cpu);
