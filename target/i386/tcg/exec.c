@@ -1,6 +1,6 @@
 /*
- * The interpreter's loop: interrupts, single steps, blocks; raising and
- * nesting of exceptions.
+ * The interpreter's loop: interrupts, single steps, blocks, and the nesting of
+ * exceptions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,33 +10,6 @@
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
-
-void tcg_raise(TCGCPU *c, int vector)
-{
-    c->excp = vector;
-    c->excp_has_err = false;
-    c->excp_err = 0;
-    siglongjmp(c->jmp, 1);
-}
-
-void tcg_raise_err(TCGCPU *c, int vector, uint32_t error)
-{
-    c->excp = vector;
-    c->excp_has_err = true;
-    c->excp_err = error;
-    siglongjmp(c->jmp, 1);
-}
-
-void tcg_restart(TCGCPU *c)
-{
-    c->excp = -1;
-    siglongjmp(c->jmp, 1);
-}
-
-void tcg_poll_set(TCGCPU *c, unsigned bits)
-{
-    atomic_fetch_or(&c->poll, bits);
-}
 
 /* Nothing is ever found here: with alignment checks on, all accesses take the slow path. */
 static TLBEntry empty_tlb[TLB_SIZE];
