@@ -149,12 +149,6 @@ typedef struct X86BootInfo {
 /* The Linux zero page. */
 void x86_build_boot_params(const X86BootInfo *info,
                            uint8_t page[X86_PAGE_SIZE]);
-/*
- * The setup header a loader makes up for a kernel that is not a bzImage and
- * hence has none.
- */
-void x86_default_setup_header(uint8_t header[SETUP_HEADER_END -
-                                             SETUP_HEADER_START]);
 
 /* hvm_start_info, module list and memory map, to lie at base. */
 #define X86_START_INFO_SIZE 0x200

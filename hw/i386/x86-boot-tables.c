@@ -42,16 +42,6 @@ _Static_assert(MODLIST_OFFSET >= START_INFO_HEADER_SIZE &&
                X86_START_INFO_SIZE >= MEMMAP_OFFSET +
                E820_MAX * MEMMAP_ENTRY_SIZE, "the lists must not overlap");
 
-void x86_default_setup_header(uint8_t header[SETUP_HEADER_END -
-                                             SETUP_HEADER_START])
-{
-    x86_st(&header[SETUP_BOOT_FLAG - SETUP_HEADER_START],
-           SETUP_BOOT_FLAG_VALUE, 2);
-    memcpy(&header[SETUP_MAGIC - SETUP_HEADER_START], SETUP_MAGIC_TEXT, 4);
-    x86_st(&header[SETUP_VERSION - SETUP_HEADER_START], 0x20f, 2);
-    header[SETUP_LOADFLAGS - SETUP_HEADER_START] = LOADFLAGS_LOADED_HIGH;
-}
-
 void x86_build_boot_params(const X86BootInfo *info,
                            uint8_t page[X86_PAGE_SIZE])
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hw/i386/x86-boot-internal.h"
+#include "hw/i386/x86-setup-header.h"
 
 #define MAX_PROGRAM_HEADERS 256
 #define MAX_NOTE_SIZE       (64 * 1024)
@@ -340,6 +341,16 @@ static bool choose_protocol(const X86KernelFile *file, const ElfHeader *h, const
            x86_multiboot_parse(file, &mb, kernel, errp);
 }
 
+/* What a loader makes up for a kernel that is no bzImage and hence has none. */
+static void default_setup_header(uint8_t header[SETUP_HEADER_END - SETUP_HEADER_START])
+{
+    x86_st(&header[SETUP_BOOT_FLAG - SETUP_HEADER_START],
+           SETUP_BOOT_FLAG_VALUE, 2);
+    memcpy(&header[SETUP_MAGIC - SETUP_HEADER_START], SETUP_MAGIC_TEXT, 4);
+    x86_st(&header[SETUP_VERSION - SETUP_HEADER_START], 0x20f, 2);
+    header[SETUP_LOADFLAGS - SETUP_HEADER_START] = LOADFLAGS_LOADED_HIGH;
+}
+
 bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
 {
     ElfHeader h = { 0 };
@@ -362,6 +373,6 @@ bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
                    "segment", kernel->entry);
         return false;
     }
-    x86_default_setup_header(kernel->setup_header);
+    default_setup_header(kernel->setup_header);
     return true;
 }
