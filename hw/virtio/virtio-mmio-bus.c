@@ -97,26 +97,29 @@ static uint16_t used_index(const VirtQueue *vq)
     return __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
 }
 
-typedef enum DirectOp { DIRECT_READ, DIRECT_ACK } DirectOp;
-
 /* True if a direct queue has returned buffers since the last acknowledgement. */
-static bool mmio_direct_locked(VirtIOMMIOProxy *p, DirectOp op)
+static bool direct_read_locked(VirtIOMMIOProxy *p)
 {
     VirtQueue *vq;
     bool any = false;
 
     for (unsigned i = 0; p->nr_direct && (vq = virtio_get_queue(p->vbus.vdev, i)); i++) {
-        if (!vq->direct) {
-            continue;
-        }
-        if (op == DIRECT_READ) {
+        if (vq->direct) {
             vq->direct_seen = used_index(vq);
             any |= vq->direct_seen != vq->direct_acked;
-        } else {
-            vq->direct_acked = vq->direct_seen;
         }
     }
     return any;
+}
+
+/* What was read is acknowledged. */
+static void direct_ack_locked(VirtIOMMIOProxy *p)
+{
+    VirtQueue *vq;
+
+    for (unsigned i = 0; p->nr_direct && (vq = virtio_get_queue(p->vbus.vdev, i)); i++) {
+        vq->direct_acked = vq->direct ? vq->direct_seen : vq->direct_acked;
+    }
 }
 
 static EventNotifier *mmio_direct_begin(VirtioBusState *vbus, VirtQueue *vq)
@@ -157,7 +160,7 @@ unsigned virtio_mmio_isr(VirtIOMMIOProxy *p)
 
     if (__atomic_load_n(&p->nr_direct, __ATOMIC_SEQ_CST)) {
         g_mutex_lock(&p->irq_lock);
-        isr = p->isr | (mmio_direct_locked(p, DIRECT_READ) ? VIRTIO_ISR_VRING : 0);
+        isr = p->isr | (direct_read_locked(p) ? VIRTIO_ISR_VRING : 0);
         g_mutex_unlock(&p->irq_lock);
     }
     return isr;
@@ -169,7 +172,7 @@ void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
 
     g_mutex_lock(&p->irq_lock);
     if (bits & VIRTIO_ISR_VRING) {
-        mmio_direct_locked(p, DIRECT_ACK);
+        direct_ack_locked(p);
     }
     old = p->isr;
     __atomic_store_n(&p->isr, old & ~bits, __ATOMIC_SEQ_CST);
