@@ -61,6 +61,8 @@ struct X86Op {
     uint8_t size;               /* operand size: log2 of bytes */
     uint16_t flags;
 };
+/* Blocks are arrays of it; half a cache line each. */
+_Static_assert(sizeof(X86Op) == 32, "X86Op");
 
 /* OpDesc.attr */
 enum {
