@@ -125,14 +125,16 @@ static void test_boot(gconstpointer data)
 
 static void add_tests(const char *accel)
 {
+    /* Those that begin with the program; other kinds have no name here. */
     static const char *const kinds[IMAGE__MAX] = {
         [IMAGE_ELF64] = "elf64", [IMAGE_ELF64_PVH] = "elf64-pvh",
         [IMAGE_ELF32_PVH] = "elf32-pvh", [IMAGE_BZIMAGE] = "bzimage",
+        [IMAGE_MULTIBOOT32] = "multiboot32",
     };
     static const char *const modes[] = { "legacy", "legacy=on,pic=off,pit=off" };
 
     for (int kind = 0; kind < IMAGE__MAX; kind++) {
-        for (unsigned m = 0; m < G_N_ELEMENTS(modes); m++) {
+        for (unsigned m = 0; kinds[kind] && m < G_N_ELEMENTS(modes); m++) {
             g_autofree char *path = g_strdup_printf("/boot-serial/%s/%s/%s", accel, kinds[kind],
                                                     modes[m]);
             Boot *b = g_new0(Boot, 1);
