@@ -243,6 +243,7 @@ static void kvm_exit_machine(AccelState *as)
     }
     s->vmfd = s->fd = -1;
     kvm_split_free(s);
+    kvm_routes_free(s);
 }
 
 static void kvm_instance_init(Object *obj)

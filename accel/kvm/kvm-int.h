@@ -23,6 +23,8 @@
 #define KVM_IDENTITY_MAP_ADDR   0xfeffc000ULL
 #define KVM_TSS_ADDR            0xfeffd000ULL
 
+typedef struct KVMRoutes KVMRoutes;
+
 typedef struct KVMState {
     AccelState parent;
     int irqchip_mode;           /* "kernel-irqchip": AccelIrqchipMode or AUTO */
@@ -45,6 +47,7 @@ typedef struct KVMState {
     int coalesced_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
     GMutex coalesced_lock;      /* the ring's reading end, its life; registers' locks after it */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
+    KVMRoutes *routes;          /* kvm-routes.c; NULL: the board has no I/O APIC with us */
     MemoryListener memory_listener;
     MemoryListener io_listener;
 } KVMState;
@@ -96,16 +99,23 @@ bool kvm_exit_debug(CPUState *cpu, struct kvm_run *run);
  * AccelClass by these names, and what a vCPU does on its way.
  */
 bool kvm_create_split_irqchip(KVMState *s, AccelIrqchip *chip, Error **errp);
-int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data);
-void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data,
-                       bool masked);
-int kvm_attach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
-void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
 /* Before KVM_RUN: the board's PICs may want to interrupt the boot processor. */
 void kvm_split_before_run(CPUState *cpu);
 /* KVM_EXIT_IOAPIC_EOI */
 void kvm_split_eoi(KVMState *s, uint8_t vector);
 void kvm_split_free(KVMState *s);
+
+/*
+ * kvm-routes.c: the inputs of I/O APICs that are the board's: of nr_pins those from first on. The
+ * hooks of AccelClass by these names. The table has room for two routes a pin.
+ */
+void kvm_routes_init(KVMState *s, unsigned nr_pins, unsigned first);
+void kvm_routes_free(KVMState *s);
+int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data);
+void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data,
+                       bool masked);
+int kvm_attach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
+void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
 
 /*
  * kvm-lapic.c: kernel-irqchip=off, local APICs of our own; in the other modes these

@@ -150,6 +150,9 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
         }
         s->pit = true;
     }
+    if (chip->nr_pins > chip->nr_gsis) {
+        kvm_routes_init(s, chip->nr_pins, chip->nr_gsis);
+    }
     for (unsigned i = 0; i < chip->nr_gsis; i++) {
         chip->gsi[i] = (qemu_irq) {
             .handler = kvm_set_irq, .opaque = s, .n = i, .ops = &kvm_irq_ops,

@@ -15,10 +15,17 @@
 /* MSI writes must reach the APICs even where something else is mapped. */
 #define LAPIC_PRIORITY 4096
 
+/* An I/O APIC, and which GSI its input 0 is. */
+typedef struct X86IOAPIC {
+    struct X86Irqchip *chip;
+    IOAPICState *ioapic;    /* NULL: there is none, or it is the accelerator's */
+    unsigned gsi_base;
+} X86IOAPIC;
+
 struct X86Irqchip {
     AccelState *accel;
-    APICBus *apics;         /* NULL in split mode */
-    IOAPICState *ioapic;
+    APICBus *apics;         /* NULL: the accelerator's */
+    X86IOAPIC ioapics[X86_MAX_IOAPICS];
     PICState *pic;          /* NULL: pic=off */
     PITState *pit;          /* NULL: not added */
 };
@@ -28,11 +35,12 @@ struct X86Irqchip {
 static void set_gsi(void *opaque, int n, int level)
 {
     X86Irqchip *chip = opaque;
+    IOAPICState *ioapic = chip->ioapics[n / IOAPIC_NUM_PINS].ioapic;
 
     if (chip->pic && n < PIC_NUM_IRQS) {
         qemu_set_irq(pic_irq(chip->pic, n), level);
     }
-    qemu_set_irq(ioapic_irq(chip->ioapic, n), level);
+    qemu_set_irq(ioapic_irq(ioapic, n % IOAPIC_NUM_PINS), level);
 }
 
 static int attach_gsi(void *opaque, int n, EventNotifier *e)
@@ -53,51 +61,72 @@ static const IRQOps gsi_ops = { .attach = attach_gsi, .detach = detach_gsi };
 
 /*
  * An eventfd that the accelerator turns into the I/O APIC's message is hidden
- * from the PICs, so that is for machines without them.
+ * from the PICs, so that is for inputs without them.
  */
 static void connect_gsis(X86Irqchip *chip, qemu_irq *gsi)
 {
-    bool direct = !chip->apics && !chip->pic &&
-        accel_get_class(chip->accel)->attach_irqfd;
+    bool direct = !chip->apics && accel_get_class(chip->accel)->attach_irqfd;
 
     for (unsigned n = 0; n < X86_NUM_GSIS; n++) {
-        gsi[n] = (qemu_irq) {
-            .handler = set_gsi, .opaque = chip, .n = n,
-            .ops = direct ? &gsi_ops : NULL,
-        };
+        bool to_pic = chip->pic && n < IOAPIC_NUM_PINS;
+
+        if (chip->ioapics[n / IOAPIC_NUM_PINS].ioapic) {
+            gsi[n] = (qemu_irq) {
+                .handler = set_gsi, .opaque = chip, .n = n,
+                .ops = direct && !to_pic ? &gsi_ops : NULL,
+            };
+        }
     }
 }
 
-/* ---- From the I/O APIC to local APICs ---- */
+/* ---- From an I/O APIC to local APICs ---- */
+
+#define MSI_DATA_LEVEL  (1u << 15)
 
 static int send_msi_to_bus(void *opaque, uint64_t addr, uint32_t data)
 {
-    X86Irqchip *chip = opaque;
+    X86IOAPIC *from = opaque;
 
-    return apic_bus_send_msi(chip->apics, addr, data);
+    return apic_bus_send_msi(from->chip->apics, addr, data);
 }
 
 static int send_msi_to_accel(void *opaque, uint64_t addr, uint32_t data)
 {
-    X86Irqchip *chip = opaque;
+    AccelState *accel = ((X86IOAPIC *)opaque)->chip->accel;
 
-    return accel_get_class(chip->accel)->send_msi(chip->accel, addr, data);
+    return accel_get_class(accel)->send_msi(accel, addr, data);
 }
 
 static void tell_accel_of_route(void *opaque, unsigned pin, uint64_t addr,
                                 uint32_t data, bool masked)
 {
-    X86Irqchip *chip = opaque;
+    X86IOAPIC *from = opaque;
+    AccelState *accel = from->chip->accel;
 
-    accel_get_class(chip->accel)->set_msi_route(chip->accel, pin, addr, data,
-                                                masked);
+    accel_get_class(accel)->set_msi_route(accel, from->gsi_base + pin, addr, data, masked);
 }
 
-static const IOAPICOps user_ioapic_ops = { .send_msi = send_msi_to_bus };
+/* Nobody says when a level has been served: 0, so that the entry does not wait for it. */
+static int send_edge_to_accel(void *opaque, uint64_t addr, uint32_t data)
+{
+    send_msi_to_accel(opaque, addr, data & ~MSI_DATA_LEVEL);
+    return 0;
+}
 
-static const IOAPICOps split_ioapic_ops = {
-    .send_msi = send_msi_to_accel,
-    .route_changed = tell_accel_of_route,
+static void tell_accel_of_edge(void *opaque, unsigned pin, uint64_t addr,
+                               uint32_t data, bool masked)
+{
+    tell_accel_of_route(opaque, pin, addr, data & ~MSI_DATA_LEVEL, masked);
+}
+
+static const IOAPICOps ioapic_ops[] = {
+    [ACCEL_IRQCHIP_KERNEL] = {
+        .send_msi = send_edge_to_accel, .route_changed = tell_accel_of_edge,
+    },
+    [ACCEL_IRQCHIP_SPLIT] = {
+        .send_msi = send_msi_to_accel, .route_changed = tell_accel_of_route,
+    },
+    [ACCEL_IRQCHIP_USER] = { .send_msi = send_msi_to_bus },
 };
 
 /* ---- From local APICs back ---- */
@@ -106,7 +135,11 @@ static void eoi(void *opaque, uint8_t vector)
 {
     X86Irqchip *chip = opaque;
 
-    ioapic_eoi(chip->ioapic, vector);
+    for (unsigned i = 0; i < X86_MAX_IOAPICS; i++) {
+        if (chip->ioapics[i].ioapic) {
+            ioapic_eoi(chip->ioapics[i].ioapic, vector);
+        }
+    }
 }
 
 static int extint_ack(void *opaque)
@@ -134,7 +167,11 @@ static void reset(void *opaque)
     if (chip->apics) {
         apic_bus_reset(chip->apics);
     }
-    ioapic_reset(chip->ioapic);
+    for (unsigned i = 0; i < X86_MAX_IOAPICS; i++) {
+        if (chip->ioapics[i].ioapic) {
+            ioapic_reset(chip->ioapics[i].ioapic);
+        }
+    }
     if (chip->pic) {
         pic_reset(chip->pic);
     }
@@ -150,11 +187,16 @@ static bool init_local_apics(X86Irqchip *chip, MachineState *ms,
 {
     AccelIrqchip split = {
         .pic = config->pic,
+        .nr_pins = IOAPIC_NUM_PINS * (config->ioapic2 ? 2 : 1),
         .eoi = eoi,
         .extint_ack = extint_ack,
         .opaque = chip,
     };
 
+    if (config->mode == ACCEL_IRQCHIP_KERNEL) {
+        *intr = (qemu_irq) { 0 };
+        return true;
+    }
     if (config->mode == ACCEL_IRQCHIP_SPLIT) {
         if (!accel_get_class(ms->accel)->create_irqchip(ms->accel, &split, errp)) {
             return false;
@@ -171,6 +213,20 @@ static bool init_local_apics(X86Irqchip *chip, MachineState *ms,
     return true;
 }
 
+static void add_ioapic(X86Irqchip *chip, MachineState *ms, const X86IrqchipConfig *config,
+                       unsigned index)
+{
+    static const hwaddr addrs[X86_MAX_IOAPICS] = {
+        IO_APIC_DEFAULT_ADDRESS, IO_APIC_SECONDARY_ADDRESS,
+    };
+    X86IOAPIC *io = &chip->ioapics[index];
+
+    io->chip = chip;
+    io->gsi_base = index * IOAPIC_NUM_PINS;
+    io->ioapic = ioapic_new(config->ioapic_id + index, &ioapic_ops[config->mode], io);
+    memory_region_add_subregion(&ms->system_memory, addrs[index], ioapic_region(io->ioapic));
+}
+
 X86Irqchip *x86_irqchip_new(MachineState *ms, const X86IrqchipConfig *config,
                             qemu_irq *gsi, Error **errp)
 {
@@ -182,12 +238,13 @@ X86Irqchip *x86_irqchip_new(MachineState *ms, const X86IrqchipConfig *config,
         g_free(chip);
         return NULL;
     }
-    chip->ioapic = ioapic_new(config->ioapic_id, chip->apics ? &user_ioapic_ops
-                                                             : &split_ioapic_ops,
-                              chip);
-    memory_region_add_subregion(&ms->system_memory, IO_APIC_DEFAULT_ADDRESS,
-                                ioapic_region(chip->ioapic));
-    if (config->pic) {
+    if (config->mode != ACCEL_IRQCHIP_KERNEL) {
+        add_ioapic(chip, ms, config, 0);
+    }
+    if (config->ioapic2) {
+        add_ioapic(chip, ms, config, 1);
+    }
+    if (config->pic && config->mode != ACCEL_IRQCHIP_KERNEL) {
         chip->pic = pic_new(intr);
         map_pic(chip, &ms->system_io);
     }
@@ -209,7 +266,9 @@ void x86_irqchip_free(X86Irqchip *chip)
     if (chip) {
         pit_free(chip->pit);
         pic_free(chip->pic);
-        ioapic_free(chip->ioapic);
+        for (unsigned i = 0; i < X86_MAX_IOAPICS; i++) {
+            ioapic_free(chip->ioapics[i].ioapic);
+        }
         apic_bus_free(chip->apics);
         g_free(chip);
     }
@@ -217,23 +276,27 @@ void x86_irqchip_free(X86Irqchip *chip)
 
 char *x86_irqchip_dump(X86Irqchip *chip)
 {
-    g_autofree char *pic = chip->pic ? pic_dump(chip->pic) : g_strdup("");
-    g_autofree char *ioapic = ioapic_dump(chip->ioapic);
+    GString *out = g_string_new(NULL);
 
-    return g_strconcat(pic, ioapic, NULL);
+    if (chip->pic) {
+        g_autofree char *pic = pic_dump(chip->pic);
+
+        g_string_append(out, pic);
+    }
+    for (unsigned i = 0; i < X86_MAX_IOAPICS; i++) {
+        if (chip->ioapics[i].ioapic) {
+            g_autofree char *ioapic = ioapic_dump(chip->ioapics[i].ioapic, i);
+
+            g_string_append(out, ioapic);
+        }
+    }
+    return g_string_free(out, FALSE);
 }
 
-static void append_counts(GString *out, X86Irqchip *chip, bool pic)
+static void append_count(GString *out, unsigned gsi, uint64_t count)
 {
-    unsigned n = pic ? PIC_NUM_IRQS : IOAPIC_NUM_PINS;
-
-    g_string_append_printf(out, "IRQ statistics for %s:\n", pic ? "i8259" : "ioapic");
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t count = pic ? pic_count(chip->pic, i) : ioapic_count(chip->ioapic, i);
-
-        if (count) {
-            g_string_append_printf(out, "%2u: %" PRIu64 "\n", i, count);
-        }
+    if (count) {
+        g_string_append_printf(out, "%2u: %" PRIu64 "\n", gsi, count);
     }
 }
 
@@ -242,8 +305,16 @@ char *x86_irqchip_counts(X86Irqchip *chip)
     GString *out = g_string_new(NULL);
 
     if (chip->pic) {
-        append_counts(out, chip, true);
+        g_string_append(out, "IRQ statistics for i8259:\n");
+        for (unsigned i = 0; i < PIC_NUM_IRQS; i++) {
+            append_count(out, i, pic_count(chip->pic, i));
+        }
     }
-    append_counts(out, chip, false);
+    g_string_append(out, "IRQ statistics for ioapic:\n");
+    for (unsigned n = 0; n < X86_NUM_GSIS; n++) {
+        IOAPICState *ioapic = chip->ioapics[n / IOAPIC_NUM_PINS].ioapic;
+
+        append_count(out, n, ioapic ? ioapic_count(ioapic, n % IOAPIC_NUM_PINS) : 0);
+    }
     return g_string_free(out, FALSE);
 }

@@ -60,8 +60,12 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     AccelIrqchip chip = {
         .pic = mms->pic != ON_OFF_AUTO_OFF,
         .pit = mms->pit != ON_OFF_AUTO_OFF,
-        .nr_gsis = MICROVM_NUM_GSIS,
+        .nr_gsis = IOAPIC2_GSI_BASE,
+        .nr_pins = mms->has_ioapic2 ? MICROVM_NUM_GSIS : IOAPIC2_GSI_BASE,
         .gsi = mms->gsi,
+    };
+    X86IrqchipConfig second = {
+        .mode = ACCEL_IRQCHIP_KERNEL, .ioapic2 = true,
     };
 
     if (!accel_get_class(accel)->create_irqchip(accel, &chip, errp)) {
@@ -69,7 +73,10 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     }
     mms->has_pic = chip.pic;
     show_kernel_irqchip(mms, chip.pic, chip.pit);
-    return true;
+    if (mms->has_ioapic2) {
+        mms->irqchip = x86_irqchip_new(&mms->parent, &second, mms->gsi, errp);
+    }
+    return !mms->has_ioapic2 || mms->irqchip;
 }
 
 /* The APIC id that no CPU has: there are fewer CPUs than ids. */
@@ -103,7 +110,8 @@ static bool init_user_irqchip(MicrovmMachineState *mms, AccelIrqchipMode mode,
     X86IrqchipConfig config = {
         .mode = mode,
         .pic = mms->pic != ON_OFF_AUTO_OFF,
-        .ioapic_id = fill_apic_ids(ms, apic_ids),
+        .ioapic2 = mms->has_ioapic2,
+        .ioapic_id = mms->has_acpi ? 0 : fill_apic_ids(ms, apic_ids),
         .apic_id_limit = x86_apic_id_limit(&ms->smp),
     };
 
@@ -119,31 +127,32 @@ static bool init_user_irqchip(MicrovmMachineState *mms, AccelIrqchipMode mode,
     return true;
 }
 
-static bool connect_lines(MicrovmMachineState *mms, Error **errp)
+static bool connect_lines(MicrovmMachineState *mms, AccelIrqchipMode *mode, Error **errp)
 {
     AccelState *accel = mms->parent.accel;
     const AccelClass *ac = accel_get_class(accel);
     bool pic = mms->pic != ON_OFF_AUTO_OFF;
-    AccelIrqchipMode mode = ac->irqchip_mode ? ac->irqchip_mode(accel, pic)
-                                             : ACCEL_IRQCHIP_USER;
 
-    if (mode == ACCEL_IRQCHIP_KERNEL) {
+    *mode = ac->irqchip_mode ? ac->irqchip_mode(accel, pic) : ACCEL_IRQCHIP_USER;
+    if (*mode == ACCEL_IRQCHIP_KERNEL) {
         return init_kernel_irqchip(mms, errp);
     }
-    return init_user_irqchip(mms, mode, errp);
+    return init_user_irqchip(mms, *mode, errp);
 }
 
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
+    unsigned nr_gsis = mms->has_ioapic2 ? MICROVM_NUM_GSIS : IOAPIC2_GSI_BASE;
+    AccelIrqchipMode mode;
 
-    if (!connect_lines(mms, errp)) {
+    if (!connect_lines(mms, &mode, errp)) {
         return false;
     }
-    for (unsigned i = 0; ms->tap_irq && i < MICROVM_NUM_GSIS; i++) {
+    for (unsigned i = 0; ms->tap_irq && i < nr_gsis; i++) {
         mms->gsi[i] = ms->tap_irq(ms, i, mms->gsi[i]);
     }
-    if (mms->irqchip && mms->pit != ON_OFF_AUTO_OFF) {
+    if (mode != ACCEL_IRQCHIP_KERNEL && mms->pit != ON_OFF_AUTO_OFF) {
         x86_irqchip_add_pit(mms->irqchip, ms, mms->gsi[0]);
     }
     return true;

@@ -285,7 +285,7 @@ qemu_irq ioapic_irq(IOAPICState *s, unsigned pin)
     return (qemu_irq) { .handler = set_irq, .opaque = s, .n = pin };
 }
 
-char *ioapic_dump(IOAPICState *s)
+char *ioapic_dump(IOAPICState *s, unsigned index)
 {
     static const char *const modes[8] = {
         "Fixed", "LowPri", "SMI", "?", "NMI", "INIT", "?", "ExtINT"
@@ -293,8 +293,8 @@ char *ioapic_dump(IOAPICState *s)
     GString *out = g_string_new(NULL);
 
     g_mutex_lock(&s->lock);
-    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n",
-                           IOAPIC_VERSION, s->id, s->select);
+    g_string_append_printf(out, "ioapic%u: ver=0x%x id=0x%02x sel=0x%02x\n",
+                           index, IOAPIC_VERSION, s->id, s->select);
     for (unsigned pin = 0; pin < IOAPIC_NUM_PINS; pin++) {
         uint64_t rte = s->rte[pin];
 

@@ -17,7 +17,8 @@ typedef struct CPUIDTable CPUIDTable;
 typedef struct AccelIrqchip {
     bool pic;
     bool pit;
-    unsigned nr_gsis;           /* lines to fill in */
+    unsigned nr_gsis;           /* mode KERNEL: lines to fill in */
+    unsigned nr_pins;           /* inputs of all I/O APICs; send_msi() and the like take these */
     qemu_irq *gsi;              /* out: nr_gsis lines into the controllers */
     /*
      * Mode SPLIT only: the rest of the controllers, which the board has. Both
@@ -65,18 +66,19 @@ struct AccelClass {
      */
     bool (*supported_cpuid)(AccelState *as, CPUIDTable *table, Error **errp);
     /*
-     * Mode SPLIT: a message to the local APICs; how many CPUs took it (0: none).
+     * Mode SPLIT, and KERNEL for inputs from nr_gsis on, whose I/O APIC is the board's: a message
+     * to the local APICs; how many CPUs took it (0: none).
      * Any thread; must not call back into the I/O APIC.
      */
     int (*send_msi)(AccelState *as, uint64_t addr, uint32_t data);
     /*
-     * Mode SPLIT: what I/O APIC input n sends when not masked; EOIs are wanted if
-     * it is a level. Called with the I/O APIC's lock.
+     * The same modes: what I/O APIC input n sends when not masked; EOIs are wanted if
+     * it is a level (mode SPLIT only). Called with the I/O APIC's lock.
      */
     void (*set_msi_route)(AccelState *as, unsigned n, uint64_t addr,
                           uint32_t data, bool masked);
     /*
-     * Mode SPLIT: e sends input n's message without our help, see IRQOps.
+     * The same modes: e sends input n's message without our help, see IRQOps.
      * Any thread.
      */
     int (*attach_irqfd)(AccelState *as, unsigned n, EventNotifier *e);

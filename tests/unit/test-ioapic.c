@@ -267,7 +267,7 @@ static void test_sweep(void)
     mmio_write(b, 0x10, 0, 4);
     mmio_write(b, 0x10, 0xff, 1);       /* narrow data is dropped */
     g_assert_cmphex(rd(b, 0x10), ==, 0);
-    text = ioapic_dump(b->ioapic);
+    text = ioapic_dump(b->ioapic, 0);
     g_assert_nonnull(strstr(text, "pin 23"));
     bus_free(b);
 }

@@ -11,7 +11,8 @@
 #include "hw/irq.h"
 #include "sysemu/accel.h"
 
-#define X86_NUM_GSIS    24
+#define X86_MAX_IOAPICS 2
+#define X86_NUM_GSIS    (24 * X86_MAX_IOAPICS)
 
 typedef struct X86Irqchip X86Irqchip;
 
@@ -19,19 +20,23 @@ typedef struct X86IrqchipConfig {
     /*
      * ACCEL_IRQCHIP_USER: all of them; ms->apic_bus is set, CPUs made later get an
      * APIC. ACCEL_IRQCHIP_SPLIT: all but local APICs, which the accelerator has.
+     * ACCEL_IRQCHIP_KERNEL: the accelerator has made its own, only the second I/O APIC
+     * is to be added. The kernel does not tell it of EOIs: its inputs are edges, whatever the
+     * guest programs.
      */
     AccelIrqchipMode mode;
     bool pic;
+    bool ioapic2;               /* a second I/O APIC, with the next id */
     uint8_t ioapic_id;
     uint32_t apic_id_limit;     /* one more than the highest APIC id */
 } X86IrqchipConfig;
 
 /*
  * Make the controllers, put them at their places in ms->system_memory and
- * ms->system_io, and register their reset. Before any CPU is made. gsi gets
- * X86_NUM_GSIS lines: GSI n is input n of the I/O APIC and, below 16, of the
- * PICs. NULL with errp set when the accelerator fails. They live as long as the
- * machine.
+ * ms->system_io, and register their reset. Before any CPU is made. gsi, an array of
+ * X86_NUM_GSIS, gets a line for each input of the I/O APICs made: GSI n is input n of the
+ * first and, below 16, of the PICs, or input n - 24 of the second. NULL with errp set when the
+ * accelerator fails. They live as long as the machine.
  */
 X86Irqchip *x86_irqchip_new(MachineState *ms, const X86IrqchipConfig *config,
                             qemu_irq *gsi, Error **errp);

@@ -20,8 +20,17 @@
 #define VIRTIO_NUM_TRANSPORTS   8
 #define VIRTIO_IRQ_BASE         5
 #define IO_APIC_DEFAULT_ADDRESS 0xfec00000ULL
+#define IO_APIC_SECONDARY_ADDRESS 0xfec10000ULL
 #define IO_APIC_SIZE            0x1000ULL
 #define LAPIC_SIZE              0x100000ULL     /* the MSI window included */
+
+/* With ACPI. */
+#define VIRTIO_NUM_TRANSPORTS_IOAPIC2 24        /* with a second I/O APIC, on its inputs */
+#define VIRTIO_IRQ_BASE_ACPI    16              /* without: what ISA interrupts leave */
+#define GED_SELECTOR_BASE       0xfea00000ULL
+#define GED_REGS_BASE           0xfea00200ULL
+#define GED_END                 0xfea01000ULL
+#define GED_GSI                 9
 
 /* Low memory, written before the first instruction. */
 #define START_INFO_START        0x6000          /* PVH hvm_start_info and its lists */
@@ -47,12 +56,19 @@
 /* BIOS data area: two words, base memory in KiB and the EBDA's segment. */
 #define BDA_EBDA_SEGMENT        0x40e
 #define BDA_BASE_MEMORY         0x413
+/* The RSDP and all tables: systems look for it there, too. Reserved in the memory map. */
+#define ACPI_TABLES_START       0xe0000
+#define ACPI_TABLES_MAX_SIZE    0x10000
 /* f000:fff0, where real-mode code goes that wants the BIOS to restart the machine. */
 #define BIOS_RESTART            0xffff0
 #define HIMEM_START             0x100000
 
-/* GSI n is input n of the I/O APIC; below 16 it is also IRQ n of the PICs. */
-#define MICROVM_NUM_GSIS        24
+/*
+ * GSI n is input n of the I/O APIC, below 16 it is also IRQ n of the PICs; from 24 on it is input
+ * n - 24 of the second I/O APIC.
+ */
+#define MICROVM_NUM_GSIS        48
+#define IOAPIC2_GSI_BASE        24
 #define MICROVM_MAX_CPUS        254
 #define MICROVM_MAX_APIC_ID     254             /* 8 bits, 255 is all of them */
 #define MICROVM_MIN_RAM         0x100000ULL
@@ -79,8 +95,11 @@ typedef struct MicrovmMachineState {
     OnOffAuto rtc;
     bool auto_kernel_cmdline;
     bool unused_transports;
+    OnOffAuto acpi;
+    OnOffAuto ioapic2;
+    uint64_t virtio_base;       /* of transport 0 */
     /* Known, and refused when on: what other versions of this machine have. */
-    OnOffAuto acpi, pcie, ioapic2, usb, smm, x_option_roms;
+    OnOffAuto pcie, usb, smm, x_option_roms;
 
     MemoryRegion ram;           /* all of it, as the backend has it */
     MemoryRegion ram_below_4g;
@@ -90,6 +109,11 @@ typedef struct MicrovmMachineState {
 
     qemu_irq gsi[MICROVM_NUM_GSIS];
     struct X86Irqchip *irqchip; /* hw/i386/irqchip.h; NULL: the accelerator's */
+    bool has_acpi;
+    const char *acpi_reason;    /* why, or why not */
+    bool has_ioapic2;
+    bool has_rtc;
+    DeviceState *ged;           /* hw/acpi/ged.h; NULL: no ACPI */
     bool has_pic;               /* an 8259A drives the boot processor's LINT0 */
     bool isa_wanted;            /* by -device isa-… */
     bool has_isa;
@@ -110,6 +134,18 @@ static inline MicrovmMachineState *microvm_machine(MachineState *ms)
  */
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp);
 bool microvm_init_isa(MicrovmMachineState *mms, Error **errp);
+
+/*
+ * Decide has_acpi: before all others, from the properties, the kernel file and its command
+ * line. False with errp set when what is asked for cannot be.
+ */
+bool microvm_decide_acpi(MicrovmMachineState *mms, Error **errp);
+/* The GED, if there is ACPI. */
+bool microvm_init_ged(MicrovmMachineState *mms, Error **errp);
+/* Register the tables as a rom; *rsdp is where, 0: no ACPI. Devices are realized. */
+bool microvm_add_acpi(MicrovmMachineState *mms, uint64_t *rsdp, Error **errp);
+/* "info acpi", caller frees. */
+char *microvm_acpi_info(MachineState *ms);
 
 /* Register the MP tables as roms. */
 bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp);

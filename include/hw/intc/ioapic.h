@@ -44,8 +44,8 @@ qemu_irq ioapic_irq(IOAPICState *s, unsigned pin);
 /* A CPU ended level-triggered vector. Any thread. */
 void ioapic_eoi(IOAPICState *s, uint8_t vector);
 
-/* "info pic": the redirection table in a person's form; caller frees. */
-char *ioapic_dump(IOAPICState *s);
+/* "info pic": the redirection table in a person's form, as number index; caller frees. */
+char *ioapic_dump(IOAPICState *s, unsigned index);
 /* "info irq": messages sent for pin. Those of irqfds do not come by here. */
 uint64_t ioapic_count(IOAPICState *s, unsigned pin);
 
