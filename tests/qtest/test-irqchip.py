@@ -7,46 +7,7 @@ import re
 import sys
 
 import qemutest
-from qemutest import Client, VM, test
-
-IOAPIC = 0xfec00000
-
-
-class QTest:
-    """One qtest connection: commands and their answers."""
-
-    def __init__(self, vm):
-        vm.wait_for_sockets(["qtest"])
-        self.sock = Client(vm.path("qtest")).sock
-        self.sock.settimeout(None)
-        self.file = self.sock.makefile("rw", encoding="ascii")
-
-    def cmd(self, *words):
-        """Send one command; the last word of its answer, and the interrupts before it."""
-        self.file.write(" ".join(str(w) for w in words) + "\n")
-        self.file.flush()
-        irqs = []
-        while True:
-            answer = self.file.readline().split()
-            assert answer, words
-            if answer[0] == "IRQ":
-                irqs.append((answer[1], int(answer[2])))
-                continue
-            assert answer[0] == "OK", (words, answer)
-            return (answer[1] if len(answer) > 1 else None), irqs
-
-    def inb(self, port):
-        return int(self.cmd("inb", port)[0], 16)
-
-    def outb(self, port, value):
-        self.cmd("outb", port, value)
-
-    def ioapic(self, reg, value=None):
-        """Read or write a register behind IOREGSEL."""
-        self.cmd("writel", IOAPIC, reg)
-        if value is None:
-            return int(self.cmd("readl", IOAPIC + 0x10)[0], 16)
-        return self.cmd("writel", IOAPIC + 0x10, value)
+from qemutest import QTest, VM, test
 
 
 @test
