@@ -338,6 +338,7 @@ const HmpCommand hmp_commands[] = {
 };
 
 const HmpCommand hmp_info_commands[] = {
+    { "acpi", "", "", "whether the guest has ACPI, and why", hmp_info_acpi, NULL },
     { "block", "nodes:-n,verbose:-v,device:B?", "[-n] [-v] [device]",
       "drives, their images and their state (-n: nodes, -v: more of each image)",
       hmp_info_block, NULL },

@@ -230,6 +230,14 @@ void hmp_info_roms(Monitor *mon, json_t *args)
     rom_foreach(mon->ms, print_rom, mon);
 }
 
+void hmp_info_acpi(Monitor *mon, json_t *args)
+{
+    const MachineClass *mc = machine_get_class(mon->ms);
+    g_autofree char *text = mc->acpi_info ? mc->acpi_info(mon->ms) : NULL;
+
+    monitor_puts(mon, text ? text : "ACPI: off (the machine has none)\n");
+}
+
 void hmp_info_history(Monitor *mon, json_t *args)
 {
     char *line;

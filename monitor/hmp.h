@@ -74,6 +74,7 @@ void hmp_info_network(Monitor *mon, json_t *args);
 void hmp_info_roms(Monitor *mon, json_t *args);
 void hmp_info_history(Monitor *mon, json_t *args);
 void hmp_info_mtree(Monitor *mon, json_t *args);
+void hmp_info_acpi(Monitor *mon, json_t *args);
 void hmp_info_surface(Monitor *mon, json_t *args);
 void hmp_info_qtree(Monitor *mon, json_t *args);
 void hmp_info_qom_tree(Monitor *mon, json_t *args);

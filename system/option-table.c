@@ -125,7 +125,7 @@ const OptionRow option_table[] = {
     { "audiodev", "none,id=ID", NULL, PHASE_EARLY, opt_audiodev, KEYVAL("driver") },
     { "smbios", "…", NULL, PHASE_NONE, .keyval = true },
     { "id", "ID", NULL, PHASE_NONE },
-    { "no-acpi", NULL, NULL, PHASE_NONE },
+    { "no-acpi", NULL, NULL, PHASE_EARLY, opt_no_acpi },
     { "no-hpet", NULL, NULL, PHASE_NONE },
     { "net", "none", NULL, PHASE_EARLY, opt_net },
     { "L", "DIR", NULL, PHASE_NONE },

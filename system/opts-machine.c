@@ -81,6 +81,14 @@ bool opt_cpu(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
+/* As -machine acpi=off, for machines that know what that is. */
+bool opt_no_acpi(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    Object *machine = &vl->ms->obj;
+
+    return !property_find(machine->oc, "acpi") || property_set(machine, "acpi", "off", errp);
+}
+
 bool opt_smp(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     if (!machine_parse_smp(vl->ms, opts, errp)) {

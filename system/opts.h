@@ -13,6 +13,7 @@ bool opt_machine(VLState *, const char *, QemuOpts *, Error **);
 bool opt_accel(VLState *, const char *, QemuOpts *, Error **);
 bool opt_enable_kvm(VLState *, const char *, QemuOpts *, Error **);
 bool opt_cpu(VLState *, const char *, QemuOpts *, Error **);
+bool opt_no_acpi(VLState *, const char *, QemuOpts *, Error **);
 bool opt_smp(VLState *, const char *, QemuOpts *, Error **);
 bool opt_m(VLState *, const char *, QemuOpts *, Error **);
 bool opt_mem_path(VLState *, const char *, QemuOpts *, Error **);

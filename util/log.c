@@ -23,6 +23,7 @@ static const struct {
     { "unimp", LOG_UNIMP, "what a guest asked for and we do not have" },
     { "virtio", LOG_VIRTIO, "life cycle and queues of virtio devices" },
     { "kvm", LOG_KVM, "exits from KVM and failing ioctls" },
+    { "boot", LOG_BOOT, "what the kernel file decides: whether there is ACPI" },
     { "int", LOG_INT, "interrupts and exceptions" },
     { "cpu_reset", LOG_CPU_RESET, "CPU state at every reset" },
     { "exec", LOG_EXEC, "each instruction before it runs (software CPU)" },

@@ -67,11 +67,27 @@ void acpi_ged_add_event(DeviceState *dev, uint32_t bit, const char *path, uint8_
 
 /* ---- Registers ---- */
 
+/* Every width comes here, as a part of a wider access would not be told from a whole one. */
+#define GED_ANY_ACCESS { .min_access_size = 1, .max_access_size = 8, .unaligned = true }
+
+static bool valid_access(hwaddr addr, unsigned size, unsigned wanted)
+{
+    if (size != wanted || addr % wanted) {
+        qemu_log_mask(LOG_GUEST_ERROR, "acpi-ged: %u-byte access at offset 0x%x, not %u bytes\n",
+                      size, (unsigned)addr, wanted);
+        return false;
+    }
+    return true;
+}
+
 static uint64_t selector_read(void *opaque, hwaddr addr, unsigned size)
 {
     GedState *s = opaque;
     uint32_t pending = s->pending;
 
+    if (!valid_access(addr, size, ACPI_GED_SELECTOR_SIZE)) {
+        return 0;
+    }
     s->pending = 0;
     qemu_irq_lower(s->slot.irq);
     return pending;
@@ -82,11 +98,10 @@ static void selector_write(void *opaque, hwaddr addr, uint64_t data, unsigned si
     qemu_log_mask(LOG_GUEST_ERROR, "acpi-ged: write to the event selector\n");
 }
 
-/* The memory core drops and answers with 0 what is not a whole, aligned access. */
 static const MemoryRegionOps selector_ops = {
     .read = selector_read,
     .write = selector_write,
-    .valid = { .min_access_size = 4, .max_access_size = 4 },
+    .valid = GED_ANY_ACCESS,
 };
 
 static void sleep_control(GedState *s, uint8_t value)
@@ -113,6 +128,9 @@ static void regs_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 {
     GedState *s = opaque;
 
+    if (!valid_access(addr, size, 1)) {
+        return;
+    }
     switch (addr) {
     case ACPI_GED_SLEEP_CONTROL:
         sleep_control(s, data);
@@ -130,7 +148,7 @@ static void regs_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 static const MemoryRegionOps regs_ops = {
     .read = regs_read,
     .write = regs_write,
-    .valid = { .min_access_size = 1, .max_access_size = 1 },
+    .valid = GED_ANY_ACCESS,
 };
 
 /* ---- In the DSDT ---- */

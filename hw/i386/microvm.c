@@ -27,8 +27,6 @@ static const struct {
     size_t offset;
     const char *what;
 } microvm_refused[] = {
-    { "acpi", offsetof(MicrovmMachineState, acpi), "ACPI" },
-    { "ioapic2", offsetof(MicrovmMachineState, ioapic2), "a second I/O APIC" },
     { "usb", offsetof(MicrovmMachineState, usb), "USB" },
     { "smm", offsetof(MicrovmMachineState, smm), "system management mode" },
     { "x-option-roms", offsetof(MicrovmMachineState, x_option_roms),
@@ -102,14 +100,39 @@ static bool check_address_bits(const MachineState *ms, Error **errp)
     return true;
 }
 
+/* The transports go where nothing else is, whatever else the machine has. */
+static bool check_virtio_base(const MicrovmMachineState *mms, Error **errp)
+{
+    uint64_t base = mms->virtio_base;
+    uint64_t size = VIRTIO_NUM_TRANSPORTS_IOAPIC2 * VIRTIO_MMIO_SIZE;
+
+    if (base % VIRTIO_MMIO_SIZE == 0 && base >= MICROVM_LOWMEM_END &&
+        base <= IO_APIC_DEFAULT_ADDRESS - size &&
+        (base + size <= GED_SELECTOR_BASE || base >= GED_END)) {
+        return true;
+    }
+    error_setg(errp, "-machine virtio-mmio-base=0x%" PRIx64 ": the transports need 0x%" PRIx64
+               " bytes between 0x%llx and 0x%llx, without 0x%llx-0x%llx, aligned to 0x%llx",
+               base, size, MICROVM_LOWMEM_END, IO_APIC_DEFAULT_ADDRESS, GED_SELECTOR_BASE,
+               GED_END - 1, VIRTIO_MMIO_SIZE);
+    return false;
+}
+
 static bool microvm_init_virtio(MicrovmMachineState *mms, Error **errp)
 {
-    for (unsigned i = 0; i < VIRTIO_NUM_TRANSPORTS; i++) {
+    unsigned n = mms->has_ioapic2 ? VIRTIO_NUM_TRANSPORTS_IOAPIC2 : VIRTIO_NUM_TRANSPORTS;
+    unsigned gsi = mms->has_ioapic2 ? IOAPIC2_GSI_BASE :
+                   mms->has_acpi ? VIRTIO_IRQ_BASE_ACPI : VIRTIO_IRQ_BASE;
+
+    if (!check_virtio_base(mms, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
         VirtioMMIOSlot slot = {
             .index = i,
-            .base = VIRTIO_MMIO_BASE + i * VIRTIO_MMIO_SIZE,
-            .irq_num = VIRTIO_IRQ_BASE + i,
-            .irq = mms->gsi[VIRTIO_IRQ_BASE + i],
+            .base = mms->virtio_base + i * VIRTIO_MMIO_SIZE,
+            .irq_num = gsi + i,
+            .irq = mms->gsi[gsi + i],
         };
 
         if (!virtio_mmio_create(&mms->parent, &slot, errp)) {
@@ -133,6 +156,7 @@ static bool microvm_init_rtc(MicrovmMachineState *mms, Error **errp)
         return false;
     }
     memory_region_add_subregion(&ms->system_io, RTC_PORT, mc146818_rtc_region(rtc));
+    mms->has_rtc = true;
     return true;
 }
 
@@ -141,12 +165,14 @@ static bool microvm_init(MachineState *ms, Error **errp)
     MicrovmMachineState *mms = microvm_machine(ms);
 
     return check_properties(mms, errp) &&
+           microvm_decide_acpi(mms, errp) &&
            init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
            x86_cpus_init(ms, errp) &&
            check_address_bits(ms, errp) &&
            microvm_init_virtio(mms, errp) &&
            microvm_init_rtc(mms, errp) &&
+           microvm_init_ged(mms, errp) &&
            microvm_init_isa(mms, errp);
 }
 
@@ -181,7 +207,11 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
     g_autoptr(GString) cmdline = g_string_new(ms->kernel_cmdline);
+    uint64_t rsdp;
 
+    if (!microvm_add_acpi(mms, &rsdp, errp)) {
+        return false;
+    }
     if (!ms->kernel_filename) {
         /* Without CPUs that run there is nothing to be run. */
         if (!accel_get_class(ms->accel)->has_vcpu_threads) {
@@ -190,12 +220,13 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
         error_setg(errp, "missing kernel image file name, required by microvm");
         return false;
     }
-    if (mms->auto_kernel_cmdline) {
+    /* With ACPI the interrupts that it names would not be those of the tables. */
+    if (mms->auto_kernel_cmdline && !mms->has_acpi) {
         virtio_mmio_append_cmdline(ms, cmdline);
     }
     mms->boot.protocol = mms->kernel_protocol;
     if (!microvm_add_mptable(mms, errp) ||
-        !x86_load_linux(ms, cmdline->str, &mms->boot, errp)) {
+        !x86_load_linux(ms, cmdline->str, rsdp, &mms->boot, errp)) {
         return false;
     }
     add_bios_restart(ms);
@@ -258,15 +289,19 @@ static const Property microvm_props[] = {
                             "An MC146818 real-time clock (auto: with -accel tcg)"),
     DEFINE_PROP_BOOL("auto-kernel-cmdline", MicrovmMachineState,
                      auto_kernel_cmdline, "on",
-                     "Name the transports in use on the kernel command line"),
+                     "Name the transports in use on the kernel command line (without ACPI)"),
     DEFINE_PROP_ENUM("kernel-protocol", MicrovmMachineState, kernel_protocol, protocol_names,
                      "auto", "How to start the kernel (auto: the best that it has)"),
     DEFINE_PROP_BOOL("unused-transports", MicrovmMachineState,
                      unused_transports, "on",
                      "The transports without a device are there, too"),
-    PROP_REFUSED("acpi", acpi, "Not available: off or auto"),
+    DEFINE_PROP_ON_OFF_AUTO("acpi", MicrovmMachineState, acpi, "auto",
+                            "ACPI tables and power button (auto: if the kernel can use them)"),
+    DEFINE_PROP_ON_OFF_AUTO("ioapic2", MicrovmMachineState, ioapic2, "auto",
+                            "With ACPI, a second I/O APIC and 24 transports"),
+    DEFINE_PROP_UINT64("virtio-mmio-base", MicrovmMachineState, virtio_base, "0xd0000000",
+                       "Address of the first virtio-mmio transport"),
     PROP_REFUSED("pcie", pcie, "Not available: without effect"),
-    PROP_REFUSED("ioapic2", ioapic2, "Not available: off or auto"),
     PROP_REFUSED("usb", usb, "Not available: off or auto"),
     PROP_REFUSED("smm", smm, "Not available: off or auto"),
     PROP_REFUSED("x-option-roms", x_option_roms, "Not available: off or auto"),
@@ -294,6 +329,7 @@ static const MachineClass microvm_class = {
     .reset = microvm_reset,
     .want_isa = microvm_want_isa,
     .irqchip_info = microvm_irqchip_info,
+    .acpi_info = microvm_acpi_info,
 };
 
 DEFINE_CLASS(microvm_machine, &microvm_class.oc);

@@ -43,6 +43,7 @@ typedef struct X86Kernel {
     uint64_t start, end;
     uint64_t initrd_limit;      /* one more than an initrd's highest address */
     uint64_t cmdline_max;       /* characters, without the final NUL */
+    bool is_linux;              /* ELF: its notes say so */
     uint8_t setup_header[SETUP_HEADER_END - SETUP_HEADER_START];
 } X86Kernel;
 
@@ -142,6 +143,7 @@ typedef struct X86BootInfo {
     uint32_t cmdline_size;          /* with its NUL; for kernels that do not say theirs */
     uint64_t initrd_addr;
     uint64_t initrd_size;           /* 0: none */
+    uint64_t rsdp_addr;             /* 0: none */
     const E820Entry *e820;
     unsigned nr_e820;
 } X86BootInfo;

@@ -28,6 +28,7 @@
 #define START_INFO_NR_MODULES       0x0c
 #define START_INFO_MODLIST          0x10
 #define START_INFO_CMDLINE          0x18
+#define START_INFO_RSDP             0x20
 #define START_INFO_MEMMAP           0x28
 #define START_INFO_MEMMAP_ENTRIES   0x30
 #define START_INFO_HEADER_SIZE      0x38
@@ -62,6 +63,7 @@ void x86_build_boot_params(const X86BootInfo *info,
     x86_st(page + SETUP_RAMDISK_SIZE, info->initrd_size, 4);
     x86_st(page + BP_EXT_RAMDISK_SIZE, info->initrd_size >> 32, 4);
 
+    x86_st(page + BP_ACPI_RSDP_ADDR, info->rsdp_addr, 8);
     page[BP_E820_ENTRIES] = info->nr_e820;
     for (unsigned i = 0; i < info->nr_e820; i++) {
         uint8_t *row = page + BP_E820_TABLE + i * BP_E820_ROW;
@@ -79,6 +81,7 @@ void x86_build_start_info(const X86BootInfo *info, uint64_t base,
     x86_st(buf, START_INFO_MAGIC, 4);
     x86_st(buf + 4, START_INFO_VERSION, 4);
     x86_st(buf + START_INFO_CMDLINE, info->cmdline_addr, 8);
+    x86_st(buf + START_INFO_RSDP, info->rsdp_addr, 8);
     if (info->initrd_size) {
         x86_st(buf + START_INFO_NR_MODULES, 1, 4);
         x86_st(buf + START_INFO_MODLIST, base + MODLIST_OFFSET, 8);

@@ -392,7 +392,7 @@ static bool load_multiboot(MachineState *ms, const X86Kernel *kernel, const char
 
 /* The protocols that have the command line at KERNEL_CMDLINE_START and one initrd. */
 static bool load_linux(MachineState *ms, const X86Kernel *kernel, const char *cmdline,
-                       X86BootState *boot, Error **errp)
+                       uint64_t rsdp, X86BootState *boot, Error **errp)
 {
     E820Entry e820[E820_MAX];
     X86BootInfo info = {
@@ -401,6 +401,7 @@ static bool load_linux(MachineState *ms, const X86Kernel *kernel, const char *cm
         .cmdline_size = strlen(cmdline) + 1,
         .e820 = e820,
         .nr_e820 = x86_build_e820(ms->ram_size, e820),
+        .rsdp_addr = rsdp,
     };
 
     if (!load_cmdline(ms, kernel, cmdline, errp) ||
@@ -411,7 +412,7 @@ static bool load_linux(MachineState *ms, const X86Kernel *kernel, const char *cm
                                           : load_linux_tables(ms, &info, boot, errp);
 }
 
-bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
+bool x86_load_linux(MachineState *ms, const char *cmdline, uint64_t rsdp, X86BootState *boot,
                     Error **errp)
 {
     g_autofree X86Kernel *kernel = g_new0(X86Kernel, 1);
@@ -425,5 +426,5 @@ bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
     };
     return boot->protocol == X86_BOOT_MULTIBOOT
            ? load_multiboot(ms, kernel, cmdline, boot, errp)
-           : load_linux(ms, kernel, cmdline, boot, errp);
+           : load_linux(ms, kernel, cmdline, rsdp, boot, errp);
 }

@@ -19,6 +19,8 @@
 /* Xen's public/elfnote.h: the 32-bit physical entry point of PVH. */
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 #define XEN_NOTE_NAME       "Xen"
+/* Linux' include/linux/elfnote-lto.h and build-salt.h, since 4.19. */
+#define LINUX_NOTE_NAME     "Linux"
 /* An initrd goes below 4 GiB: segments beyond are not in its way. */
 #define ADDRESS_SPAN        (1ULL << 32)
 
@@ -43,9 +45,10 @@ typedef struct ElfHeader {
     uint16_t phnum;
 } ElfHeader;
 
-/* The PVH entry point; seen is false as long as no note gave one. */
+/* What notes tell; seen is false as long as none gave a PVH entry point. */
 typedef struct PVHNote {
     bool seen;
+    bool is_linux;
     uint64_t entry;
 } PVHNote;
 
@@ -224,7 +227,9 @@ static bool scan_notes(const uint8_t *notes, uint64_t size, unsigned align,
             error_setg(errp, "a note ends beyond its segment");
             return false;
         }
-        if (type == XEN_ELFNOTE_PHYS32_ENTRY &&
+        pvh->is_linux |= name_size == sizeof(LINUX_NOTE_NAME) &&
+            memcmp(notes + name, LINUX_NOTE_NAME, name_size) == 0;
+        if (type == XEN_ELFNOTE_PHYS32_ENTRY && !pvh->seen &&
             name_size == sizeof(XEN_NOTE_NAME) &&
             memcmp(notes + name, XEN_NOTE_NAME, name_size) == 0) {
             if (desc_size != 4 && desc_size != 8) {
@@ -234,7 +239,6 @@ static bool scan_notes(const uint8_t *notes, uint64_t size, unsigned align,
             }
             pvh->entry = x86_ld(notes + desc, desc_size);
             pvh->seen = true;
-            return true;
         }
         pos = (desc + desc_size + align - 1) / align * align;
     }
@@ -367,6 +371,7 @@ bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
     if (!choose_protocol(file, &h, &pvh, kernel, errp)) {
         return false;
     }
+    kernel->is_linux = pvh.is_linux;
     if (!entry_is_loaded(kernel) ||
         (kernel->protocol != X86_BOOT_LINUX64 && kernel->entry > UINT32_MAX)) {
         error_setg(errp, "entry point 0x%" PRIx64 " is not in a loaded "

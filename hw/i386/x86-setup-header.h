@@ -8,6 +8,7 @@
 #define HW_I386_X86_SETUP_HEADER_H
 
 /* boot_params proper. */
+#define BP_ACPI_RSDP_ADDR       0x070
 #define BP_EXT_RAMDISK_IMAGE    0x0c0
 #define BP_EXT_RAMDISK_SIZE     0x0c4
 #define BP_EXT_CMD_LINE_PTR     0x0c8

@@ -59,6 +59,8 @@ struct MachineClass {
      * often each input has interrupted, or their state. NULL: it has none. May be NULL.
      */
     char *(*irqchip_info)(MachineState *ms, bool counts);
+    /* Whether the guest has ACPI, and why, in a person's form (caller frees). May be NULL. */
+    char *(*acpi_info)(MachineState *ms);
 };
 
 struct MachineState {

@@ -20,6 +20,7 @@ enum {
     LOG_CPU_RESET   = 1 << 5,   /* CPU state at every reset */
     LOG_EXEC        = 1 << 6,   /* blocks as they are executed */
     LOG_IN_ASM      = 1 << 7,   /* guest code as it is decoded */
+    LOG_BOOT        = 1 << 8,   /* how the kernel is started */
 };
 
 extern unsigned qemu_loglevel;

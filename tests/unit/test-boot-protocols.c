@@ -169,7 +169,7 @@ static void test_modules(void)
     boot_machine_init(&m, RAM_SIZE);
     m.ms.kernel_filename = kernel;
     m.ms.initrd_filename = list;
-    g_assert_true(x86_load_linux(&m.ms, "one two", &boot, NULL));
+    g_assert_true(x86_load_linux(&m.ms, "one two", 0, &boot, NULL));
     g_assert_true(rom_reset_all(&m.ms, true));
     g_assert_cmpmem(m.ram + IMG_TEXT_ADDR, IMG_MB_SIZE, image, IMG_MB_SIZE);
     info = m.ram + boot.info;
@@ -206,7 +206,7 @@ static char *modules_error(const char *list, const char *cmdline)
     boot_machine_init(&m, RAM_SIZE);
     m.ms.kernel_filename = kernel;
     m.ms.initrd_filename = (char *)list;
-    g_assert_false(x86_load_linux(&m.ms, cmdline, &boot, &err));
+    g_assert_false(x86_load_linux(&m.ms, cmdline, 0, &boot, &err));
     text = g_strdup(error_get_pretty(err));
     error_free(err);
     boot_machine_cleanup(&m);

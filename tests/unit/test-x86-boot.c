@@ -245,7 +245,7 @@ static void expect_error(MachineState *ms, const char *cmdline,
     g_autoptr(Error) err = NULL;
     X86BootState boot = { 0 };
 
-    g_assert_false(x86_load_linux(ms, cmdline, &boot, &err));
+    g_assert_false(x86_load_linux(ms, cmdline, 0, &boot, &err));
     g_assert_cmpstr(error_get_pretty(err), ==, message);
     rom_free_all(ms);
 }
@@ -308,7 +308,7 @@ static void test_huge_initrd(void)
     m.ms.initrd_filename = initrd;
     for (unsigned shift = 26; shift < 63; shift++) {
         g_assert_cmpint(ftruncate(ifd, (1ULL << shift) - 1), ==, 0);
-        g_assert_false(x86_load_linux(&m.ms, "", &boot, &err));
+        g_assert_false(x86_load_linux(&m.ms, "", 0, &boot, &err));
         g_assert_nonnull(strstr(error_get_pretty(err), "no room for"));
         g_clear_pointer(&err, error_free);
         rom_free_all(&m.ms);

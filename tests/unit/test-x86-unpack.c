@@ -211,7 +211,7 @@ static void load(BootAttempt *a, const uint8_t *file, size_t size, bool slow)
     boot_machine_init(&a->m, RAM_SIZE);
     a->m.ms.kernel_filename = name;
     a->m.ms.accel = slow ? &accel : NULL;
-    a->ok = x86_load_linux(&a->m.ms, "x", &a->boot, &a->err);
+    a->ok = x86_load_linux(&a->m.ms, "x", 0, &a->boot, &a->err);
     close(fd);
     a->m.ms.accel = NULL;
     g_assert_true(a->ok);

@@ -29,12 +29,21 @@ typedef struct X86BootState {
 /*
  * Read ms->kernel_filename (ELF, bzImage or Multiboot) and ms->initrd_filename,
  * check them and register every piece (kernel, initrd, command line, boot
- * parameters, page tables) as roms. cmdline is the full command line. boot->protocol
+ * parameters, page tables) as roms. cmdline is the full command line, rsdp where the ACPI
+ * tables' RSDP is (0: none; Multiboot kernels look for it). boot->protocol
  * is the one to use, X86_BOOT_NONE for the best that the kernel has. Errors
  * name the file. On success boot tells how CPU 0 starts.
  */
-bool x86_load_linux(MachineState *ms, const char *cmdline, X86BootState *boot,
+bool x86_load_linux(MachineState *ms, const char *cmdline, uint64_t rsdp, X86BootState *boot,
                     Error **errp);
+
+/*
+ * Can the kernel that ms->kernel_filename names use ACPI? A Linux that can has the RSDP's
+ * signature in its read-only data, and in the part of a bzImage that is not compressed; other PVH
+ * kernels are taken to. protocol: as boot->protocol above. *reason gets a constant text. False
+ * for a file that cannot be read.
+ */
+bool x86_kernel_uses_acpi(const MachineState *ms, X86BootProtocol protocol, const char **reason);
 /* After every reset: put CPU 0's registers where boot says. */
 void x86_boot_cpu(X86CPU *cpu, const X86BootState *boot);
 

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""ACPI: the tables as the guest finds them, as iasl reads them, and the event device.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+import qemutest
+from qemutest import QTest, VM, test
+
+SELECTOR, SLEEP, STATUS, RESET = 0xfea00000, 0xfea00200, 0xfea00201, 0xfea00202
+GED_GSI = 9
+TABLES = 0xe0000
+
+
+def devices(count):
+    """Arguments for so many virtio devices."""
+    return [word for _ in range(count) for word in ("-device", "virtio-rng-device")]
+
+
+def tables(vm):
+    """{signature: bytes} of all tables, found from the RSDP, checked and whole."""
+    path = vm.path("tables")
+    vm.qmp().cmd("pmemsave", val=TABLES, size=0x10000, filename=path)
+    with open(path, "rb") as file:
+        memory = file.read()
+
+    def table(addr):
+        offset = addr - TABLES
+        length = struct.unpack_from("<I", memory, offset + 4)[0]
+        data = memory[offset:offset + length]
+        assert len(data) == length and sum(data) & 0xff == 0, (hex(addr), length)
+        return data
+
+    rsdp = memory[:36]
+    assert rsdp[:8] == b"RSD PTR " and sum(rsdp) & 0xff == 0 and sum(rsdp[:20]) & 0xff == 0
+    xsdt = table(struct.unpack_from("<Q", rsdp, 24)[0])
+    found = {"XSDT": xsdt}
+    for (addr,) in struct.iter_unpack("<Q", xsdt[36:]):
+        data = table(addr)
+        found[data[:4].decode()] = data
+    found["DSDT"] = table(struct.unpack_from("<Q", found["FACP"], 140)[0])
+    return found
+
+
+def iasl(folder, *args):
+    """Run it there; what it says, without warnings, remarks or errors."""
+    done = subprocess.run(["iasl", *args], cwd=folder, stdout=subprocess.PIPE, check=False,
+                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+    assert done.returncode == 0, done.stdout
+    said = done.stdout.replace("0 Errors, 0 Warnings, 0 Remarks", "")
+    assert not re.search(r"(?i)warning|error|remark", said), said
+
+
+def decompile(found):
+    """Every table through iasl and back, which must give the same; the texts by name."""
+    texts = {}
+    with tempfile.TemporaryDirectory(prefix="acpi-") as folder:
+        for name, data in found.items():
+            with open(os.path.join(folder, f"{name}.dat"), "wb") as file:
+                file.write(data)
+            iasl(folder, "-d", f"{name}.dat")
+            iasl(folder, f"{name}.dsl")
+            with open(os.path.join(folder, f"{name}.aml"), "rb") as file:
+                again = file.read()
+            # iasl writes itself in as the compiler.
+            assert again[36:] == data[36:], (name, again.hex(), data.hex())
+            with open(os.path.join(folder, f"{name}.dsl"), encoding="ascii") as file:
+                texts[name] = file.read()
+    return texts
+
+
+MACHINES = [
+    ("microvm,acpi=on", 1, []),
+    ("microvm,acpi=on,ioapic2=off,rtc=on,pic=off", 8, ["-serial", "null", "-serial", "null"]),
+    ("microvm,acpi=on,rtc=on", 24, ["-smp", "254", "-serial", "null", "-serial", "null",
+                                    "-serial", "null", "-serial", "null"]),
+    ("microvm,acpi=on,virtio-mmio-base=0xfeb00000", 2, ["-smp", "2"]),
+]
+
+
+@test
+def table_contents():
+    """iasl takes every table apart and puts it together again; they say what there is"""
+    for machine, count, extra in MACHINES:
+        with VM(*extra, *devices(count), machine=machine, qtest=True) as vm:
+            found = tables(vm)
+            text = decompile(found)
+            assert set(found) >= {"XSDT", "FACP", "APIC", "DSDT"}, found.keys()
+            two = "ioapic2=off" not in machine
+            base = 0xfeb00000 if "0xfeb" in machine else 0xd0000000
+            first = 24 if two else 16
+            dsdt = text["DSDT"]
+            assert re.findall(r"Device \(VR(\d\d)\)", dsdt) == [f"{n:02}" for n in range(count)]
+            places = re.findall(r"0x([0-9A-F]{8}), +// Address Base", dsdt)
+            assert [int(p, 16) for p in places] == [base + n * 0x200 for n in range(count)], dsdt
+            irqs = [int(n, 16) for n in re.findall(r"\{\s*0x([0-9A-F]{8}),\s*\}", dsdt)]
+            assert sorted(irqs) == sorted([GED_GSI] + [first + n for n in range(count)]), irqs
+            assert dsdt.count("Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive") == \
+                count + 1
+            assert dsdt.count('EisaId ("PNP0501")') == extra.count("-serial")
+            assert ("PNP0B00" in dsdt) == ("rtc=on" in machine)
+            no_rtc = re.search(r"CMOS RTC Not Present \(V\d\) : (\d)", text["FACP"])[1]
+            assert no_rtc == ("0" if "rtc=on" in machine else "1"), text["FACP"]
+            assert "ACPI0013" in dsdt and "PNP0C0C" in dsdt and "_S5" in dsdt
+            madt = text["APIC"]
+            cpus = int(extra[1]) if extra[:1] == ["-smp"] else 1
+            assert madt.count("[Processor Local APIC]") == cpus
+            assert madt.count("[I/O APIC]") == (2 if two else 1)
+            assert ("PC-AT Compatibility : 0" in madt) == ("pic=off" in machine)
+            mtree = vm.qmp().hmp("info mtree")
+            assert len(re.findall(r": virtio-mmio\s", mtree)) == (24 if two else 8)
+
+
+@test
+def nothing_without():
+    """acpi=off, -no-acpi, no kernel: not a byte of it, and the monitor says why"""
+    for machine, extra, why in (("microvm", [], "no kernel"), ("microvm,acpi=off", [], "-machine"),
+                                ("microvm,acpi=on", ["-no-acpi"], "-machine")):
+        with VM(*extra, machine=machine, qtest=True) as vm:
+            c = vm.qmp()
+            said = c.hmp("info acpi")
+            assert said.startswith("ACPI: off (") and why in said, said
+            for command in ("info mtree", "info surface", "info roms"):
+                assert "acpi" not in c.hmp(command).lower(), command
+            q = QTest(vm)
+            assert q.cmd("readl", TABLES)[0] == "0x0000000000000000"
+            q.cmd("writeb", RESET, 0x42)
+            q.cmd("writeb", SLEEP, 0x34)
+            assert c.cmd("query-status")["status"] == "running"
+    with VM(machine="microvm,acpi=on", qtest=True) as vm:
+        assert vm.qmp().hmp("info acpi").startswith("ACPI: on (")
+        assert re.search(r"fea00000-.*fea00003.*acpi-ged", vm.qmp().hmp("info mtree"))
+        assert re.search(r"fea00200-.*fea00202.*acpi-regs", vm.qmp().hmp("info surface"))
+
+
+def pending(q):
+    return int(q.cmd("readl", SELECTOR)[0], 16)
+
+
+@test
+def power_button():
+    """Each press is an edge of the line and a bit that a whole read takes, and only that"""
+    with VM(machine="microvm,acpi=on", qtest=True) as vm:
+        q, c = QTest(vm), vm.qmp()
+        q.cmd("irq_intercept_in", "ioapic")
+        assert pending(q) == 0
+
+        def press():
+            c.cmd("system_powerdown")
+            c.event("POWERDOWN")
+            return [word for word, n in q.cmd("readb", STATUS)[1] if n == GED_GSI]
+
+        assert press()[-1] == "raise"
+        # What is not a read of all four bytes takes nothing.
+        for width, size in (("b", 1), ("w", 2), ("q", 8)):
+            # What crosses the start of registers is accesses to both sides.
+            for offset in [*range(-8, 1 - size), *range(8)]:
+                q.cmd("read" + width, SELECTOR + offset)
+                q.cmd("write" + width, SELECTOR + offset, (1 << 8 * size) - 1)
+        for offset in (-4, 1, 2, 3, 4):
+            q.cmd("readl", SELECTOR + offset)
+        for offset in (-4, 0, 1, 2, 3, 4):
+            q.cmd("writel", SELECTOR + offset, 0xffffffff)
+        # A second press before the first was read: another edge, one bit.
+        irqs = press()
+        assert irqs == ["lower", "raise"], irqs
+        value, irqs = q.cmd("readl", SELECTOR)
+        assert int(value, 16) == 2 and irqs == [("lower", GED_GSI)], (value, irqs)
+        assert pending(q) == 0
+        # One that comes after the read and before the interrupt's end is an edge again.
+        assert press()[-1] == "raise" and pending(q) == 2
+        # A reset forgets it.
+        assert press()[-1] == "raise"
+        c.cmd("system_reset")
+        c.event("RESET")
+        assert pending(q) == 0
+
+
+@test
+def sleep_and_reset():
+    """Only S5 by a byte ends the machine, only 0x42 resets it; all else is nothing"""
+    for no_reboot in (False, True):
+        with VM(*["-no-reboot"] * no_reboot, machine="microvm,acpi=on", qtest=True) as vm:
+            q, c = QTest(vm), vm.qmp()
+            for value in range(256):
+                if value & 0x3c != 0x34:
+                    q.cmd("writeb", SLEEP, value)
+                if value != 0x42:
+                    q.cmd("writeb", RESET, value)
+                q.cmd("writeb", STATUS, value)
+            for offset in range(-8, 12):
+                for width, size, word in (("w", 2, 0x3434), ("l", 4, 0x34343434),
+                                          ("q", 8, 0x4242424242424242)):
+                    # What crosses the start of registers is accesses to both sides.
+                    if offset >= 0 or offset + size <= 0:
+                        q.cmd("write" + width, SLEEP + offset, word)
+                    q.cmd("read" + width, SLEEP + offset)
+                if not 0 <= offset < 3:
+                    q.cmd("writeb", SLEEP + offset, 0x34 if offset & 1 else 0x42)
+                    q.cmd("writeb", SLEEP + offset, 0x42 if offset & 1 else 0x34)
+                assert int(q.cmd("readb", SLEEP + offset)[0], 16) == 0
+            assert c.cmd("query-status")["status"] == "running"
+            if no_reboot:
+                q.cmd("writeb", RESET, 0x42)
+                event = c.event("SHUTDOWN")
+                assert event["data"] == {"guest": True, "reason": "guest-reset"}, event
+            else:
+                q.cmd("writeb", RESET, 0x42)
+                event = c.event("RESET")
+                assert event["data"] == {"guest": True, "reason": "guest-reset"}, event
+                q.cmd("writeb", SLEEP, 0x34)
+                event = c.event("SHUTDOWN")
+                assert event["data"] == {"guest": True, "reason": "guest-shutdown"}, event
+            assert vm.wait() == 0
+
+
+if __name__ == "__main__":
+    sys.exit(qemutest.run())
