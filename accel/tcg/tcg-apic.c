@@ -71,8 +71,8 @@ void tcg_connect_apic(TCGCPU *c, X86CPU *cpu)
 {
     APICFeatures features = {
         .phys_bits = TCG_PHYS_BITS,
-        .x2apic = tcg_has(c, 1, 2, 21),
-        .tsc_deadline = tcg_has(c, 1, 2, 24),
+        .x2apic = tcg_has(c, X86_FEATURE_X2APIC),
+        .tsc_deadline = tcg_has(c, X86_FEATURE_TSC_DEADLINE),
         .tsc_hz = tcg_tsc_khz() * 1000,
     };
 

@@ -55,7 +55,7 @@ bool tcg_vcpu_init(CPUState *cpu, Error **errp)
     c->cpuid = own;
     c->apic_page = ~(uint64_t)0;
     c->phys_reserved = 0x000fffffffffffffull & ~((1ull << TCG_PHYS_BITS) - 1);
-    c->gib_reserved = tcg_has(c, 0x80000001, 3, 26) ? 0 : 1 << 7;      /* PS itself */
+    c->gib_reserved = tcg_has(c, X86_FEATURE_PDPE1GB) ? 0 : 1 << 7;      /* PS itself */
     c->delivering = -1;
     atomic_store(&c->sipi_pending, -1);
     tcg_tlb_init(c);

@@ -72,15 +72,15 @@ uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args)
     case KVM_HC_VAPIC_POLL_IRQ:
         return 0;
     case KVM_HC_KICK_CPU:
-        other = tcg_has(c, 0x40000001, 0, 7) ? find_cpu(c, args[1]) : NULL;
+        other = tcg_has(c, X86_FEATURE_KVM_PV_UNHALT) ? find_cpu(c, args[1]) : NULL;
         if (other) {
             kick(other);
         }
-        return tcg_has(c, 0x40000001, 0, 7) ? 0 : (uint64_t)-KVM_ENOSYS;
+        return tcg_has(c, X86_FEATURE_KVM_PV_UNHALT) ? 0 : (uint64_t)-KVM_ENOSYS;
     case KVM_HC_SEND_IPI:
-        return tcg_has(c, 0x40000001, 0, 11) ? send_ipis(c, args) : (uint64_t)-KVM_ENOSYS;
+        return tcg_has(c, X86_FEATURE_KVM_PV_IPI) ? send_ipis(c, args) : (uint64_t)-KVM_ENOSYS;
     case KVM_HC_SCHED_YIELD:
-        if (!tcg_has(c, 0x40000001, 0, 13)) {
+        if (!tcg_has(c, X86_FEATURE_KVM_PV_SCHED_YIELD)) {
             return (uint64_t)-KVM_ENOSYS;
         }
         sched_yield();
@@ -126,7 +126,7 @@ void tcg_set_preempted(TCGCPU *c, bool preempted)
 
     if (p) {
         old = __atomic_exchange_n(&p->preempted, preempted ? PREEMPTED : 0, __ATOMIC_SEQ_CST);
-        if (!preempted && (old & PREEMPTED_FLUSH_TLB) && tcg_has(c, 0x40000001, 0, 9)) {
+        if (!preempted && (old & PREEMPTED_FLUSH_TLB) && tcg_has(c, X86_FEATURE_KVM_PV_TLB_FLUSH)) {
             tcg_tlb_flush_all(c);
         }
     }

@@ -127,7 +127,8 @@
     F(KVM, 5, KVM_STEAL_TIME, "kvm-steal-time") F(KVM, 6, KVM_PV_EOI, "kvm-pv-eoi") \
     F(KVM, 7, KVM_PV_UNHALT, "kvm-pv-unhalt") F(KVM, 9, KVM_PV_TLB_FLUSH, "kvm-pv-tlb-flush") \
     N(KVM, 10, "kvm-asyncpf-vmexit") F(KVM, 11, KVM_PV_IPI, "kvm-pv-ipi") \
-    N(KVM, 12, "kvm-poll-control") F(KVM, 13, KVM_PV_SCHED_YIELD, "kvm-pv-sched-yield") \
+    F(KVM, 12, KVM_POLL_CONTROL, "kvm-poll-control") \
+    F(KVM, 13, KVM_PV_SCHED_YIELD, "kvm-pv-sched-yield") \
     N(KVM, 14, "kvm-asyncpf-int") N(KVM, 15, "kvm-msi-ext-dest-id") \
     F(KVM, 24, KVMCLOCK_STABLE_BIT, "kvmclock-stable-bit") \
     N(KVM_HINTS, 0, "kvm-hint-dedicated") \

@@ -72,17 +72,6 @@ OP(op_pause)
     NEXT;
 }
 
-bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit)
-{
-    uint32_t out[4];
-
-    if (!c->cpuid) {
-        return false;
-    }
-    x86_cpuid_lookup(c->cpuid, leaf, 0, out);
-    return (out[r] >> bit) & 1;
-}
-
 static SLOW_PATH void cpuid(TCGCPU *c)
 {
     uint32_t out[4], leaf = c->regs[R_EAX];
@@ -131,7 +120,7 @@ OP(op_rdtscp)
 {
     u64 v;
 
-    if (!tcg_has(c, 0x80000001, 3, 27)) {
+    if (!tcg_has(c, X86_FEATURE_RDTSCP)) {
         return op_ud(c, op);
     }
     check_tsd(c, op);
@@ -144,7 +133,7 @@ OP(op_rdtscp)
 
 static OP(op_rdpid)
 {
-    if (!tcg_has(c, 7, 2, 22)) {
+    if (!tcg_has(c, X86_FEATURE_RDPID)) {
         return op_ud(c, op);
     }
     reg_set(c, op->rm, (u32)c->tsc_aux, 2);
@@ -169,7 +158,7 @@ OP(op_rdrand)
         }
         return op_ud(c, op);
     }
-    if (!(op->id ? tcg_has(c, 7, 1, 18) : tcg_has(c, 1, 2, 30))) {
+    if (!(op->id ? tcg_has(c, X86_FEATURE_RDSEED) : tcg_has(c, X86_FEATURE_RDRAND))) {
         return op_ud(c, op);
     }
     draw(c, op);
@@ -224,7 +213,7 @@ OP(op_fence)
 OP(op_clflush)
 {
     if (op->flags & OF_MEM) {
-        if ((op->flags & OF_OP16) && !tcg_has(c, 7, 1, 23)) {
+        if ((op->flags & OF_OP16) && !tcg_has(c, X86_FEATURE_CLFLUSHOPT)) {
             return op_ud(c, op);
         }
         ld8(c, op, ea(c, op));

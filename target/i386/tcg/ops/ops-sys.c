@@ -47,12 +47,12 @@ static uint64_t cr4_allowed(const TCGCPU *c)
     uint64_t v = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
                  CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
-    v |= tcg_has(c, 7, 1, 0) ? CR4_FSGSBASE : 0;
-    v |= tcg_has(c, 1, 2, 17) ? CR4_PCIDE : 0;
-    v |= tcg_has(c, 1, 2, 26) ? CR4_OSXSAVE : 0;
-    v |= tcg_has(c, 7, 1, 7) ? CR4_SMEP : 0;
-    v |= tcg_has(c, 7, 1, 20) ? CR4_SMAP : 0;
-    v |= tcg_has(c, 7, 2, 2) ? CR4_UMIP : 0;
+    v |= tcg_has(c, X86_FEATURE_FSGSBASE) ? CR4_FSGSBASE : 0;
+    v |= tcg_has(c, X86_FEATURE_PCID) ? CR4_PCIDE : 0;
+    v |= tcg_has(c, X86_FEATURE_XSAVE) ? CR4_OSXSAVE : 0;
+    v |= tcg_has(c, X86_FEATURE_SMEP) ? CR4_SMEP : 0;
+    v |= tcg_has(c, X86_FEATURE_SMAP) ? CR4_SMAP : 0;
+    v |= tcg_has(c, X86_FEATURE_UMIP) ? CR4_UMIP : 0;
     return v;
 }
 
@@ -83,9 +83,9 @@ void tcg_set_efer(TCGCPU *c, uint64_t v)
 {
     uint64_t ok = EFER_SCE | EFER_LME | EFER_LMA;
 
-    ok |= tcg_has(c, 0x80000001, 3, 20) ? EFER_NXE : 0;
-    ok |= tcg_has(c, 0x80000001, 3, 25) ? EFER_FFXSR : 0;
-    ok |= tcg_has(c, 0x80000021, 0, 8) ? EFER_AUTOIBRS : 0;
+    ok |= tcg_has(c, X86_FEATURE_NX) ? EFER_NXE : 0;
+    ok |= tcg_has(c, X86_FEATURE_FXSR_OPT) ? EFER_FFXSR : 0;
+    ok |= tcg_has(c, X86_FEATURE_AUTO_IBRS) ? EFER_AUTOIBRS : 0;
     if (v & ~ok) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
@@ -254,7 +254,7 @@ OP(op_invpcid)
     u64 pcid, va;
 
     sync_eip(c, op);
-    if (!tcg_has(c, 7, 1, 10)) {
+    if (!tcg_has(c, X86_FEATURE_INVPCID)) {
         tcg_raise(c, EXCP_UD);
     }
     need_cpl0(c, op);
@@ -517,7 +517,7 @@ OP(op_lar)
 
 static void set_ac(TCGCPU *c, const X86Op *op, bool on)
 {
-    if (!tcg_has(c, 7, 1, 20) || c->cpl) {
+    if (!tcg_has(c, X86_FEATURE_SMAP) || c->cpl) {
         sync_eip(c, op);
         tcg_raise(c, EXCP_UD);
     }
@@ -580,7 +580,7 @@ static SLOW_PATH void hypercall(TCGCPU *c)
 /* A hypercall: KVM's, if the guest has been told that it is there. */
 OP(op_vmcall)
 {
-    if (!tcg_has(c, 0x40000000, 1, 0) || !c->pv_ops) {     /* "KVMKVMKVM" */
+    if (!c->cpuid || !c->cpuid->features.w[FEAT_KVM] || !c->pv_ops) {
         return op_ud(c, op);
     }
     hypercall(c);

@@ -10,31 +10,28 @@
 
 #include <string.h>
 
-#define XSAVE_SIZE 576u     /* FXSAVE's area and the header */
-#define BIT32(n) (1u << (n))
+#include "target/i386/cpuid.h"
 
-/* FPU DE PSE TSC MSR PAE CX8 APIC SEP PGE CMOV PAT CLFSH MMX FXSR SSE SSE2 */
-#define LEAF1_EDX (BIT32(0) | BIT32(2) | BIT32(3) | BIT32(4) | BIT32(5) | BIT32(6) | \
-                   BIT32(8) | BIT32(9) | BIT32(11) | BIT32(13) | BIT32(15) | \
-                   BIT32(16) | BIT32(19) | BIT32(23) | BIT32(24) | BIT32(25) | BIT32(26))
-/* SSE3 SSSE3 CX16 PCID SSE4.1 SSE4.2 X2APIC POPCNT DEADLINE XSAVE RDRAND HYPERVISOR */
-#define LEAF1_ECX (BIT32(0) | BIT32(9) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) | \
-                   BIT32(21) | BIT32(23) | BIT32(24) | BIT32(26) | BIT32(30) | BIT32(31))
-/* FSGSBASE TSC_ADJUST SMEP ERMS INVPCID RDSEED SMAP CLFLUSHOPT */
-#define LEAF7_EBX (BIT32(0) | BIT32(1) | BIT32(7) | BIT32(9) | BIT32(10) | BIT32(18) | \
-                   BIT32(20) | BIT32(23))
-#define LEAF7_ECX (BIT32(2) | BIT32(22))        /* UMIP RDPID */
-#define LEAF7_EDX BIT32(4)                      /* FSRM */
-/* SYSCALL NX PDPE1GB RDTSCP LM, and what AMD repeats of leaf 1 */
-#define EXT1_EDX (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29) | \
-                  (LEAF1_EDX & 0x0183f3ffu))
-#define EXT1_ECX (BIT32(0) | BIT32(8))          /* LAHF_LM 3DNOWPREFETCH */
-/*
- * CLOCKSOURCE NOP_IO_DELAY CLOCKSOURCE2 STEAL_TIME PV_EOI PV_UNHALT PV_TLB_FLUSH
- * PV_SEND_IPI SCHED_YIELD CLOCKSOURCE_STABLE.
- */
-#define KVM_EAX (BIT32(0) | BIT32(1) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7) | \
-                 BIT32(9) | BIT32(11) | BIT32(13) | BIT32(24))
+#define XSAVE_SIZE 576u     /* FXSAVE's area and the header */
+static const uint16_t features[] = {
+    X86_FEATURE_FPU, X86_FEATURE_DE, X86_FEATURE_PSE, X86_FEATURE_TSC, X86_FEATURE_MSR,
+    X86_FEATURE_PAE, X86_FEATURE_CX8, X86_FEATURE_APIC, X86_FEATURE_SEP, X86_FEATURE_PGE,
+    X86_FEATURE_CMOV, X86_FEATURE_PAT, X86_FEATURE_CLFLUSH, X86_FEATURE_MMX, X86_FEATURE_FXSR,
+    X86_FEATURE_SSE, X86_FEATURE_SSE2,
+    X86_FEATURE_SSE3, X86_FEATURE_SSSE3, X86_FEATURE_CX16, X86_FEATURE_PCID, X86_FEATURE_SSE4_1,
+    X86_FEATURE_SSE4_2, X86_FEATURE_X2APIC, X86_FEATURE_POPCNT, X86_FEATURE_TSC_DEADLINE,
+    X86_FEATURE_XSAVE, X86_FEATURE_RDRAND, X86_FEATURE_HYPERVISOR,
+    X86_FEATURE_FSGSBASE, X86_FEATURE_TSC_ADJUST, X86_FEATURE_SMEP, X86_FEATURE_ERMS,
+    X86_FEATURE_INVPCID, X86_FEATURE_RDSEED, X86_FEATURE_SMAP, X86_FEATURE_CLFLUSHOPT,
+    X86_FEATURE_UMIP, X86_FEATURE_RDPID, X86_FEATURE_FSRM, X86_FEATURE_ARAT,
+    X86_FEATURE_SYSCALL, X86_FEATURE_NX, X86_FEATURE_PDPE1GB, X86_FEATURE_RDTSCP, X86_FEATURE_LM,
+    X86_FEATURE_LAHF_LM, X86_FEATURE_3DNOWPREFETCH, X86_FEATURE_INVTSC, X86_FEATURE_AMD_NO_SSB,
+    X86_FEATURE_LFENCE_ALWAYS_SERIALIZING, X86_FEATURE_NULL_SEL_CLR_BASE, X86_FEATURE_AUTO_IBRS,
+    X86_FEATURE_KVMCLOCK, X86_FEATURE_KVM_NOPIODELAY, X86_FEATURE_KVMCLOCK2,
+    X86_FEATURE_KVM_STEAL_TIME, X86_FEATURE_KVM_PV_EOI, X86_FEATURE_KVM_PV_UNHALT,
+    X86_FEATURE_KVM_PV_TLB_FLUSH, X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD,
+    X86_FEATURE_KVMCLOCK_STABLE_BIT,
+};
 
 static CPUIDEntry *add(CPUIDTable *t, uint32_t leaf)
 {
@@ -82,26 +79,30 @@ static void hypervisor(CPUIDTable *t, uint32_t tsc_khz)
 
     memcpy(&sig[1], "KVMKVMKVM\0\0\0", 12);
     set(t, 0x40000000, sig);
-    set(t, 0x40000001, (uint32_t[4]){ KVM_EAX });
+    add(t, 0x40000001);
     set(t, 0x40000010, (uint32_t[4]){ tsc_khz, 1000000 });
 }
 
 void tcg_cpuid_fill(CPUIDTable *t, unsigned phys_bits, uint32_t tsc_khz)
 {
     vendor(t, 0, 0xd);
-    set(t, 1, (uint32_t[4]){ 0x00b00f20, 8 << 8, LEAF1_ECX, LEAF1_EDX });
-    set(t, 6, (uint32_t[4]){ BIT32(2) });                   /* ARAT */
-    set(t, 7, (uint32_t[4]){ 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX });
-    t->e[t->n - 1].has_subleaf = true;
+    set(t, 1, (uint32_t[4]){ 0x00b00f20, 8 << 8 });
+    add(t, 6);
+    add(t, 7)->has_subleaf = true;
     /* XSAVE: x87 and SSE alone, in the standard form. */
     set(t, 0xd, (uint32_t[4]){ 3, XSAVE_SIZE, XSAVE_SIZE });
     t->e[t->n - 1].has_subleaf = true;
     hypervisor(t, tsc_khz);
     vendor(t, 0x80000000, 0x80000021);
-    set(t, 0x80000001, (uint32_t[4]){ 0x00b00f20, 0, EXT1_ECX, EXT1_EDX });
+    set(t, 0x80000001, (uint32_t[4]){ 0x00b00f20 });
     brand(t);
-    set(t, 0x80000007, (uint32_t[4]){ 0, 0, 0, BIT32(8) }); /* invariant TSC */
-    set(t, 0x80000008, (uint32_t[4]){ 48 << 8 | phys_bits, BIT32(26) });
-    /* LFENCE serialises, null selectors clear bases, automatic IBRS. */
-    set(t, 0x80000021, (uint32_t[4]){ BIT32(2) | BIT32(6) | BIT32(8) });
+    add(t, 0x80000007);
+    set(t, 0x80000008, (uint32_t[4]){ 48 << 8 | phys_bits });
+    add(t, 0x80000021);
+    for (unsigned i = 0; i < G_N_ELEMENTS(features); i++) {
+        *x86_feature_reg(t, features[i] / 32) |= 1u << features[i] % 32;
+    }
+    /* What AMD repeats of leaf 1. */
+    *x86_feature_reg(t, FEAT_8000_0001_EDX) |= *x86_feature_reg(t, FEAT_1_EDX) & 0x0183f3ffu;
+    x86_cpuid_read_features(t);
 }

@@ -145,9 +145,9 @@ static void wall_clock_write(TCGCPU *c)
     __atomic_store_n(&p->version, v + 1, __ATOMIC_RELEASE);
 }
 
-static bool kvm_feature(const TCGCPU *c, unsigned bit)
+static bool kvmclock(const TCGCPU *c)
 {
-    return tcg_has(c, 0x40000001, 0, bit);
+    return tcg_has(c, X86_FEATURE_KVMCLOCK) || tcg_has(c, X86_FEATURE_KVMCLOCK2);
 }
 
 /* Where a register's value is kept, for those that are just kept. */
@@ -166,18 +166,19 @@ static uint64_t *plain_msr(TCGCPU *c, uint32_t msr)
     case MSR_FS_BASE: return &c->segs[R_FS].base;
     case MSR_GS_BASE: return &c->segs[R_GS].base;
     case MSR_KERNEL_GS_BASE: return &c->kernel_gs_base;
-    case MSR_TSC_AUX: return tcg_has(c, 0x80000001, 3, 27) ? &c->tsc_aux : NULL;
-    case MSR_TSC_ADJUST: return tcg_has(c, 7, 1, 1) ? &c->tsc_adjust : NULL;
+    case MSR_TSC_AUX: return tcg_has(c, X86_FEATURE_RDTSCP) ? &c->tsc_aux : NULL;
+    case MSR_TSC_ADJUST: return tcg_has(c, X86_FEATURE_TSC_ADJUST) ? &c->tsc_adjust : NULL;
     case MSR_KVM_WALL_CLOCK:
     case MSR_KVM_WALL_CLOCK_OLD:
-        return kvm_feature(c, 3) || kvm_feature(c, 0) ? &c->wall_clock_msr : NULL;
+        return kvmclock(c) ? &c->wall_clock_msr : NULL;
     case MSR_KVM_SYSTEM_TIME:
     case MSR_KVM_SYSTEM_TIME_OLD:
-        return kvm_feature(c, 3) || kvm_feature(c, 0) ? &c->system_time_msr : NULL;
-    case MSR_KVM_STEAL_TIME: return kvm_feature(c, 5) ? &c->steal_time_msr : NULL;
-    case MSR_KVM_PV_EOI: return kvm_feature(c, 6) ? &c->pv_eoi_msr : NULL;
+        return kvmclock(c) ? &c->system_time_msr : NULL;
+    case MSR_KVM_STEAL_TIME:
+        return tcg_has(c, X86_FEATURE_KVM_STEAL_TIME) ? &c->steal_time_msr : NULL;
+    case MSR_KVM_PV_EOI: return tcg_has(c, X86_FEATURE_KVM_PV_EOI) ? &c->pv_eoi_msr : NULL;
     case MSR_KVM_POLL_CONTROL:
-        return kvm_feature(c, 12) ? &c->poll_control_msr : NULL;
+        return tcg_has(c, X86_FEATURE_KVM_POLL_CONTROL) ? &c->poll_control_msr : NULL;
     default: return NULL;
     }
 }

@@ -107,8 +107,11 @@ uint64_t tcg_tsc(const TCGCPU *c);
 uint64_t tcg_tsc_khz(void);
 void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v);
 void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v);
-/* Does CPUID say that bit of register r (0-3: eax..edx) of leaf is set? */
-bool tcg_has(const TCGCPU *c, uint32_t leaf, unsigned r, unsigned bit);
+/* Does its CPUID show the feature? */
+static inline bool tcg_has(const TCGCPU *c, X86Feature f)
+{
+    return c->cpuid && x86_feature_in(&c->cpuid->features, f);
+}
 
 void tcg_check_io(TCGCPU *c, unsigned port, unsigned size);
 uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size);
