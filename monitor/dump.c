@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "guest-memory.h"
+#include "hw/misc/vmcoreinfo.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
@@ -27,6 +28,7 @@
 /* More mappings than this do not fit into the header (PN_XNUM is not used). */
 #define DUMP_MAX_SEGMENTS   60000
 #define DUMP_CHUNK          (1 * MiB)
+#define VMCOREINFO_MAX_SIZE MiB
 
 /* A piece of RAM in the file. */
 typedef struct DumpBlock {
@@ -219,6 +221,39 @@ static void append_notes(GByteArray *out, MachineState *ms)
     }
 }
 
+/*
+ * What the guest's kernel says of itself, if it is a note: the guest may have written
+ * anything, and may write it again meanwhile.
+ */
+static void append_vmcoreinfo(GByteArray *out, const MachineState *ms)
+{
+    static const char name[] = "VMCOREINFO";
+    g_autofree uint8_t *copy = NULL;
+    const uint8_t *guest;
+    Elf64_Nhdr note;
+    VMCoreInfo info;
+
+    if (!ms->vmcoreinfo) {
+        return;
+    }
+    info = *ms->vmcoreinfo;
+    if (info.guest_format != VMCOREINFO_FORMAT_ELF || info.size > VMCOREINFO_MAX_SIZE ||
+        info.size < sizeof(note) + sizeof(name)) {
+        return;
+    }
+    guest = address_space_map(&ms->memory, info.paddr, info.size);
+    if (!guest) {
+        return;
+    }
+    copy = g_memdup2(guest, info.size);
+    memcpy(&note, copy, sizeof(note));
+    if (note.n_namesz == sizeof(name) && !memcmp(copy + sizeof(note), name, sizeof(name)) &&
+        sizeof(note) + QEMU_ALIGN_UP(sizeof(name), 4) + QEMU_ALIGN_UP((uint64_t)note.n_descsz, 4)
+        == info.size) {
+        g_byte_array_append(out, copy, info.size);
+    }
+}
+
 /* ELF header, program headers, notes; blocks get their places in the file. */
 static void make_head(DumpJob *job, MachineState *ms)
 {
@@ -234,6 +269,7 @@ static void make_head(DumpJob *job, MachineState *ms)
     Elf64_Phdr ph = { .p_type = PT_NOTE, .p_offset = offset };
 
     append_notes(notes, ms);
+    append_vmcoreinfo(notes, ms);
     ph.p_filesz = ph.p_memsz = notes->len;
     offset += notes->len;
     for (guint i = 0; i < job->blocks->len; i++) {

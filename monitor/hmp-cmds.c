@@ -54,11 +54,6 @@ static void hmp_screendump(Monitor *mon, json_t *args)
     monitor_puts(mon, "Error: There is no console to take a screendump from\n");
 }
 
-static void hmp_sendkey(Monitor *mon, json_t *args)
-{
-    monitor_puts(mon, "Error: this machine has no keyboard\n");
-}
-
 static void hmp_commit(Monitor *mon, json_t *args)
 {
     monitor_puts(mon, "Error: images are opened without a backing file: "
@@ -317,7 +312,8 @@ const HmpCommand hmp_commands[] = {
       "take the oldest output that a ringbuf holds", hmp_ringbuf_read, NULL },
     { "screendump", "filename:F", "filename", "refused: there is no screen",
       hmp_screendump, NULL },
-    { "sendkey", "keys:s", "keys", "refused: there is no keyboard", hmp_sendkey, NULL },
+    { "sendkey", "keys:s,hold-time:i?", "keys [hold_ms]",
+      "press these keys, and let them go ('sendkey ctrl-alt-f1')", hmp_sendkey, NULL },
     { "set_link", "name:s,up:b", "name on|off",
       "plug or pull the cable of a network card", NULL, "set_link" },
     { "stop|s", "", "", "pause the guest", NULL, "stop" },

@@ -76,7 +76,7 @@ const QmpCommand qmp_commands[] = {
     { "set-action", "?reboot:(reset|shutdown),?shutdown:(poweroff|pause),"
       "?panic:(pause|shutdown|exit-failure|none),"
       "?watchdog:(reset|shutdown|poweroff|pause|debug|none|inject-nmi)", NULL,
-      qmp_set_action, DOC("what to do on these events (-action); there is no watchdog") },
+      qmp_set_action, DOC("what to do on these events (-action)") },
 
     /* Memory and dumps */
     { "memsave", "val:u,size:u,filename:s,?cpu-index:i", NULL, qmp_memsave,
@@ -155,9 +155,9 @@ const QmpCommand qmp_commands[] = {
       qmp_announce_self, DOC("tell the network where the guest is, by RARP frames") },
     { "balloon", "value:i", NULL, qmp_balloon, DOC("refused: there is no balloon device") },
     { "input-send-event", "?device:s,?head:i,events:[{type:s,data:{*}}]", NULL,
-      qmp_input_send_event, DOC("refused: there is no keyboard") },
+      qmp_input_send_event, DOC("keys go down or up") },
     { "send-key", "keys:[{type:s,data:a}],?hold-time:i", NULL, qmp_send_key,
-      DOC("refused, the same") },
+      DOC("press these keys, and let them go after hold-time ms") },
     { "query-balloon", "", "{actual:i}", qmp_balloon, DOC("refused, the same") },
 
     /* Migration, as far as management tools ask for it */
@@ -176,6 +176,10 @@ const QmpEvent qmp_events[] = {
     { "STOP", "", DOC("the guest was paused") },
     { "RESUME", "", DOC("the guest runs again") },
     { "POWERDOWN", "", DOC("the power button was pressed") },
+    { "GUEST_CRASHLOADED", "action:(pause|poweroff|run)",
+      DOC("the guest's kernel crashed, and a kernel of the guest's own deals with it") },
+    { "WATCHDOG", "action:(reset|shutdown|poweroff|pause|debug|none|inject-nmi)",
+      DOC("a watchdog was not fed") },
     { "GUEST_PANICKED", "action:(pause|poweroff|run)", DOC("the guest's kernel crashed") },
     { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
       DOC("an access to a disk's backend failed") },

@@ -18,6 +18,7 @@
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/hostmem.h"
+#include "sysemu/watchdog.h"
 
 /* Run states ------------------------------------------------------------------- */
 
@@ -69,23 +70,10 @@ json_t *qmp_system_wakeup(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
-/* On the CPU's own thread: accelerators may not reach into a running one. */
-static void nmi_on_cpu(CPUState *cpu, void *opaque)
-{
-    accel_get_class(cpu->machine->accel)->inject_nmi(cpu);
-}
-
 json_t *qmp_inject_nmi(Monitor *mon, json_t *args, Error **errp)
 {
-    MachineState *ms = mon->ms;
-    const AccelClass *ac = ms->accel ? accel_get_class(ms->accel) : NULL;
-
-    if (!ms->cpus || !ac || !ac->inject_nmi) {
+    if (!vm_inject_nmi(mon->ms)) {
         error_setg(errp, "this feature or command is not currently supported");
-        return NULL;
-    }
-    for (unsigned i = 0; i < ms->smp.cpus; i++) {
-        run_on_cpu(ms->cpus[i], nmi_on_cpu, NULL);
     }
     return NULL;
 }
@@ -96,6 +84,7 @@ json_t *qmp_set_action(Monitor *mon, json_t *args, Error **errp)
     const char *reboot = qmp_str(args, "reboot");
     const char *shutdown = qmp_str(args, "shutdown");
     const char *panic = qmp_str(args, "panic");
+    const char *watchdog = qmp_str(args, "watchdog");
 
     if (reboot) {
         rsm->reboot_action = !strcmp(reboot, "reset") ? REBOOT_ACTION_RESET :
@@ -110,6 +99,9 @@ json_t *qmp_set_action(Monitor *mon, json_t *args, Error **errp)
             !strcmp(panic, "pause") ? PANIC_ACTION_PAUSE :
             !strcmp(panic, "shutdown") ? PANIC_ACTION_SHUTDOWN :
             PANIC_ACTION_EXIT_FAILURE;
+    }
+    if (watchdog) {
+        rsm->watchdog_action = watchdog_action_by_name(watchdog);
     }
     return NULL;
 }
@@ -492,25 +484,6 @@ json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
 {
     error_set(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
-    return NULL;
-}
-
-/* Keys that a client sends to shut the guest down; QEMU's words without a keyboard. */
-json_t *qmp_input_send_event(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *type = qmp_str(json_array_get(json_object_get(args, "events"), 0), "type");
-
-    if (!runstate_is_running(mon->ms)) {
-        error_setg(errp, "VM not running");
-    } else {
-        error_setg(errp, "Input handler not found for event type %s", type ? type : "key");
-    }
-    return NULL;
-}
-
-json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
-{
-    error_setg(errp, "There is no keyboard");
     return NULL;
 }
 

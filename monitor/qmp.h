@@ -88,10 +88,11 @@ QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
     qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
-    qmp_balloon, qmp_input_send_event, qmp_send_key, qmp_query_hotpluggable_cpus,
+    qmp_balloon, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,
     qmp_trace_event_get_state, qmp_trace_event_set_state,
     qmp_migrate_set_capabilities;                               /* qmp-control.c */
+QmpFn qmp_input_send_event, qmp_send_key;                       /* qmp-input.c */
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */
 QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,
     qmp_announce_self;                                          /* qmp-net.c */

@@ -55,6 +55,12 @@ const OptionRow option_table[] = {
     { "initrd", "FILE", "initial RAM disk for the kernel", PHASE_MACHINE, opt_initrd },
     { "append", "CMDLINE", "kernel command line", PHASE_MACHINE, opt_append },
 
+    { "smbios", "type=N[,field=value…]|file=FILE",
+      "SMBIOS tables for the guest: fields of a structure, or whole ones", PHASE_MACHINE,
+      opt_smbios, KEYVAL(NULL) },
+    { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "a blob that the guest reads by fw_cfg",
+      PHASE_MACHINE, opt_fw_cfg, KEYVAL("name") },
+
     /* Character devices and monitors */
     { "chardev", "BACKEND,id=ID[,prop=value…]", "add a character device; \"help\" lists",
       PHASE_CHARDEV, opt_chardev, KEYVAL("backend"), help_chardev },
@@ -95,6 +101,8 @@ const OptionRow option_table[] = {
       opt_no_shutdown },
     { "action", "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=shutdown|pause|none]",
       "what to do on these events", PHASE_EARLY, opt_action, KEYVAL(NULL) },
+    { "watchdog-action", "reset|shutdown|poweroff|inject-nmi|pause|debug|none",
+      "what to do when a watchdog was not fed", PHASE_EARLY, opt_watchdog_action },
     { "daemonize", NULL, "run in the background once everything is set up", PHASE_EARLY,
       opt_daemonize },
     { "pidfile", "FILE", "write the process id to FILE", PHASE_EARLY, opt_pidfile },
@@ -123,15 +131,12 @@ const OptionRow option_table[] = {
     /* What clients pass by habit; checked, but the machine has no such thing */
     { "boot", "[strict=on|off][,…]", NULL, PHASE_EARLY, opt_boot, KEYVAL("order") },
     { "audiodev", "none,id=ID", NULL, PHASE_EARLY, opt_audiodev, KEYVAL("driver") },
-    { "smbios", "…", NULL, PHASE_NONE, .keyval = true },
     { "id", "ID", NULL, PHASE_NONE },
     { "no-acpi", NULL, NULL, PHASE_EARLY, opt_no_acpi },
     { "no-hpet", NULL, NULL, PHASE_NONE },
     { "net", "none", NULL, PHASE_EARLY, opt_net },
     { "L", "DIR", NULL, PHASE_NONE },
     { "bios", "FILE", NULL, PHASE_EARLY, opt_bios },
-    { "watchdog-action", "reset|shutdown|poweroff|inject-nmi|pause|debug|none", NULL,
-      PHASE_EARLY, opt_watchdog_action },
     { NULL }
 };
 
@@ -141,7 +146,6 @@ const RefusedOption refused_options[] = {
       "-device virtio-blk-device,drive=ID" },
     { "pflash|option-rom|acpitable|no-fd-bootchk",
       "there is no firmware: -kernel is started directly" },
-    { "fw_cfg", "there is no fw_cfg device: use -append or -initrd" },
     { "dtb", "there is no device tree: the MP table describes the machine" },
     { "vnc|spice|full-screen|k|ctrl-grab|alt-grab|portrait|rotate|sdl|curses",
       "there is no graphical display" },

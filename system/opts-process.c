@@ -13,6 +13,7 @@
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/log.h"
+#include "sysemu/watchdog.h"
 
 /* A parameter that must be one of names (if given); *index is its place. */
 static bool get_choice(QemuOpts *opts, const char *param,
@@ -152,17 +153,13 @@ bool opt_no_shutdown(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
-static const char *const watchdog_actions[] = {
-    "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi", NULL
-};
-
-/* There is no watchdog: nothing but a wrong word can be wrong. */
 bool opt_watchdog_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
-    if (!g_strv_contains(watchdog_actions, arg)) {
+    if (!g_strv_contains(watchdog_action_names, arg)) {
         error_setg(errp, "Parameter 'watchdog' does not accept value '%s'", arg);
         return false;
     }
+    vl->ms->rsm.watchdog_action = watchdog_action_by_name(arg);
     return true;
 }
 
@@ -172,17 +169,19 @@ bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     static const char *const shutdown[] = { "poweroff", "pause", NULL };
     static const char *const panic[] = { "shutdown", "pause", "none", "exit-failure", NULL };
     RunStateMachine *rsm = &vl->ms->rsm;
-    int r = rsm->reboot_action, s = rsm->shutdown_action, p = rsm->panic_action, w;
+    int r = rsm->reboot_action, s = rsm->shutdown_action, p = rsm->panic_action;
+    int w = rsm->watchdog_action;
 
     if (!get_choice(opts, "reboot", reboot, &r, errp) ||
         !get_choice(opts, "shutdown", shutdown, &s, errp) ||
         !get_choice(opts, "panic", panic, &p, errp) ||
-        !get_choice(opts, "watchdog", watchdog_actions, &w, errp)) {
+        !get_choice(opts, "watchdog", watchdog_action_names, &w, errp)) {
         return false;
     }
     rsm->reboot_action = r;
     rsm->shutdown_action = s;
     rsm->panic_action = p;
+    rsm->watchdog_action = w;
     return qemu_opts_check_unused(opts, errp);
 }
 

@@ -94,6 +94,10 @@ bool opt_nic(VLState *, const char *, QemuOpts *, Error **);
 bool opt_net(VLState *, const char *, QemuOpts *, Error **);
 bool help_netdev(const char *, QemuOpts *);
 
+/* system/opts-firmware.c */
+bool opt_smbios(VLState *, const char *, QemuOpts *, Error **);
+bool opt_fw_cfg(VLState *, const char *, QemuOpts *, Error **);
+
 /* system/opts-debug.c */
 bool opt_qtest(VLState *, const char *, QemuOpts *, Error **);
 bool opt_trace(VLState *, const char *, QemuOpts *, Error **);

@@ -7,6 +7,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "qemu/trace.h"
+#include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
@@ -77,13 +78,32 @@ static void do_reset(MachineState *ms, ShutdownCause cause)
     }
 }
 
+/* On the CPU's own thread: accelerators may not reach into a running one. */
+static void nmi_on_cpu(CPUState *cpu, void *opaque)
+{
+    accel_get_class(cpu->machine->accel)->inject_nmi(cpu);
+}
+
+bool vm_inject_nmi(MachineState *ms)
+{
+    const AccelClass *ac = ms->accel ? accel_get_class(ms->accel) : NULL;
+
+    if (!ms->cpus || !ac || !ac->inject_nmi) {
+        return false;
+    }
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        run_on_cpu(ms->cpus[i], nmi_on_cpu, NULL);
+    }
+    return true;
+}
+
 /* Main loop: carry out what was requested; the end goes before all else. */
 static void run_requests(void *opaque)
 {
     MachineState *ms = opaque;
     RunStateMachine *r = &ms->rsm;
     ShutdownCause reset, shutdown;
-    bool stop, powerdown;
+    bool stop, powerdown, nmi;
     RunState stop_state;
 
     g_mutex_lock(&r->lock);
@@ -93,12 +113,16 @@ static void run_requests(void *opaque)
     reset = r->reset_requested;
     shutdown = r->shutdown_requested;
     powerdown = r->powerdown_requested;
-    r->stop_requested = r->powerdown_requested = false;
+    nmi = r->nmi_requested;
+    r->stop_requested = r->powerdown_requested = r->nmi_requested = false;
     r->reset_requested = r->shutdown_requested = SHUTDOWN_CAUSE_NONE;
     g_mutex_unlock(&r->lock);
 
     if (powerdown) {
         runstate_notify(ms, RUN_STATE_EVENT_POWERDOWN, SHUTDOWN_CAUSE_NONE);
+    }
+    if (nmi) {
+        vm_inject_nmi(ms);
     }
     if (reset && r->reboot_action == REBOOT_ACTION_SHUTDOWN && !shutdown) {
         shutdown = reset;

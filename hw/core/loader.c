@@ -39,6 +39,32 @@ int load_file_open(const char *filename, uint64_t *size)
     return fd;
 }
 
+GBytes *load_file_bytes(const char *filename, uint64_t max, Error **errp)
+{
+    uint64_t size;
+    int fd = load_file_open(filename, &size);
+    g_autofree char *data = NULL;
+    ssize_t n;
+
+    if (fd < 0) {
+        error_setg(errp, "%s", fd == -EINVAL ? "not a regular file" : strerror(-fd));
+        return NULL;
+    }
+    if (size > max) {
+        error_setg(errp, "larger than %" PRIu64 " bytes", max);
+        close(fd);
+        return NULL;
+    }
+    data = g_malloc(size + 1);
+    n = qemu_pread_full(fd, data, size, 0);
+    close(fd);
+    if (n < 0) {
+        error_setg(errp, "%s", strerror(-n));
+        return NULL;
+    }
+    return g_bytes_new_take(g_steal_pointer(&data), n);
+}
+
 static void source_close(RomSource *s)
 {
     if (s->fd >= 0) {

@@ -67,6 +67,8 @@ static void machine_finalize(Object *obj)
     g_ptr_array_unref(ms->serials);
     g_ptr_array_unref(ms->globals);
     g_clear_pointer(&ms->reset_handlers, g_ptr_array_unref);
+    g_clear_pointer(&ms->fw_cfg_items, g_ptr_array_unref);
+    g_clear_pointer(&ms->keyboards, g_array_unref);
     qemu_opts_free(ms->accel_opts);
     g_free(ms->kernel_filename);
     g_free(ms->initrd_filename);

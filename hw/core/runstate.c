@@ -24,6 +24,7 @@ const char *runstate_name(RunState state)
         [RUN_STATE_DEBUG] = "debug",
         [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
         [RUN_STATE_INMIGRATE] = "inmigrate",
+        [RUN_STATE_WATCHDOG] = "watchdog",
     };
 
     return names[state];
@@ -143,6 +144,13 @@ void qemu_system_powerdown_request(MachineState *ms)
     trace(qemu_system_powerdown_request, "");
     g_mutex_lock(&ms->rsm.lock);
     ms->rsm.powerdown_requested = true;
+    schedule_and_unlock(ms);
+}
+
+void qemu_system_nmi_request(MachineState *ms)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.nmi_requested = true;
     schedule_and_unlock(ms);
 }
 

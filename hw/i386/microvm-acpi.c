@@ -158,6 +158,18 @@ static void build_madt(const MicrovmMachineState *mms, AcpiTables *t)
     acpi_build_madt(t, &info);
 }
 
+static bool has_device(const MachineState *ms, const char *name)
+{
+    for (guint i = 0; i < ms->devices->len; i++) {
+        const DeviceState *dev = g_ptr_array_index(ms->devices, i);
+
+        if (!strcmp(dev->obj.oc->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
 {
     AcpiFadtInfo fadt = {
@@ -166,7 +178,8 @@ static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
         .sleep_status = GED_REGS_BASE + ACPI_GED_SLEEP_STATUS,
         .reset = GED_REGS_BASE + ACPI_GED_RESET,
         .reset_value = ACPI_GED_RESET_VALUE,
-        .boot_arch = ACPI_BOOT_NO_VGA | (mms->has_rtc ? 0 : ACPI_BOOT_NO_CMOS_RTC),
+        .boot_arch = ACPI_BOOT_NO_VGA | (mms->has_rtc ? 0 : ACPI_BOOT_NO_CMOS_RTC) |
+                     (has_device(&mms->parent, "i8042") ? ACPI_BOOT_8042 : 0),
     };
 
     acpi_build_fadt(t, &fadt);

@@ -178,10 +178,12 @@ static bool microvm_init(MachineState *ms, Error **errp)
 
 static bool microvm_init_done(MachineState *ms, Error **errp)
 {
-    if (!microvm_machine(ms)->unused_transports) {
+    MicrovmMachineState *mms = microvm_machine(ms);
+
+    if (!mms->unused_transports) {
         virtio_mmio_unmap_unused(ms);
     }
-    return true;
+    return microvm_init_fw_cfg(mms, errp);
 }
 
 /*
@@ -225,7 +227,7 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
         virtio_mmio_append_cmdline(ms, cmdline);
     }
     mms->boot.protocol = mms->kernel_protocol;
-    if (!microvm_add_mptable(mms, errp) ||
+    if (!microvm_add_mptable(mms, errp) || !microvm_add_smbios(mms, errp) ||
         !x86_load_linux(ms, cmdline->str, rsdp, &mms->boot, errp)) {
         return false;
     }
@@ -328,6 +330,7 @@ static const MachineClass microvm_class = {
     .load_kernel = microvm_load_kernel,
     .reset = microvm_reset,
     .want_isa = microvm_want_isa,
+    .get_fw_cfg = microvm_get_fw_cfg,
     .irqchip_info = microvm_irqchip_info,
     .acpi_info = microvm_acpi_info,
 };

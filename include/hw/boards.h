@@ -55,6 +55,11 @@ struct MachineClass {
      */
     void (*want_isa)(MachineState *ms);
     /*
+     * The fw_cfg device, made when it is first asked for: before the map is sealed. NULL
+     * with errp set. May be NULL.
+     */
+    DeviceState *(*get_fw_cfg)(MachineState *ms, Error **errp);
+    /*
      * The board's own interrupt controllers in a person's form (caller frees): how
      * often each input has interrupted, or their state. NULL: it has none. May be NULL.
      */
@@ -80,6 +85,8 @@ struct MachineState {
     char *cpu_model;        /* "host,+x2apic": model and features; may be NULL */
     char *name;             /* -name guest=; may be NULL */
     char *uuid;             /* canonical text; NULL when not given */
+    struct SmbiosOptions *smbios;   /* -smbios: hw/smbios/smbios.h; may be NULL */
+    GPtrArray *fw_cfg_items;    /* -fw_cfg: of FWCfgItem, hw/nvram/fw_cfg.h; may be NULL */
     bool mem_lock;          /* -overcommit mem-lock=on */
     bool cpu_pm;            /* -overcommit cpu-pm=on */
     RTCConfig rtc;          /* -rtc */
@@ -100,6 +107,8 @@ struct MachineState {
     GPtrArray *serials;     /* of Chardev or NULL: -serial, in order */
     GPtrArray *globals;     /* of GlobalProperty: -global, in order */
     GPtrArray *objects;     /* of Object: -object, in order; owned */
+    struct VMCoreInfo *vmcoreinfo;  /* hw/misc/vmcoreinfo.h; NULL: no device */
+    GArray *keyboards;      /* sysemu/input.h; NULL: none */
     RunStateMachine rsm;
 
     struct QTestServer *qtest;  /* sysemu/qtest.h; NULL: no test */

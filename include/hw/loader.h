@@ -16,6 +16,12 @@
 int load_file_open(const char *filename, uint64_t *size);
 
 /*
+ * All of a regular file of at most max bytes; caller unrefs. NULL with errp set, in words that
+ * can follow the file's name.
+ */
+GBytes *load_file_bytes(const char *filename, uint64_t max, Error **errp);
+
+/*
  * The bytes that a file gives to roms. With open(), they are not kept between
  * resets: it makes them before roms are written, and fd is closed afterwards.
  */

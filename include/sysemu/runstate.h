@@ -22,6 +22,7 @@ typedef enum RunState {
     RUN_STATE_DEBUG,
     RUN_STATE_GUEST_PANICKED,
     RUN_STATE_INMIGRATE,
+    RUN_STATE_WATCHDOG,
     RUN_STATE__MAX
 } RunState;
 
@@ -45,6 +46,12 @@ typedef enum PanicAction {
     PANIC_ACTION_SHUTDOWN, PANIC_ACTION_PAUSE, PANIC_ACTION_NONE,
     PANIC_ACTION_EXIT_FAILURE
 } PanicAction;
+
+typedef enum WatchdogAction {
+    WATCHDOG_ACTION_RESET, WATCHDOG_ACTION_SHUTDOWN, WATCHDOG_ACTION_POWEROFF,
+    WATCHDOG_ACTION_PAUSE, WATCHDOG_ACTION_DEBUG, WATCHDOG_ACTION_NONE,
+    WATCHDOG_ACTION_INJECT_NMI
+} WatchdogAction;
 
 /*
  * What observers are told: the monitor turns these into events, backends into
@@ -73,6 +80,7 @@ typedef struct RunStateMachine {
     ShutdownCause reset_requested;
     ShutdownCause shutdown_requested;
     bool powerdown_requested;
+    bool nmi_requested;
     bool work_scheduled;
     GMutex lock;                    /* the requests above; a leaf */
     void (*run_requests)(void *ms); /* main loop: carries the requests out */
@@ -80,6 +88,7 @@ typedef struct RunStateMachine {
     RebootAction reboot_action;     /* -action reboot=, -no-reboot */
     ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
     PanicAction panic_action;
+    WatchdogAction watchdog_action; /* -action watchdog=, -watchdog-action */
     int exit_status;
 } RunStateMachine;
 
@@ -104,10 +113,12 @@ void runstate_init(MachineState *ms);
 void vm_start(MachineState *ms);
 void vm_stop(MachineState *ms, RunState state);
 void qemu_system_reset(MachineState *ms, ShutdownCause cause);
+/* An NMI to every CPU; false where the accelerator has none. */
+bool vm_inject_nmi(MachineState *ms);
 
 /*
  * Requests: from any thread, with or without the machine lock; the main loop
- * carries them out. A vCPU that calls them (but powerdown) runs no guest code until
+ * carries them out. A vCPU that calls them (but powerdown and NMI) runs no guest code until
  * then: cpu_stop_current().
  */
 void qemu_system_reset_request(MachineState *ms, ShutdownCause cause);
@@ -117,6 +128,8 @@ void qemu_system_shutdown_request_with_code(MachineState *ms,
                                             ShutdownCause cause, int status);
 void qemu_system_vmstop_request(MachineState *ms, RunState state);
 void qemu_system_powerdown_request(MachineState *ms);
+/* An NMI to every CPU. */
+void qemu_system_nmi_request(MachineState *ms);
 void qemu_system_guest_panicked(MachineState *ms);
 
 #endif

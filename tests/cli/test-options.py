@@ -167,7 +167,7 @@ BAD = [
     ("-foo", "-foo: invalid option"), ("--foo", "--foo: invalid option"),
     ("-hda x", "-hda: there is no such drive: use -drive if=none,.*"), ("-fdb x", "-fdb: there is.*"),
     ("--cdrom x", "--cdrom: there is no such drive: .*"), ("-incoming defer", ".* cannot be saved, .*"),
-    ("-loadvm x", ".* cannot be saved, .*"), ("-fw_cfg name=opt/a,string=b", ".*no fw_cfg device.*"),
+    ("-loadvm x", ".* cannot be saved, .*"), ("-fw_cfg name=opt/a", ".*one of file= and string=.*"),
     ("-vnc :0", "-vnc: there is no graphical display"), ("-usb", "-usb: there is no USB"),
     ("-set device.x.y=z", "-set: configuration files are not supported.*"),
     ("-hd", "-hd: invalid option"), ("-hdaa", "-hdaa: invalid option"), ("--", "--: invalid option"),

@@ -286,3 +286,18 @@ class QTest:
         if value is None:
             return int(self.cmd("readl", IOAPIC + 0x10)[0], 16)
         return self.cmd("writel", IOAPIC + 0x10, value)
+
+    def outw(self, port, value):
+        self.cmd("outw", port, value)
+
+    def inl(self, port):
+        return int(self.cmd("inl", port)[0], 16)
+
+    def outl(self, port, value):
+        self.cmd("outl", port, value)
+
+    def write(self, addr, data):
+        self.cmd("write", addr, len(data), "0x" + data.hex())
+
+    def read(self, addr, size):
+        return bytes.fromhex(self.cmd("read", addr, size)[0][2:])

@@ -59,6 +59,10 @@
 /* The RSDP and all tables: systems look for it there, too. Reserved in the memory map. */
 #define ACPI_TABLES_START       0xe0000
 #define ACPI_TABLES_MAX_SIZE    0x10000
+/* Systems look for the SMBIOS entry point from here up to 1 MiB. */
+#define SMBIOS_ENTRY_START      0xf0000
+#define SMBIOS_TABLES_START     0xf0020
+#define SMBIOS_TABLES_MAX_SIZE  0xff00u
 /* f000:fff0, where real-mode code goes that wants the BIOS to restart the machine. */
 #define BIOS_RESTART            0xffff0
 #define HIMEM_START             0x100000
@@ -81,6 +85,7 @@
 #define RTC_PORT                0x70
 #define RTC_IRQ                 8
 #define ELCR_PORT               0x4d0
+#define FW_CFG_PORT             0x510
 
 /* Shown in the map where the host kernel has the controllers. */
 #define MICROVM_NUM_KERNEL_REGIONS 8
@@ -118,6 +123,7 @@ typedef struct MicrovmMachineState {
     bool isa_wanted;            /* by -device isa-… */
     bool has_isa;
     ISABus isa;
+    DeviceState *fw_cfg;        /* hw/nvram/fw_cfg.h; NULL: not asked for */
     X86BootState boot;
     int kernel_protocol;        /* X86BootProtocol; 0: the kernel's best */
     bool was_reset;
@@ -147,6 +153,11 @@ bool microvm_add_acpi(MicrovmMachineState *mms, uint64_t *rsdp, Error **errp);
 /* "info acpi", caller frees. */
 char *microvm_acpi_info(MachineState *ms);
 
+/* The fw_cfg device, if -fw_cfg or a device asks for it. Before the map is sealed. */
+bool microvm_init_fw_cfg(MicrovmMachineState *mms, Error **errp);
+DeviceState *microvm_get_fw_cfg(MachineState *ms, Error **errp);
+/* Register SMBIOS tables as roms, if -smbios or -uuid asks for them. */
+bool microvm_add_smbios(MicrovmMachineState *mms, Error **errp);
 /* Register the MP tables as roms. */
 bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp);
 

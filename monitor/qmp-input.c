@@ -1,0 +1,187 @@
+/*
+ * Keys for the guest, by QMP and HMP.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "hmp.h"
+#include "qemu/cutils.h"
+#include "qemu/timer.h"
+#include "qmp.h"
+#include "sysemu/input.h"
+
+#define DEFAULT_HOLD_MS     100
+#define MAX_HOLD_MS         (60 * 1000)
+#define MAX_KEYS            16
+
+/* Keys that are down and will come up. */
+typedef struct HeldKeys {
+    MachineState *ms;
+    QEMUTimer timer;
+    unsigned n;
+    const InputKey *keys[MAX_KEYS];
+} HeldKeys;
+
+static void release_keys(void *opaque)
+{
+    HeldKeys *h = opaque;
+
+    while (h->n > 0) {
+        input_send_key(h->ms, h->keys[--h->n], false);
+    }
+    g_free(h);
+}
+
+/* Press them in order; they come up in the opposite one. Takes h. */
+static void press_keys(HeldKeys *h, int64_t hold_ms)
+{
+    for (unsigned i = 0; i < h->n; i++) {
+        input_send_key(h->ms, h->keys[i], true);
+    }
+    timer_init_ns(&h->timer, QEMU_CLOCK_REALTIME, release_keys, h);
+    timer_mod_ns(&h->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) +
+                 CLAMP(hold_ms, 0, MAX_HOLD_MS) * 1000000);
+}
+
+/* {type: "qcode", data: NAME} or {type: "number", data: N}. */
+static const InputKey *key_value(json_t *value, Error **errp)
+{
+    const char *type = qmp_str(value, "type");
+    json_t *data = json_object_get(value, "data");
+    const InputKey *key = NULL;
+
+    if (type && !strcmp(type, "qcode") && json_is_string(data)) {
+        key = input_key_by_name(json_string_value(data));
+        if (!key) {
+            error_setg(errp, "Parameter 'data' does not accept value '%s'",
+                       json_string_value(data));
+        }
+    } else if (type && !strcmp(type, "number") && json_is_integer(data)) {
+        key = input_key_by_number(json_integer_value(data));
+        if (!key) {
+            error_setg(errp, "Parameter 'data' is no key's number");
+        }
+    } else {
+        error_setg(errp, "Parameter 'type' does not accept value '%s'", type ? type : "");
+    }
+    return key;
+}
+
+static bool check_running(Monitor *mon, Error **errp)
+{
+    if (!runstate_is_running(mon->ms)) {
+        error_setg(errp, "VM not running");
+        return false;
+    }
+    return true;
+}
+
+json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_object_get(args, "keys"), *value;
+    HeldKeys *h = g_new0(HeldKeys, 1);
+    size_t i;
+
+    h->ms = mon->ms;
+    json_array_foreach(list, i, value) {
+        const InputKey *key = i < MAX_KEYS ? key_value(value, errp) : NULL;
+
+        if (!key) {
+            if (i >= MAX_KEYS) {
+                error_setg(errp, "at most %d keys at once", MAX_KEYS);
+            }
+            g_free(h);
+            return NULL;
+        }
+        h->keys[h->n++] = key;
+    }
+    if (!mon->ms->keyboards || !mon->ms->keyboards->len) {
+        error_setg(errp, "There is no keyboard");
+        g_free(h);
+        return NULL;
+    }
+    press_keys(h, qmp_int(args, "hold-time", DEFAULT_HOLD_MS));
+    return NULL;
+}
+
+/* The key of one event, and whether it goes down; NULL with errp set. */
+static const InputKey *key_event(json_t *event, bool *down, Error **errp)
+{
+    const char *type = qmp_str(event, "type");
+    json_t *data = json_object_get(event, "data");
+    json_t *state = json_object_get(data, "down");
+
+    if (!type || strcmp(type, "key")) {
+        error_setg(errp, "Input handler not found for event type %s", type ? type : "");
+        return NULL;
+    }
+    if (!json_is_boolean(state)) {
+        error_setg(errp, "Parameter 'down' is missing");
+        return NULL;
+    }
+    *down = json_is_true(state);
+    return key_value(json_object_get(data, "key"), errp);
+}
+
+/* All events are checked before the first one is sent. */
+json_t *qmp_input_send_event(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_object_get(args, "events"), *event;
+    const InputKey *key;
+    bool down;
+    size_t i;
+
+    if (!check_running(mon, errp)) {
+        return NULL;
+    }
+    json_array_foreach(list, i, event) {
+        if (!key_event(event, &down, errp)) {
+            return NULL;
+        }
+    }
+    json_array_foreach(list, i, event) {
+        key = key_event(event, &down, NULL);
+        if (!input_send_key(mon->ms, key, down)) {
+            error_setg(errp, "Input handler not found for event type key");
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static const InputKey *named_key(const char *word)
+{
+    uint64_t number;
+
+    if (g_str_has_prefix(word, "0x") && !qemu_strtou64(word, &number)) {
+        return input_key_by_number(number);
+    }
+    return input_key_by_name(word);
+}
+
+/* "ctrl-alt-f1"; numbers are those of scan code set 1. */
+void hmp_sendkey(Monitor *mon, json_t *args)
+{
+    g_auto(GStrv) words = g_strsplit(hmp_str(args, "keys"), "-", MAX_KEYS);
+    HeldKeys *h = g_new0(HeldKeys, 1);
+
+    h->ms = mon->ms;
+    for (unsigned i = 0; words[i]; i++) {
+        /* As ever, "<" may be written for the key that has no letter. */
+        const InputKey *key = named_key(strcmp(words[i], "<") ? words[i] : "less");
+
+        if (!key) {
+            monitor_printf(mon, "unknown key: '%s'\n", words[i]);
+            g_free(h);
+            return;
+        }
+        h->keys[h->n++] = key;
+    }
+    if (!mon->ms->keyboards || !mon->ms->keyboards->len) {
+        monitor_puts(mon, "Error: this machine has no keyboard: -device i8042\n");
+        g_free(h);
+        return;
+    }
+    press_keys(h, hmp_int(args, "hold-time", DEFAULT_HOLD_MS));
+}
