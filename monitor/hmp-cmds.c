@@ -370,6 +370,8 @@ const HmpCommand hmp_info_commands[] = {
     { "usernet", "", "", "connections through -netdev user",
       hmp_info_usernet, NULL },
     { "uuid", "", "", "the machine's -uuid", hmp_info_uuid, NULL },
+    { "vm-generation-id", "", "", "what -device vmgenid shows", hmp_info_vm_generation_id,
+      NULL },
     { "version", "", "", "the version", hmp_info_version, NULL },
     { NULL }
 };

@@ -48,6 +48,16 @@ void hmp_info_uuid(Monitor *mon, json_t *args)
     json_decref(ret);
 }
 
+void hmp_info_vm_generation_id(Monitor *mon, json_t *args)
+{
+    json_t *ret = hmp_qmp(mon, "query-vm-generation-id", NULL);
+
+    if (ret) {
+        monitor_printf(mon, "%s\n", hmp_str(ret, "guid"));
+        json_decref(ret);
+    }
+}
+
 void hmp_info_kvm(Monitor *mon, json_t *args)
 {
     json_t *ret = hmp_qmp(mon, "query-kvm", NULL);

@@ -59,6 +59,7 @@ void hmp_info_version(Monitor *mon, json_t *args);
 void hmp_info_status(Monitor *mon, json_t *args);
 void hmp_info_name(Monitor *mon, json_t *args);
 void hmp_info_uuid(Monitor *mon, json_t *args);
+void hmp_info_vm_generation_id(Monitor *mon, json_t *args);
 void hmp_info_kvm(Monitor *mon, json_t *args);
 void hmp_info_cpus(Monitor *mon, json_t *args);
 void hmp_info_registers(Monitor *mon, json_t *args);

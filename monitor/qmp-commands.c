@@ -31,6 +31,8 @@ const QmpCommand qmp_commands[] = {
     { "query-status", "", "{status:s,singlestep:b,running:b}", qmp_query_status,
       DOC("the run state") },
     { "query-name", "", "{?name:s}", qmp_query_name, DOC("the guest's name (-name)") },
+    { "query-vm-generation-id", "", "{guid:s}", qmp_query_vm_generation_id,
+      DOC("what -device vmgenid shows") },
     { "query-uuid", "", "{UUID:s}", qmp_query_uuid, DOC("the guest's UUID (-uuid)") },
     { "query-kvm", "", "{enabled:b,present:b}", qmp_query_kvm, DOC("whether KVM is used") },
     { "query-target", "", "{arch:s}", qmp_query_target, DOC("the guest's architecture") },

@@ -28,6 +28,23 @@ json_t *qmp_query_uuid(Monitor *mon, json_t *args, Error **errp)
                      "00000000-0000-0000-0000-000000000000");
 }
 
+json_t *qmp_query_vm_generation_id(Monitor *mon, json_t *args, Error **errp)
+{
+    const GPtrArray *devices = mon->ms->devices;
+
+    for (guint i = 0; i < devices->len; i++) {
+        const Object *obj = g_ptr_array_index(devices, i);
+
+        if (!strcmp(obj->oc->name, "vmgenid")) {
+            g_autofree char *guid = property_get(obj, "guid", NULL);
+
+            return json_pack("{s:s}", "guid", guid);
+        }
+    }
+    error_setg(errp, "VM Generation ID device not found");
+    return NULL;
+}
+
 static const char *accel_name(const MachineState *ms)
 {
     return ms->accel ? ms->accel->obj.oc->name : "";

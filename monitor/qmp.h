@@ -76,7 +76,7 @@ bool qmp_number_fds(Monitor *mon, QemuOpts *opts, Error **errp);
 typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
     qmp_human_monitor_command;                                  /* qmp.c */
-QmpFn qmp_query_status, qmp_query_name, qmp_query_uuid, qmp_query_kvm,
+QmpFn qmp_query_status, qmp_query_name, qmp_query_uuid, qmp_query_vm_generation_id, qmp_query_kvm,
     qmp_query_target, qmp_query_memory_size_summary,
     qmp_query_current_machine, qmp_query_machines, qmp_query_chardev,
     qmp_query_chardev_backends, qmp_query_iothreads, qmp_query_memdev,

@@ -8,6 +8,7 @@
 #include "hw/acpi/acpi.h"
 #include "hw/acpi/aml.h"
 #include "hw/acpi/ged.h"
+#include "hw/acpi/shared-page.h"
 #include "hw/i386/cpu-internal.h"
 #include "hw/i386/microvm.h"
 #include "hw/loader.h"
@@ -84,6 +85,37 @@ bool microvm_init_ged(MicrovmMachineState *mms, Error **errp)
     }
     mms->ged = acpi_ged_create(&mms->parent, &slot, errp);
     return mms->ged;
+}
+
+/* ---- Devices in memory ---- */
+
+static bool place_page(MicrovmMachineState *mms, const char *name, hwaddr addr,
+                       bool (*place)(DeviceState *, hwaddr, DeviceState *, Error **),
+                       Error **errp)
+{
+    const GPtrArray *devices = mms->parent.devices;
+    DeviceState *found = NULL;
+
+    for (guint i = 0; i < devices->len; i++) {
+        DeviceState *dev = g_ptr_array_index(devices, i);
+
+        if (strcmp(dev->obj.oc->name, name)) {
+            continue;
+        }
+        if (found || !mms->ged) {
+            error_setg(errp, "-device %s: %s%s", name, found ? "there can be only one"
+                       : "it needs ACPI, which is off: ", found ? "" : mms->acpi_reason);
+            return false;
+        }
+        found = dev;
+    }
+    return !found || place(found, addr, mms->ged, errp);
+}
+
+static bool place_pages(MicrovmMachineState *mms, Error **errp)
+{
+    return place_page(mms, "vmgenid", VMGENID_START, acpi_vmgenid_place, errp) &&
+           place_page(mms, "vmclock", VMCLOCK_START, acpi_vmclock_place, errp);
 }
 
 /* ---- Tables ---- */
@@ -193,6 +225,9 @@ bool microvm_add_acpi(MicrovmMachineState *mms, uint64_t *rsdp, Error **errp)
     uint8_t *rom = NULL;
 
     *rsdp = 0;
+    if (!place_pages(mms, errp)) {
+        return false;
+    }
     if (!mms->has_acpi) {
         return true;
     }

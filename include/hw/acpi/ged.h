@@ -24,6 +24,8 @@
 
 /* Bits of the event selector; each belongs to one device. */
 #define ACPI_GED_POWER_BUTTON   (1u << 1)
+#define ACPI_GED_VMGENID        (1u << 4)
+#define ACPI_GED_VMCLOCK        (1u << 5)
 
 /* Where the board puts it. */
 typedef struct AcpiGedSlot {

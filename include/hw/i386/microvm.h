@@ -58,7 +58,10 @@
 #define BDA_BASE_MEMORY         0x413
 /* The RSDP and all tables: systems look for it there, too. Reserved in the memory map. */
 #define ACPI_TABLES_START       0xe0000
-#define ACPI_TABLES_MAX_SIZE    0x10000
+#define ACPI_TABLES_MAX_SIZE    0xe000
+/* Pages of their own, reserved, too. */
+#define VMGENID_START           0xee000
+#define VMCLOCK_START           0xef000
 /* Systems look for the SMBIOS entry point from here up to 1 MiB. */
 #define SMBIOS_ENTRY_START      0xf0000
 #define SMBIOS_TABLES_START     0xf0020
