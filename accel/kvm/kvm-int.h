@@ -121,8 +121,8 @@ void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
  * kvm-lapic.c: kernel-irqchip=off, local APICs of our own; in the other modes these
  * do nothing. All on the CPU's thread.
  */
-/* Take what only works with the kernel's APICs out of a CPUID leaf. */
-void kvm_lapic_limit_cpuid(CPUIDEntry *e);
+/* Take what only works with the kernel's APICs out of CPUID. */
+void kvm_lapic_limit_cpuid(CPUIDTable *table);
 void kvm_lapic_connect(CPUState *cpu);
 /* Forget the events that wait. */
 void kvm_lapic_reset(CPUState *cpu);

@@ -10,7 +10,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <asm/kvm_para.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -21,22 +20,18 @@
 #include "qemu/log.h"
 #include "target/i386/cpuid.h"
 
-#define CPUID_1_ECX_X2APIC          (1u << 21)
-#define CPUID_1_ECX_TSC_DEADLINE    (1u << 24)
-
 /* What the host kernel does with its own APICs only. */
-#define PV_NEEDS_KERNEL_APIC \
-    (1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_ASYNC_PF_VMEXIT | \
-     1u << KVM_FEATURE_ASYNC_PF_INT | 1u << KVM_FEATURE_PV_EOI | \
-     1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI | \
-     1u << KVM_FEATURE_PV_SCHED_YIELD | 1u << KVM_FEATURE_MSI_EXT_DEST_ID)
+static const uint16_t needs_kernel_apic[] = {
+    X86_FEATURE_X2APIC, X86_FEATURE_TSC_DEADLINE, X86_FEATURE_KVM_ASYNCPF,
+    X86_FEATURE_KVM_ASYNCPF_VMEXIT, X86_FEATURE_KVM_ASYNCPF_INT, X86_FEATURE_KVM_PV_EOI,
+    X86_FEATURE_KVM_PV_UNHALT, X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD,
+    X86_FEATURE_KVM_MSI_EXT_DEST_ID,
+};
 
-void kvm_lapic_limit_cpuid(CPUIDEntry *e)
+void kvm_lapic_limit_cpuid(CPUIDTable *table)
 {
-    if (e->leaf == 1) {
-        e->ecx &= ~(CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE);
-    } else if (e->leaf == KVM_CPUID_FEATURES) {
-        e->eax &= ~PV_NEEDS_KERNEL_APIC;
+    for (unsigned i = 0; i < G_N_ELEMENTS(needs_kernel_apic); i++) {
+        x86_feature_set(table, needs_kernel_apic[i], false);
     }
 }
 

@@ -117,6 +117,15 @@ uint32_t *x86_feature_reg(CPUIDTable *table, FeatureWord word)
     }
 }
 
+void x86_feature_set(CPUIDTable *table, X86Feature f, bool on)
+{
+    uint32_t *reg = x86_feature_reg(table, f / 32), bit = 1u << (f % 32);
+
+    if (reg) {
+        *reg = on ? *reg | bit : *reg & ~bit;
+    }
+}
+
 X86Feature x86_feature_gate(FeatureWord word)
 {
     return words[word].gate;

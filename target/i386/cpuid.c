@@ -7,13 +7,6 @@
 
 #include <string.h>
 
-#define LEAF1_EDX_HTT           (1u << 28)
-#define LEAF1_ECX_X2APIC        (1u << 21)
-#define EXT1_ECX_CMP_LEGACY     (1u << 1)
-#define EXT1_ECX_TOPOEXT        (1u << 22)
-#define EXT1_ECX_PERFCTR_CORE   (1u << 23)
-#define LEAF1_ECX_PDCM          (1u << 15)
-#define LEAF1_ECX_XSAVE         (1u << 26)
 /* Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX (APM 3, E.4.2). */
 #define EXT1_EDX_ALIASES        0x0183f3ffu
 
@@ -168,17 +161,10 @@ static void trim_named(CPUIDTable *table)
 
 static void hide_pmu(CPUIDTable *table)
 {
-    CPUIDEntry *leaf1 = x86_cpuid_find(table, 1, 0);
-    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
-
     remove_if(table, is_leaf, 0xa);
     remove_if(table, is_leaf, 0x80000022);
-    if (leaf1) {
-        leaf1->ecx &= ~LEAF1_ECX_PDCM;
-    }
-    if (ext1) {
-        ext1->ecx &= ~EXT1_ECX_PERFCTR_CORE;
-    }
+    x86_feature_set(table, X86_FEATURE_PDCM, false);
+    x86_feature_set(table, X86_FEATURE_PERFCTR_CORE, false);
 }
 
 /* Identity. */
@@ -312,16 +298,13 @@ static void topology_counts(CPUIDTable *table, const X86CPUTopoInfo *topo)
     /* SDM: ids set aside, a power of two. APM: processors that are there. */
     unsigned count = amd ? threads : 1u << package_width(table);
 
+    x86_feature_set(table, X86_FEATURE_HT, threads > 1);
+    x86_feature_set(table, X86_FEATURE_CMP_LEGACY, amd && threads > 1);
     if (leaf1) {
         leaf1->ebx = (leaf1->ebx & 0xffff) | MIN(count, 255) << 16;
-        leaf1->edx = (leaf1->edx & ~LEAF1_EDX_HTT) | (threads > 1 ? LEAF1_EDX_HTT : 0);
     }
-    if (ext1) {
-        ext1->ecx &= ~EXT1_ECX_CMP_LEGACY;
-        ext1->ecx |= amd && threads > 1 ? EXT1_ECX_CMP_LEGACY : 0;
-        if (amd && leaf1) {
-            ext1->edx &= ~EXT1_EDX_ALIASES | leaf1->edx;
-        }
+    if (amd && leaf1 && ext1) {
+        ext1->edx &= ~EXT1_EDX_ALIASES | leaf1->edx;
     }
     if (ext8) {
         ext8->ecx &= ~0xf0ffu;
@@ -401,15 +384,14 @@ static void topology_levels(CPUIDTable *table, const X86CPUTopoInfo *topo)
 static void topology_amd(CPUIDTable *table, const X86CPUTopoInfo *topo)
 {
     CPUIDEntry *ext0 = x86_cpuid_find(table, 0x80000000, 0);
-    CPUIDEntry *ext1 = x86_cpuid_find(table, 0x80000001, 0);
     CPUIDEntry *e;
 
-    if (!ext1 || !(ext1->ecx & EXT1_ECX_TOPOEXT)) {
+    if (!x86_feature_in(&table->features, X86_FEATURE_TOPOEXT)) {
         return;
     }
     /* The extension promises cache leaves, which we cannot invent. */
     if (!ext0 || !x86_cpuid_find(table, 0x8000001d, 0)) {
-        ext1->ecx &= ~EXT1_ECX_TOPOEXT;
+        x86_feature_set(table, X86_FEATURE_TOPOEXT, false);
         return;
     }
     ext0->eax = MAX(ext0->eax, 0x8000001e);

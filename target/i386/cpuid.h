@@ -24,6 +24,8 @@ const char *x86_feature_name(FeatureWord word, unsigned bit);
 char *x86_feature_describe(FeatureWord word, unsigned bit);
 /* The register of a word in the table, or NULL when the leaf is not there. */
 uint32_t *x86_feature_reg(CPUIDTable *table, FeatureWord word);
+/* Set or clear the bit of f in its leaf, if that is there; table->features stays as it is. */
+void x86_feature_set(CPUIDTable *table, X86Feature f, bool on);
 /* Words of MSRs: the feature that the MSR is there with; its number and the word's lowest bit. */
 X86Feature x86_feature_gate(FeatureWord word);
 uint32_t x86_feature_msr(FeatureWord word, unsigned *shift);

@@ -43,8 +43,9 @@
     F(1_EDX, 26, SSE2, "sse2") N(1_EDX, 27, "ss") F(1_EDX, 28, HT, "ht") N(1_EDX, 29, "tm") \
     N(1_EDX, 30, "ia64") N(1_EDX, 31, "pbe") \
     F(1_ECX, 0, SSE3, "pni") N(1_ECX, 1, "pclmulqdq") N(1_ECX, 2, "dtes64") \
-    N(1_ECX, 3, "monitor") N(1_ECX, 4, "ds-cpl") F(1_ECX, 5, VMX, "vmx") N(1_ECX, 6, "smx") \
-    N(1_ECX, 7, "est") N(1_ECX, 8, "tm2") F(1_ECX, 9, SSSE3, "ssse3") N(1_ECX, 10, "cid") \
+    F(1_ECX, 3, MONITOR, "monitor") N(1_ECX, 4, "ds-cpl") F(1_ECX, 5, VMX, "vmx") \
+    N(1_ECX, 6, "smx") N(1_ECX, 7, "est") N(1_ECX, 8, "tm2") F(1_ECX, 9, SSSE3, "ssse3") \
+    N(1_ECX, 10, "cid") \
     N(1_ECX, 12, "fma") F(1_ECX, 13, CX16, "cx16") N(1_ECX, 14, "xtpr") \
     F(1_ECX, 15, PDCM, "pdcm") F(1_ECX, 17, PCID, "pcid") N(1_ECX, 18, "dca") \
     F(1_ECX, 19, SSE4_1, "sse4.1") F(1_ECX, 20, SSE4_2, "sse4.2") F(1_ECX, 21, X2APIC, "x2apic") \
@@ -123,15 +124,16 @@
     N(C000_0001_EDX, 10, "phe") N(C000_0001_EDX, 11, "phe-en") N(C000_0001_EDX, 12, "pmm") \
     N(C000_0001_EDX, 13, "pmm-en") \
     F(KVM, 0, KVMCLOCK, "kvmclock") F(KVM, 1, KVM_NOPIODELAY, "kvm-nopiodelay") \
-    N(KVM, 2, "kvm-mmu") F(KVM, 3, KVMCLOCK2, "kvmclock") N(KVM, 4, "kvm-asyncpf") \
+    N(KVM, 2, "kvm-mmu") F(KVM, 3, KVMCLOCK2, "kvmclock") F(KVM, 4, KVM_ASYNCPF, "kvm-asyncpf") \
     F(KVM, 5, KVM_STEAL_TIME, "kvm-steal-time") F(KVM, 6, KVM_PV_EOI, "kvm-pv-eoi") \
     F(KVM, 7, KVM_PV_UNHALT, "kvm-pv-unhalt") F(KVM, 9, KVM_PV_TLB_FLUSH, "kvm-pv-tlb-flush") \
-    N(KVM, 10, "kvm-asyncpf-vmexit") F(KVM, 11, KVM_PV_IPI, "kvm-pv-ipi") \
+    F(KVM, 10, KVM_ASYNCPF_VMEXIT, "kvm-asyncpf-vmexit") F(KVM, 11, KVM_PV_IPI, "kvm-pv-ipi") \
     F(KVM, 12, KVM_POLL_CONTROL, "kvm-poll-control") \
     F(KVM, 13, KVM_PV_SCHED_YIELD, "kvm-pv-sched-yield") \
-    N(KVM, 14, "kvm-asyncpf-int") N(KVM, 15, "kvm-msi-ext-dest-id") \
+    F(KVM, 14, KVM_ASYNCPF_INT, "kvm-asyncpf-int") \
+    F(KVM, 15, KVM_MSI_EXT_DEST_ID, "kvm-msi-ext-dest-id") \
     F(KVM, 24, KVMCLOCK_STABLE_BIT, "kvmclock-stable-bit") \
-    N(KVM_HINTS, 0, "kvm-hint-dedicated") \
+    F(KVM_HINTS, 0, KVM_HINT_DEDICATED, "kvm-hint-dedicated") \
     N(ARCH_CAPABILITIES, 0, "rdctl-no") N(ARCH_CAPABILITIES, 1, "ibrs-all") \
     N(ARCH_CAPABILITIES, 2, "rsba") N(ARCH_CAPABILITIES, 3, "skip-l1dfl-vmentry") \
     N(ARCH_CAPABILITIES, 4, "ssb-no") N(ARCH_CAPABILITIES, 5, "mds-no") \

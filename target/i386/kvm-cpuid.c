@@ -5,14 +5,9 @@
  */
 #include "accel/kvm/kvm-int.h"
 
-#include <asm/kvm_para.h>
 #include <cpuid.h>
 
 #include "target/i386/cpuid.h"
-
-#define CPUID_1_ECX_MONITOR         (1u << 3)
-#define CPUID_1_ECX_TSC_DEADLINE    (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR      (1u << 31)
 
 /* KVM's answer to KVM_GET_SUPPORTED_CPUID, with room for what it may have. */
 typedef struct KVMCPUIDBuffer {
@@ -21,21 +16,25 @@ typedef struct KVMCPUIDBuffer {
 } KVMCPUIDBuffer;
 
 /* What KVM can do and does not say there (KVM API, 4.46). */
-static void kvm_add_unsaid(KVMState *s, CPUIDEntry *e)
+static void add_unsaid(const KVMState *s, CPUIDTable *table)
 {
-    if (e->leaf == 1) {
-        e->ecx |= CPUID_1_ECX_HYPERVISOR;
-        e->ecx |= s->has_tsc_deadline ? CPUID_1_ECX_TSC_DEADLINE : 0;
-        if (s->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT) {
-            e->ecx |= CPUID_1_ECX_MONITOR;
+    x86_feature_set(table, X86_FEATURE_HYPERVISOR, true);
+    if (s->has_tsc_deadline) {
+        x86_feature_set(table, X86_FEATURE_TSC_DEADLINE, true);
+    }
+    if (s->disabled_exits) {
+        x86_feature_set(table, X86_FEATURE_KVM_HINT_DEDICATED, true);
+    }
+    if (s->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT) {
+        CPUIDEntry *mwait = x86_cpuid_find(table, 5, 0);
+
+        x86_feature_set(table, X86_FEATURE_MONITOR, true);
+        if (mwait) {
+            __cpuid(5, mwait->eax, mwait->ebx, mwait->ecx, mwait->edx);
         }
-    } else if (e->leaf == 5 && s->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT) {
-        __cpuid(5, e->eax, e->ebx, e->ecx, e->edx);
-    } else if (e->leaf == KVM_CPUID_FEATURES && s->disabled_exits) {
-        e->edx |= (1u << KVM_HINTS_REALTIME);
     }
     if (s->irqchip_mode == ACCEL_IRQCHIP_USER) {
-        kvm_lapic_limit_cpuid(e);
+        kvm_lapic_limit_cpuid(table);
     }
 }
 
@@ -60,8 +59,8 @@ bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
             .has_subleaf = k->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
             .eax = k->eax, .ebx = k->ebx, .ecx = k->ecx, .edx = k->edx,
         };
-        kvm_add_unsaid(s, &table->e[i]);
     }
+    add_unsaid(s, table);
     if (table->want_msrs) {
         kvm_supported_msrs(s, table);
     }
