@@ -232,7 +232,7 @@ void kvm_lapic_after_run(CPUState *cpu)
         apic_set_cr8(apic, run->cr8);
     }
     if (run->apic_base != apic_get_base(apic) &&
-        !apic_msr_write(apic, MSR_IA32_APICBASE, run->apic_base)) {
+        !apic_msr_write(apic, MSR_APIC_BASE, run->apic_base)) {
         qemu_log_mask(LOG_GUEST_ERROR, "kvm: IA32_APIC_BASE 0x%" PRIx64 " ignored\n",
                       (uint64_t)run->apic_base);
     }

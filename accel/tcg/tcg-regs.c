@@ -18,8 +18,8 @@
     X(fmask) X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) \
     X(sysenter_eip) X(pat) X(tsc_adjust) X(tsc_aux) X(misc_enable) \
     X(spec_ctrl) X(wall_clock_msr) X(system_time_msr) X(steal_time_msr) \
-    X(poll_control_msr) X(fpuc) X(fpus) X(fptag) X(fpop) X(fpip) X(fpdp) \
-    X(mxcsr) X(nmi_masked)
+    X(pv_eoi_en_msr) X(poll_control_msr) X(fpuc) X(fpus) X(fptag) X(fpop) \
+    X(fpip) X(fpdp) X(mxcsr) X(nmi_masked)
 
 void tcg_get_registers(CPUState *cpu)
 {
@@ -42,7 +42,6 @@ void tcg_get_registers(CPUState *cpu)
     env->cr[4] = c->cr4;
     env->cr8 = c->apic ? apic_get_cr8(c->apic) : 0;
     env->apic_base = c->apic ? apic_get_base(c->apic) : c->apic_base;
-    env->pv_eoi_en_msr = c->pv_eoi_msr;
     env->tsc_clock = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     env->tsc = (uint64_t)env->tsc_clock + (uint64_t)c->tsc_offset;
     env->interrupt_shadow = c->ss_shadow ? X86_SHADOW_MOV_SS : c->shadow ? X86_SHADOW_STI : 0;
@@ -86,7 +85,6 @@ bool tcg_put_registers(CPUState *cpu)
     c->cr2 = env->cr[2];
     c->cr3 = env->cr[3];
     c->cr4 = env->cr[4];
-    c->pv_eoi_msr = env->pv_eoi_en_msr;
     c->apic_base = env->apic_base;
     c->shadow = env->interrupt_shadow != 0;
     c->ss_shadow = env->interrupt_shadow & X86_SHADOW_MOV_SS;

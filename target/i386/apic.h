@@ -32,16 +32,11 @@
 
 #include "exec/memory.h"
 #include "hw/irq.h"
+#include "target/i386/msr.h"
 
 typedef struct APICState APICState;
 typedef struct APICBus APICBus;
 typedef struct X86CPU X86CPU;
-
-/* MSRs that belong to the APIC: hand these to apic_msr_read/write(). */
-#define MSR_IA32_APICBASE       0x01bu
-#define MSR_IA32_TSCDEADLINE    0x6e0u
-#define MSR_X2APIC_FIRST        0x800u
-#define MSR_X2APIC_LAST         0x8ffu
 
 /* APIC to CPU. All on any thread, must not block, must not call back. */
 typedef struct APICCPUOps {
@@ -98,7 +93,7 @@ void apic_set_pv_eoi(APICState *apic, uint32_t *flag);
  * The guest-physical page that this CPU's APIC registers are at, or
  * UINT64_MAX in x2APIC mode and when disabled. The CPU routes its own accesses
  * to that page here, past the address space, and asks again after
- * apic_msr_write(MSR_IA32_APICBASE) and after reset. 4-byte aligned accesses
+ * apic_msr_write(MSR_APIC_BASE) and after reset. 4-byte aligned accesses
  * are architectural; others read as the part of the register or are dropped.
  */
 uint64_t apic_mmio_page(const APICState *apic);
@@ -106,9 +101,9 @@ uint32_t apic_mmio_read(APICState *apic, uint32_t offset, unsigned size);
 void apic_mmio_write(APICState *apic, uint32_t offset, uint32_t value,
                      unsigned size);
 /*
- * The MSRs above. False: #GP(0). Outside x2APIC mode 0x800-0x8ff give #GP, as
- * do reserved bits, read-only registers and illegal mode changes (SDM, "x2APIC
- * State Transitions").
+ * MSR_APIC_BASE, MSR_TSC_DEADLINE, MSR_X2APIC_FIRST to MSR_X2APIC_LAST. False: #GP(0). Outside
+ * x2APIC mode those last give #GP, as do reserved bits, read-only registers and illegal mode
+ * changes (SDM, "x2APIC State Transitions").
  */
 bool apic_msr_read(APICState *apic, uint32_t msr, uint64_t *value);
 bool apic_msr_write(APICState *apic, uint32_t msr, uint64_t value);

@@ -5,78 +5,26 @@
  */
 #include "accel/kvm/kvm-int.h"
 
-#include <asm/kvm_para.h>
 #include <errno.h>
 #include <string.h>
 
 #include "qemu/error.h"
 #include "target/i386/cpuid.h"
-
-/*
- * Rows that move the guest's clocks: written at a reset only, or a pause would
- * make the clocks of the CPUs drift apart.
- */
-#define MSR_CLOCK   1
-/* Only there with the host kernel's local APICs. */
-#define MSR_LAPIC   2
+#include "target/i386/msr.h"
 
 typedef struct MSRRow {
     uint32_t index;
     uint16_t offset;        /* of a uint64_t in CPUX86State */
-    uint16_t flags;
+    uint16_t kind;          /* X86_MSR_* */
 } MSRRow;
 
-#define ROW(i, field) { .index = (i), .offset = offsetof(CPUX86State, field) }
-#define CLOCK_ROW(i, field) \
-    { .index = (i), .offset = offsetof(CPUX86State, field), .flags = MSR_CLOCK }
-#define LAPIC_ROW(i, field) \
-    { .index = (i), .offset = offsetof(CPUX86State, field), .flags = MSR_LAPIC }
-#define VAR_ROWS(n) ROW(0x200 + 2 * (n), mtrr_var[n].base), \
-    ROW(0x201 + 2 * (n), mtrr_var[n].mask)
-
-/* Numbers from SDM 4, chapter 2, and Linux, Documentation/virt/kvm/x86/msr.rst. */
+#define MSR_ROW(name, number, field, what) \
+    { .index = MSR_##name, .offset = offsetof(CPUX86State, field), .kind = (what) },
+#define MSR_NO_ROW(name, number)
 static const MSRRow msr_rows[] = {
-    ROW(0xc0000081, star),
-    ROW(0xc0000082, lstar),
-    ROW(0xc0000083, cstar),
-    ROW(0xc0000084, fmask),
-    ROW(0xc0000102, kernel_gs_base),
-    ROW(0x174, sysenter_cs),
-    ROW(0x175, sysenter_esp),
-    ROW(0x176, sysenter_eip),
-    ROW(0x277, pat),
-    CLOCK_ROW(0x10, tsc),
-    CLOCK_ROW(0x3b, tsc_adjust),
-    ROW(0xc0000103, tsc_aux),
-    ROW(0x1a0, misc_enable),
-    ROW(0x48, spec_ctrl),
-    ROW(0x2ff, mtrr_deftype),
-    ROW(0x250, mtrr_fixed[0]),
-    ROW(0x258, mtrr_fixed[1]),
-    ROW(0x259, mtrr_fixed[2]),
-    ROW(0x268, mtrr_fixed[3]),
-    ROW(0x269, mtrr_fixed[4]),
-    ROW(0x26a, mtrr_fixed[5]),
-    ROW(0x26b, mtrr_fixed[6]),
-    ROW(0x26c, mtrr_fixed[7]),
-    ROW(0x26d, mtrr_fixed[8]),
-    ROW(0x26e, mtrr_fixed[9]),
-    ROW(0x26f, mtrr_fixed[10]),
-    VAR_ROWS(0), VAR_ROWS(1), VAR_ROWS(2), VAR_ROWS(3),
-    VAR_ROWS(4), VAR_ROWS(5), VAR_ROWS(6), VAR_ROWS(7),
-    CLOCK_ROW(MSR_KVM_WALL_CLOCK_NEW, wall_clock_msr),
-    CLOCK_ROW(MSR_KVM_SYSTEM_TIME_NEW, system_time_msr),
-    LAPIC_ROW(MSR_KVM_ASYNC_PF_EN, async_pf_en_msr),
-    LAPIC_ROW(MSR_KVM_ASYNC_PF_INT, async_pf_int_msr),
-    ROW(MSR_KVM_STEAL_TIME, steal_time_msr),
-    LAPIC_ROW(MSR_KVM_PV_EOI_EN, pv_eoi_en_msr),
-    ROW(MSR_KVM_POLL_CONTROL, poll_control_msr),
-    CLOCK_ROW(0x6e0, tsc_deadline),
+    X86_MSRS(MSR_ROW, MSR_NO_ROW)
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(msr_rows) <= 64);
-
-#define MSR_MTRR_FIRST  0x200
-#define MSR_MTRR_LAST   0x2ff
 
 typedef struct MSRBatch {
     struct kvm_msrs head;
@@ -109,11 +57,11 @@ static uint64_t known_rows(KVMState *s)
     for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
         uint32_t index = msr_rows[row].index;
 
-        if (msr_rows[row].flags & MSR_LAPIC && s->irqchip_mode == ACCEL_IRQCHIP_USER) {
+        if (msr_rows[row].kind == X86_MSR_LAPIC && s->irqchip_mode == ACCEL_IRQCHIP_USER) {
             continue;
         }
         /* The list leaves out what every KVM has. */
-        if (index >= MSR_MTRR_FIRST && index <= MSR_MTRR_LAST) {
+        if (index >= MSR_MTRR_PHYSBASE0 && index <= MSR_MTRR_DEF_TYPE) {
             s->msrs_known |= 1ULL << row;
         }
         for (unsigned i = 0; i < list->nmsrs; i++) {
@@ -159,7 +107,7 @@ int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed)
     for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
         uint64_t value = *msr_field(env, row);
 
-        if (!(known >> row & 1) || (!all && msr_rows[row].flags & MSR_CLOCK) ||
+        if (!(known >> row & 1) || (!all && msr_rows[row].kind == X86_MSR_CLOCK) ||
             (changed && value == *msr_field(changed, row))) {
             continue;
         }

@@ -152,7 +152,7 @@ static void wrmsr(FakeCPU *cpu, uint32_t n, uint64_t value)
 
 static void go_x2apic(FakeCPU *cpu)
 {
-    wrmsr(cpu, MSR_IA32_APICBASE, msr(cpu, MSR_IA32_APICBASE) | 1 << 10);
+    wrmsr(cpu, MSR_APIC_BASE, msr(cpu, MSR_APIC_BASE) | 1 << 10);
 }
 
 static void msi(Machine *m, unsigned dest, uint32_t data)
@@ -424,7 +424,7 @@ static void test_init_reset(void)
     msi(m, 17, 0x44);
     apic_init_reset(cpu->apic);
     g_assert_false(apic_has_interrupt(cpu->apic));
-    g_assert_cmphex(msr(cpu, MSR_IA32_APICBASE), ==, 0xfee00c00);
+    g_assert_cmphex(msr(cpu, MSR_APIC_BASE), ==, 0xfee00c00);
     g_assert_cmphex(msr(cpu, 0x802), ==, 17);
     g_assert_cmphex(msr(cpu, 0x80f), ==, 0xff);
     machine_free(m);
@@ -458,7 +458,7 @@ static void test_extint(void)
     g_assert_cmpint(apic_get_interrupt(m->cpu[2].apic), ==, 0x30);
     g_assert_false(apic_has_interrupt(m->cpu[2].apic));
     /* Globally disabled: LINT0 is INTR. */
-    wrmsr(&m->cpu[1], MSR_IA32_APICBASE, 0xfee00000);
+    wrmsr(&m->cpu[1], MSR_APIC_BASE, 0xfee00000);
     g_assert_false(apic_has_interrupt(m->cpu[1].apic));
     qemu_set_irq(intr, 1);
     g_assert_cmpint(apic_get_interrupt(m->cpu[1].apic), ==, 0x30);
@@ -543,20 +543,20 @@ static void test_base(void)
     APICState *apic = cpu->apic;
 
     /* xAPIC: reserved bits; EXTD without EN. */
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 0xfee00901));
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 0xfee00b00));
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 0xfee00500));
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 1ull << 40 | 0x900));
-    wrmsr(cpu, MSR_IA32_APICBASE, 0xffdead0900);    /* moved */
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 0xfee00901));
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 0xfee00b00));
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 0xfee00500));
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 1ull << 40 | 0x900));
+    wrmsr(cpu, MSR_APIC_BASE, 0xffdead0900);    /* moved */
     g_assert_cmphex(apic_mmio_page(apic), ==, 0xffdead0000);
-    wrmsr(cpu, MSR_IA32_APICBASE, 0xfee00d00);      /* x2APIC */
+    wrmsr(cpu, MSR_APIC_BASE, 0xfee00d00);      /* x2APIC */
     g_assert_true(apic_mmio_page(apic) == UINT64_MAX);
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 0xfee00900));
-    wrmsr(cpu, MSR_IA32_APICBASE, 0xfee00100);      /* off: state is lost */
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 0xfee00900));
+    wrmsr(cpu, MSR_APIC_BASE, 0xfee00100);      /* off: state is lost */
     g_assert_true(apic_mmio_page(apic) == UINT64_MAX);
-    g_assert_false(apic_msr_write(apic, MSR_IA32_APICBASE, 0xfee00d00));
+    g_assert_false(apic_msr_write(apic, MSR_APIC_BASE, 0xfee00d00));
     g_assert_cmpint(apic_bus_send_msi(m->bus, 0xfee00000, 0x55), ==, 0);
-    wrmsr(cpu, MSR_IA32_APICBASE, 0xfee00900);
+    wrmsr(cpu, MSR_APIC_BASE, 0xfee00900);
     g_assert_cmphex(rd(cpu, APIC_SVR), ==, 0xff);
     machine_free(m);
 }
@@ -569,9 +569,9 @@ static void test_no_features(void)
     uint64_t value;
 
     apic_connect_cpu(cpu->apic, &cpu_ops, cpu, &none);
-    g_assert_false(apic_msr_write(cpu->apic, MSR_IA32_APICBASE, 0xfee00d00));
-    g_assert_false(apic_msr_read(cpu->apic, MSR_IA32_TSCDEADLINE, &value));
-    g_assert_false(apic_msr_write(cpu->apic, MSR_IA32_TSCDEADLINE, 1));
+    g_assert_false(apic_msr_write(cpu->apic, MSR_APIC_BASE, 0xfee00d00));
+    g_assert_false(apic_msr_read(cpu->apic, MSR_TSC_DEADLINE, &value));
+    g_assert_false(apic_msr_write(cpu->apic, MSR_TSC_DEADLINE, 1));
     wr(cpu, APIC_LVTT, 0x40030);        /* deadline mode does not exist */
     g_assert_cmphex(rd(cpu, APIC_LVTT), ==, 0x30);
     machine_free(m);
@@ -794,27 +794,27 @@ static void test_timer_deadline(void)
     Machine *m = machine_new();
     FakeCPU *cpu = &m->cpu[0];
 
-    wrmsr(cpu, MSR_IA32_TSCDEADLINE, 1);            /* not in this mode: dropped */
-    g_assert_cmpuint(msr(cpu, MSR_IA32_TSCDEADLINE), ==, 0);
+    wrmsr(cpu, MSR_TSC_DEADLINE, 1);            /* not in this mode: dropped */
+    g_assert_cmpuint(msr(cpu, MSR_TSC_DEADLINE), ==, 0);
     wr(cpu, APIC_LVTT, 0x400ed);
     wr(cpu, APIC_TMICT, 1000);                      /* dropped as well */
     g_assert_cmpint(apic_timer_deadline(cpu->apic), ==, -1);
-    wrmsr(cpu, MSR_IA32_TSCDEADLINE, fake_tsc(NULL) + 30000);   /* 10 us */
+    wrmsr(cpu, MSR_TSC_DEADLINE, fake_tsc(NULL) + 30000);   /* 10 us */
     advance(9999);
     g_assert_false(apic_has_interrupt(cpu->apic));
-    g_assert_cmpuint(msr(cpu, MSR_IA32_TSCDEADLINE), >, 0);
+    g_assert_cmpuint(msr(cpu, MSR_TSC_DEADLINE), >, 0);
     advance(2);
     g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xed);
     apic_eoi(cpu->apic);
-    g_assert_cmpuint(msr(cpu, MSR_IA32_TSCDEADLINE), ==, 0);
-    wrmsr(cpu, MSR_IA32_TSCDEADLINE, 1);            /* long past: at once */
+    g_assert_cmpuint(msr(cpu, MSR_TSC_DEADLINE), ==, 0);
+    wrmsr(cpu, MSR_TSC_DEADLINE, 1);            /* long past: at once */
     g_assert_cmpint(apic_get_interrupt(cpu->apic), ==, 0xed);
     apic_eoi(cpu->apic);
-    wrmsr(cpu, MSR_IA32_TSCDEADLINE, UINT64_MAX);   /* the end of time */
+    wrmsr(cpu, MSR_TSC_DEADLINE, UINT64_MAX);   /* the end of time */
     g_assert_cmpint(apic_timer_deadline(cpu->apic), >, 0);
     advance(1000000000);
     g_assert_false(apic_has_interrupt(cpu->apic));
-    wrmsr(cpu, MSR_IA32_TSCDEADLINE, fake_tsc(NULL) + 30000);
+    wrmsr(cpu, MSR_TSC_DEADLINE, fake_tsc(NULL) + 30000);
     wr(cpu, APIC_LVTT, 0xed);                       /* leaving the mode disarms */
     advance(1000000000);
     g_assert_false(apic_has_interrupt(cpu->apic));

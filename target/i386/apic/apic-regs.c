@@ -438,10 +438,10 @@ static bool set_base(APICState *s, uint64_t value)
 bool apic_msr_read(APICState *s, uint32_t msr, uint64_t *value)
 {
     switch (msr) {
-    case MSR_IA32_APICBASE:
+    case MSR_APIC_BASE:
         *value = s->base;
         return true;
-    case MSR_IA32_TSCDEADLINE:
+    case MSR_TSC_DEADLINE:
         *value = apic_timer_get_tsc_deadline(s);
         return s->features.tsc_deadline;
     case MSR_X2APIC_FIRST ... MSR_X2APIC_LAST:
@@ -454,9 +454,9 @@ bool apic_msr_read(APICState *s, uint32_t msr, uint64_t *value)
 bool apic_msr_write(APICState *s, uint32_t msr, uint64_t value)
 {
     switch (msr) {
-    case MSR_IA32_APICBASE:
+    case MSR_APIC_BASE:
         return set_base(s, value);
-    case MSR_IA32_TSCDEADLINE:
+    case MSR_TSC_DEADLINE:
         if (!s->features.tsc_deadline) {
             return false;
         }

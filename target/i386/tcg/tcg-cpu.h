@@ -92,7 +92,7 @@ struct TCGCPU {
     int64_t tsc_offset;
     uint64_t phys_reserved;     /* page table bits that must be 0 */
     uint64_t gib_reserved;      /* and in an entry for 1 GiB, if there are none */
-    uint64_t wall_clock_msr, system_time_msr, steal_time_msr, pv_eoi_msr, poll_control_msr;
+    uint64_t wall_clock_msr, system_time_msr, steal_time_msr, pv_eoi_en_msr, poll_control_msr;
     int64_t steal_wall, steal_cpu;      /* clocks, as of the last look */
     uint64_t spins;             /* PAUSEs since the last yield */
 

@@ -14,22 +14,6 @@
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/sys/system.h"
 
-enum {
-    MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_SPEC_CTRL = 0x48,
-    MSR_PRED_CMD = 0x49, MSR_TSC_ADJUST = 0x3b,
-    MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
-    MSR_MISC_ENABLE = 0x1a0, MSR_PAT = 0x277, MSR_TSC_DEADLINE = 0x6e0,
-    MSR_X2APIC_0 = 0x800, MSR_X2APIC_N = 0x8ff,
-    MSR_KVM_WALL_CLOCK_OLD = 0x11, MSR_KVM_SYSTEM_TIME_OLD = 0x12,
-    MSR_KVM_WALL_CLOCK = 0x4b564d00, MSR_KVM_SYSTEM_TIME = 0x4b564d01,
-    MSR_KVM_STEAL_TIME = 0x4b564d03, MSR_KVM_PV_EOI = 0x4b564d04,
-    MSR_KVM_POLL_CONTROL = 0x4b564d05,
-};
-enum {
-    MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
-    MSR_FS_BASE = 0xc0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
-};
-
 /*
  * What processors have without a bit of CPUID that says so, and systems read unasked: the
  * same value always; writes are ignored. Numbers from AMD's APM 2, appendix A, and SDM 4.
@@ -176,7 +160,8 @@ static uint64_t *plain_msr(TCGCPU *c, uint32_t msr)
         return kvmclock(c) ? &c->system_time_msr : NULL;
     case MSR_KVM_STEAL_TIME:
         return tcg_has(c, X86_FEATURE_KVM_STEAL_TIME) ? &c->steal_time_msr : NULL;
-    case MSR_KVM_PV_EOI: return tcg_has(c, X86_FEATURE_KVM_PV_EOI) ? &c->pv_eoi_msr : NULL;
+    case MSR_KVM_PV_EOI_EN:
+        return tcg_has(c, X86_FEATURE_KVM_PV_EOI) ? &c->pv_eoi_en_msr : NULL;
     case MSR_KVM_POLL_CONTROL:
         return tcg_has(c, X86_FEATURE_KVM_POLL_CONTROL) ? &c->poll_control_msr : NULL;
     default: return NULL;
@@ -186,7 +171,7 @@ static uint64_t *plain_msr(TCGCPU *c, uint32_t msr)
 static bool is_apic_msr(uint32_t msr)
 {
     return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE ||
-           (msr >= MSR_X2APIC_0 && msr <= MSR_X2APIC_N);
+           (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST);
 }
 
 /* True with *v: msr is one of those. */
@@ -281,10 +266,10 @@ static void plain_written(TCGCPU *c, uint32_t msr, uint64_t old)
     case MSR_KVM_WALL_CLOCK_OLD:
         wall_clock_write(c);
         break;
-    case MSR_KVM_PV_EOI:
+    case MSR_KVM_PV_EOI_EN:
         if (c->apic) {
-            apic_set_pv_eoi(c->apic, c->pv_eoi_msr & 1 ?
-                            address_space_map(c->mem, c->pv_eoi_msr & ~3ull, 4) : NULL);
+            apic_set_pv_eoi(c->apic, c->pv_eoi_en_msr & 1 ?
+                            address_space_map(c->mem, c->pv_eoi_en_msr & ~3ull, 4) : NULL);
         }
         break;
     default:
