@@ -8,7 +8,6 @@
 
 #include "hw/i386/microvm.h"
 #include "hw/intc/i8259.h"
-#include "hw/intc/ioapic.h"
 #include "hw/timer/i8254.h"
 #include "sysemu/reset.h"
 
@@ -187,7 +186,7 @@ static bool init_local_apics(X86Irqchip *chip, MachineState *ms,
 {
     AccelIrqchip split = {
         .pic = config->pic,
-        .nr_pins = IOAPIC_NUM_PINS * (config->ioapic2 ? 2 : 1),
+        .nr_pins = config->ioapic2 ? X86_NUM_GSIS : IOAPIC_NUM_PINS,
         .eoi = eoi,
         .extint_ack = extint_ack,
         .opaque = chip,

@@ -171,7 +171,7 @@ static void build_madt(const MicrovmMachineState *mms, AcpiTables *t)
 {
     static const AcpiIOAPIC ioapics[] = {
         { 0, IO_APIC_DEFAULT_ADDRESS, 0 },
-        { 1, IO_APIC_SECONDARY_ADDRESS, IOAPIC2_GSI_BASE },
+        { 1, IO_APIC_SECONDARY_ADDRESS, IOAPIC_NUM_PINS },
     };
     const MachineState *ms = &mms->parent;
     g_autofree uint32_t *apic_ids = g_new(uint32_t, ms->smp.cpus);

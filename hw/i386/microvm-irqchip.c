@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "hw/i386/cpu-internal.h"
-#include "hw/i386/irqchip.h"
 #include "hw/i386/microvm.h"
 #include "hw/i386/mptable.h"
 #include "hw/loader.h"
@@ -16,9 +15,6 @@
 
 /* MSI writes must reach the APICs even where something else is mapped. */
 #define LAPIC_PRIORITY 4096
-
-/* I/O interrupt entries: the lines of virtio transports and ISA devices. */
-#define MPTABLE_GSIS 16
 
 static void show_kernel_region(MicrovmMachineState *mms, MemoryRegion *parent,
                                const char *name, hwaddr addr, uint64_t size)
@@ -60,8 +56,8 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     AccelIrqchip chip = {
         .pic = mms->pic != ON_OFF_AUTO_OFF,
         .pit = mms->pit != ON_OFF_AUTO_OFF,
-        .nr_gsis = IOAPIC2_GSI_BASE,
-        .nr_pins = mms->has_ioapic2 ? MICROVM_NUM_GSIS : IOAPIC2_GSI_BASE,
+        .nr_gsis = IOAPIC_NUM_PINS,
+        .nr_pins = mms->has_ioapic2 ? X86_NUM_GSIS : IOAPIC_NUM_PINS,
         .gsi = mms->gsi,
     };
     X86IrqchipConfig second = {
@@ -143,7 +139,7 @@ static bool connect_lines(MicrovmMachineState *mms, AccelIrqchipMode *mode, Erro
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
-    unsigned nr_gsis = mms->has_ioapic2 ? MICROVM_NUM_GSIS : IOAPIC2_GSI_BASE;
+    unsigned nr_gsis = mms->has_ioapic2 ? X86_NUM_GSIS : IOAPIC_NUM_PINS;
     AccelIrqchipMode mode;
 
     if (!connect_lines(mms, &mode, errp)) {
@@ -178,8 +174,9 @@ static void describe(const MicrovmMachineState *mms,
         .cpu_signature = leaf1[0],
         .cpu_features = leaf1[3],
         .pic = mms->has_pic,
-        .nr_gsis = MPTABLE_GSIS,
-        .gsi_mask = (1u << MPTABLE_GSIS) - 1,
+        /* The lines of virtio transports and ISA devices. */
+        .nr_gsis = ISA_NUM_IRQS,
+        .gsi_mask = (1u << ISA_NUM_IRQS) - 1,
     };
 }
 

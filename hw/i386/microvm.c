@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 #include "hw/i386/cpu-internal.h"
-#include "hw/i386/irqchip.h"
 #include "hw/loader.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/virtio/virtio-mmio.h"
@@ -121,7 +120,7 @@ static bool check_virtio_base(const MicrovmMachineState *mms, Error **errp)
 static bool microvm_init_virtio(MicrovmMachineState *mms, Error **errp)
 {
     unsigned n = mms->has_ioapic2 ? VIRTIO_NUM_TRANSPORTS_IOAPIC2 : VIRTIO_NUM_TRANSPORTS;
-    unsigned gsi = mms->has_ioapic2 ? IOAPIC2_GSI_BASE :
+    unsigned gsi = mms->has_ioapic2 ? IOAPIC_NUM_PINS :
                    mms->has_acpi ? VIRTIO_IRQ_BASE_ACPI : VIRTIO_IRQ_BASE;
 
     if (!check_virtio_base(mms, errp)) {

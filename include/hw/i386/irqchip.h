@@ -7,12 +7,17 @@
 #define HW_I386_IRQCHIP_H
 
 #include "hw/boards.h"
-#include "target/i386/apic.h"
+#include "hw/intc/ioapic.h"
 #include "hw/irq.h"
 #include "sysemu/accel.h"
+#include "target/i386/apic.h"
 
+/*
+ * GSI n is input n of the I/O APIC, below 16 it is also IRQ n of the PICs; from IOAPIC_NUM_PINS
+ * on it is input n - IOAPIC_NUM_PINS of the second I/O APIC.
+ */
 #define X86_MAX_IOAPICS 2
-#define X86_NUM_GSIS    (24 * X86_MAX_IOAPICS)
+#define X86_NUM_GSIS    (IOAPIC_NUM_PINS * X86_MAX_IOAPICS)
 
 typedef struct X86Irqchip X86Irqchip;
 
@@ -34,8 +39,7 @@ typedef struct X86IrqchipConfig {
 /*
  * Make the controllers, put them at their places in ms->system_memory and
  * ms->system_io, and register their reset. Before any CPU is made. gsi, an array of
- * X86_NUM_GSIS, gets a line for each input of the I/O APICs made: GSI n is input n of the
- * first and, below 16, of the PICs, or input n - 24 of the second. NULL with errp set when the
+ * X86_NUM_GSIS, gets a line for each input of the I/O APICs made. NULL with errp set when the
  * accelerator fails. They live as long as the machine.
  */
 X86Irqchip *x86_irqchip_new(MachineState *ms, const X86IrqchipConfig *config,

@@ -8,6 +8,7 @@
 
 #include "exec/memory.h"
 #include "hw/boards.h"
+#include "hw/i386/irqchip.h"
 #include "hw/i386/x86-boot.h"
 #include "hw/irq.h"
 #include "hw/isa/isa.h"
@@ -70,12 +71,6 @@
 #define BIOS_RESTART            0xffff0
 #define HIMEM_START             0x100000
 
-/*
- * GSI n is input n of the I/O APIC, below 16 it is also IRQ n of the PICs; from 24 on it is input
- * n - 24 of the second I/O APIC.
- */
-#define MICROVM_NUM_GSIS        48
-#define IOAPIC2_GSI_BASE        24
 #define MICROVM_MAX_CPUS        254
 #define MICROVM_MAX_APIC_ID     254             /* 8 bits, 255 is all of them */
 #define MICROVM_MIN_RAM         0x100000ULL
@@ -115,7 +110,7 @@ typedef struct MicrovmMachineState {
     MemoryRegion kernel_regions[MICROVM_NUM_KERNEL_REGIONS];
     unsigned nr_kernel_regions;
 
-    qemu_irq gsi[MICROVM_NUM_GSIS];
+    qemu_irq gsi[X86_NUM_GSIS];
     struct X86Irqchip *irqchip; /* hw/i386/irqchip.h; NULL: the accelerator's */
     bool has_acpi;
     const char *acpi_reason;    /* why, or why not */
