@@ -72,12 +72,32 @@ static void add(uint64_t *counter, uint64_t n)
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* What the backend's options make of the caller's wish. */
+static void set_node_op(const BlockBackend *blk, BlockRequest *req)
+{
+    const BlockNode *root = blk->root;
+
+    req->node_op = req->op;
+    req->node_flags = req->flags;
+    if (req->op == BLOCK_OP_WRITE && root->detect_zeroes && request_is_zero(req)) {
+        req->node_op = BLOCK_OP_WRITE_ZEROES;
+        if (root->detect_zeroes == DETECT_ZEROES_UNMAP) {
+            req->node_flags |= BLOCK_REQ_MAY_UNMAP;
+        }
+    }
+    if (!root->discard) {
+        req->node_flags &= ~BLOCK_REQ_MAY_UNMAP;
+    }
+    if (is_write(req->op) && !blk_get_write_cache(blk)) {
+        req->node_flags |= BLOCK_REQ_FUA;
+    }
+}
+
 void blk_submit(BlockBackend *blk, BlockRequest *req)
 {
     int ret;
 
     req->blk = blk;
-    req->node = blk->root;
     req->pos = req->offset;
     req->done = 0;
     req->next = NULL;
@@ -89,19 +109,7 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
         return;
     }
     req->start = now_ns();
-    if (req->op == BLOCK_OP_WRITE && blk->root->detect_zeroes &&
-        request_is_zero(req)) {
-        req->op = BLOCK_OP_WRITE_ZEROES;
-        if (blk->root->detect_zeroes == DETECT_ZEROES_UNMAP) {
-            req->flags |= BLOCK_REQ_MAY_UNMAP;
-        }
-    }
-    if (!blk->root->discard) {
-        req->flags &= ~BLOCK_REQ_MAY_UNMAP;
-    }
-    if (is_write(req->op) && !blk_get_write_cache(blk)) {
-        req->flags |= BLOCK_REQ_FUA;
-    }
+    set_node_op(blk, req);
     if (req->op == BLOCK_OP_DISCARD && !blk->root->discard) {
         block_request_done(req, 0);
         return;
@@ -139,15 +147,15 @@ static void count(BlockBackend *blk, const BlockRequest *req, int ret)
     BlockStats *s = &blk->stats;
     int64_t now = now_ns();
 
-    add(&s->time_ns[req->op], now - req->start);
+    add(&s->time_ns[req->node_op], now - req->start);
     __atomic_store_n(&s->last_end, now, __ATOMIC_RELAXED);
     if (ret < 0) {
-        add(&s->failed[req->op], 1);
+        add(&s->failed[req->node_op], 1);
         return;
     }
-    add(&s->ops[req->op], 1);
-    add(&s->bytes[req->op], req->bytes);
-    if ((req->op == BLOCK_OP_WRITE || req->op == BLOCK_OP_WRITE_ZEROES) &&
+    add(&s->ops[req->node_op], 1);
+    add(&s->bytes[req->node_op], req->bytes);
+    if ((req->node_op == BLOCK_OP_WRITE || req->node_op == BLOCK_OP_WRITE_ZEROES) &&
         req->offset + req->bytes > s->wr_highest_offset) {
         __atomic_store_n(&s->wr_highest_offset, req->offset + req->bytes, __ATOMIC_RELAXED);
     }

@@ -383,7 +383,7 @@ static const char *probe(BlockNode *file)
 {
     uint8_t sector[BDRV_SECTOR_SIZE] __attribute__((aligned(BDRV_SECTOR_SIZE))) = { 0 };
     struct iovec iov = { sector, sizeof(sector) };
-    BlockRequest req = { .op = BLOCK_OP_READ, .bytes = sizeof(sector),
+    BlockRequest req = { .node_op = BLOCK_OP_READ, .bytes = sizeof(sector),
                          .iov = &iov, .niov = 1 };
     const char *format;
 

@@ -69,7 +69,7 @@ static int rw_vector(FileNode *f, BlockRequest *req, int rwf)
 
     while (done < req->bytes) {
         unsigned n = iov_window(req, done, win);
-        ssize_t ret = req->op == BLOCK_OP_READ
+        ssize_t ret = req->node_op == BLOCK_OP_READ
                       ? preadv2(f->fd, win, n, req->pos + done, 0)
                       : pwritev2(f->fd, win, n, req->pos + done, rwf);
 
@@ -77,7 +77,7 @@ static int rw_vector(FileNode *f, BlockRequest *req, int rwf)
             return -errno;
         }
         done += MAX(ret, 0);
-        if (req->op == BLOCK_OP_READ &&
+        if (req->node_op == BLOCK_OP_READ &&
             (ret == 0 || (direct && done % f->bs.align))) {
             iov_memset(req->iov, req->niov, done, 0, req->bytes - done);
             return 0;
@@ -118,14 +118,14 @@ static int bounce_piece(FileNode *f, BlockRequest *req, uint64_t done,
     bool partial = start != pos || end != pos + len;
     ssize_t n = 0, ret;
 
-    if (req->op == BLOCK_OP_READ || partial) {
+    if (req->node_op == BLOCK_OP_READ || partial) {
         n = qemu_pread_full(f->fd, buf, end - start, start);
         if (n < 0) {
             return n;
         }
         memset(buf + n, 0, end - start - n);
     }
-    if (req->op == BLOCK_OP_READ) {
+    if (req->node_op == BLOCK_OP_READ) {
         iov_from_buf(req->iov, req->niov, done, buf + (pos - start), len);
         return 0;
     }
@@ -235,7 +235,7 @@ static int write_zero_bytes(FileNode *f, const BlockRequest *req)
     }
     memset(buf, 0, chunk);
     for (uint64_t done = 0; ret == 0 && done < req->bytes; done += iov.iov_len) {
-        BlockRequest part = { .op = BLOCK_OP_WRITE, .pos = req->pos + done,
+        BlockRequest part = { .node_op = BLOCK_OP_WRITE, .pos = req->pos + done,
                               .iov = &iov, .niov = 1 };
 
         iov = (struct iovec) { buf, MIN(chunk, req->bytes - done) };
@@ -255,7 +255,7 @@ static int run_write_zeroes(FileNode *f, const BlockRequest *req)
     if (f->is_blkdev) {
         ret = ioctl(f->fd, BLKZEROOUT, range) < 0 ? -errno : 0;
     } else {
-        if (req->flags & BLOCK_REQ_MAY_UNMAP) {
+        if (req->node_flags & BLOCK_REQ_MAY_UNMAP) {
             ret = do_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                req);
         }
@@ -270,11 +270,11 @@ static int run_write_zeroes(FileNode *f, const BlockRequest *req)
 int file_run(BlockNode *bs, BlockRequest *req)
 {
     FileNode *f = (FileNode *)bs;
-    bool fua = (req->flags & BLOCK_REQ_FUA) && !bs->no_flush;
+    bool fua = (req->node_flags & BLOCK_REQ_FUA) && !bs->no_flush;
     bool aligned;
     int ret;
 
-    switch (req->op) {
+    switch (req->node_op) {
     case BLOCK_OP_READ:
         return file_request_is_aligned(bs, req) ? rw_vector(f, req, 0)
                                                 : rw_bounced(f, req);

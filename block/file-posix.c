@@ -253,7 +253,7 @@ static void file_submit(BlockNode *bs, BlockRequest *req)
     BlockEngine *e = NULL;
     int ret;
 
-    switch (req->op) {
+    switch (req->node_op) {
     case BLOCK_OP_FLUSH:
         ret = block_flush_result(bs);
         if (bs->no_flush || bs->is_ro || ret < 0) {
@@ -265,7 +265,7 @@ static void file_submit(BlockNode *bs, BlockRequest *req)
     case BLOCK_OP_READ:
     case BLOCK_OP_WRITE:
         if (bs->no_flush) {
-            req->flags &= ~BLOCK_REQ_FUA;
+            req->node_flags &= ~BLOCK_REQ_FUA;
         }
         if (file_request_is_aligned(bs, req)) {
             e = ring(f);

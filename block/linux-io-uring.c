@@ -52,9 +52,9 @@ typedef struct UringEngine {
 static void prepare(struct io_uring_sqe *sqe, int fd, BlockRequest *req,
                     const struct iovec *iov, unsigned niov)
 {
-    bool fua = req->flags & BLOCK_REQ_FUA;
+    bool fua = req->node_flags & BLOCK_REQ_FUA;
 
-    switch (req->op) {
+    switch (req->node_op) {
     case BLOCK_OP_READ:
         if (niov == 1) {
             io_uring_prep_read(sqe, fd, iov->iov_base, iov->iov_len, req->pos);
@@ -86,7 +86,7 @@ static bool can_join(const UringEngine *u, const BlockRequest *req)
     const BlockRequest *last = run->last;
     unsigned more = req->niov + (run->iov ? 0 : run->niov);
 
-    return last && req->op == last->op && req->flags == last->flags &&
+    return last && req->node_op == last->node_op && req->node_flags == last->node_flags &&
            req->pos == last->pos + last->bytes &&
            run->niov + req->niov <= RUN_MAX_IOVS &&
            run->bytes + req->bytes <= RUN_MAX_BYTES &&
@@ -134,7 +134,7 @@ static bool try_queue(UringEngine *u, BlockRequest *req)
     prepare(sqe, u->fd, req, req->iov, req->niov);
     req->next = NULL;
     u->run.last = NULL;
-    if (u->can_join && req->op != BLOCK_OP_FLUSH && !(req->flags & BLOCK_REQ_ALONE)) {
+    if (u->can_join && req->node_op != BLOCK_OP_FLUSH && !(req->node_flags & BLOCK_REQ_ALONE)) {
         u->run = (UringRun){ .sqe = sqe, .first = req, .last = req,
                              .niov = req->niov, .bytes = req->bytes };
     }
@@ -187,7 +187,7 @@ static void queue_pending(UringEngine *u)
 
 static void complete_one(UringEngine *u, BlockRequest *req, int res)
 {
-    if (req->op == BLOCK_OP_FLUSH && res >= 0) {
+    if (req->node_op == BLOCK_OP_FLUSH && res >= 0) {
         block_request_done(req, block_flush_result(u->e.bs));
     } else if (res >= 0 && (uint64_t)res == req->bytes) {
         block_request_done(req, 0);
@@ -197,7 +197,7 @@ static void complete_one(UringEngine *u, BlockRequest *req, int res)
         req->done = MAX(res, 0);
         pool->ops->submit(pool, req);
     } else {
-        if (req->op == BLOCK_OP_FLUSH) {
+        if (req->node_op == BLOCK_OP_FLUSH) {
             block_flush_failed(u->e.bs, -res);
         }
         block_request_done(req, res);

@@ -30,7 +30,7 @@ static int null_run(BlockNode *bs, BlockRequest *req)
         g_usleep(null->latency_ns / 1000);
     }
     /* Guests never see memory of ours, so zeroes even if nobody asked for them. */
-    if (req->op == BLOCK_OP_READ) {
+    if (req->node_op == BLOCK_OP_READ) {
         iov_memset(req->iov, req->niov, 0, 0, req->bytes);
     }
     return 0;

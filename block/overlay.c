@@ -70,7 +70,7 @@ static bool is_present(OverlayNode *o, uint64_t cluster)
 static int read_below(OverlayNode *o, uint64_t pos, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };
-    BlockRequest req = { .op = BLOCK_OP_READ, .pos = pos, .bytes = len,
+    BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = pos, .bytes = len,
                          .iov = &iov, .niov = 1 };
 
     return block_run(o->bs.file, &req);
@@ -140,7 +140,7 @@ static int overlay_run(BlockNode *bs, BlockRequest *req)
     g_autofree char *buf = NULL;
     int ret = 0;
 
-    if (req->op == BLOCK_OP_FLUSH || req->op == BLOCK_OP_DISCARD) {
+    if (req->node_op == BLOCK_OP_FLUSH || req->node_op == BLOCK_OP_DISCARD) {
         return 0;               /* nothing here outlives us */
     }
     buf = g_malloc0(CLUSTER);
@@ -148,11 +148,11 @@ static int overlay_run(BlockNode *bs, BlockRequest *req)
         uint64_t pos = req->pos + done;
         size_t len = MIN(req->bytes - done, CLUSTER - pos % CLUSTER);
 
-        if (req->op == BLOCK_OP_READ) {
+        if (req->node_op == BLOCK_OP_READ) {
             ret = read_piece(o, pos, buf, len);
             iov_from_buf(req->iov, req->niov, done, buf, ret ? 0 : len);
         } else {
-            if (req->op == BLOCK_OP_WRITE) {
+            if (req->node_op == BLOCK_OP_WRITE) {
                 iov_to_buf(req->iov, req->niov, done, buf, len);
             }
             ret = write_piece(o, pos, buf, len);

@@ -83,7 +83,7 @@ static bool raw_open(BlockNode *bs, Error **errp)
 
 static bool touches_header(const RawNode *raw, const BlockRequest *req)
 {
-    return raw->probed && req->op == BLOCK_OP_WRITE &&
+    return raw->probed && req->node_op == BLOCK_OP_WRITE &&
            req->pos < BDRV_SECTOR_SIZE && req->bytes;
 }
 
@@ -97,7 +97,7 @@ static void raw_submit(BlockNode *bs, BlockRequest *req)
         pool->ops->submit(pool, req);
         return;
     }
-    if (req->op == BLOCK_OP_FLUSH && bs->no_flush) {
+    if (req->node_op == BLOCK_OP_FLUSH && bs->no_flush) {
         block_request_done(req, 0);
         return;
     }
@@ -114,7 +114,7 @@ static int write_header(RawNode *raw, BlockRequest *req)
     uint8_t sector[BDRV_SECTOR_SIZE] __attribute__((aligned(BDRV_SECTOR_SIZE)));
     struct iovec iov = { sector, sizeof(sector) };
     BlockRequest head = {
-        .op = BLOCK_OP_WRITE, .flags = req->flags, .pos = raw->offset,
+        .node_op = BLOCK_OP_WRITE, .node_flags = req->node_flags, .pos = raw->offset,
         .bytes = sizeof(sector), .iov = &iov, .niov = 1,
     };
     int ret;

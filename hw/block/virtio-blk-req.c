@@ -67,10 +67,10 @@ static void send_error_event(VirtIOBlock *s, BlockOp op, int err,
 static void req_failed(VirtIOBlockReq *req, int err)
 {
     VirtIOBlock *s = req->s;
-    BlockErrorAction action = blk_error_action(s->blk, req->op, err);
+    BlockErrorAction action = blk_error_action(s->blk, req->breq.op, err);
 
     if (action == BLOCK_ERROR_ACTION_STOP || event_limit_allows(&s->error_limit)) {
-        send_error_event(s, req->op, err, action);
+        send_error_event(s, req->breq.op, err, action);
     }
     switch (action) {
     case BLOCK_ERROR_ACTION_STOP:
@@ -95,25 +95,17 @@ static void req_done(BlockRequest *breq, int ret)
     if (ret < 0) {
         req_failed(req, -ret);
     } else {
-        req->filled = req->op == BLOCK_OP_READ ? req->bytes : 0;
+        req->filled = breq->op == BLOCK_OP_READ ? breq->bytes : 0;
         req_complete(req, VIRTIO_BLK_S_OK);
     }
 }
 
 static void req_submit(VirtIOBlockReq *req)
 {
+    const BlockRequest *breq = &req->breq;
+
     trace(virtio_blk_submit, "%s head %u op %d offset %" PRIu64 " bytes %" PRIu64,
-          qdev_name(&req->s->vdev.dev), req->elem.head, req->op, (uint64_t)req->offset,
-          (uint64_t)req->bytes);
-    req->breq = (BlockRequest) {
-        .op = req->op,
-        .flags = req->flags,
-        .offset = req->offset,
-        .bytes = req->bytes,
-        .iov = req->iov,
-        .niov = req->niov,
-        .cb = req_done,
-    };
+          qdev_name(&req->s->vdev.dev), req->elem.head, breq->op, breq->offset, breq->bytes);
     blk_submit(req->s->blk, &req->breq);
 }
 
@@ -153,19 +145,20 @@ static void handle_rw(VirtIOBlockReq *req, uint64_t sector, bool is_write)
 {
     VirtIOBlock *s = req->s;
     VirtQueueElement *elem = &req->elem;
+    BlockRequest *breq = &req->breq;
     size_t in_bytes = req->in_len - 1;
     size_t out_bytes = elem->out_len - sizeof(struct virtio_blk_outhdr);
 
-    req->op = is_write ? BLOCK_OP_WRITE : BLOCK_OP_READ;
-    req->offset = sector * BDRV_SECTOR_SIZE;
-    req->bytes = is_write ? out_bytes : in_bytes;
-    req->iov = is_write ? elem->out_sg : elem->in_sg;
-    req->niov = is_write ? elem->out_num : elem->in_num;
+    breq->op = is_write ? BLOCK_OP_WRITE : BLOCK_OP_READ;
+    breq->offset = sector * BDRV_SECTOR_SIZE;
+    breq->bytes = is_write ? out_bytes : in_bytes;
+    breq->iov = is_write ? elem->out_sg : elem->in_sg;
+    breq->niov = is_write ? elem->out_num : elem->in_num;
     /* Data in the other direction is not ours to look at or to fill. */
-    if ((is_write ? in_bytes : out_bytes) || !range_ok(s, sector, req->bytes) ||
+    if ((is_write ? in_bytes : out_bytes) || !range_ok(s, sector, breq->bytes) ||
         (is_write && blk_is_read_only(s->blk))) {
         req_complete(req, VIRTIO_BLK_S_IOERR);
-    } else if (!req->bytes) {
+    } else if (!breq->bytes) {
         req_complete(req, VIRTIO_BLK_S_OK);
     } else {
         req_submit(req);
@@ -174,10 +167,8 @@ static void handle_rw(VirtIOBlockReq *req, uint64_t sector, bool is_write)
 
 static void handle_flush(VirtIOBlockReq *req)
 {
-    req->op = BLOCK_OP_FLUSH;
-    req->offset = req->bytes = 0;
-    req->iov = NULL;
-    req->niov = 0;
+    req->breq.op = BLOCK_OP_FLUSH;
+    req->breq.offset = req->breq.bytes = 0;
     req_submit(req);
 }
 
@@ -201,6 +192,7 @@ static void handle_range(VirtIOBlockReq *req, bool zeroes)
     size_t len = req->elem.out_len - sizeof(struct virtio_blk_outhdr);
     uint32_t allowed = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
     uint32_t max = zeroes ? s->max_write_zeroes_sectors : s->max_discard_sectors;
+    uint64_t bytes;
     bool unmap;
 
     if (!virtio_has_feature(&s->vdev, zeroes ? VIRTIO_BLK_F_WRITE_ZEROES
@@ -214,19 +206,18 @@ static void handle_range(VirtIOBlockReq *req, bool zeroes)
         req_complete(req, VIRTIO_BLK_S_UNSUPP);
         return;
     }
+    bytes = (uint64_t)seg.num_sectors * BDRV_SECTOR_SIZE;
     if (seg.num_sectors > max || blk_is_read_only(s->blk) ||
-        !range_ok(s, seg.sector, (uint64_t)seg.num_sectors * BDRV_SECTOR_SIZE)) {
+        !range_ok(s, seg.sector, bytes)) {
         req_complete(req, VIRTIO_BLK_S_IOERR);
         return;
     }
     unmap = seg.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
-    req->op = zeroes ? BLOCK_OP_WRITE_ZEROES : BLOCK_OP_DISCARD;
-    req->flags = unmap ? BLOCK_REQ_MAY_UNMAP : 0;
-    req->offset = seg.sector * BDRV_SECTOR_SIZE;
-    req->bytes = (uint64_t)seg.num_sectors * BDRV_SECTOR_SIZE;
-    req->iov = NULL;
-    req->niov = 0;
-    if (req->bytes) {
+    req->breq.op = zeroes ? BLOCK_OP_WRITE_ZEROES : BLOCK_OP_DISCARD;
+    req->breq.flags = unmap ? BLOCK_REQ_MAY_UNMAP : 0;
+    req->breq.offset = seg.sector * BDRV_SECTOR_SIZE;
+    req->breq.bytes = bytes;
+    if (bytes) {
         req_submit(req);
     } else {
         req_complete(req, VIRTIO_BLK_S_OK);
@@ -235,7 +226,10 @@ static void handle_range(VirtIOBlockReq *req, bool zeroes)
 
 static void handle_type(VirtIOBlockReq *req, const struct virtio_blk_outhdr *hdr)
 {
-    req->flags = req->s->request_merging ? 0 : BLOCK_REQ_ALONE;
+    req->breq.flags = req->s->request_merging ? 0 : BLOCK_REQ_ALONE;
+    req->breq.iov = NULL;
+    req->breq.niov = 0;
+    req->breq.cb = req_done;
     switch (hdr->type) {
     case VIRTIO_BLK_T_IN:
         handle_rw(req, hdr->sector, false);

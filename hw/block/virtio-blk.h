@@ -17,17 +17,11 @@ typedef struct VirtIOBlock VirtIOBlock;
 /* One request, in its queue's pool. */
 typedef struct VirtIOBlockReq {
     VirtQueueElement elem;
-    BlockRequest breq;
+    BlockRequest breq;          /* stays as it is, to be tried again */
     VirtIOBlock *s;
     uint8_t *status;            /* the last byte that the driver lets us write */
     uint32_t in_len;            /* all of them */
     uint32_t filled;            /* how many from the start we have written, but for the status */
-    /* What to submit, also when it is to be tried again. */
-    BlockOp op;
-    unsigned flags;
-    uint64_t offset, bytes;
-    struct iovec *iov;
-    unsigned niov;
     struct VirtIOBlockReq *next;
 } VirtIOBlockReq;
 

@@ -48,8 +48,8 @@ typedef void BlockCompletionFunc(BlockRequest *req, int ret);
 
 /*
  * One request. offset and bytes are multiples of 512 within the image. READ
- * and WRITE have iov with bytes in sum; the iovecs must stay until completion
- * and are not changed. FLUSH has neither.
+ * and WRITE have iov with bytes in sum; the iovecs must stay until completion.
+ * FLUSH has neither. Nothing that the caller set is changed: it may be submitted again.
  */
 struct BlockRequest {
     BlockOp op;
@@ -61,6 +61,8 @@ struct BlockRequest {
     /* Private to block/. */
     BlockBackend *blk;
     BlockNode *node;            /* that serves it now */
+    BlockOp node_op;            /* what it does, by the backend's options */
+    unsigned node_flags;
     uint64_t pos;               /* offset in that node */
     uint64_t done;              /* bytes transferred already */
     int64_t start;              /* when it was submitted, ns */

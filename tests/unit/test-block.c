@@ -271,7 +271,7 @@ static void check_flush_race(const char *options)
 {
     g_autofree char *path = new_image();
     BlockBackend *blk = open_drive(path, options);
-    BlockRequest flush = { .op = BLOCK_OP_FLUSH, .cb = done };
+    BlockRequest flush = { .op = BLOCK_OP_FLUSH, .node_op = BLOCK_OP_FLUSH, .cb = done };
     FileNode *f = file_node(blk);
 
     g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);

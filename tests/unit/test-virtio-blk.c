@@ -56,25 +56,25 @@ static int fault_run(BlockNode *bs, BlockRequest *req)
 {
     uint8_t *p = ((FaultNode *)bs)->data + req->pos;
 
-    __atomic_fetch_add(&fault.seen[req->op], 1, __ATOMIC_SEQ_CST);
-    if (req->flags & BLOCK_REQ_FUA) {
+    __atomic_fetch_add(&fault.seen[req->node_op], 1, __ATOMIC_SEQ_CST);
+    if (req->node_flags & BLOCK_REQ_FUA) {
         __atomic_fetch_add(&fault.fua, 1, __ATOMIC_SEQ_CST);
     }
     if (fault.delay_us) {
         g_usleep(fault.delay_us);
     }
-    if (fault.error[req->op]) {
-        return -fault.error[req->op];
+    if (fault.error[req->node_op]) {
+        return -fault.error[req->node_op];
     }
     for (unsigned i = 0; i < req->niov; i++) {
-        if (req->op == BLOCK_OP_READ) {
+        if (req->node_op == BLOCK_OP_READ) {
             memcpy(req->iov[i].iov_base, p, req->iov[i].iov_len);
         } else {
             memcpy(p, req->iov[i].iov_base, req->iov[i].iov_len);
         }
         p += req->iov[i].iov_len;
     }
-    if (req->op == BLOCK_OP_WRITE_ZEROES) {
+    if (req->node_op == BLOCK_OP_WRITE_ZEROES) {
         memset(p, 0, req->bytes);
     }
     return 0;
