@@ -131,12 +131,12 @@ static void vhost_direct_end(VhostDev *hdev)
 static int vhost_set_vring(VhostDev *hdev, unsigned i)
 {
     VirtQueue *vq = hdev->vqs[i];
-    struct vhost_vring_state num = { i, vq->num }, base = { i, vq->last_avail };
+    struct vhost_vring_state num = { i, vq->regs.num }, base = { i, vq->ring.last_avail };
     struct vhost_vring_addr addr = {
         .index = i,
-        .desc_user_addr = (uintptr_t)vq->desc,
-        .avail_user_addr = (uintptr_t)vq->avail,
-        .used_user_addr = (uintptr_t)vq->used,
+        .desc_user_addr = (uintptr_t)vq->ring.desc,
+        .avail_user_addr = (uintptr_t)vq->ring.avail,
+        .used_user_addr = (uintptr_t)vq->ring.used,
     };
     struct vhost_vring_file call = { i, vhost_direct_begin(hdev, i) }, err = { i, hdev->err.fd };
     struct vhost_vring_file kick = { i, vq->host_notifier.fd };
@@ -177,7 +177,7 @@ int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extr
     hdev->nvqs = nvqs;
     for (unsigned i = 0; i < nvqs; i++) {
         hdev->vqs[i] = virtio_get_queue(vdev, first + i);
-        g_assert(hdev->vqs[i]->active && !hdev->vqs[i]->in_flight);
+        g_assert(hdev->vqs[i]->active && !hdev->vqs[i]->ring.in_flight);
     }
     ret = vhost_ioctl(hdev, VHOST_SET_FEATURES, &features);
     if (ret == 0) {
@@ -210,9 +210,9 @@ static void vhost_get_position(VhostDev *hdev, unsigned i)
     VirtQueue *vq = hdev->vqs[i];
 
     if (vhost_ioctl(hdev, VHOST_GET_VRING_BASE, &base) == 0) {
-        vq->last_avail = vq->avail_seen = vq->used_idx = base.num;
+        vq->ring.last_avail = vq->ring.avail_seen = vq->ring.used_idx = base.num;
     }
-    vq->signalled_valid = false;
+    vq->ring.signalled_valid = false;
 }
 
 void vhost_dev_stop(VhostDev *hdev, bool go_on)

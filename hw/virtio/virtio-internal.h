@@ -11,29 +11,21 @@
 #include "hw/virtio/virtio.h"
 #include "qemu/event_notifier.h"
 
-/*
- * The registers (num, addresses, ready) change under the machine lock and only
- * while the queue is inactive; the rest belongs to the device's loop while the
- * queue is active.
- */
-struct VirtQueue {
-    VirtIODevice *vdev;
-    unsigned index;
-    unsigned max_size;
-    VirtIOHandleOutput *handler;
-
-    /* Registers. */
+/* What the driver sets up. Machine lock, and only while the queue is inactive. */
+typedef struct VirtQueueRegs {
     unsigned num;               /* a power of two, <= max_size */
-    hwaddr desc_addr, avail_addr, used_addr;
+    hwaddr desc, avail, used;   /* addresses */
     bool ready;
     uint32_t legacy_align;
     uint32_t legacy_pfn;
+} VirtQueueRegs;
 
-    /* The rings, mapped from activation on. */
+/* Where we are in the rings, and what is taken from them. The device's loop. */
+typedef struct VirtRing {
+    /* Mapped from activation on. */
     const struct vring_desc *desc;
     struct vring_avail *avail;
     struct vring_used *used;
-    bool active;                /* mapped, the loop listens */
     bool event_idx, indirect;   /* agreed */
     bool notification;          /* kicks are wanted */
     bool event_told;            /* by an index that was written since the last full barrier */
@@ -43,15 +35,24 @@ struct VirtQueue {
     uint16_t used_idx;          /* next entry to publish */
     uint16_t signalled_used;    /* used_idx when last notified */
     unsigned in_flight;
-    unsigned long heads[VIRTQUEUE_MAX_SIZE / (8 * sizeof(long))];
-
+    unsigned long heads[VIRTQUEUE_MAX_SIZE / (8 * sizeof(long))];   /* of them */
     /* Requests: slots up to nr_slots were used before; freed ones are listed. */
-    uint8_t *pool;
-    size_t elem_size;           /* where a slot's iovecs start */
-    size_t slot_size;
     unsigned nr_slots;
     VirtQueueElement *free_list;
+} VirtRing;
 
+struct VirtQueue {
+    VirtIODevice *vdev;
+    unsigned index;
+    unsigned max_size;
+    VirtIOHandleOutput *handler;
+    uint8_t *pool;              /* of requests */
+    size_t elem_size;           /* where a slot's iovecs start */
+    size_t slot_size;
+
+    VirtQueueRegs regs;
+    VirtRing ring;
+    bool active;                    /* mapped, the loop listens */
     EventNotifier host_notifier;    /* kicks */
     bool watched;                   /* by our loop */
     /* A worker interrupts by itself: used indexes that the guest was told of; transport. */
@@ -98,7 +99,8 @@ struct VirtioBusState {
 VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
                          size_t elem_size);
 void virtqueue_free(VirtQueue *vq);
-/* Registers and ring positions as after a reset; all elements are forgotten. */
+/* Forget the rings' positions and all elements; the registers stay. / They go, too. */
+void virtqueue_forget(VirtQueue *vq);
 void virtqueue_reset(VirtQueue *vq);
 /* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
 bool virtqueue_map(VirtQueue *vq);

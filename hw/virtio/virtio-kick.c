@@ -24,12 +24,12 @@
 
 static void queue_kicked(VirtQueue *vq)
 {
-    uint16_t before = vq->last_avail;
+    uint16_t before = vq->ring.last_avail;
 
     trace(virtio_queue_notify, "%s queue %u", qdev_name(&vq->vdev->dev), vq->index);
     if (virtio_queue_live(vq)) {
         vq->handler(vq->vdev, vq);
-        qemu_loop_found_work((uint16_t)(vq->last_avail - before));
+        qemu_loop_found_work((uint16_t)(vq->ring.last_avail - before));
     }
 }
 

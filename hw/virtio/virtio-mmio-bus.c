@@ -94,7 +94,7 @@ static void mmio_notify(VirtioBusState *vbus, unsigned isr_bits)
 
 static uint16_t used_index(const VirtQueue *vq)
 {
-    return __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&vq->ring.used->idx, __ATOMIC_ACQUIRE);
 }
 
 /* True if a direct queue has returned buffers since the last acknowledgement. */

@@ -176,7 +176,7 @@ static const VirtioMMIOReg *mmio_check(VirtIOMMIOProxy *p, hwaddr addr,
     if ((reg->flags & QUEUE) && !vq) {
         return NULL;
     }
-    if (dir == W && (reg->flags & SETUP) && vq->ready) {
+    if (dir == W && (reg->flags & SETUP) && vq->regs.ready) {
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-mmio.%u: write of %s while queue "
                       "%u is in use\n", p->slot.index, reg->name,
                       p->queue_sel);
@@ -197,9 +197,9 @@ static uint32_t mmio_reg_read(VirtIOMMIOProxy *p, hwaddr addr)
     case REG_QUEUE_NUM_MAX:
         return virtio_queue_max_size(mmio_selected(p));
     case REG_QUEUE_PFN:
-        return mmio_selected(p)->legacy_pfn;
+        return mmio_selected(p)->regs.legacy_pfn;
     case REG_QUEUE_READY:
-        return mmio_selected(p)->ready;
+        return mmio_selected(p)->regs.ready;
     case REG_STATUS:
         return virtio_get_status(vdev);
     case REG_SHM_LEN_LOW:
@@ -263,30 +263,31 @@ static void mmio_queue_set_num(VirtIOMMIOProxy *p, uint32_t num)
                       "entries\n", p->slot.index, p->queue_sel, num);
         return;
     }
-    vq->num = num;
+    vq->regs.num = num;
 }
 
 /* Section 2.7.2: descriptors, available ring, then aligned the used ring. */
 static void mmio_queue_set_pfn(VirtIOMMIOProxy *p, uint32_t pfn)
 {
     VirtQueue *vq = mmio_selected(p);
-    uint32_t page = p->guest_page_size, align = vq->legacy_align;
+    VirtQueueRegs *regs = &vq->regs;
+    uint32_t page = p->guest_page_size, align = regs->legacy_align;
 
     if (!pfn) {
         virtio_queue_do_reset(vq);
         return;
     }
-    if (vq->ready || !page || (page & (page - 1)) || align < 4 ||
+    if (regs->ready || !page || (page & (page - 1)) || align < 4 ||
         (align & (align - 1))) {
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-mmio.%u: queue %u is in use, or "
                       "page size %u or alignment %u are unusable\n",
                       p->slot.index, p->queue_sel, page, align);
         return;
     }
-    vq->legacy_pfn = pfn;
-    vq->desc_addr = (uint64_t)pfn * page;
-    vq->avail_addr = vq->desc_addr + 16ull * vq->num;
-    vq->used_addr = QEMU_ALIGN_UP(vq->avail_addr + 6 + 2ull * vq->num,
+    regs->legacy_pfn = pfn;
+    regs->desc = (uint64_t)pfn * page;
+    regs->avail = regs->desc + 16ull * regs->num;
+    regs->used = QEMU_ALIGN_UP(regs->avail + 6 + 2ull * regs->num,
                                   (uint64_t)align);
     virtio_queue_set_ready(vq, true);
 }
@@ -294,8 +295,9 @@ static void mmio_queue_set_pfn(VirtIOMMIOProxy *p, uint32_t pfn)
 static void mmio_queue_set_ready(VirtIOMMIOProxy *p, uint32_t val)
 {
     VirtQueue *vq = mmio_selected(p);
+    const VirtQueueRegs *regs = &vq->regs;
 
-    if (val && !vq->desc_addr && !vq->avail_addr && !vq->used_addr) {
+    if (val && !regs->desc && !regs->avail && !regs->used) {
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-mmio.%u: queue %u has no "
                       "addresses\n", p->slot.index, p->queue_sel);
         return;
@@ -322,7 +324,7 @@ static void mmio_queue_write(VirtIOMMIOProxy *p, hwaddr addr, uint32_t val)
         mmio_queue_set_num(p, val);
         break;
     case REG_QUEUE_ALIGN:
-        vq->legacy_align = val;
+        vq->regs.legacy_align = val;
         break;
     case REG_QUEUE_PFN:
         mmio_queue_set_pfn(p, val);
@@ -331,22 +333,22 @@ static void mmio_queue_write(VirtIOMMIOProxy *p, hwaddr addr, uint32_t val)
         mmio_queue_set_ready(p, val);
         break;
     case REG_QUEUE_DESC_LOW:
-        mmio_set_low(&vq->desc_addr, val);
+        mmio_set_low(&vq->regs.desc, val);
         break;
     case REG_QUEUE_DESC_HIGH:
-        mmio_set_high(&vq->desc_addr, val);
+        mmio_set_high(&vq->regs.desc, val);
         break;
     case REG_QUEUE_DRIVER_LOW:
-        mmio_set_low(&vq->avail_addr, val);
+        mmio_set_low(&vq->regs.avail, val);
         break;
     case REG_QUEUE_DRIVER_HIGH:
-        mmio_set_high(&vq->avail_addr, val);
+        mmio_set_high(&vq->regs.avail, val);
         break;
     case REG_QUEUE_DEVICE_LOW:
-        mmio_set_low(&vq->used_addr, val);
+        mmio_set_low(&vq->regs.used, val);
         break;
     case REG_QUEUE_DEVICE_HIGH:
-        mmio_set_high(&vq->used_addr, val);
+        mmio_set_high(&vq->regs.used, val);
         break;
     case REG_QUEUE_RESET:
         if (val == 1 &&
@@ -397,7 +399,7 @@ static void mmio_queue_notify(VirtIOMMIOProxy *p, uint32_t n)
 {
     VirtQueue *vq = p->vbus.vdev ? virtio_get_queue(p->vbus.vdev, n) : NULL;
 
-    if (vq && vq->ready && virtio_driver_ok(p->vbus.vdev)) {
+    if (vq && vq->regs.ready && virtio_driver_ok(p->vbus.vdev)) {
         virtio_queue_kick(vq);
     }
 }

@@ -126,7 +126,7 @@ static void virtio_start_in_loop(void *opaque)
     for (unsigned i = 0; i < vdev->vqs->len; i++) {
         VirtQueue *vq = vdev->vqs->pdata[i];
 
-        if (vq->ready && vq->host_notifier.fd >= 0 && virtqueue_map(vq)) {
+        if (vq->regs.ready && vq->host_notifier.fd >= 0 && virtqueue_map(vq)) {
             vq->active = true;
             virtio_queue_watch(vq, true);
         }
@@ -184,7 +184,7 @@ static void virtio_update_running(VirtIODevice *vdev)
     } else if (!vdev->running) {
         for (unsigned i = 0; i < vdev->vqs->len; i++) {
             VirtQueue *vq = vdev->vqs->pdata[i];
-            if (vq->ready) {
+            if (vq->regs.ready) {
                 virtio_prepare_queue(vq);
             }
         }
@@ -332,17 +332,10 @@ void virtio_reset(VirtIODevice *vdev)
     }
 }
 
-/* The rings' positions go, the registers stay. The device is stopped. */
-static void virtio_queue_forget(VirtQueue *vq)
+static void virtio_queue_was_reset(VirtQueue *vq)
 {
     const VirtioDeviceClass *vdc = virtio_get_class(vq->vdev);
-    VirtQueue regs = *vq;
 
-    virtqueue_reset(vq);
-    vq->num = regs.num;
-    vq->desc_addr = regs.desc_addr;
-    vq->avail_addr = regs.avail_addr;
-    vq->used_addr = regs.used_addr;
     if (vdc->queue_reset) {
         vdc->queue_reset(vq->vdev, vq);
     }
@@ -352,14 +345,15 @@ void virtio_queue_set_ready(VirtQueue *vq, bool ready)
 {
     VirtIODevice *vdev = vq->vdev;
 
-    if (vq->ready == ready) {
+    if (vq->regs.ready == ready) {
         return;
     }
     virtio_stop(vdev);
     if (!ready) {
-        virtio_queue_forget(vq);
+        virtqueue_forget(vq);
+        virtio_queue_was_reset(vq);
     }
-    vq->ready = ready;
+    vq->regs.ready = ready;
     virtio_update_running(vdev);
 }
 
@@ -368,8 +362,8 @@ void virtio_queue_do_reset(VirtQueue *vq)
     VirtIODevice *vdev = vq->vdev;
 
     virtio_stop(vdev);
-    virtio_queue_forget(vq);
     virtqueue_reset(vq);
+    virtio_queue_was_reset(vq);
     virtio_update_running(vdev);
 }
 

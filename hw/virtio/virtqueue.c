@@ -19,7 +19,7 @@
 typedef struct ChainWalk {
     VirtQueue *vq;
     VirtQueueElement *elem;
-    struct iovec *iov;          /* vq->num entries */
+    struct iovec *iov;          /* vq->regs.num entries */
     unsigned num;               /* of them in use */
 } ChainWalk;
 
@@ -50,23 +50,26 @@ static inline struct vring_desc guest_load_desc(const void *p)
 /* The driver asks for an interrupt at this used index (EVENT_IDX). */
 static inline uint16_t *vq_used_event(VirtQueue *vq)
 {
-    return &vq->avail->ring[vq->num];
+    return &vq->ring.avail->ring[vq->regs.num];
 }
 
 /* We ask for a kick at this available index (EVENT_IDX). */
 static inline uint16_t *vq_avail_event(VirtQueue *vq)
 {
-    return (uint16_t *)&vq->used->ring[vq->num];
+    return (uint16_t *)&vq->ring.used->ring[vq->regs.num];
 }
 
 static inline bool head_test(const VirtQueue *vq, unsigned head)
 {
-    return vq->heads[head / BITS_PER_LONG] >> (head % BITS_PER_LONG) & 1;
+    return vq->ring.heads[head / BITS_PER_LONG] >> (head % BITS_PER_LONG) & 1;
 }
 
-static inline void head_flip(VirtQueue *vq, unsigned head)
+static inline void head_set(VirtQueue *vq, unsigned head, bool in_flight)
 {
-    vq->heads[head / BITS_PER_LONG] ^= 1ul << (head % BITS_PER_LONG);
+    unsigned long *word = &vq->ring.heads[head / BITS_PER_LONG];
+    unsigned long bit = 1ul << (head % BITS_PER_LONG);
+
+    *word = in_flight ? *word | bit : *word & ~bit;
 }
 
 /* Life --------------------------------------------------------------------- */
@@ -106,50 +109,42 @@ void virtqueue_free(VirtQueue *vq)
     g_free(vq);
 }
 
-void virtqueue_reset(VirtQueue *vq)
+void virtqueue_forget(VirtQueue *vq)
 {
     assert(!vq->active);
-    vq->num = vq->max_size;
-    vq->desc_addr = vq->avail_addr = vq->used_addr = 0;
-    vq->ready = false;
-    vq->legacy_align = 0;
-    vq->legacy_pfn = 0;
-    vq->desc = NULL;
-    vq->avail = NULL;
-    vq->used = NULL;
-    vq->notification = true;
-    vq->event_told = false;
-    vq->signalled_valid = false;
-    vq->last_avail = vq->avail_seen = vq->used_idx = vq->signalled_used = 0;
-    vq->in_flight = 0;
-    memset(vq->heads, 0, sizeof(vq->heads));
-    for (unsigned i = 0; i < vq->nr_slots; i++) {
+    for (unsigned i = 0; i < vq->ring.nr_slots; i++) {
         VirtQueueElement *elem = (void *)(vq->pool + i * vq->slot_size);
         elem->in_flight = false;    /* a late push of it does nothing */
     }
-    vq->nr_slots = 0;
-    vq->free_list = NULL;
+    vq->ring = (VirtRing) { .notification = true };
+}
+
+void virtqueue_reset(VirtQueue *vq)
+{
+    virtqueue_forget(vq);
+    vq->regs = (VirtQueueRegs) { .num = vq->max_size };
 }
 
 bool virtqueue_map(VirtQueue *vq)
 {
     const AddressSpace *as = vq->vdev->as;
-    uint64_t num = vq->num;
+    const VirtQueueRegs *regs = &vq->regs;
+    VirtRing *r = &vq->ring;
 
     /* Section 2.7: alignments 16, 2 and 4; the last word is for EVENT_IDX. */
-    if (vq->desc_addr % 16 || vq->avail_addr % 2 || vq->used_addr % 4) {
+    if (regs->desc % 16 || regs->avail % 2 || regs->used % 4) {
         virtio_error(vq->vdev, "queue %u: rings are not aligned", vq->index);
         return false;
     }
-    vq->desc = address_space_map(as, vq->desc_addr, 16 * num);
-    vq->avail = address_space_map(as, vq->avail_addr, 6 + 2 * num);
-    vq->used = address_space_map(as, vq->used_addr, 6 + 8 * num);
-    if (!vq->desc || !vq->avail || !vq->used) {
+    r->desc = address_space_map(as, regs->desc, 16ull * regs->num);
+    r->avail = address_space_map(as, regs->avail, 6 + 2ull * regs->num);
+    r->used = address_space_map(as, regs->used, 6 + 8ull * regs->num);
+    if (!r->desc || !r->avail || !r->used) {
         virtio_error(vq->vdev, "queue %u: rings are not in RAM", vq->index);
         return false;
     }
-    vq->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
-    vq->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
+    r->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
+    r->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
     return true;
 }
 
@@ -165,7 +160,7 @@ unsigned virtio_queue_max_size(const VirtQueue *vq)
 
 unsigned virtio_queue_size(const VirtQueue *vq)
 {
-    return vq->num;
+    return vq->regs.num;
 }
 
 bool virtio_queue_live(const VirtQueue *vq)
@@ -175,20 +170,20 @@ bool virtio_queue_live(const VirtQueue *vq)
 
 unsigned virtqueue_in_flight(const VirtQueue *vq)
 {
-    return vq->in_flight;
+    return vq->ring.in_flight;
 }
 
 /* Elements ----------------------------------------------------------------- */
 
 static VirtQueueElement *element_get(VirtQueue *vq)
 {
-    VirtQueueElement *elem = vq->free_list;
+    VirtQueueElement *elem = vq->ring.free_list;
 
     if (elem) {
-        vq->free_list = elem->next_free;
+        vq->ring.free_list = elem->next_free;
     } else {
-        assert(vq->nr_slots < vq->max_size);
-        elem = (void *)(vq->pool + vq->nr_slots++ * vq->slot_size);
+        assert(vq->ring.nr_slots < vq->max_size);
+        elem = (void *)(vq->pool + vq->ring.nr_slots++ * vq->slot_size);
         elem->vq = vq;
     }
     elem->out_num = elem->in_num = 0;
@@ -198,8 +193,8 @@ static VirtQueueElement *element_get(VirtQueue *vq)
 
 static void element_put(VirtQueue *vq, VirtQueueElement *elem)
 {
-    elem->next_free = vq->free_list;
-    vq->free_list = elem;
+    elem->next_free = vq->ring.free_list;
+    vq->ring.free_list = elem;
 }
 
 /* The element is no longer in flight. False if it was not. */
@@ -209,8 +204,8 @@ static bool element_release(VirtQueue *vq, VirtQueueElement *elem)
         return false;
     }
     elem->in_flight = false;
-    head_flip(vq, elem->head);
-    vq->in_flight--;
+    head_set(vq, elem->head, false);
+    vq->ring.in_flight--;
     element_put(vq, elem);
     return true;
 }
@@ -222,22 +217,22 @@ static bool vq_has_avail(VirtQueue *vq)
 {
     uint16_t count;
 
-    if (vq->avail_seen != vq->last_avail) {
+    if (vq->ring.avail_seen != vq->ring.last_avail) {
         return true;
     }
-    if (vq->event_told) {
+    if (vq->ring.event_told) {
         /* The wish for a kick before the look; pairs with the driver's full barrier. */
         atomic_thread_fence(memory_order_seq_cst);
-        vq->event_told = false;
+        vq->ring.event_told = false;
     }
     /* Acquire: entries before the index; pairs with the driver's release. */
-    vq->avail_seen = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
-    count = vq->avail_seen - vq->last_avail;
-    if (count + vq->in_flight > vq->num) {
+    vq->ring.avail_seen = __atomic_load_n(&vq->ring.avail->idx, __ATOMIC_ACQUIRE);
+    count = vq->ring.avail_seen - vq->ring.last_avail;
+    if (count + vq->ring.in_flight > vq->regs.num) {
         virtio_error(vq->vdev, "queue %u: available index moved from %u to %u "
-                     "with %u requests in flight", vq->index, vq->last_avail,
-                     vq->avail_seen, vq->in_flight);
-        vq->avail_seen = vq->last_avail;
+                     "with %u requests in flight", vq->index, vq->ring.last_avail,
+                     vq->ring.avail_seen, vq->ring.in_flight);
+        vq->ring.avail_seen = vq->ring.last_avail;
         return false;
     }
     return count != 0;
@@ -251,7 +246,7 @@ static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
     bool write = desc->flags & VRING_DESC_F_WRITE;
     void *host;
 
-    if (walk->num == vq->num) {
+    if (walk->num == vq->regs.num) {
         virtio_error(vq->vdev, "queue %u: descriptor chain is longer than the "
                      "queue", vq->index);
         return false;
@@ -290,12 +285,12 @@ static bool chain_add_indirect(ChainWalk *walk, const struct vring_desc *outer)
     struct vring_desc desc;
     unsigned i = 0;
 
-    if (!vq->indirect || (outer->flags & VRING_DESC_F_NEXT)) {
+    if (!vq->ring.indirect || (outer->flags & VRING_DESC_F_NEXT)) {
         virtio_error(vq->vdev, "queue %u: misplaced indirect descriptor",
                      vq->index);
         return false;
     }
-    if (!max || outer->len % sizeof(struct vring_desc) || max > vq->num) {
+    if (!max || outer->len % sizeof(struct vring_desc) || max > vq->regs.num) {
         virtio_error(vq->vdev, "queue %u: bad size %u of an indirect table",
                      vq->index, outer->len);
         return false;
@@ -337,12 +332,12 @@ static bool chain_walk(ChainWalk *walk, unsigned head)
     for (;;) {
         struct vring_desc desc;
 
-        if (i >= vq->num) {
+        if (i >= vq->regs.num) {
             virtio_error(vq->vdev, "queue %u: descriptor %u does not exist",
                          vq->index, i);
             return false;
         }
-        desc = guest_load_desc(&vq->desc[i]);
+        desc = guest_load_desc(&vq->ring.desc[i]);
         if (desc.flags & VRING_DESC_F_INDIRECT) {
             return chain_add_indirect(walk, &desc);
         }
@@ -365,10 +360,10 @@ void *virtqueue_pop(VirtQueue *vq)
     if (!virtio_queue_live(vq) || !vq_has_avail(vq)) {
         return NULL;
     }
-    head = guest_load16(&vq->avail->ring[vq->last_avail & (vq->num - 1)]);
-    if (head >= vq->num || head_test(vq, head)) {
+    head = guest_load16(&vq->ring.avail->ring[vq->ring.last_avail & (vq->regs.num - 1)]);
+    if (head >= vq->regs.num || head_test(vq, head)) {
         virtio_error(vq->vdev, "queue %u: available entry %u %s", vq->index,
-                     head, head >= vq->num ? "does not exist" : "is in use");
+                     head, head >= vq->regs.num ? "does not exist" : "is in use");
         return NULL;
     }
     elem = element_get(vq);
@@ -382,12 +377,12 @@ void *virtqueue_pop(VirtQueue *vq)
     elem->in_sg = walk.iov + elem->out_num;
     elem->head = head;
     elem->in_flight = true;
-    head_flip(vq, head);
-    vq->in_flight++;
-    vq->last_avail++;
-    if (vq->event_idx && vq->notification) {
-        guest_store16(vq_avail_event(vq), vq->last_avail);
-        vq->event_told = true;
+    head_set(vq, head, true);
+    vq->ring.in_flight++;
+    vq->ring.last_avail++;
+    if (vq->ring.event_idx && vq->ring.notification) {
+        guest_store16(vq_avail_event(vq), vq->ring.last_avail);
+        vq->ring.event_told = true;
     }
     trace(virtqueue_pop, "%s queue %u head %u out %u in %u", qdev_name(&vq->vdev->dev),
           vq->index, head, elem->out_num, elem->in_num);
@@ -397,7 +392,7 @@ void *virtqueue_pop(VirtQueue *vq)
 void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem)
 {
     if (element_release(vq, elem)) {
-        vq->last_avail--;
+        vq->ring.last_avail--;
     }
 }
 
@@ -422,7 +417,7 @@ void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
     if (!element_release(vq, elem) || !virtio_queue_live(vq)) {
         return;
     }
-    entry = &vq->used->ring[(vq->used_idx + ahead) & (vq->num - 1)];
+    entry = &vq->ring.used->ring[(vq->ring.used_idx + ahead) & (vq->regs.num - 1)];
     entry->id = head;
     entry->len = len;
     trace(virtqueue_fill, "%s queue %u head %u len %u", qdev_name(&vq->vdev->dev), vq->index,
@@ -431,18 +426,18 @@ void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
 
 void virtqueue_flush(VirtQueue *vq, unsigned count)
 {
-    uint16_t old = vq->used_idx;
+    uint16_t old = vq->ring.used_idx;
     uint16_t new = old + count;
 
     if (!virtio_queue_live(vq) || !count) {
         return;
     }
-    vq->used_idx = new;
+    vq->ring.used_idx = new;
     /* Release: entries and data before the index; pairs with the driver's load. */
-    __atomic_store_n(&vq->used->idx, new, __ATOMIC_RELEASE);
+    __atomic_store_n(&vq->ring.used->idx, new, __ATOMIC_RELEASE);
     /* The index went round past the last notification: its event is stale. */
-    if ((uint16_t)(new - vq->signalled_used) < (uint16_t)(new - old)) {
-        vq->signalled_valid = false;
+    if ((uint16_t)(new - vq->ring.signalled_used) < (uint16_t)(new - old)) {
+        vq->ring.signalled_valid = false;
     }
 }
 
@@ -459,18 +454,18 @@ void virtqueue_push(VirtQueue *vq, VirtQueueElement *elem, uint32_t len)
 /* Section 2.7.7.2. */
 static bool vq_wants_interrupt(VirtQueue *vq)
 {
-    uint16_t old = vq->signalled_used;
-    bool valid = vq->signalled_valid;
+    uint16_t old = vq->ring.signalled_used;
+    bool valid = vq->ring.signalled_valid;
 
     /* Used index before event or flags; pairs with the driver's full barrier. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (!vq->event_idx) {
-        return !(guest_load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+    if (!vq->ring.event_idx) {
+        return !(guest_load16(&vq->ring.avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
     }
-    vq->signalled_used = vq->used_idx;
-    vq->signalled_valid = true;
+    vq->ring.signalled_used = vq->ring.used_idx;
+    vq->ring.signalled_valid = true;
     return !valid || vring_need_event(guest_load16(vq_used_event(vq)),
-                                      vq->used_idx, old);
+                                      vq->ring.used_idx, old);
 }
 
 void virtio_notify(VirtQueue *vq)
@@ -485,15 +480,15 @@ void virtio_notify(VirtQueue *vq)
 
 void virtio_queue_set_notification(VirtQueue *vq, bool enable)
 {
-    vq->notification = enable;
-    vq->event_told = false;
+    vq->ring.notification = enable;
+    vq->ring.event_told = false;
     if (!virtio_queue_live(vq)) {
         return;
     }
-    if (!vq->event_idx) {
-        guest_store16(&vq->used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY);
+    if (!vq->ring.event_idx) {
+        guest_store16(&vq->ring.used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY);
     } else if (enable) {
-        guest_store16(vq_avail_event(vq), vq->last_avail);
+        guest_store16(vq_avail_event(vq), vq->ring.last_avail);
     }
     if (enable) {
         /* Wish before the caller's look; pairs with the driver's full barrier. */
