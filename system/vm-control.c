@@ -17,6 +17,7 @@ void vm_start(MachineState *ms)
     if (runstate_is_running(ms)) {
         return;
     }
+    runstate_take_stop(ms, RUN_STATE_RUNNING);     /* of the time before */
     if (!cpus_put_registers(ms)) {
         runstate_set(ms, RUN_STATE_INTERNAL_ERROR);
         return;
@@ -31,12 +32,16 @@ void vm_stop(MachineState *ms, RunState state)
 {
     if (!runstate_is_running(ms)) {
         /* A paused machine can still be found to have ended or failed. */
-        runstate_set(ms, state);
+        runstate_set(ms, runstate_graver(ms->rsm.state, state));
         return;
     }
     pause_all_vcpus(ms);
     qemu_clock_enable_virtual(false);
-    runstate_set(ms, state);
+    /*
+     * What a CPU came upon on its way here, a breakpoint or a failure, is a reason of this
+     * stop: left to be carried out later, it would stop a machine that has been started since.
+     */
+    runstate_set(ms, runstate_take_stop(ms, state));
     runstate_notify(ms, RUN_STATE_EVENT_STOP, SHUTDOWN_CAUSE_NONE);
 }
 

@@ -91,6 +91,38 @@ void runstate_set(MachineState *ms, RunState state)
     ms->rsm.state = state;
 }
 
+/* How little is left to go on with, where a machine has two reasons to stand still. */
+static unsigned gravity(RunState state)
+{
+    static const uint8_t of[] = {
+        [RUN_STATE_DEBUG] = 1,
+        [RUN_STATE_IO_ERROR] = 2,
+        [RUN_STATE_GUEST_PANICKED] = 3,
+        [RUN_STATE_INTERNAL_ERROR] = 4,
+        [RUN_STATE_SHUTDOWN] = 5,
+    };
+
+    return (unsigned)state < G_N_ELEMENTS(of) ? of[state] : 0;
+}
+
+RunState runstate_graver(RunState now, RunState other)
+{
+    return gravity(other) >= gravity(now) ? other : now;
+}
+
+RunState runstate_take_stop(MachineState *ms, RunState state)
+{
+    RunStateMachine *r = &ms->rsm;
+
+    g_mutex_lock(&r->lock);
+    if (r->stop_requested) {
+        state = runstate_graver(state, r->stop_state);
+    }
+    r->stop_requested = false;
+    g_mutex_unlock(&r->lock);
+    return state;
+}
+
 /* Call with the request lock held; gives it up. */
 static void schedule_and_unlock(MachineState *ms)
 {
@@ -133,8 +165,9 @@ void qemu_system_shutdown_request_with_code(MachineState *ms,
 void qemu_system_vmstop_request(MachineState *ms, RunState state)
 {
     g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.stop_state = ms->rsm.stop_requested ?
+        runstate_graver(ms->rsm.stop_state, state) : state;
     ms->rsm.stop_requested = true;
-    ms->rsm.stop_state = state;
     schedule_and_unlock(ms);
     cpu_stop_current();
 }

@@ -101,6 +101,10 @@ bool shutdown_caused_by_guest(ShutdownCause cause);
 
 /* Main thread, machine lock held. */
 void runstate_set(MachineState *ms, RunState state);
+/* Of two reasons to stand still the one that leaves less to go on with; else the other. */
+RunState runstate_graver(RunState now, RunState other);
+/* Take a stop that is requested away; the graver of its state and this one. */
+RunState runstate_take_stop(MachineState *ms, RunState state);
 void runstate_notify(MachineState *ms, RunStateEvent event, ShutdownCause cause);
 void runstate_add_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);
 void runstate_del_notifier(MachineState *ms, RunStateNotify *fn, void *opaque);

@@ -192,6 +192,41 @@ static void test_read(void)
     machine_free(ms);
 }
 
+static void run_pending(void)
+{
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+}
+
+/* What a CPU asked for before it was paused has been carried out by that: not again later. */
+static void test_stop_requests(void)
+{
+    MachineState *ms = machine_new();
+
+    vm_start(ms);
+    qemu_system_vmstop_request(ms, RUN_STATE_DEBUG);
+    vm_stop(ms, RUN_STATE_PAUSED);
+    g_assert_cmpint(ms->rsm.state, ==, RUN_STATE_DEBUG);
+    vm_start(ms);
+    run_pending();
+    g_assert_true(runstate_is_running(ms));
+    /* Paused, it goes on by "cont" with what failed meanwhile. */
+    vm_stop(ms, RUN_STATE_PAUSED);
+    qemu_system_vmstop_request(ms, RUN_STATE_IO_ERROR);
+    vm_start(ms);
+    run_pending();
+    g_assert_true(runstate_is_running(ms));
+    /* The gravest reason is the one that is told, whichever comes first. */
+    qemu_system_vmstop_request(ms, RUN_STATE_INTERNAL_ERROR);
+    qemu_system_vmstop_request(ms, RUN_STATE_DEBUG);
+    run_pending();
+    g_assert_cmpint(ms->rsm.state, ==, RUN_STATE_INTERNAL_ERROR);
+    qemu_system_vmstop_request(ms, RUN_STATE_IO_ERROR);
+    run_pending();
+    g_assert_cmpint(ms->rsm.state, ==, RUN_STATE_INTERNAL_ERROR);
+    machine_free(ms);
+}
+
 static void test_refused(void)
 {
     MachineState *ms = machine_new();
@@ -219,6 +254,7 @@ int main(int argc, char **argv)
     qemu_init_main_loop();
     g_test_add_func("/cpus/reset", test_reset);
     g_test_add_func("/cpus/read", test_read);
+    g_test_add_func("/cpus/stop-requests", test_stop_requests);
     g_test_add_func("/cpus/refused", test_refused);
     return g_test_run();
 }
