@@ -105,6 +105,26 @@ static bool check_node(const BlockNode *bs, Error **errp)
     return true;
 }
 
+void block_attach(BlockNode *bs, BlockChild slot, BlockNode *child, bool own)
+{
+    bs->child[slot] = child;
+    bs->own[slot] = own;
+    child->parent = bs;
+}
+
+void block_node_abandon(BlockNode *bs)
+{
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        if (bs->child[i]) {
+            bs->child[i]->parent = NULL;
+            if (bs->own[i]) {
+                block_node_close(bs->child[i]);
+            }
+        }
+    }
+    object_free(&bs->obj);
+}
+
 bool block_node_open(BlockNode *bs, Error **errp)
 {
     bs->align = BDRV_SECTOR_SIZE;
@@ -112,7 +132,7 @@ bool block_node_open(BlockNode *bs, Error **errp)
     bs->is_ro = bs->read_only;
     bs->discard &= 1;           /* the long names and the short ones */
     if (!check_node(bs, errp) || !block_driver(bs)->open(bs, errp)) {
-        object_free(&bs->obj);
+        block_node_abandon(bs);
         return false;
     }
     /* A file may end within a sector, whose rest reads as zeroes: file-io.c. */
@@ -126,32 +146,31 @@ bool block_node_open(BlockNode *bs, Error **errp)
 BlockNode *block_node_twin(BlockNode *bs, Error **errp)
 {
     const BlockDriver *drv = block_driver(bs);
-    BlockNode *user = bs->parent ? bs->parent : bs, *file = NULL, *twin;
+    BlockNode *user = bs->parent && bs->parent->backing != bs ? bs->parent : bs, *twin;
 
     if (!drv->copy_options || !user->is_ro) {
         error_setg(errp, "Node '%s' is busy: it is in use already", bs->node_name);
         return NULL;
-    }
-    if (bs->file) {
-        file = block_node_twin(bs->file, errp);
-        if (!file) {
-            return NULL;
-        }
     }
     twin = (BlockNode *)object_new(&drv->oc, NULL);
     twin->node_name = g_strdup(bs->node_name);
     twin->is_twin = twin->read_only = true;
     twin->direct = bs->direct;
     twin->force_share = bs->force_share;
-    twin->file = file;
+    twin->no_backing = bs->no_backing;
     drv->copy_options(twin, bs);
-    if (!block_node_open(twin, errp)) {
-        block_node_close(file);
-        return NULL;
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        BlockNode *child = bs->child[i] ? block_node_twin(bs->child[i], errp) : NULL;
+
+        if (child) {
+            block_attach(twin, i, child, true);
+        } else if (bs->child[i]) {
+            block_node_abandon(twin);
+            return NULL;
+        }
     }
-    if (file) {
-        file->parent = twin;
-        twin->own_file = true;
+    if (!block_node_open(twin, errp)) {
+        return NULL;
     }
     bs->twins++;
     return twin;
@@ -159,14 +178,8 @@ BlockNode *block_node_twin(BlockNode *bs, Error **errp)
 
 void block_node_close(BlockNode *bs)
 {
-    BlockNode *file;
-
     if (!bs) {
         return;
-    }
-    file = bs->own_file ? bs->file : NULL;
-    if (bs->file) {
-        bs->file->parent = NULL;
     }
     unregister_node(bs);
     if (bs->is_twin) {
@@ -181,8 +194,7 @@ void block_node_close(BlockNode *bs)
     if (block_driver(bs)->close) {
         block_driver(bs)->close(bs);
     }
-    object_free(&bs->obj);
-    block_node_close(file);
+    block_node_abandon(bs);
 }
 
 bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
@@ -331,11 +343,14 @@ bool blk_attach(BlockBackend *blk, const char *dev_id, bool rw, bool share_rw,
     return true;
 }
 
-static void free_engines(BlockBackend *blk)
+static void free_engines(BlockNode *bs)
 {
-    for (BlockNode *bs = blk->root; bs; bs = bs->file) {
-        g_clear_pointer(&bs->engine, block_engine_free);
-        g_clear_pointer(&bs->pool, block_engine_free);
+    g_clear_pointer(&bs->engine, block_engine_free);
+    g_clear_pointer(&bs->pool, block_engine_free);
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        if (bs->child[i]) {
+            free_engines(bs->child[i]);
+        }
     }
 }
 
@@ -343,7 +358,7 @@ void blk_set_context(BlockBackend *blk, GMainContext *ctx,
                      const BlockDevOps *ops, void *opaque)
 {
     g_assert(!blk->in_flight);
-    free_engines(blk);
+    free_engines(blk->root);
     blk->ctx = ctx;
     blk->ops = ops;
     blk->opaque = opaque;
@@ -469,6 +484,7 @@ void blk_iostatus_reset(BlockBackend *blk)
 static void fill_info(BlockInfo *info, const BlockNode *bs, const BlockBackend *blk)
 {
     *info = (BlockInfo) {
+        .node = bs,
         .id = blk ? blk_name(blk) : "",
         .node_name = bs->node_name,
         .driver = bs->obj.oc->name,

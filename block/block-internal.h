@@ -6,7 +6,7 @@
 #ifndef BLOCK_BLOCK_INTERNAL_H
 #define BLOCK_BLOCK_INTERNAL_H
 
-#include "block/block.h"
+#include "block/image-info.h"
 #include "qemu/event_notifier.h"
 
 typedef struct BlockDriver BlockDriver;
@@ -25,6 +25,7 @@ typedef enum DetectZeroes {
 struct BlockDriver {
     ObjectClass oc;             /* parent: &block_node_base_class */
     bool is_protocol;           /* no node below it */
+    bool has_backing;           /* takes backing= and data-file= */
     /* The driver's own options to a twin, see block_node_twin(). NULL: it can have none. */
     void (*copy_options)(BlockNode *to, const BlockNode *from);
     bool (*open)(BlockNode *bs, Error **errp);
@@ -41,10 +42,15 @@ struct BlockDriver {
     int (*run)(BlockNode *bs, BlockRequest *req);
     /* Main thread, drained. New length in bytes; 0 or negative errno. */
     int (*truncate)(BlockNode *bs, uint64_t size);
+    /* Main thread: what the image says of itself, into a filled-in *info. May be NULL. */
+    void (*get_info)(const BlockNode *bs, BlockImageInfo *info);
     /* Permissions: see block_set_perm(). NULL: ask the child. */
     bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared,
                      Error **errp);
 };
+
+/* The nodes that one may have below it. */
+typedef enum BlockChild { BLOCK_FILE, BLOCK_BACKING, BLOCK_DATA_FILE, BLOCK_CHILDREN } BlockChild;
 
 /* An open image. Drivers embed it. */
 struct BlockNode {
@@ -56,10 +62,19 @@ struct BlockNode {
     int detect_zeroes;          /* DetectZeroes */
     bool direct, no_flush, force_share;
 
-    BlockNode *file;            /* the node below; NULL for protocols */
-    bool own_file;              /* which goes with this one */
+    /* The nodes below; NULL: none. */
+    union {
+        struct {
+            BlockNode *file;        /* protocols have none */
+            BlockNode *backing;     /* what is read where this image has nothing */
+            BlockNode *data_file;   /* the guest's data, if not in file */
+        };
+        BlockNode *child[BLOCK_CHILDREN];
+    };
+    bool own[BLOCK_CHILDREN];   /* which go with this one */
+    bool no_backing;            /* whatever the image says */
     BlockBackend *blk;          /* that uses it (topmost nodes); NULL: none */
-    BlockNode *parent;          /* that has it as file */
+    BlockNode *parent;          /* that has it as a child */
     bool is_twin;               /* not registered; named as the node that it stands for */
     unsigned twins;             /* that stand for this one */
     bool is_ro;                 /* in effect */
@@ -138,8 +153,12 @@ void block_flush_failed(BlockNode *bs, int err);
 int block_flush_result(const BlockNode *bs);
 /* After a number of block_request_done(). */
 void block_batch_end(BlockBackend *blk);
-/* Rows and file are set: the driver's open. On failure bs is freed, bs->file not. */
+/* child gets below bs, and is closed with it if own. */
+void block_attach(BlockNode *bs, BlockChild slot, BlockNode *child, bool own);
+/* Rows and children are set: the driver's open. On failure bs and what it owns are gone. */
 bool block_node_open(BlockNode *bs, Error **errp);
+/* Free a node that was never opened, and the children that it owns. */
+void block_node_abandon(BlockNode *bs);
 /*
  * One more reader of bs, whose users only read: a node of the same image with its own file and
  * engines, so that each may have its own loop. NULL with errp set if bs is written.
@@ -177,18 +196,4 @@ static inline void block_engine_free(BlockEngine *e)
 }
 /* bs's worker threads, made at first use. */
 BlockEngine *block_pool(BlockNode *bs);
-
-/* Image locking by byte ranges, as other programs of the family do it. --------- */
-
-/* What a file descriptor holds: BLOCK_PERM_* that are used, and not shared. */
-typedef struct FileLocks {
-    unsigned perm, unshared;
-} FileLocks;
-/*
- * Change them from held to want. False with errp set, and what was held
- * still held, when another open file does not allow it.
- */
-bool file_lock_set(int fd, const char *filename, FileLocks *held,
-                   FileLocks want, Error **errp);
-
 #endif

@@ -179,18 +179,21 @@ void block_batch_end(BlockBackend *blk)
     }
 }
 
-static void kick_engines(BlockBackend *blk)
+static void kick_engines(BlockNode *bs)
 {
-    for (BlockNode *bs = blk->root; bs; bs = bs->file) {
-        if (bs->engine && bs->engine->ops->kick) {
-            bs->engine->ops->kick(bs->engine);
+    if (bs->engine && bs->engine->ops->kick) {
+        bs->engine->ops->kick(bs->engine);
+    }
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        if (bs->child[i]) {
+            kick_engines(bs->child[i]);
         }
     }
 }
 
 void blk_kick(BlockBackend *blk)
 {
-    kick_engines(blk);
+    kick_engines(blk->root);
     block_batch_end(blk);
 }
 
@@ -204,16 +207,23 @@ static bool poll_engine(BlockEngine *e)
     return true;
 }
 
+static bool poll_engines(BlockNode *bs)
+{
+    bool any = poll_engine(bs->engine);
+
+    any |= poll_engine(bs->pool);
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        any |= bs->child[i] && poll_engines(bs->child[i]);
+    }
+    return any;
+}
+
 void blk_drain(BlockBackend *blk)
 {
-    kick_engines(blk);
+    kick_engines(blk->root);
     while (blk->in_flight) {
-        bool any = false;
+        bool any = poll_engines(blk->root);
 
-        for (BlockNode *bs = blk->root; bs; bs = bs->file) {
-            any |= poll_engine(bs->engine);
-            any |= poll_engine(bs->pool);
-        }
         g_assert(any || !blk->in_flight);
     }
     block_batch_end(blk);

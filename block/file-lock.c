@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "block-internal.h"
+#include "file-posix.h"
 
 #define PERM_BASE   100
 #define SHARED_BASE 200

@@ -8,6 +8,19 @@
 
 #include "block-internal.h"
 
+/* Image locking by byte ranges, as other programs of the family do it. --------- */
+
+/* What a file descriptor holds: BLOCK_PERM_* that are used, and not shared. */
+typedef struct FileLocks {
+    unsigned perm, unshared;
+} FileLocks;
+/*
+ * Change them from held to want. False with errp set, and what was held
+ * still held, when another open file does not allow it.
+ */
+bool file_lock_set(int fd, const char *filename, FileLocks *held,
+                   FileLocks want, Error **errp);
+
 typedef struct FileNode {
     BlockNode bs;
     char *name;                 /* filename= */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "block/block.h"
+#include "block/image-info.h"
 #include "hmp.h"
 #include "hw/qdev.h"
 #include "qmp.h"
@@ -22,23 +22,104 @@ static json_int_t actual_size(const char *filename)
     return stat(filename, &st) < 0 ? 0 : (json_int_t)st.st_blocks * 512;
 }
 
+/* Snapshots inside of the image. */
+static json_t *snapshots_json(const BlockImageInfo *image)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < image->nr_snapshots; i++) {
+        const BlockSnapshotInfo *sn = &image->snapshots[i];
+        json_t *item = json_pack("{s:s+, s:s+, s:I, s:I, s:I, s:I, s:I}", "id", sn->id, "",
+                                 "name", sn->name, "",
+                                 "vm-state-size", (json_int_t)sn->vm_state_size,
+                                 "date-sec", (json_int_t)sn->date_sec,
+                                 "date-nsec", (json_int_t)sn->date_nsec,
+                                 "vm-clock-sec", (json_int_t)(sn->vm_clock_ns / 1000000000),
+                                 "vm-clock-nsec", (json_int_t)(sn->vm_clock_ns % 1000000000));
+
+        if (item && sn->icount >= 0) {
+            json_object_set_new(item, "icount", json_integer(sn->icount));
+        }
+        json_array_append_new(list, item ? item : json_object());
+    }
+    return list;
+}
+
+static json_t *specific_json(const BlockImageInfo *image)
+{
+    json_t *data = json_pack("{s:s, s:s, s:b, s:i, s:b, s:b}", "compat", image->compat,
+                             "compression-type", image->compression,
+                             "lazy-refcounts", image->lazy_refcounts,
+                             "refcount-bits", image->refcount_bits,
+                             "corrupt", image->corrupt, "extended-l2", image->extended_l2);
+
+    if (image->data_file) {
+        json_object_set_new(data, "data-file", json_string(image->data_file));
+        json_object_set_new(data, "data-file-raw", json_boolean(image->raw_data_file));
+    }
+    return json_pack("{s:s, s:o}", "type", image->format, "data", data);
+}
+
+static void set_string(json_t *object, const char *name, const char *value)
+{
+    /* What is no text (a hostile image's names) is left out. */
+    json_t *text = value ? json_string(value) : NULL;
+
+    if (text) {
+        json_object_set_new(object, name, text);
+    }
+}
+
+/* An image and those below it. */
+static json_t *image_json(const BlockNode *bs)
+{
+    BlockImageInfo image;
+    json_t *o;
+
+    block_image_info(bs, &image);
+    o = json_pack("{s:s, s:s, s:I, s:I, s:b}", "filename", image.filename,
+                  "format", image.format, "virtual-size", (json_int_t)image.length,
+                  "actual-size", actual_size(image.filename), "dirty-flag", image.dirty);
+    if (image.cluster_size) {
+        json_object_set_new(o, "cluster-size", json_integer(image.cluster_size));
+    }
+    set_string(o, "backing-filename", image.backing_filename);
+    set_string(o, "full-backing-filename", image.full_backing_filename);
+    set_string(o, "backing-filename-format", image.backing_format);
+    if (image.nr_snapshots) {
+        json_object_set_new(o, "snapshots", snapshots_json(&image));
+    }
+    if (image.compat) {
+        json_object_set_new(o, "format-specific", specific_json(&image));
+    }
+    if (image.backing) {
+        json_object_set_new(o, "backing-image", image_json(image.backing));
+    }
+    return o;
+}
+
 /* What query-block and query-named-block-nodes say of an open image. */
 static json_t *node_json(const BlockInfo *info)
 {
-    return json_pack("{s:s, s:b, s:s, s:b, s:s, s:i, s:s,"
-                     " s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
-                     " s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I, s:b}}",
-                     "node-name", info->node_name, "ro", info->read_only,
-                     "drv", info->driver, "encrypted", 0, "file", info->filename,
-                     "backing_file_depth", 0,
-                     "detect_zeroes", info->detect_zeroes ? "on" : "off",
-                     "bps", 0, "bps_rd", 0, "bps_wr", 0, "iops", 0, "iops_rd", 0,
-                     "iops_wr", 0, "write_threshold", 0,
-                     "cache", "writeback", info->writeback, "direct", info->direct,
-                     "no-flush", info->no_flush,
-                     "image", "filename", info->filename, "format", info->driver,
-                     "virtual-size", (json_int_t)info->length,
-                     "actual-size", actual_size(info->filename), "dirty-flag", 0);
+    json_t *o = json_pack("{s:s, s:b, s:s, s:b, s:s, s:i, s:s,"
+                          " s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
+                          " s:{s:b, s:b, s:b}, s:o}",
+                          "node-name", info->node_name, "ro", info->read_only,
+                          "drv", info->driver, "encrypted", 0, "file", info->filename,
+                          "backing_file_depth", block_backing_depth(info->node),
+                          "detect_zeroes", info->detect_zeroes ? "on" : "off",
+                          "bps", 0, "bps_rd", 0, "bps_wr", 0, "iops", 0, "iops_rd", 0,
+                          "iops_wr", 0, "write_threshold", 0,
+                          "cache", "writeback", info->writeback, "direct", info->direct,
+                          "no-flush", info->no_flush, "image", image_json(info->node));
+    BlockImageInfo image;
+
+    block_image_info(info->node, &image);
+    if (image.backing) {
+        set_string(o, "backing_file", image.full_backing_filename ? image.full_backing_filename :
+                   block_node_filename(image.backing));
+    }
+    return o;
 }
 
 /* A list of backends to be filled. */
@@ -234,10 +315,23 @@ static void print_size(Monitor *mon, const char *title, uint64_t size, bool byte
 
 static void print_image(Monitor *mon, const BlockInfo *info)
 {
+    BlockImageInfo image;
+
     monitor_printf(mon, "\nImages:\nimage: %s\nfile format: %s\n", info->filename,
                    info->driver);
     print_size(mon, "virtual size", info->length, true);
     print_size(mon, "disk size", actual_size(info->filename), false);
+    block_image_info(info->node, &image);
+    if (image.cluster_size) {
+        monitor_printf(mon, "cluster_size: %u\n", image.cluster_size);
+    }
+    if (image.backing_filename) {
+        monitor_printf(mon, "backing file: %s\n", image.full_backing_filename);
+    }
+    for (unsigned i = 0; i < image.nr_snapshots; i++) {
+        monitor_printf(mon, "%ssnapshot: %s (%s)\n", i ? "" : "\n", image.snapshots[i].id,
+                       image.snapshots[i].name);
+    }
 }
 
 static void print_title(const InfoBlock *ib, const BlockInfo *info)
@@ -247,6 +341,19 @@ static void print_title(const InfoBlock *ib, const BlockInfo *info)
     monitor_printf(ib->mon, "%s%s%s%s%s: %s (%s%s)\n", ib->any ? "\n" : "",
                    both ? info->id : "", both ? " (" : "", info->node_name, both ? ")" : "",
                    info->filename, info->driver, info->read_only ? ", read-only" : "");
+}
+
+static void print_backing(Monitor *mon, const BlockInfo *info)
+{
+    BlockImageInfo image;
+    unsigned depth = block_backing_depth(info->node);
+
+    block_image_info(info->node, &image);
+    if (depth) {
+        monitor_printf(mon, "    Backing file:     %s (chain depth: %u)\n",
+                       image.full_backing_filename ? image.full_backing_filename :
+                       block_node_filename(image.backing), depth);
+    }
 }
 
 static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
@@ -267,6 +374,7 @@ static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque
                    info->writeback ? "writeback" : "writethrough",
                    info->direct ? ", direct" : "",
                    info->no_flush ? ", ignore flushes" : "");
+    print_backing(mon, info);
     if (info->detect_zeroes) {
         monitor_printf(mon, "    Detect zeroes:    on\n");
     }

@@ -316,6 +316,9 @@ static void add_variant(Schema *s, json_t *list, const ObjectClass *oc, const ch
     if (!block_class_is_protocol(oc)) {
         g_string_append(members, "file:R,");
     }
+    if (block_class_has_backing(oc)) {
+        g_string_append(members, "?backing:R,?data-file:R,");
+    }
     append_rows(members, oc->props);
     g_string_append_c(members, '}');
     type = schema_type(s, members->str);

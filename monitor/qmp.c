@@ -99,6 +99,8 @@ static bool add_opts(QemuOpts *opts, const char *prefix, json_t *obj, Error **er
                 return false;
             }
             continue;
+        } else if (json_is_null(v) && !strcmp(key, "backing")) {
+            text = g_strdup("");        /* none, whatever the image says */
         } else {
             error_setg(errp, "Invalid parameter type for '%s'", name);
             return false;

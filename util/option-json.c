@@ -81,6 +81,10 @@ static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
         qemu_opt_append(opts, key, json_is_true(value) ? "on" : "off");
         return true;
     case JSON_NULL:
+        /* No backing file, whatever the image says: not the same as not saying anything. */
+        if (g_str_has_suffix(key, "backing")) {
+            qemu_opt_append(opts, key, "");
+        }
         return true;
     }
     qemu_opt_append(opts, key, number);

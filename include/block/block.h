@@ -99,6 +99,7 @@ typedef struct BlockStats {
 
 /* What query-block and "info block" show. Strings live as long as the node. */
 typedef struct BlockInfo {
+    const BlockNode *node;      /* block_image_info() tells more */
     const char *id;             /* of -drive; "" for an anonymous backend */
     const char *node_name;
     const char *driver;         /* "raw" */
@@ -115,6 +116,8 @@ typedef struct BlockInfo {
 bool drive_new(QemuOpts *opts, Error **errp);
 /* Of block_classes: one that opens an image itself; others have a node below, their "file". */
 bool block_class_is_protocol(const ObjectClass *oc);
+/* One that has images below it: backing=, data-file=. */
+bool block_class_has_backing(const ObjectClass *oc);
 /* -blockdev, blockdev-add. */
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp);
 /* blockdev-del: close a node that nobody uses. A child with a name of its own stays. */

@@ -1,0 +1,46 @@
+/*
+ * From options to nodes: what -drive, -blockdev and backing files have in common.
+ *
+ * Main thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_BLOCKDEV_H
+#define BLOCK_BLOCKDEV_H
+
+#include "block-internal.h"
+
+/* Move the options whose names begin with prefix, without it, to new opts. */
+QemuOpts *block_take_prefixed(QemuOpts *opts, const char *prefix);
+/* NULL with errp set; an image of another program's format is told how it is converted. */
+const BlockDriver *block_find_driver(const char *name, const char *filename, Error **errp);
+/*
+ * The node that opts describe, nested "file.…" included, and the backing files that it names.
+ * opts are consumed.
+ */
+BlockNode *block_node_new(QemuOpts *opts, Error **errp);
+/* The same without backing files that opts do not have. */
+BlockNode *block_node_new_alone(QemuOpts *opts, Error **errp);
+/*
+ * A node of a format over file, which goes with it, on failure too, without backing files.
+ * opts are consumed. probed: nobody said what the format is.
+ */
+BlockNode *block_format_node(const BlockDriver *drv, QemuOpts *opts, BlockNode *file,
+                             bool probed, Error **errp);
+/* What the image that begins as file does is: the name of a format, "raw" if none other. */
+const char *block_probe(BlockNode *file);
+/* Add a protocol's driver and filename to opts, as the text file says: "file:…", a path. */
+bool block_parse_filename(const char *file, QemuOpts *opts, Error **errp);
+/* Append, where opts do not have it and value is not NULL. */
+void block_opt_default(QemuOpts *opts, const char *name, const char *value);
+
+/*
+ * What images name: backing.c. Main thread. A name without a folder is looked for beside the
+ * image; "json:" describes a node.
+ */
+char *block_backing_path(const char *image, const char *name);
+bool block_open_data_file(BlockNode *bs, const char *name, Error **errp);
+/* The backing files of bs, which is open, one below the other. */
+bool block_open_chain(BlockNode *bs, Error **errp);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * What an image says of itself, for monitors.
+ *
+ * Main thread. Strings and arrays live as long as the node.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_IMAGE_INFO_H
+#define BLOCK_IMAGE_INFO_H
+
+#include "block/block.h"
+
+/* A snapshot inside of an image. */
+typedef struct BlockSnapshotInfo {
+    char *id, *name;
+    uint64_t vm_state_size;     /* bytes */
+    uint32_t date_sec, date_nsec;
+    uint64_t vm_clock_ns;
+    int64_t icount;             /* -1: none */
+} BlockSnapshotInfo;
+
+typedef struct BlockImageInfo {
+    const char *filename, *format;
+    uint64_t length;            /* bytes */
+    uint32_t cluster_size;      /* bytes; 0: there are none */
+    bool dirty;
+    /* As the image has it, as it is opened, and its format; NULL: none, or not said. */
+    const char *backing_filename, *full_backing_filename, *backing_format;
+    const BlockNode *backing;   /* open */
+    const BlockSnapshotInfo *snapshots;
+    unsigned nr_snapshots;
+    /* The format's own: "compat" is NULL where there is nothing. */
+    const char *compat, *compression, *data_file;
+    bool lazy_refcounts, corrupt, extended_l2, raw_data_file;
+    unsigned refcount_bits;
+} BlockImageInfo;
+
+void block_image_info(const BlockNode *bs, BlockImageInfo *info);
+const char *block_node_filename(const BlockNode *bs);
+/* Images below that are read where the ones above have nothing. */
+unsigned block_backing_depth(const BlockNode *bs);
+
+#endif
