@@ -1,0 +1,67 @@
+/*
+ * Compressed clusters of a qcow2 image: deflate or zstd, read only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "qcow2.h"
+
+/* deflate without zlib's head, whatever window it was made with. */
+static bool inflate_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
+{
+    z_stream z = { .next_in = (uint8_t *)in, .avail_in = in_len,
+                   .next_out = out, .avail_out = out_len };
+    int ret;
+
+    if (inflateInit2(&z, -15) != Z_OK) {
+        return false;
+    }
+    ret = inflate(&z, Z_FINISH);
+    inflateEnd(&z);
+    /* The size is in whole sectors, so there may be more to read than belongs to it. */
+    return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && !z.avail_out;
+}
+
+static bool unzstd_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
+{
+    ZSTD_inBuffer src = { in, in_len, 0 };
+    ZSTD_outBuffer dst = { out, out_len, 0 };
+    ZSTD_DStream *d = ZSTD_createDStream();
+    size_t ret = 1;
+
+    if (!d || ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, 22))) {
+        ZSTD_freeDStream(d);
+        return false;
+    }
+    while (dst.pos < dst.size && src.pos < src.size && !ZSTD_isError(ret)) {
+        ret = ZSTD_decompressStream(d, &dst, &src);
+    }
+    ZSTD_freeDStream(d);
+    return dst.pos == dst.size && !ZSTD_isError(ret);
+}
+
+/* "Compressed Clusters Descriptor": the host's offset, then sectors after the first. */
+int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf)
+{
+    unsigned offset_bits = 62 - (s->cluster_bits - 8);
+    uint64_t offset = entry & ((1ull << offset_bits) - 1);
+    uint64_t sectors = (entry & (QCOW2_COMPRESSED - 1)) >> offset_bits;
+    size_t len = (sectors + 1) * BDRV_SECTOR_SIZE - offset % BDRV_SECTOR_SIZE;
+    g_autofree uint8_t *in = NULL;
+    int ret;
+
+    if (offset >= s->bs.file->length) {
+        return -EIO;
+    }
+    len = MIN(len, s->bs.file->length - offset);
+    in = g_malloc(len);
+    ret = qcow2_pread(s->bs.file, offset, in, len);
+    if (ret < 0) {
+        return ret;
+    }
+    return (s->h.compression ? unzstd_cluster : inflate_cluster)(in, len, buf, s->cluster_size)
+           ? 0 : -EIO;
+}

@@ -1,0 +1,228 @@
+/*
+ * The "qcow2" format: images that grow, with backing files.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "blockdev.h"
+#include "qcow2.h"
+
+#define DEFAULT_L2_CACHE (4 * MiB)
+#define DEFAULT_SLICE 4096u
+
+/* Opening ------------------------------------------------------------------------ */
+
+static bool read_l1(Qcow2Node *s, Error **errp)
+{
+    uint64_t span = s->cluster_size << s->l2_bits;
+    size_t bytes;
+    int ret;
+
+    s->l1_size = DIV_ROUND_UP(s->h.size, span);
+    bytes = s->l1_size * sizeof(uint64_t);
+    s->l1 = g_malloc0(bytes + 1);
+    ret = bytes ? qcow2_pread(s->bs.file, s->h.l1_offset, s->l1, bytes) : 0;
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not read L1 table");
+        return false;
+    }
+    for (uint32_t i = 0; i < s->l1_size; i++) {
+        s->l1[i] = GUINT64_FROM_BE(s->l1[i]);
+    }
+    return true;
+}
+
+static void derive(Qcow2Node *s)
+{
+    bool extended = s->h.incompatible & QCOW2_EXTENDED_L2;
+
+    s->cluster_bits = s->h.cluster_bits;
+    s->cluster_size = 1ull << s->cluster_bits;
+    s->l2_entry = extended ? 16 : 8;
+    s->l2_bits = s->cluster_bits - (extended ? 4 : 3);
+    s->sc_bits = s->cluster_bits - (extended ? 5 : 0);
+    s->slice = MIN(s->cluster_size, DEFAULT_SLICE);
+    s->bs.length = s->h.size;
+    s->bs.filename = s->bs.file->filename;
+    s->bs.direct = s->bs.file->direct;
+    s->bs.no_flush |= s->bs.file->no_flush;
+    s->bs.align = s->bs.mem_align = 1;
+}
+
+static bool check_cache_options(Qcow2Node *s, Error **errp)
+{
+    uint64_t n = s->l2_entry_size;
+
+    if (n && (n < BDRV_SECTOR_SIZE || (n & (n - 1)))) {
+        error_setg(errp, "L2 cache entry size must be a power of two between 512 and the "
+                   "cluster size (%" G_GUINT64_FORMAT ")", s->cluster_size);
+        return false;
+    }
+    if (s->cache_size && s->l2_cache_size && s->refcount_cache_size) {
+        error_setg(errp, "cache-size, l2-cache-size and refcount-cache-size may not be set at "
+                   "the same time");
+        return false;
+    }
+    if (s->cache_size && s->l2_cache_size > s->cache_size) {
+        error_setg(errp, "l2-cache-size may not exceed cache-size");
+        return false;
+    }
+    return true;
+}
+
+static bool open_data_file(Qcow2Node *s, Error **errp)
+{
+    bool wanted = s->h.incompatible & QCOW2_DATA_FILE;
+
+    if (!wanted && s->bs.data_file) {
+        error_setg(errp, "'data-file' can only be set for images with an external data file");
+        return false;
+    }
+    if (wanted && !s->bs.data_file) {
+        if (!s->h.data_file) {
+            error_setg(errp, "'data-file' is required for this image");
+            return false;
+        }
+        return block_open_data_file(&s->bs, s->h.data_file, errp);
+    }
+    return true;
+}
+
+static bool may_write(Qcow2Node *s, Error **errp)
+{
+    BlockNode *bs = &s->bs;
+
+    bs->is_ro |= bs->file->is_ro;
+    if (bs->is_ro) {
+        if (!bs->read_only && !bs->auto_read_only && !bs->file->auto_read_only) {
+            error_setg(errp, "Block node is read-only");
+            return false;
+        }
+        return true;
+    }
+    error_setg(errp, "qcow2 images can only be read: use read-only=on");
+    return false;
+}
+
+/* Tables are ours alone, whatever the device shares. */
+static bool lock_files(Qcow2Node *s, Error **errp)
+{
+    unsigned perm = BLOCK_PERM_READ, unshared = BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+
+    if (!s->bs.is_ro) {
+        perm |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+    }
+    return block_set_perm(s->bs.file, perm, unshared, errp) &&
+           (!s->bs.data_file || block_set_perm(s->bs.data_file, perm, unshared, errp));
+}
+
+static void qcow2_close(BlockNode *bs)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+
+    qcow2_free_snapshots(s);
+    qcow2_cache_clear(&s->l2_cache);
+    g_free(s->l1);
+    g_free(s->full_backing);
+    qcow2_header_clear(&s->h);
+    g_mutex_clear(&s->lock);
+    g_cond_clear(&s->cond);
+}
+
+static bool qcow2_open(BlockNode *bs, Error **errp)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+
+    g_mutex_init(&s->lock);
+    g_cond_init(&s->cond);
+    if (!qcow2_read_header(bs->file, &s->h, errp)) {
+        goto fail;
+    }
+    derive(s);
+    if (!open_data_file(s, errp)) {
+        goto fail;
+    }
+    s->data = bs->data_file ? bs->data_file : bs->file;
+    if (!check_cache_options(s, errp) || !may_write(s, errp) || !lock_files(s, errp) ||
+        !read_l1(s, errp) || !qcow2_read_snapshots(s, errp)) {
+        goto fail;
+    }
+    s->full_backing = s->h.backing ? block_backing_path(bs->filename, s->h.backing) : NULL;
+    qcow2_cache_init(&s->l2_cache, s->l2_cache_size ? s->l2_cache_size : DEFAULT_L2_CACHE,
+                     s->slice);
+    return true;
+fail:
+    qcow2_close(bs);
+    return false;
+}
+
+/* Its files were locked when it was opened, as the format asks for. */
+static bool qcow2_set_perm(BlockNode *bs, unsigned perm, unsigned unshared, Error **errp)
+{
+    return true;
+}
+
+static void qcow2_copy_options(BlockNode *to, const BlockNode *from)
+{
+    const Qcow2Node *s = (const Qcow2Node *)from;
+
+    ((Qcow2Node *)to)->l2_cache_size = s->l2_cache_size;
+}
+
+static void qcow2_get_info(const BlockNode *bs, BlockImageInfo *info)
+{
+    const Qcow2Node *s = (const Qcow2Node *)bs;
+
+    info->cluster_size = s->cluster_size;
+    info->dirty = s->h.incompatible & QCOW2_DIRTY;
+    info->backing_filename = s->h.backing;
+    info->full_backing_filename = s->full_backing;
+    info->backing_format = s->h.backing_format;
+    info->snapshots = s->snapshots;
+    info->nr_snapshots = s->h.nb_snapshots;
+    info->compat = s->h.version == 2 ? "0.10" : "1.1";
+    info->compression = s->h.compression ? "zstd" : "zlib";
+    info->data_file = s->h.data_file;
+    info->raw_data_file = s->h.autoclear & QCOW2_RAW_DATA_FILE;
+    info->lazy_refcounts = s->h.compatible & QCOW2_LAZY_REFCOUNTS;
+    info->corrupt = s->h.incompatible & QCOW2_CORRUPT;
+    info->extended_l2 = s->h.incompatible & QCOW2_EXTENDED_L2;
+    info->refcount_bits = 1u << s->h.refcount_order;
+}
+
+static const Property qcow2_props[] = {
+    DEFINE_PROP_SIZE("cache-size", Qcow2Node, cache_size, "0", "bytes for tables in memory"),
+    DEFINE_PROP_SIZE("l2-cache-size", Qcow2Node, l2_cache_size, "0", "of these, for L2 tables"),
+    DEFINE_PROP_SIZE32("l2-cache-entry-size", Qcow2Node, l2_entry_size, "0",
+                       "accepted: tables are read in pieces of 4 KiB"),
+    DEFINE_PROP_SIZE("refcount-cache-size", Qcow2Node, refcount_cache_size, "0",
+                     "of these, for refcount blocks"),
+    DEFINE_PROP_STRING("lazy-refcounts", Qcow2Node, lazy_refcounts, NULL,
+                       "accepted: refcounts are always kept"),
+    DEFINE_PROP_IGNORED("cache-clean-interval", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("overlap-check", "accepted: writes to tables are always refused"),
+    DEFINE_PROP_IGNORED("pass-discard-request", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("pass-discard-snapshot", "accepted, without effect"),
+    DEFINE_PROP_IGNORED("pass-discard-other", "accepted, without effect"),
+    DEFINE_PROP_END
+};
+
+static const BlockDriver block_qcow2 = {
+    .oc = {
+        .name = "qcow2",
+        .desc = "Images that grow, with backing files",
+        .parent = &block_node_base_class,
+        .instance_size = sizeof(Qcow2Node),
+        .props = qcow2_props,
+    },
+    .has_backing = true,
+    .copy_options = qcow2_copy_options,
+    .get_info = qcow2_get_info,
+    .open = qcow2_open,
+    .close = qcow2_close,
+    .submit = qcow2_submit,
+    .run = qcow2_run,
+    .set_perm = qcow2_set_perm,
+};
+DEFINE_CLASS(block_qcow2, &block_qcow2.oc);
