@@ -29,22 +29,22 @@ static bool far_descriptor(TCGCPU *c, uint16_t sel, uint64_t *d)
     if (!tcg_read_desc(c, sel, d, NULL)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    return !((*d >> 44) & 1);
+    return !desc_is_segment(*d);
 }
 
 /* Check the code segment d, the target of a far JMP or CALL. */
 static void far_target(TCGCPU *c, uint16_t sel, uint64_t d, uint64_t off)
 {
-    unsigned type = (d >> 40) & 31, dpl = (d >> 45) & 3, rpl = sel & 3;
+    unsigned dpl = desc_dpl(d), rpl = sel & 3;
 
-    if ((type & 0x18) != 0x18 ||
-        (type & 4 ? dpl > c->cpl : rpl > c->cpl || dpl != c->cpl)) {
+    if (!desc_is_code(d) ||
+        (desc_is_conforming(d) ? dpl > c->cpl : rpl > c->cpl || dpl != c->cpl)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if ((c->efer & EFER_LMA) && ((d >> 53) & 3) == 3) {
+    if ((c->efer & EFER_LMA) && desc_is_long(d) && desc_is_big(d)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!((d >> 47) & 1)) {
+    if (!desc_present(d)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
     tcg_check_target(c, d, off, 0);
@@ -127,7 +127,7 @@ OP(op_call_far_m)
 /* The code segment that RETF or IRET goes back to. */
 static uint64_t return_cs(TCGCPU *c, uint16_t sel)
 {
-    unsigned type, dpl, rpl = sel & 3;
+    unsigned dpl, rpl = sel & 3;
     uint64_t d;
 
     if (!(sel & ~3u)) {
@@ -136,13 +136,12 @@ static uint64_t return_cs(TCGCPU *c, uint16_t sel)
     if (!tcg_read_desc(c, sel, &d, NULL) || rpl < c->cpl) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    type = (d >> 40) & 31;
-    dpl = (d >> 45) & 3;
-    if ((type & 0x18) != 0x18 || (type & 4 ? dpl > rpl : dpl != rpl) ||
-        ((c->efer & EFER_LMA) && ((d >> 53) & 3) == 3)) {
+    dpl = desc_dpl(d);
+    if (!desc_is_code(d) || (desc_is_conforming(d) ? dpl > rpl : dpl != rpl) ||
+        ((c->efer & EFER_LMA) && desc_is_long(d) && desc_is_big(d))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!((d >> 47) & 1)) {
+    if (!desc_present(d)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
     return d;
@@ -160,10 +159,10 @@ static uint64_t return_ss(TCGCPU *c, uint16_t sel, unsigned rpl, bool to64)
         return 0;
     }
     if (!tcg_read_desc(c, sel, &d, NULL) || (sel & 3) != rpl ||
-        ((d >> 45) & 3) != rpl || ((d >> 40) & 0x1a) != 0x12) {
+        desc_dpl(d) != rpl || !desc_is_writable(d)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!((d >> 47) & 1)) {
+    if (!desc_present(d)) {
         tcg_raise_err(c, EXCP_SS, sel & ~3u);
     }
     return tcg_mark_accessed(c, sel, d);
@@ -199,7 +198,7 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
     bool to64, outer;
 
     cs_desc = return_cs(c, cs);
-    to64 = (c->efer & EFER_LMA) && ((cs_desc >> 53) & 1);
+    to64 = (c->efer & EFER_LMA) && desc_is_long(cs_desc);
     outer = rpl != c->cpl;
     if (outer || has_ss) {
         u64 base = c->regs[R_ESP] + release;

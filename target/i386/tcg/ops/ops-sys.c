@@ -368,12 +368,6 @@ OP(op_str)
     NEXT;
 }
 
-/* The base in a descriptor; hi: the upper half of one of 16 bytes, or 0. */
-static uint64_t system_base(uint64_t lo, uint64_t hi)
-{
-    return ((lo >> 16) & 0xffffff) | ((lo >> 32) & 0xff000000u) | hi << 32;
-}
-
 /* Load LDTR or TR from a descriptor of one of types (a bit mask). */
 static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
                                 SegmentCache *out)
@@ -382,18 +376,18 @@ static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
     bool lm = c->efer & EFER_LMA;
 
     if ((sel & 4) || !tcg_read_desc(c, sel, &lo, lm ? &hi : NULL) ||
-        ((lo >> 44) & 1) || !(types & (1u << ((lo >> 40) & 15)))) {
+        desc_is_segment(lo) || !(types & (1u << desc_type(lo)))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!((lo >> 47) & 1)) {
+    if (!desc_present(lo)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
     /* The upper half's type is there to tell it from a segment's. */
-    if (((hi >> 40) & 31) || (lm && !tcg_canonical(system_base(lo, hi)))) {
+    if (desc_type(hi) || (lm && !tcg_canonical(desc_base(lo, hi)))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
     tcg_desc_to_cache(sel, lo, out);
-    out->base = system_base(lo, hi);
+    out->base = desc_base(lo, hi);
     return lo;
 }
 
@@ -409,7 +403,7 @@ OP(op_lldt)
     need_cpl0(c, op);
     sel = rm_get(c, op, 1);
     if (sel & ~3u) {
-        load_system_seg(c, sel, 1 << 2, &s);
+        load_system_seg(c, sel, 1 << TYPE_LDT, &s);
     }
     s.selector = sel;
     c->ldt = s;
@@ -431,8 +425,8 @@ OP(op_ltr)
     if (!(sel & ~3u)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    d = load_system_seg(c, sel, c->efer & EFER_LMA ? 1 << 9 :
-                        1 << 9 | 1 << 1, &s);
+    d = load_system_seg(c, sel, c->efer & EFER_LMA ? 1 << TYPE_TSS :
+                        1 << TYPE_TSS | 1 << TYPE_TSS16, &s);
     /* It becomes busy. */
     tcg_store_sys(c, c->gdt.base + (sel & ~7u) + 5, ((d >> 40) & 0xff) | 2, 1);
     s.attr |= 2;
@@ -443,17 +437,16 @@ OP(op_ltr)
 /* May the selector be seen: LAR, LSL, VERR, VERW. */
 static bool visible(TCGCPU *c, uint16_t sel, unsigned sys_types, uint64_t *d)
 {
-    unsigned type, dpl;
+    unsigned dpl;
 
     if (!(sel & ~3u) || !tcg_read_desc(c, sel, d, NULL)) {
         return false;
     }
-    type = (*d >> 40) & 31;
-    dpl = (*d >> 45) & 3;
-    if (!(type & 16) && !(sys_types & (1u << type))) {
+    dpl = desc_dpl(*d);
+    if (!desc_is_segment(*d) && !(sys_types & (1u << desc_type(*d)))) {
         return false;
     }
-    return (type & 0x1c) == 0x1c || (dpl >= c->cpl && dpl >= (sel & 3));
+    return desc_is_conforming(*d) || (dpl >= c->cpl && dpl >= (sel & 3));
 }
 
 static void set_zf(TCGCPU *c, bool z)
@@ -465,16 +458,10 @@ static void set_zf(TCGCPU *c, bool z)
 static SLOW_PATH void verify_segment(TCGCPU *c, const X86Op *op)
 {
     uint64_t d = 0;
-    unsigned type;
     u16 sel = rm_get(c, op, 1);
-    bool ok;
 
-    ok = visible(c, sel, 0, &d);
-    type = (d >> 40) & 15;
-    if (ok) {
-        ok = op->id ? (type & 10) == 2 : (type & 10) != 8;
-    }
-    set_zf(c, ok);
+    set_zf(c, visible(c, sel, 0, &d) &&
+              (op->id ? desc_is_writable(d) : desc_is_readable(d)));
 }
 
 OP(op_verr)

@@ -7,8 +7,6 @@
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/sys/system.h"
 
-#define GATE_TASK 5
-
 /* A delivery under way. */
 typedef struct Delivery {
     unsigned vector;
@@ -40,19 +38,20 @@ G_NORETURN static void idt_fault(TCGCPU *c, Delivery *d)
     tcg_raise_err(c, EXCP_GP, d->vector * 8 + 2 + d->ext);
 }
 
-/* Fields of a TSS: stack pointer for a privilege level or an IST entry. */
-static uint64_t tss_read(TCGCPU *c, Delivery *d, unsigned off, unsigned size)
+static void check_gate(TCGCPU *c, Delivery *d, uint64_t gate)
 {
-    if (off + size - 1 > c->tr.limit) {
-        tcg_raise_err(c, EXCP_TS, (c->tr.selector & ~3u) + d->ext);
+    if (d->kind == INT_SOFT && desc_dpl(gate) < c->cpl) {
+        idt_fault(c, d);
     }
-    return tcg_load_sys(c, c->tr.base + off, size);
+    if (!desc_present(gate)) {
+        tcg_raise_err(c, EXCP_NP, d->vector * 8 + 2 + d->ext);
+    }
 }
 
 /* The code segment of a gate; sets d->cpl. */
 static void gate_cs(TCGCPU *c, Delivery *d, uint16_t sel, uint64_t *desc)
 {
-    unsigned dpl, type;
+    unsigned dpl;
 
     if (!(sel & ~3u)) {
         tcg_raise_err(c, EXCP_GP, d->ext);
@@ -60,19 +59,17 @@ static void gate_cs(TCGCPU *c, Delivery *d, uint16_t sel, uint64_t *desc)
     if (!tcg_read_desc(c, sel, desc, NULL)) {
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
-    type = (*desc >> 40) & 31;
-    dpl = (*desc >> 45) & 3;
-    if ((type & 0x18) != 0x18 || dpl > c->cpl) {
+    dpl = desc_dpl(*desc);
+    if (!desc_is_code(*desc) || dpl > c->cpl) {
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
-    if (!((*desc >> 47) & 1)) {
+    if (!desc_present(*desc)) {
         tcg_raise_err(c, EXCP_NP, (sel & ~3u) + d->ext);
     }
-    if ((c->efer & EFER_LMA) &&
-        ((*desc >> 53) & 3) != 1) {        /* L = 1, D = 0 */
+    if ((c->efer & EFER_LMA) && (!desc_is_long(*desc) || desc_is_big(*desc))) {
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
-    d->cpl = type & 4 ? c->cpl : dpl;
+    d->cpl = desc_is_conforming(*desc) ? c->cpl : dpl;
 }
 
 static void enter_handler(TCGCPU *c, bool interrupt_gate, uint64_t eip)
@@ -97,26 +94,21 @@ static void interrupt_long(TCGCPU *c, Delivery *d)
     }
     lo = tcg_load_sys(c, c->idt.base + d->vector * 16, 8);
     hi = tcg_load_sys(c, c->idt.base + d->vector * 16 + 8, 8);
-    type = (lo >> 40) & 31;
-    if (type != 14 && type != 15) {
+    type = desc_type(lo);
+    if (type != GATE_INTERRUPT && type != GATE_TRAP) {
         idt_fault(c, d);
     }
-    if (d->kind == INT_SOFT && ((lo >> 45) & 3) < c->cpl) {
-        idt_fault(c, d);
-    }
-    if (!((lo >> 47) & 1)) {
-        tcg_raise_err(c, EXCP_NP, d->vector * 8 + 2 + d->ext);
-    }
-    sel = lo >> 16;
+    check_gate(c, d, lo);
+    sel = desc_gate_selector(lo);
     gate_cs(c, d, sel, &desc);
-    eip = (lo & 0xffff) | ((lo >> 32) & 0xffff0000u) | hi << 32;
+    eip = desc_gate_offset(lo, hi);
     tcg_check_target(c, desc, eip, d->ext);
     outer = d->cpl < c->cpl;
     ist = (lo >> 32) & 7;
     if (ist) {
-        d->sp = tss_read(c, d, 28 + ist * 8, 8);
+        d->sp = tcg_tss_read(c, 28 + ist * 8, 8, d->ext);
     } else if (outer) {
-        d->sp = tss_read(c, d, 4 + d->cpl * 8, 8);
+        d->sp = tcg_tss_read(c, 4 + d->cpl * 8, 8, d->ext);
     } else {
         d->sp = old_sp;
     }
@@ -136,28 +128,7 @@ static void interrupt_long(TCGCPU *c, Delivery *d)
         tcg_set_flat_ss(c, d->cpl, d->cpl);
     }
     c->regs[R_ESP] = d->sp;
-    enter_handler(c, type == 14, eip);
-}
-
-/* To an inner ring: SS:ESP from the TSS. */
-static void inner_stack(TCGCPU *c, Delivery *d, SegmentCache *ss)
-{
-    bool tss32 = (c->tr.attr & 0xd) == 9;
-    unsigned cpl = d->cpl, off = tss32 ? 4 + cpl * 8 : 2 + cpl * 4;
-    uint64_t desc;
-    uint16_t sel;
-
-    d->sp = tss_read(c, d, off, tss32 ? 4 : 2);
-    sel = tss_read(c, d, off + (tss32 ? 4 : 2), 2);
-    if (!(sel & ~3u) || !tcg_read_desc(c, sel, &desc, NULL) ||
-        (sel & 3) != cpl || ((desc >> 45) & 3) != cpl ||
-        ((desc >> 40) & 0x1a) != 0x12) {
-        tcg_raise_err(c, EXCP_TS, (sel & ~3u) + d->ext);
-    }
-    if (!((desc >> 47) & 1)) {
-        tcg_raise_err(c, EXCP_SS, (sel & ~3u) + d->ext);
-    }
-    tcg_desc_to_cache(sel, tcg_mark_accessed(c, sel, desc), ss);
+    enter_handler(c, type == GATE_INTERRUPT, eip);
 }
 
 /* What the handler's IRET pops; of virtual-8086 mode all segments. */
@@ -203,17 +174,12 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
         idt_fault(c, d);
     }
     gate = tcg_load_sys(c, c->idt.base + d->vector * 8, 8);
-    type = (gate >> 40) & 31;
+    type = desc_type(gate);
     if ((type & ~9u) != 6 && type != GATE_TASK) {       /* 6, 7, 14, 15 */
         idt_fault(c, d);
     }
-    if (d->kind == INT_SOFT && ((gate >> 45) & 3) < c->cpl) {
-        idt_fault(c, d);
-    }
-    if (!((gate >> 47) & 1)) {
-        tcg_raise_err(c, EXCP_NP, d->vector * 8 + 2 + d->ext);
-    }
-    sel = gate >> 16;
+    check_gate(c, d, gate);
+    sel = desc_gate_selector(gate);
     if (type == GATE_TASK) {
         interrupt_task(c, d, sel);
         return;
@@ -222,14 +188,14 @@ static void interrupt_protected(TCGCPU *c, Delivery *d)
     if (vm86 && d->cpl) {
         tcg_raise_err(c, EXCP_GP, (sel & ~3u) + d->ext);
     }
-    eip = (gate & 0xffff) | (type & 8 ? (gate >> 32) & 0xffff0000u : 0);
+    eip = desc_gate_offset(gate, 0);
     tcg_check_target(c, desc, eip, d->ext);
     outer = d->cpl < c->cpl;
     d->size = type & 8 ? 4 : 2;
     d->sp = old_sp;
     d->ss_error = d->ext;
     if (outer) {
-        inner_stack(c, d, &ss);
+        d->sp = tcg_inner_stack(c, d->cpl, d->ext, &ss);
         d->ss_error = (ss.selector & ~3u) + d->ext;
     } else if (!(ss.attr & DESC_P)) {   /* a task that could not load its own */
         tcg_raise_err(c, EXCP_SS, d->ext);

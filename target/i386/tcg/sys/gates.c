@@ -18,38 +18,26 @@ typedef struct GateCall {
     uint64_t sp, mask;
 } GateCall;
 
-enum { TSS16 = 1, GATE_CALL16 = 4, GATE_TASK = 5, TSS32 = 9, GATE_CALL = 12 };
-
-static unsigned dpl_of(uint64_t desc)
-{
-    return (desc >> 45) & 3;
-}
-
-static bool present(uint64_t desc)
-{
-    return (desc >> 47) & 1;
-}
-
 static void read_gate(TCGCPU *c, uint16_t sel, uint64_t lo, GateCall *g)
 {
     bool lm = c->efer & EFER_LMA;
-    unsigned type = (lo >> 40) & 31;
+    unsigned type = desc_type(lo);
     uint64_t hi = 0;
 
     if (type != GATE_CALL && (lm || type != GATE_CALL16)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (dpl_of(lo) < c->cpl || dpl_of(lo) < (sel & 3)) {
+    if (desc_dpl(lo) < c->cpl || desc_dpl(lo) < (sel & 3)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!present(lo)) {
+    if (!desc_present(lo)) {
         tcg_raise_err(c, EXCP_NP, sel & ~3u);
     }
-    if (lm && (!tcg_read_desc(c, sel, &lo, &hi) || ((hi >> 40) & 31))) {
+    if (lm && (!tcg_read_desc(c, sel, &lo, &hi) || desc_type(hi))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    g->sel = lo >> 16;
-    g->off = (lo & 0xffff) | (type == GATE_CALL ? (lo >> 32) & 0xffff0000u : 0) | hi << 32;
+    g->sel = desc_gate_selector(lo);
+    g->off = desc_gate_offset(lo, hi);
     g->count = lm ? 0 : (lo >> 32) & 31;
     g->size = lm ? 3 : type == GATE_CALL ? 2 : 1;
 }
@@ -57,53 +45,24 @@ static void read_gate(TCGCPU *c, uint16_t sel, uint64_t lo, GateCall *g)
 /* The code segment behind the gate; jmp: it must not change the privilege. */
 static void read_target(TCGCPU *c, GateCall *g, bool jmp)
 {
-    unsigned type, err = g->sel & ~3u;
+    unsigned err = g->sel & ~3u;
 
     if (!err || !tcg_read_desc(c, g->sel, &g->desc, NULL)) {
         tcg_raise_err(c, EXCP_GP, err);
     }
-    type = (g->desc >> 40) & 31;
-    g->cpl = dpl_of(g->desc);
-    if ((type & 0x18) != 0x18 || g->cpl > c->cpl ||
-        (jmp && !(type & 4) && g->cpl != c->cpl) ||
-        ((c->efer & EFER_LMA) && ((g->desc >> 53) & 3) != 1)) {
+    g->cpl = desc_dpl(g->desc);
+    if (!desc_is_code(g->desc) || g->cpl > c->cpl ||
+        (jmp && !desc_is_conforming(g->desc) && g->cpl != c->cpl) ||
+        ((c->efer & EFER_LMA) && (!desc_is_long(g->desc) || desc_is_big(g->desc)))) {
         tcg_raise_err(c, EXCP_GP, err);
     }
-    if (!present(g->desc)) {
+    if (!desc_present(g->desc)) {
         tcg_raise_err(c, EXCP_NP, err);
     }
     tcg_check_target(c, g->desc, g->off, 0);
-    if (jmp || (type & 4)) {
+    if (jmp || desc_is_conforming(g->desc)) {
         g->cpl = c->cpl;
     }
-}
-
-static uint64_t tss_field(TCGCPU *c, unsigned off, unsigned size)
-{
-    if (off + size - 1 > c->tr.limit) {
-        tcg_raise_err(c, EXCP_TS, c->tr.selector & ~3u);
-    }
-    return tcg_load_sys(c, c->tr.base + off, size);
-}
-
-/* The inner stack outside long mode: SS:ESP of the TSS. */
-static void inner_stack(TCGCPU *c, GateCall *g)
-{
-    bool tss32 = (c->tr.attr & 0xd) == 9;
-    unsigned off = tss32 ? 4 + g->cpl * 8 : 2 + g->cpl * 4;
-    uint64_t d;
-    uint16_t sel;
-
-    g->sp = tss_field(c, off, tss32 ? 4 : 2);
-    sel = tss_field(c, off + (tss32 ? 4 : 2), 2);
-    if (!(sel & ~3u) || !tcg_read_desc(c, sel, &d, NULL) || (sel & 3) != g->cpl ||
-        dpl_of(d) != g->cpl || ((d >> 40) & 0x1a) != 0x12) {
-        tcg_raise_err(c, EXCP_TS, sel & ~3u);
-    }
-    if (!present(d)) {
-        tcg_raise_err(c, EXCP_SS, sel & ~3u);
-    }
-    tcg_desc_to_cache(sel, tcg_mark_accessed(c, sel, d), &g->ss);
 }
 
 static void push(TCGCPU *c, GateCall *g, uint64_t v)
@@ -140,9 +99,9 @@ static void call(TCGCPU *c, GateCall *g, uint64_t ret)
     g->ss = c->segs[R_SS];
     g->sp = c->regs[R_ESP];
     if (inner && lm) {
-        g->sp = tss_field(c, 4 + g->cpl * 8, 8);
+        g->sp = tcg_tss_read(c, 4 + g->cpl * 8, 8, 0);
     } else if (inner) {
-        inner_stack(c, g);
+        g->sp = tcg_inner_stack(c, g->cpl, 0, &g->ss);
     }
     g->mask = lm ? ~(uint64_t)0 : g->ss.attr & DESC_DB ? 0xffffffffu : 0xffff;
     g->ss.base = lm ? 0 : g->ss.base;
@@ -164,23 +123,23 @@ static void call(TCGCPU *c, GateCall *g, uint64_t ret)
 /* Is desc a task gate or a TSS that may be used? Then the task is switched. */
 static bool far_task(TCGCPU *c, uint16_t sel, uint64_t desc, bool call, uint64_t next)
 {
-    unsigned type = (desc >> 40) & 31;
+    unsigned type = desc_type(desc);
     TaskSwitch s = {
         .why = call ? TASK_CALL : TASK_JMP, .sel = sel, .eip = next,
         .eflags = cpu_get_eflags(c) & ~RF_MASK,
     };
 
-    if ((c->efer & EFER_LMA) || (type != GATE_TASK && type != TSS16 && type != TSS32)) {
+    if ((c->efer & EFER_LMA) || (type != GATE_TASK && type != TYPE_TSS16 && type != TYPE_TSS)) {
         return false;
     }
-    if (dpl_of(desc) < c->cpl || dpl_of(desc) < (sel & 3)) {
+    if (desc_dpl(desc) < c->cpl || desc_dpl(desc) < (sel & 3)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
     if (type == GATE_TASK) {
-        if (!present(desc)) {
+        if (!desc_present(desc)) {
             tcg_raise_err(c, EXCP_NP, sel & ~3u);
         }
-        s.sel = desc >> 16;
+        s.sel = desc_gate_selector(desc);
     }
     tcg_task_switch(c, &s);
     return true;

@@ -90,7 +90,7 @@ void tcg_desc_to_cache(uint16_t sel, uint64_t d, SegmentCache *sc)
 
     sc->selector = sel;
     sc->attr = (d >> 40) & 0xf0ff;
-    sc->base = ((d >> 16) & 0xffffff) | ((d >> 32) & 0xff000000u);
+    sc->base = desc_base(d, 0);
     sc->limit = sc->attr & DESC_G ? limit << 12 | 0xfff : limit;
 }
 
@@ -124,7 +124,7 @@ static void load_null(TCGCPU *c, unsigned seg, uint16_t sel)
 
 void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel)
 {
-    unsigned rpl = sel & 3, dpl, type;
+    unsigned rpl = sel & 3, dpl;
     uint64_t d;
 
     if (!tcg_protected(c)) {
@@ -139,20 +139,16 @@ void tcg_load_seg(TCGCPU *c, unsigned seg, uint16_t sel)
     if (!tcg_read_desc(c, sel, &d, NULL)) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    dpl = (d >> 45) & 3;
-    type = (d >> 40) & 15;
-    if (!((d >> 44) & 1)) {
-        tcg_raise_err(c, EXCP_GP, sel & ~3u);
-    }
+    dpl = desc_dpl(d);
     if (seg == R_SS) {
-        if ((type & 10) != 2 || rpl != c->cpl || dpl != c->cpl) {
+        if (!desc_is_writable(d) || rpl != c->cpl || dpl != c->cpl) {
             tcg_raise_err(c, EXCP_GP, sel & ~3u);
         }
-    } else if ((type & 10) == 8 ||
-               ((type & 12) != 12 && (rpl > dpl || c->cpl > dpl))) {
+    } else if (!desc_is_readable(d) ||
+               (!desc_is_conforming(d) && (rpl > dpl || c->cpl > dpl))) {
         tcg_raise_err(c, EXCP_GP, sel & ~3u);
     }
-    if (!((d >> 47) & 1)) {
+    if (!desc_present(d)) {
         tcg_raise_err(c, seg == R_SS ? EXCP_SS : EXCP_NP, sel & ~3u);
     }
     d = tcg_mark_accessed(c, sel, d);

@@ -7,6 +7,7 @@
 #ifndef TARGET_I386_TCG_SYSTEM_H
 #define TARGET_I386_TCG_SYSTEM_H
 
+#include "target/i386/tcg/sys/desc.h"
 #include "target/i386/tcg/tcg-cpu.h"
 
 /* The APIC as the CPU uses it; accel/tcg/ connects it. All on the CPU's thread. */
@@ -83,6 +84,10 @@ typedef struct TaskSwitch {
 void tcg_task_switch(TCGCPU *c, const TaskSwitch *s);
 /* The task to which IRET with NT set returns. */
 uint16_t tcg_task_link(TCGCPU *c);
+/* size bytes at off in the TSS; ext is added to error codes. */
+uint64_t tcg_tss_read(TCGCPU *c, unsigned off, unsigned size, uint32_t ext);
+/* Outside long mode: SS, marked as accessed, and SP, returned, for an inner ring. Raises. */
+uint64_t tcg_inner_stack(TCGCPU *c, unsigned cpl, uint32_t ext, SegmentCache *ss);
 
 /* ---- vm86.c ---- */
 /* IRET at CPL 0 whose EFLAGS have VM set: pop the frame on the stack. May raise. */

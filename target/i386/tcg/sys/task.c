@@ -9,8 +9,6 @@
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/sys/system.h"
 
-/* Types of system descriptors. */
-enum { TYPE_TSS16 = 1, TYPE_LDT = 2, TYPE_TSS16_BUSY = 3, TYPE_TSS = 9, TYPE_TSS_BUSY = 11 };
 #define TSS_BUSY        2u          /* in the type */
 #define TASK_FLAGS      0x3f7fd5u   /* what EFLAGS take from a TSS */
 #define DR7_LOCAL       0x155u      /* breakpoints of one task: L0-L3, LE */
@@ -43,21 +41,6 @@ typedef struct NewTask {
     uint16_t segs[6], ldt;
     bool trap;              /* #DB before its first instruction */
 } NewTask;
-
-static unsigned type_of(uint64_t desc)
-{
-    return (desc >> 40) & 31;
-}
-
-static unsigned dpl_of(uint64_t desc)
-{
-    return (desc >> 45) & 3;
-}
-
-static bool present(uint64_t desc)
-{
-    return (desc >> 47) & 1;
-}
 
 static const TSSLayout *layout_of(unsigned type)
 {
@@ -151,8 +134,8 @@ static void load_ldt(TCGCPU *c, bool external)
     if (!(sel & ~3u)) {
         return;
     }
-    if ((sel & 4) || !tcg_read_desc(c, sel, &d, NULL) || type_of(d) != TYPE_LDT ||
-        !present(d)) {
+    if ((sel & 4) || !tcg_read_desc(c, sel, &d, NULL) || desc_type(d) != TYPE_LDT ||
+        !desc_present(d)) {
         bad_segment(c, EXCP_TS, sel, external);
     }
     tcg_desc_to_cache(sel, d, &c->ldt);
@@ -161,17 +144,17 @@ static void load_ldt(TCGCPU *c, bool external)
 static void load_cs(TCGCPU *c, bool external)
 {
     uint16_t sel = c->segs[R_CS].selector;
-    unsigned type, rpl = sel & 3;
+    unsigned rpl = sel & 3;
     uint64_t d;
 
     if (!(sel & ~3u) || !tcg_read_desc(c, sel, &d, NULL)) {
         bad_segment(c, EXCP_TS, sel, external);
     }
-    type = type_of(d);
-    if ((type & 0x18) != 0x18 || (type & 4 ? dpl_of(d) > rpl : dpl_of(d) != rpl)) {
+    if (!desc_is_code(d) ||
+        (desc_is_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl)) {
         bad_segment(c, EXCP_TS, sel, external);
     }
-    if (!present(d)) {
+    if (!desc_present(d)) {
         bad_segment(c, EXCP_NP, sel, external);
     }
     tcg_set_cs(c, sel, d, rpl);
@@ -181,7 +164,7 @@ static void load_cs(TCGCPU *c, bool external)
 static void load_data(TCGCPU *c, unsigned seg, bool external)
 {
     uint16_t sel = c->segs[seg].selector;
-    unsigned type, rpl = sel & 3;
+    unsigned rpl = sel & 3;
     uint64_t d;
     bool good;
 
@@ -191,17 +174,16 @@ static void load_data(TCGCPU *c, unsigned seg, bool external)
     if (!(sel & ~3u) || !tcg_read_desc(c, sel, &d, NULL)) {
         bad_segment(c, EXCP_TS, sel, external);
     }
-    type = type_of(d);
     if (seg == R_SS) {
-        good = (type & 0x1a) == 0x12 && dpl_of(d) == c->cpl && rpl == c->cpl;
+        good = desc_is_writable(d) && desc_dpl(d) == c->cpl && rpl == c->cpl;
     } else {
-        good = (type & 0x10) && (type & 10) != 8 &&
-            ((type & 12) == 12 || dpl_of(d) >= MAX(c->cpl, rpl));
+        good = desc_is_readable(d) &&
+               (desc_is_conforming(d) || desc_dpl(d) >= MAX(c->cpl, rpl));
     }
     if (!good) {
         bad_segment(c, EXCP_TS, sel, external);
     }
-    if (!present(d)) {
+    if (!desc_present(d)) {
         bad_segment(c, seg == R_SS ? EXCP_SS : EXCP_NP, sel, external);
     }
     tcg_load_seg(c, seg, sel);
@@ -245,11 +227,11 @@ static void find_tss(TCGCPU *c, const TaskSwitch *s, NewTask *t)
     if ((s->sel & 4) || !(s->sel & ~3u) || !tcg_read_desc(c, s->sel, &d, NULL)) {
         bad_segment(c, vector, s->sel, s->external);
     }
-    type = type_of(d);
+    type = desc_type(d);
     if ((type & ~8u) != (s->why == TASK_IRET ? TYPE_TSS16_BUSY : TYPE_TSS16)) {
         bad_segment(c, vector, s->sel, s->external);
     }
-    if (!present(d)) {
+    if (!desc_present(d)) {
         bad_segment(c, EXCP_NP, s->sel, s->external);
     }
     t->layout = layout_of(type);
@@ -297,4 +279,32 @@ void tcg_task_switch(TCGCPU *c, const TaskSwitch *s)
 uint16_t tcg_task_link(TCGCPU *c)
 {
     return tcg_load_sys(c, c->tr.base, 2);
+}
+
+/* ---- Stacks of inner rings ---- */
+
+uint64_t tcg_tss_read(TCGCPU *c, unsigned off, unsigned size, uint32_t ext)
+{
+    if (off + size - 1 > c->tr.limit) {
+        tcg_raise_err(c, EXCP_TS, (c->tr.selector & ~3u) + ext);
+    }
+    return tcg_load_sys(c, c->tr.base + off, size);
+}
+
+uint64_t tcg_inner_stack(TCGCPU *c, unsigned cpl, uint32_t ext, SegmentCache *ss)
+{
+    bool tss32 = (c->tr.attr & 0xd) == TYPE_TSS;
+    unsigned off = tss32 ? 4 + cpl * 8 : 2 + cpl * 4;
+    uint64_t sp = tcg_tss_read(c, off, tss32 ? 4 : 2, ext), d;
+    uint16_t sel = tcg_tss_read(c, off + (tss32 ? 4 : 2), 2, ext);
+
+    if (!(sel & ~3u) || !tcg_read_desc(c, sel, &d, NULL) || (sel & 3) != cpl ||
+        desc_dpl(d) != cpl || !desc_is_writable(d)) {
+        tcg_raise_err(c, EXCP_TS, (sel & ~3u) + ext);
+    }
+    if (!desc_present(d)) {
+        tcg_raise_err(c, EXCP_SS, (sel & ~3u) + ext);
+    }
+    tcg_desc_to_cache(sel, tcg_mark_accessed(c, sel, d), ss);
+    return sp;
 }
