@@ -10,12 +10,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* The sanitizers report crashes themselves. */
-#ifdef __SANITIZE_ADDRESS__
-#define OWN_REPORTS 0
-#else
-#define OWN_REPORTS 1
-#endif
+#include "qemu/sanitizer.h"
 
 /* The vCPU whose code this thread runs, or NULL. */
 static __thread TCGCPU *running;
@@ -83,7 +78,7 @@ void tcg_crash_init(void)
         .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_RESETHAND,
     };
 
-    for (unsigned i = 0; OWN_REPORTS && i < sizeof(signals) / sizeof(*signals); i++) {
+    for (unsigned i = 0; !ADDRESS_SANITIZER && i < sizeof(signals) / sizeof(*signals); i++) {
         sigaction(signals[i], &sa, NULL);
     }
 }
