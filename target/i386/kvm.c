@@ -195,12 +195,12 @@ static int put_xsave(CPUState *cpu)
 
 static int get_xcrs(CPUState *cpu)
 {
-    struct kvm_xcrs xcrs;
+    struct kvm_xcrs xcrs = { 0 };
     int ret = 0;
 
     if (kvm_state(cpu)->has_xcrs) {
         ret = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_XCRS, &xcrs);
-        for (unsigned i = 0; ret == 0 && i < xcrs.nr_xcrs; i++) {
+        for (unsigned i = 0; ret == 0 && i < MIN(xcrs.nr_xcrs, KVM_MAX_XCRS); i++) {
             if (xcrs.xcrs[i].xcr == 0) {
                 x86_cpu(cpu)->env.xcr0 = xcrs.xcrs[i].value;
             }
