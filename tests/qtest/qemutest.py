@@ -3,9 +3,11 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import array
+import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,6 +42,10 @@ def run(timeout=10 * PATIENCE):
         raise TimeoutError("no end in sight")
 
     signal.signal(signal.SIGALRM, too_long)
+    # In the background of a shell they are ignored, and so they would be in the program.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     failed = 0
     print(f"1..{len(TESTS)}", flush=True)
     for number, fn in enumerate(TESTS, 1):
@@ -47,6 +53,7 @@ def run(timeout=10 * PATIENCE):
         signal.alarm(timeout)
         try:
             fn()
+            VM.kill_all()
             print(f"ok {title}", flush=True)
         except Skip as why:
             print(f"ok {title} # SKIP {why}", flush=True)
@@ -57,8 +64,8 @@ def run(timeout=10 * PATIENCE):
                   flush=True)
         finally:
             signal.alarm(0)
-            for vm in list(VM.alive):
-                vm.kill()
+            with contextlib.suppress(AssertionError):   # in a test that has failed
+                VM.kill_all()
     return 1 if failed else 0
 
 
@@ -237,9 +244,19 @@ class VM:
         if self.proc.poll() is None:
             self.proc.kill()
             self.proc.wait()
-        self.log.close()
         VM.alive.discard(self)
+        if self.log.closed:
+            return
+        self.log.close()
+        text = self.stderr() if SANITIZED else ""
         shutil.rmtree(self.dir, ignore_errors=True)
+        assert not re.search("runtime error: |Sanitizer: ", text), text
+
+    @staticmethod
+    def kill_all():
+        """Those that the test has left; a sanitizer's report is a failure."""
+        for vm in list(VM.alive):
+            vm.kill()
 
     def __enter__(self):
         return self
