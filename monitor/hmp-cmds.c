@@ -9,6 +9,7 @@
 #include "hw/qdev.h"
 #include "net/net.h"
 #include "qemu/log.h"
+#include "sysemu/help.h"
 
 static void hmp_cpu(Monitor *mon, json_t *args)
 {
@@ -93,12 +94,15 @@ static void hmp_qom_list(Monitor *mon, json_t *args)
 /* What -object, -device, … do with their text. */
 typedef void HmpAddFn(MachineState *ms, QemuOpts *opts, Error **errp);
 
-static void hmp_add(Monitor *mon, json_t *args, HmpAddFn *add, const char *implied)
+static void hmp_add(Monitor *mon, json_t *args, HmpAddFn *add, const char *implied, HelpKind kind)
 {
+    g_autoptr(GString) help = g_string_new(NULL);
     Error *err = NULL;
     g_autoptr(QemuOpts) opts = qemu_opts_parse(hmp_str(args, "args"), implied, &err);
 
-    if (opts) {
+    if (opts && option_help(help, kind, opts)) {
+        monitor_puts(mon, help->str);
+    } else if (opts) {
         add(mon->ms, opts, &err);
     }
     hmp_error(mon, err);
@@ -111,7 +115,7 @@ static void add_object(MachineState *ms, QemuOpts *opts, Error **errp)
 
 static void hmp_object_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, add_object, "qom-type");
+    hmp_add(mon, args, add_object, "qom-type", HELP_OBJECT);
 }
 
 static void add_device(MachineState *ms, QemuOpts *opts, Error **errp)
@@ -121,7 +125,7 @@ static void add_device(MachineState *ms, QemuOpts *opts, Error **errp)
 
 static void hmp_device_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, add_device, "driver");
+    hmp_add(mon, args, add_device, "driver", HELP_DEVICE);
 }
 
 static void add_netdev(MachineState *ms, QemuOpts *opts, Error **errp)
@@ -131,7 +135,7 @@ static void add_netdev(MachineState *ms, QemuOpts *opts, Error **errp)
 
 static void hmp_netdev_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, add_netdev, "type");
+    hmp_add(mon, args, add_netdev, "type", HELP_NETDEV);
 }
 
 static void add_chardev(MachineState *ms, QemuOpts *opts, Error **errp)
@@ -141,7 +145,7 @@ static void add_chardev(MachineState *ms, QemuOpts *opts, Error **errp)
 
 static void hmp_chardev_add(Monitor *mon, json_t *args)
 {
-    hmp_add(mon, args, add_chardev, "backend");
+    hmp_add(mon, args, add_chardev, "backend", HELP_CHARDEV);
 }
 
 static void hmp_dump_guest_memory(Monitor *mon, json_t *args)

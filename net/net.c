@@ -176,14 +176,6 @@ void net_check_clients(void)
     net_foreach(check_client, NULL);
 }
 
-void net_print_types(void)
-{
-    printf("Available netdev backend types:\n");
-    for (const ObjectClass *const *const *p = netdev_classes; *p; p++) {
-        printf("%s\n", (**p)->name);
-    }
-}
-
 /* Link --------------------------------------------------------------------- */
 
 bool net_link_up(const NICState *nic)

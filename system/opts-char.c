@@ -100,26 +100,3 @@ bool opt_echr(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     vl->escape = code;
     return true;
 }
-
-bool help_chardev(const char *arg, QemuOpts *opts)
-{
-    const char *backend;
-    const ObjectClass *oc;
-
-    if (!qemu_opts_has_help(opts)) {
-        return false;
-    }
-    backend = qemu_opt_get(opts, "backend");
-    oc = backend ? object_class_by_name(chardev_classes, backend) : NULL;
-    if (oc) {
-        object_class_print_help(oc);
-        return true;
-    }
-    printf("Available chardev backend types: \n");
-    for (const ObjectClass *const *const *p = chardev_classes; *p; p++) {
-        if (!((const ChardevClass *)**p)->internal) {
-            printf("  %s\n", (**p)->name);
-        }
-    }
-    return true;
-}

@@ -311,9 +311,10 @@ bool help_machine(const char *arg, QemuOpts *opts)
     }
     type = qemu_opt_get(opts, "type");
     if (type && !asks_help(type) && object_class_by_name(machine_classes, type)) {
-        const ObjectClass *oc = object_class_by_name(machine_classes, type);
+        g_autoptr(GString) text = g_string_new(NULL);
 
-        object_class_print_help(oc);
+        object_class_help(text, object_class_by_name(machine_classes, type));
+        printf("%s", text->str);
         return true;
     }
     printf("Supported machines are:\n");
@@ -347,62 +348,5 @@ bool help_cpu(const char *arg, QemuOpts *opts)
         return false;
     }
     x86_cpu_list();
-    return true;
-}
-
-/* The rows of the class that type names, or false. */
-static bool print_class(const ObjectClass *const *const *table,
-                        const char *type)
-{
-    const ObjectClass *oc = type ? object_class_by_name(table, type) : NULL;
-
-    if (!oc) {
-        return false;
-    }
-    object_class_print_help(oc);
-    return true;
-}
-
-bool help_object(const char *arg, QemuOpts *opts)
-{
-    if (!qemu_opts_has_help(opts)) {
-        return false;
-    }
-    if (print_class(object_classes, qemu_opt_get(opts, "qom-type"))) {
-        return true;
-    }
-    printf("List of user creatable objects:\n");
-    for (const ObjectClass *const *const *p = object_classes; *p; p++) {
-        printf("  %s\n", (**p)->name);
-    }
-    return true;
-}
-
-bool help_device(const char *arg, QemuOpts *opts)
-{
-    if (!qemu_opts_has_help(opts)) {
-        return false;
-    }
-    if (print_class(device_classes, qemu_opt_get(opts, "driver"))) {
-        return true;
-    }
-    for (const ObjectClass *const *const *p = device_classes; *p; p++) {
-        const DeviceClass *dc = (const DeviceClass *)**p;
-
-        if (!dc->user_creatable) {
-            continue;
-        }
-        printf("name \"%s\"", dc->oc.name);
-        if (dc->bus_type) {
-            printf(", bus %s", dc->bus_type);
-        }
-        if (dc->oc.alias) {
-            printf(", alias \"%s\"", dc->oc.alias);
-        }
-        if (dc->oc.desc) {
-            printf(", desc \"%s\"", dc->oc.desc);
-        }
-        printf("\n");
-    }
     return true;
 }

@@ -65,21 +65,3 @@ bool opt_net(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     }
     return true;
 }
-
-bool help_netdev(const char *arg, QemuOpts *opts)
-{
-    const char *type;
-    const ObjectClass *oc;
-
-    if (!qemu_opts_has_help(opts)) {
-        return false;
-    }
-    type = qemu_opt_get(opts, "type");
-    oc = type ? object_class_by_name(netdev_classes, type) : NULL;
-    if (oc) {
-        object_class_print_help(oc);
-    } else {
-        net_print_types();
-    }
-    return true;
-}

@@ -5,7 +5,6 @@
  */
 #include "qemu/object.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const ObjectClass *object_class_by_name(const ObjectClass *const *const *table,
@@ -161,24 +160,24 @@ static gint compare_names(gconstpointer a, gconstpointer b)
                   (*(const Property *const *)b)->name);
 }
 
-void object_class_print_help(const ObjectClass *oc)
+void object_class_help(GString *out, const ObjectClass *oc)
 {
     g_autoptr(GPtrArray) rows = g_ptr_array_new();
 
     property_foreach(oc, collect, rows);
     g_ptr_array_sort(rows, compare_names);
-    printf("%s options:\n", object_class_type_name(oc));
+    g_string_append_printf(out, "%s options:\n", object_class_type_name(oc));
     for (guint i = 0; i < rows->len; i++) {
         const Property *prop = g_ptr_array_index(rows, i);
         g_autofree char *left = g_strdup_printf("%s=<%s>", prop->name, prop->info->name);
 
-        printf("  %-*s", prop->help ? 24 : 0, left);
+        g_string_append_printf(out, "  %-*s", prop->help ? 24 : 0, left);
         if (prop->help) {
-            printf(" - %s", prop->help);
+            g_string_append_printf(out, " - %s", prop->help);
         }
         if (prop->defval) {
-            printf(" (default: %s)", prop->defval);
+            g_string_append_printf(out, " (default: %s)", prop->defval);
         }
-        printf("\n");
+        g_string_append_c(out, '\n');
     }
 }

@@ -151,8 +151,6 @@ void net_foreach(NetClientFn *fn, void *opaque);
 void net_check_clients(void);
 /* Close them all at exit: scripts run, sockets are unlinked. */
 void net_cleanup(void);
-/* -netdev help, on stdout. */
-void net_print_types(void);
 
 /* Link of the backend or NIC called name up or down. False with errp: there is none. */
 bool net_set_link(const char *name, bool up, Error **errp);

@@ -121,8 +121,8 @@ bool object_set_opts(Object *obj, QemuOpts *opts, Error **errp);
 typedef void PropertyFn(const Property *prop, void *opaque);
 void property_foreach(const ObjectClass *oc, PropertyFn *fn, void *opaque);
 
-/* Print "NAME options:" and a line per property, in QEMU's format, on stdout. */
-void object_class_print_help(const ObjectClass *oc);
+/* Append "NAME options:" and a line per property, in QEMU's format. */
+void object_class_help(GString *out, const ObjectClass *oc);
 
 typedef enum OnOffAuto { ON_OFF_AUTO_AUTO, ON_OFF_AUTO_ON, ON_OFF_AUTO_OFF } OnOffAuto;
 

@@ -54,6 +54,23 @@ def session():
 
 
 @test
+def option_lists():
+    """device_add help and its like print what the command line prints"""
+    with VM(qmp=0, hmp=1) as vm:
+        c = vm.hmp()
+        c.until("(qemu) ")
+        for command, known in [("device_add", "virtio-blk-device"), ("object_add", "rng-random"),
+                               ("netdev_add", "stream"), ("chardev-add", "socket")]:
+            option = "-" + command.split("_")[0].split("-")[0]
+            for arg in ["help", known + ",help", known + ",?", "?"]:
+                want = subprocess.run([QEMU, option, arg], stdout=subprocess.PIPE, text=True,
+                                      check=True, timeout=60).stdout
+                assert ask(c, f"{command} {arg}").replace("\r", "") == want, (command, arg)
+                assert known in want, (option, arg)
+        assert ask(c, "info memdev") == "\r\n"
+
+
+@test
 def every_command():
     """each command that help lists answers and leaves the machine alive"""
     with VM("-m", "16M", "-smp", "2", machine="microvm", qmp=1, hmp=1) as vm:

@@ -1,0 +1,117 @@
+/*
+ * The lists behind "-device help", "-object X,help" and their like, and behind the same words
+ * at the monitor.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sysemu/help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "chardev/char.h"
+#include "hw/qdev.h"
+#include "net/net.h"
+#include "opts.h"
+
+static void list_chardev(GString *out, const ObjectClass *oc)
+{
+    if (!((const ChardevClass *)oc)->internal) {
+        g_string_append_printf(out, "  %s\n", oc->name);
+    }
+}
+
+static void list_object(GString *out, const ObjectClass *oc)
+{
+    g_string_append_printf(out, "  %s\n", oc->name);
+}
+
+static void list_netdev(GString *out, const ObjectClass *oc)
+{
+    g_string_append_printf(out, "%s\n", oc->name);
+}
+
+static void list_device(GString *out, const ObjectClass *oc)
+{
+    const DeviceClass *dc = (const DeviceClass *)oc;
+
+    if (!dc->user_creatable) {
+        return;
+    }
+    g_string_append_printf(out, "name \"%s\"", oc->name);
+    if (dc->bus_type) {
+        g_string_append_printf(out, ", bus %s", dc->bus_type);
+    }
+    if (oc->alias) {
+        g_string_append_printf(out, ", alias \"%s\"", oc->alias);
+    }
+    if (oc->desc) {
+        g_string_append_printf(out, ", desc \"%s\"", oc->desc);
+    }
+    g_string_append_c(out, '\n');
+}
+
+/* What each option makes, and the key that says which. */
+static const struct HelpTable {
+    const char *key;
+    const ObjectClass *const *const *classes;
+    const char *title;
+    void (*list)(GString *out, const ObjectClass *oc);
+} kinds[] = {
+    [HELP_CHARDEV] = { "backend", chardev_classes, "Available chardev backend types: \n",
+                       list_chardev },
+    [HELP_DEVICE] = { "driver", device_classes, "", list_device },
+    [HELP_NETDEV] = { "type", netdev_classes, "Available netdev backend types:\n",
+                      list_netdev },
+    [HELP_OBJECT] = { "qom-type", object_classes, "List of user creatable objects:\n",
+                      list_object },
+};
+
+bool option_help(GString *out, HelpKind kind, QemuOpts *opts)
+{
+    const struct HelpTable *k = &kinds[kind];
+    const char *name;
+    const ObjectClass *oc;
+
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    name = qemu_opt_get(opts, k->key);
+    oc = name ? object_class_by_name(k->classes, name) : NULL;
+    if (oc) {
+        object_class_help(out, oc);
+        return true;
+    }
+    g_string_append(out, k->title);
+    for (const ObjectClass *const *const *p = k->classes; *p; p++) {
+        k->list(out, **p);
+    }
+    return true;
+}
+
+static bool print_help(HelpKind kind, QemuOpts *opts)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    return option_help(text, kind, opts) && printf("%s", text->str);
+}
+
+bool help_chardev(const char *arg, QemuOpts *opts)
+{
+    return print_help(HELP_CHARDEV, opts);
+}
+
+bool help_device(const char *arg, QemuOpts *opts)
+{
+    return print_help(HELP_DEVICE, opts);
+}
+
+bool help_netdev(const char *arg, QemuOpts *opts)
+{
+    return print_help(HELP_NETDEV, opts);
+}
+
+bool help_object(const char *arg, QemuOpts *opts)
+{
+    return print_help(HELP_OBJECT, opts);
+}
