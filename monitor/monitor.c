@@ -11,6 +11,7 @@
 #include "monitor-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
+#include "qmp.h"
 
 /* Bytes taken from a peer at a time. */
 #define MONITOR_CHUNK 4096
@@ -330,6 +331,7 @@ static MonitorHub *monitor_hub(MachineState *ms)
         hub->ms = ms;
         hub->monitors = g_ptr_array_new_with_free_func(monitor_free);
         ms->event_fn = hub_machine_event;
+        net_set_stream_listener(qmp_stream_event, hub);
         runstate_add_notifier(ms, hub_runstate, hub);
     }
     return hub;
@@ -430,6 +432,7 @@ void monitor_cleanup(MachineState *ms)
     dump_cleanup(hub);
     runstate_del_notifier(ms, hub_runstate, hub);
     ms->event_fn = NULL;
+    net_set_stream_listener(NULL, NULL);
     g_ptr_array_unref(hub->monitors);
     ms->monitors = NULL;
     g_free(hub);

@@ -124,7 +124,9 @@ static char *number_list(Monitor *mon, const char *list, Error **errp)
 
 bool qmp_number_fds(Monitor *mon, QemuOpts *opts, Error **errp)
 {
-    static const char *const names[] = { "fd", "fds", "vhostfd", "vhostfds" };
+    static const char *const names[] = {
+        "fd", "fds", "vhostfd", "vhostfds", "addr.str", "local.str", "remote.str",
+    };
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         const char *list = qemu_opt_get(opts, names[i]);

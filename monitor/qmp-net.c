@@ -40,6 +40,28 @@ json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* Events --------------------------------------------------------------------------- */
+
+static json_t *peer_json(const NetAddr *peer)
+{
+    if (peer->path) {
+        return json_pack("{s:s*,s:s}", "path", peer->path, "type", "unix");
+    }
+    return json_pack("{s:s*,s:b,s:s*,s:s}", "port", peer->port,
+                     peer->host && strchr(peer->host, ':') ? "ipv6" : "ipv4", 1,
+                     "host", peer->host, "type", "inet");
+}
+
+void qmp_stream_event(const NetClientState *nc, const NetAddr *peer, void *opaque)
+{
+    json_t *data = json_pack("{s:s}", "netdev-id", nc->obj.id);
+
+    if (peer) {
+        json_object_set_new(data, "addr", peer_json(peer));
+    }
+    qmp_emit(opaque, peer ? "NETDEV_STREAM_CONNECTED" : "NETDEV_STREAM_DISCONNECTED", data);
+}
+
 /* What cards receive ----------------------------------------------------------------- */
 
 typedef struct FilterQuery {

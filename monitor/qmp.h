@@ -7,6 +7,7 @@
 #define MONITOR_QMP_H
 
 #include "monitor-internal.h"
+#include "net/net.h"
 
 enum {
     QMP_NEGOTIATION = 1 << 0,   /* before negotiation, and only then */
@@ -96,6 +97,7 @@ QmpFn qmp_input_send_event, qmp_send_key;                       /* qmp-input.c *
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */
 QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,
     qmp_announce_self;                                          /* qmp-net.c */
+NetStreamFn qmp_stream_event;                                   /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
     qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,

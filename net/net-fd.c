@@ -7,10 +7,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
+
+/* GLib hands on what it does not know. */
+#define NET_FD_RDHUP ((GIOCondition)POLLRDHUP)
+
+/* The peer sends no more (POLLRDHUP): gone, unless there is something to be read before. */
+static void net_fd_no_more(NetFD *f)
+{
+    int left;
+
+    f->words_left = ioctl(f->fd, FIONREAD, &left) == 0 && left > 0;
+    if (f->words_left) {
+        net_fd_poll(f, f->want_in, f->want_out);
+    } else {
+        f->gone(f);
+    }
+}
 
 static gboolean net_fd_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
@@ -26,6 +44,8 @@ static gboolean net_fd_ready(gint fd, GIOCondition cond, gpointer opaque)
     /* With input left the peer's last words come first. */
     if ((cond & (G_IO_ERR | G_IO_HUP | G_IO_NVAL)) && !(cond & G_IO_IN) && f->tag) {
         f->gone(f);
+    } else if ((cond & NET_FD_RDHUP) && !f->want_in && f->tag) {
+        net_fd_no_more(f);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -34,6 +54,9 @@ void net_fd_poll(NetFD *f, bool in, bool out)
 {
     GIOCondition cond = (in ? G_IO_IN : 0) | (out ? G_IO_OUT : 0);
 
+    /* Who reads sees the end; else it is asked for, but not again while input waits. */
+    f->words_left &= !in;
+    cond |= f->watch && !in && !f->words_left ? NET_FD_RDHUP : 0;
     f->want_in = in;
     f->want_out = out;
     if (f->tag && (cond != f->cond || f->fd < 0)) {

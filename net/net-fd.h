@@ -18,6 +18,7 @@ typedef struct NetFD {
     int fd;                 /* the owner closes it */
     bool want_in, want_out;
     bool watch;             /* call gone() even while nobody is interested */
+    bool words_left;        /* the peer has gone, but input is left that nobody wants yet */
     guint tag;              /* the source, or 0 */
     GIOCondition cond;      /* what it polls */
     /* Input is there / the fd takes output / it failed or the peer hung up. */

@@ -21,6 +21,8 @@ static struct {
     GPtrArray *list;        /* of NetClientState, in order of creation */
     unsigned anonymous;     /* names given so far */
     uint8_t next_mac;
+    NetStreamFn *stream_fn;
+    void *stream_opaque;
 } net_state;
 
 const ObjectClass netdev_base_class = {
@@ -44,6 +46,19 @@ void net_foreach(NetClientFn *fn, void *opaque)
 {
     for (guint i = 0; net_state.list && i < net_state.list->len; i++) {
         fn(g_ptr_array_index(net_state.list, i), opaque);
+    }
+}
+
+void net_set_stream_listener(NetStreamFn *fn, void *opaque)
+{
+    net_state.stream_fn = fn;
+    net_state.stream_opaque = opaque;
+}
+
+void net_stream_event(const NetClientState *nc, const NetAddr *peer)
+{
+    if (net_state.stream_fn) {
+        net_state.stream_fn(nc, peer, net_state.stream_opaque);
     }
 }
 

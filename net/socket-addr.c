@@ -41,6 +41,51 @@ void net_addr_clear(NetAddr *a)
     memset(a, 0, sizeof(*a));
 }
 
+void net_addr_from_sockaddr(const struct sockaddr_storage *ss, socklen_t len, NetAddr *a)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)ss;
+    size_t max = len - offsetof(struct sockaddr_un, sun_path);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (ss->ss_family == AF_UNIX) {
+        a->type = g_strdup("unix");
+        /* The name of a socket without one has no bytes; an abstract one begins with 0. */
+        a->path = len > offsetof(struct sockaddr_un, sun_path) ? g_strndup(un->sun_path, max) :
+            g_strdup("");
+    } else if (!getnameinfo((const struct sockaddr *)ss, len, host, sizeof(host), port,
+                            sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV)) {
+        a->type = g_strdup("inet");
+        a->host = g_strdup(host);
+        a->port = g_strdup(port);
+    }
+}
+
+void net_addr_of_socket(int fd, NetAddr *a)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t len = sizeof(ss);
+
+    if (!getsockname(fd, (struct sockaddr *)&ss, &len)) {
+        net_addr_from_sockaddr(&ss, len, a);
+    }
+}
+
+void net_addr_of_peer(int fd, NetAddr *a)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t len = sizeof(ss);
+
+    if (!getpeername(fd, (struct sockaddr *)&ss, &len)) {
+        net_addr_from_sockaddr(&ss, len, a);
+    }
+}
+
+char *net_addr_text(const NetAddr *a)
+{
+    return a->path ? g_strdup(a->path) :
+        g_strdup_printf("%s:%s", a->host ? a->host : "", a->port ? a->port : "");
+}
+
 static bool resolve_unix(const NetAddr *a, struct sockaddr_storage *ss, socklen_t *len,
                          Error **errp)
 {

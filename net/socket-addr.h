@@ -8,15 +8,7 @@
 
 #include <sys/socket.h>
 
-#include "qemu/error.h"
-
-/* As options give it; strings are the caller's. All NULL: not given. */
-typedef struct NetAddr {
-    char *type;             /* "inet", "unix", "fd" */
-    char *host, *port;
-    char *path;
-    char *str;              /* of "fd": the number */
-} NetAddr;
+#include "net/net.h"
 
 static inline bool net_addr_given(const NetAddr *a)
 {
@@ -26,6 +18,14 @@ static inline bool net_addr_given(const NetAddr *a)
 /* "HOST:PORT" or ":PORT" taken apart into new strings; false with errp set. */
 bool net_addr_parse(NetAddr *a, const char *text, Error **errp);
 void net_addr_clear(NetAddr *a);
+/* Who is at the other end of a connected socket; a is zeroed, and empty if it has no name. */
+void net_addr_of_peer(int fd, NetAddr *a);
+/* The address that the socket is bound to, likewise. */
+void net_addr_of_socket(int fd, NetAddr *a);
+/* From the system's form, likewise. */
+void net_addr_from_sockaddr(const struct sockaddr_storage *ss, socklen_t len, NetAddr *a);
+/* "HOST:PORT" or the path; to be freed. */
+char *net_addr_text(const NetAddr *a);
 
 /*
  * A new non-blocking socket (SOCK_STREAM or SOCK_DGRAM) bound to local and

@@ -12,42 +12,39 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net-fd.h"
 #include "qemu/iov.h"
-#include "socket-addr.h"
+#include "socket-internal.h"
 
 #define PREFIX 4
 #define MAX_IOV 128
 #define BUF_SIZE (NET_FRAME_MAX + PREFIX)
-/* A peer that cannot be accepted now waits so long. */
-#define RETRY_MS 200
 
-typedef struct NetSocket {
-    NetClientState nc;
-    /* Options of "socket". */
-    char *fd_opt, *listen_opt, *connect_opt, *mcast_opt, *udp_opt, *localaddr_opt;
-    /* Options of "stream" (addr is remote, or local with server=on) and "dgram". */
-    NetAddr local, remote;
-    bool server;
+void socket_set_info(NetSocket *s, const char *fmt, ...)
+{
+    g_autofree char *text = NULL;
+    va_list ap;
 
-    NetFD fd;               /* of the peer */
-    NetFD listener;
-    int type;               /* SOCK_* of fd */
-    struct sockaddr_storage dest;   /* of datagrams on a socket that has no peer */
-    socklen_t dest_len;
-    /* Streams: input not yet handed on, output not yet written. */
-    uint8_t *in, *out;      /* BUF_SIZE each */
-    size_t in_pos, in_len, out_pos, out_len;
-    guint idle;             /* frames are waiting in the buffer: source, or 0 */
-    guint retry;            /* the host had no descriptor for a peer: timer, or 0 */
-    char *unlink_path;      /* of the socket that we made */
-} NetSocket;
+    va_start(ap, fmt);
+    text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    g_free(s->nc.info);
+    s->nc.info = g_strdup_printf("type=%s,%s", s->nc.obj.oc->name, text);
+}
+
+bool socket_is_netdev_stream(const NetSocket *s)
+{
+    return !strcmp(s->nc.obj.oc->name, "stream");
+}
 
 static void socket_gone(NetFD *f)
 {
     NetSocket *s = (NetSocket *)f->nc;
 
     net_fd_close(&s->fd);
+    socket_set_info(s, "%s", "");
+    if (socket_is_netdev_stream(s)) {
+        net_stream_event(&s->nc, NULL);
+    }
     s->in_pos = s->in_len = s->out_pos = s->out_len = 0;
     net_set_carrier(&s->nc, false);
     if (s->listener.fd >= 0) {
@@ -149,7 +146,7 @@ static int stream_send(NetSocket *s, struct iovec *iov, unsigned cnt, size_t len
     return 0;
 }
 
-static int socket_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+int socket_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
     NetSocket *s = (NetSocket *)nc;
     struct iovec list[MAX_IOV + 1];
@@ -251,7 +248,7 @@ static ssize_t stream_recv(NetSocket *s, const struct iovec *iov, unsigned cnt)
     return len;
 }
 
-static ssize_t socket_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
+ssize_t socket_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
     NetSocket *s = (NetSocket *)nc;
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = cnt };
@@ -289,7 +286,7 @@ static gboolean socket_idle(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-static void socket_set_receive(NetClientState *nc, unsigned q, bool on)
+void socket_set_receive(NetClientState *nc, unsigned q, bool on)
 {
     NetSocket *s = (NetSocket *)nc;
 
@@ -300,9 +297,7 @@ static void socket_set_receive(NetClientState *nc, unsigned q, bool on)
     }
 }
 
-/* Opening ------------------------------------------------------------------ */
-
-static void socket_use(NetSocket *s, int fd)
+void socket_use(NetSocket *s, int fd)
 {
     socklen_t len = sizeof(s->type);
 
@@ -321,244 +316,3 @@ static void socket_use(NetSocket *s, int fd)
     s->fd.watch = s->type == SOCK_STREAM;
     net_fd_poll(&s->fd, false, false);
 }
-
-static gboolean socket_listen_again(gpointer opaque)
-{
-    NetSocket *s = opaque;
-
-    s->retry = 0;
-    net_fd_poll(&s->listener, true, false);
-    return G_SOURCE_REMOVE;
-}
-
-static void socket_accept(NetFD *f)
-{
-    NetSocket *s = (NetSocket *)f->nc;
-    int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
-        return;
-    }
-    net_fd_poll(f, false, false);
-    if (fd < 0) {
-        /* Out of descriptors: whoever knocks would keep the loop awake. */
-        s->retry = g_timeout_add(RETRY_MS, socket_listen_again, s);
-        return;
-    }
-    socket_use(s, fd);
-    net_set_carrier(&s->nc, true);
-    net_notify_readable(&s->nc, 0);
-}
-
-static void socket_listen_on(NetSocket *s, int fd)
-{
-    s->listener = (NetFD){ .nc = &s->nc, .fd = fd, .in = socket_accept, .gone = socket_accept };
-    s->nc.carrier_off = true;
-    net_fd_poll(&s->listener, true, false);
-}
-
-static bool socket_open_fd(NetSocket *s, const char *str, Error **errp)
-{
-    int fd = net_parse_fd(&s->nc, str, errp);
-    int type;
-    socklen_t len = sizeof(type);
-
-    if (fd < 0) {
-        return false;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
-        error_setg_errno(errp, errno, "fd=%s is not a socket", str);
-        return false;
-    }
-    socket_use(s, fd);
-    return true;
-}
-
-/* Connect or listen, as local and remote say. */
-static bool socket_open_addr(NetSocket *s, int type, Error **errp)
-{
-    const NetAddr *local = net_addr_given(&s->local) ? &s->local : NULL;
-    const NetAddr *remote = net_addr_given(&s->remote) ? &s->remote : NULL;
-    const NetAddr *only = remote ? remote : local;
-    int fd;
-
-    if (only->type && !strcmp(only->type, "fd")) {
-        return socket_open_fd(s, only->str ? only->str : "", errp);
-    }
-    fd = net_addr_socket(local, remote, type, errp);
-    if (fd < 0) {
-        return false;
-    }
-    if (local && local->type && !strcmp(local->type, "unix")) {
-        s->unlink_path = g_strdup(local->path);
-    }
-    if (type == SOCK_STREAM && !remote) {
-        socket_listen_on(s, fd);
-    } else {
-        socket_use(s, fd);
-    }
-    return true;
-}
-
-static bool socket_open(NetClientState *nc, Error **errp)
-{
-    NetSocket *s = (NetSocket *)nc;
-    int fd;
-
-    s->fd.fd = s->listener.fd = -1;
-    if (!!s->fd_opt + !!s->listen_opt + !!s->connect_opt + !!s->mcast_opt + !!s->udp_opt != 1) {
-        error_setg(errp, "exactly one of listen=, connect=, mcast= or udp= is required");
-        return false;
-    }
-    if (s->localaddr_opt && !s->mcast_opt && !s->udp_opt) {
-        error_setg(errp, "localaddr= is only valid with mcast= or udp=");
-        return false;
-    }
-    if (s->udp_opt && !s->localaddr_opt) {
-        error_setg(errp, "localaddr= is mandatory with udp=");
-        return false;
-    }
-    nc->info = g_strdup("type=socket");
-    if (s->fd_opt) {
-        return socket_open_fd(s, s->fd_opt, errp);
-    }
-    if (s->mcast_opt) {
-        if (!net_addr_parse(&s->remote, s->mcast_opt, errp)) {
-            return false;
-        }
-        fd = net_addr_mcast(&s->remote, s->localaddr_opt, &s->dest, &s->dest_len, errp);
-        if (fd >= 0) {
-            socket_use(s, fd);
-        }
-        return fd >= 0;
-    }
-    if ((s->listen_opt && !net_addr_parse(&s->local, s->listen_opt, errp)) ||
-        (s->connect_opt && !net_addr_parse(&s->remote, s->connect_opt, errp)) ||
-        (s->udp_opt && (!net_addr_parse(&s->remote, s->udp_opt, errp) ||
-                        !net_addr_parse(&s->local, s->localaddr_opt, errp)))) {
-        return false;
-    }
-    return socket_open_addr(s, s->udp_opt ? SOCK_DGRAM : SOCK_STREAM, errp);
-}
-
-static bool stream_open(NetClientState *nc, Error **errp)
-{
-    NetSocket *s = (NetSocket *)nc;
-
-    s->fd.fd = s->listener.fd = -1;
-    nc->info = g_strdup("type=stream");
-    if (!net_addr_given(&s->remote)) {
-        error_setg(errp, "Parameter 'addr' is missing");
-        return false;
-    }
-    if (s->server) {
-        s->local = s->remote;
-        memset(&s->remote, 0, sizeof(s->remote));
-    }
-    return socket_open_addr(s, SOCK_STREAM, errp);
-}
-
-static bool dgram_open(NetClientState *nc, Error **errp)
-{
-    NetSocket *s = (NetSocket *)nc;
-
-    s->fd.fd = s->listener.fd = -1;
-    nc->info = g_strdup("type=dgram");
-    if (!net_addr_given(&s->local)) {
-        error_setg(errp, "dgram requires local= parameter");
-        return false;
-    }
-    return socket_open_addr(s, SOCK_DGRAM, errp);
-}
-
-static void socket_close(NetClientState *nc)
-{
-    NetSocket *s = (NetSocket *)nc;
-
-    if (s->idle) {
-        g_source_remove(s->idle);
-    }
-    if (s->retry) {
-        g_source_remove(s->retry);
-    }
-    net_fd_close(&s->fd);
-    net_fd_close(&s->listener);
-    if (s->unlink_path) {
-        unlink(s->unlink_path);
-        g_free(s->unlink_path);
-    }
-    g_free(s->in);
-    g_free(s->out);
-    net_addr_clear(&s->local);
-    net_addr_clear(&s->remote);
-}
-
-/* Strings of an address that net_addr_clear() frees: rows without a release. */
-static bool set_addr(Object *obj, const Property *prop, const char *value, Error **errp)
-{
-    char **field = property_field(obj, prop);
-
-    g_free(*field);
-    *field = g_strdup(value);
-    return true;
-}
-
-static char *get_addr(const Object *obj, const Property *prop)
-{
-    return g_strdup(*(char **)property_field(obj, prop));
-}
-
-static const PropertyInfo prop_addr = { .name = "str", .set = set_addr, .get = get_addr };
-
-#define ADDR_PROPS(prefix, field) \
-    DEFINE_PROP(prefix ".type", NetSocket, field.type, prop_addr, char *, NULL, \
-                "inet, unix or fd"), \
-    DEFINE_PROP(prefix ".host", NetSocket, field.host, prop_addr, char *, NULL, "of inet"), \
-    DEFINE_PROP(prefix ".port", NetSocket, field.port, prop_addr, char *, NULL, "of inet"), \
-    DEFINE_PROP(prefix ".path", NetSocket, field.path, prop_addr, char *, NULL, "of unix"), \
-    DEFINE_PROP(prefix ".str", NetSocket, field.str, prop_addr, char *, NULL, \
-                "of fd: its number")
-
-static const Property socket_props[] = {
-    DEFINE_PROP_STRING("fd", NetSocket, fd_opt, NULL, "descriptor of a socket"),
-    DEFINE_PROP_STRING("listen", NetSocket, listen_opt, NULL, "[HOST]:PORT to wait on"),
-    DEFINE_PROP_STRING("connect", NetSocket, connect_opt, NULL, "HOST:PORT to connect to"),
-    DEFINE_PROP_STRING("mcast", NetSocket, mcast_opt, NULL, "multicast GROUP:PORT"),
-    DEFINE_PROP_STRING("udp", NetSocket, udp_opt, NULL, "HOST:PORT to send to"),
-    DEFINE_PROP_STRING("localaddr", NetSocket, localaddr_opt, NULL,
-                       "own HOST:PORT (udp) or address (mcast)"),
-    DEFINE_PROP_END
-};
-
-static const Property stream_props[] = {
-    ADDR_PROPS("addr", remote),
-    DEFINE_PROP_BOOL("server", NetSocket, server, "off", "wait for the peer"),
-    DEFINE_PROP_END
-};
-
-static const Property dgram_props[] = {
-    ADDR_PROPS("local", local),
-    ADDR_PROPS("remote", remote),
-    DEFINE_PROP_END
-};
-
-#define SOCKET_CLASS(type_name, rows, open_fn) { \
-        .oc = { \
-            .name = (type_name), \
-            .parent = &netdev_base_class, \
-            .instance_size = sizeof(NetSocket), \
-            .props = (rows), \
-        }, \
-        .open = (open_fn), \
-        .close = socket_close, \
-        .send = socket_send, \
-        .recv = socket_recv, \
-        .set_receive = socket_set_receive, \
-    }
-
-static const NetClientClass socket_class = SOCKET_CLASS("socket", socket_props, socket_open);
-static const NetClientClass stream_class = SOCKET_CLASS("stream", stream_props, stream_open);
-static const NetClientClass dgram_class = SOCKET_CLASS("dgram", dgram_props, dgram_open);
-DEFINE_CLASS(netdev_socket, &socket_class.oc);
-DEFINE_CLASS(netdev_stream, &stream_class.oc);
-DEFINE_CLASS(netdev_dgram, &dgram_class.oc);

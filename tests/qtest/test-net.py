@@ -134,6 +134,71 @@ def streams():
         assert not os.path.exists(path)
 
 
+def event_of(q, name, netdev):
+    """Wait for a NETDEV_STREAM event of a backend."""
+    data = q.event("NETDEV_STREAM_" + name)["data"]
+    assert data.pop("netdev-id") == netdev, data
+    return data
+
+
+@test
+def stream_peers():
+    """who a stream's peer is: NETDEV_STREAM_CONNECTED and info network; and that it went"""
+    with tempfile.TemporaryDirectory(prefix="test-net-") as folder, VM(machine="microvm") as vm, \
+            socket.create_server(("127.0.0.1", 0)) as server:
+        q, path = vm.qmp(), os.path.join(folder, "socket")
+        port = str(server.getsockname()[1])
+        q.cmd("netdev_add", type="stream", id="c", addr={"type": "inet", "host": "localhost",
+                                                         "port": port})
+        want = {"type": "inet", "host": "127.0.0.1", "port": port, "ipv4": True}
+        assert event_of(q, "CONNECTED", "c") == {"addr": want}
+        assert link_of(q, "c")[0] == f"c: index=0,type=stream,tcp:127.0.0.1:{port}"
+        server.accept()[0].close()
+        assert event_of(q, "DISCONNECTED", "c") == {}
+        assert link_of(q, "c")[0] == "c: index=0,type=stream,"
+
+        q.cmd("netdev_add", type="stream", id="s", server=True, addr={"type": "unix",
+                                                                      "path": path})
+        for _ in range(2):
+            assert link_of(q, "s")[0] == "s: index=0,type=stream,"
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(path)
+                assert event_of(q, "CONNECTED", "s") == {"addr": {"type": "unix", "path": path}}
+                assert link_of(q, "s")[0] == f"s: index=0,type=stream,unix:{path}"
+            assert event_of(q, "DISCONNECTED", "s") == {}
+        vm_end, ours = socket.socketpair()
+        q.send_fds('{"execute": "getfd", "arguments": {"fdname": "f"}}', [vm_end.fileno()])
+        assert "return" in q.receive()
+        q.cmd("netdev_add", type="stream", id="n", addr={"type": "fd", "str": "f"})
+        assert event_of(q, "CONNECTED", "n")["addr"]["type"] == "unix"
+        vm_end.close()
+        ours.close()
+        assert event_of(q, "DISCONNECTED", "n") == {}
+
+
+@test
+def socket_peers():
+    """info network of dgram and socket"""
+    with VM(machine="microvm") as vm, socket.create_server(("127.0.0.1", 0)) as server:
+        q, port = vm.qmp(), server.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
+            a.bind(("127.0.0.1", 0))
+            b.bind(("127.0.0.1", 0))
+            mine, there = a.getsockname()[1], b.getsockname()[1]
+            a.close()
+            q.cmd("netdev_add", type="dgram", id="d",
+                  local={"type": "inet", "host": "127.0.0.1", "port": str(mine)},
+                  remote={"type": "inet", "host": "127.0.0.1", "port": str(there)})
+        assert link_of(q, "d")[0] == \
+            f"d: index=0,type=dgram,udp=127.0.0.1:{mine}/127.0.0.1:{there}"
+        q.cmd("netdev_add", type="socket", id="k", connect=f"127.0.0.1:{port}")
+        assert link_of(q, "k")[0] == \
+            f"k: index=0,type=socket,socket: connect to 127.0.0.1:{port}"
+        q.cmd("netdev_add", type="socket", id="l", listen="127.0.0.1:0")
+        assert link_of(q, "l")[0] == "l: index=0,type=socket,"
+
+
 def wait_for(condition):
     """Ask until it is so."""
     for _ in range(1000):
