@@ -371,7 +371,8 @@ static void run_hmp(GdbServer *s, const char *hex)
     uint8_t line[GDB_MAX_PACKET / 2 + 1];
     g_autoptr(GString) out = g_string_new(NULL);
     MonitorHub hub = { .ms = s->ms };
-    Monitor *mon = monitor_new_internal(s->ms->monitors ? s->ms->monitors : &hub, s->cpu);
+    Monitor *mon = monitor_new_internal(s->ms->monitors ? s->ms->monitors : &hub, NULL,
+                                        s->cpu);
 
     line[parse_hex(hex, line, sizeof(line) - 1)] = '\0';
     hmp_execute(mon, (const char *)line);

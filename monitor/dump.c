@@ -56,7 +56,8 @@ typedef struct DumpJob {
     bool active;
     bool was_running;
     char *error;                /* NULL: none; set before active is cleared */
-    GThread *thread;            /* detached */
+    GThread *thread;
+    Monitor *waiter;            /* who is answered when it is done; NULL: detached, or gone */
 } DumpJob;
 
 static void job_free(DumpJob *job)
@@ -343,6 +344,22 @@ static void job_done(void *opaque)
     if (job->was_running) {
         vm_start(job->hub->ms);
     }
+    if (job->waiter) {
+        Error *err = NULL;
+
+        if (job->error) {
+            error_setg(&err, "%s", job->error);
+        }
+        monitor_job_done(job->waiter, NULL, err);
+    }
+}
+
+/* Done, or the client has gone: the dump itself goes on. */
+static void forget_waiter(gpointer opaque)
+{
+    DumpJob *job = opaque;
+
+    job->waiter = NULL;
 }
 
 static gpointer job_thread(gpointer opaque)
@@ -364,6 +381,9 @@ void dump_cleanup(MonitorHub *hub)
     if (hub->dump) {
         /* The thread reads RAM: it ends first. */
         g_clear_pointer(&hub->dump->thread, g_thread_join);
+        if (hub->dump->waiter) {
+            monitor_job_cancel(hub->dump->waiter);
+        }
         g_clear_pointer(&hub->dump, job_free);
     }
 }
@@ -410,6 +430,7 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
 {
     MonitorHub *hub = mon->hub;
     MachineState *ms = mon->ms;
+    bool detach = qmp_bool(args, "detach", false);
     uint64_t begin, length;
     DumpJob *job;
 
@@ -448,13 +469,17 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     dump_cleanup(hub);
     hub->dump = job;
     job->active = true;
-    if (qmp_bool(args, "detach", false)) {
+    if (detach || monitor_can_wait(mon)) {
         job->thread = g_thread_try_new("dump", job_thread, job, NULL);
-        if (job->thread) {
-            return NULL;
-        }
-        /* No thread to be had: the command takes as long as the dump. */
     }
+    if (job->thread) {
+        if (!detach) {
+            job->waiter = mon;
+            monitor_job_start(mon, NULL, forget_waiter, job);
+        }
+        return NULL;
+    }
+    /* No thread to be had, or gdb waits: the loop stands still as long as the dump takes. */
     write_out(job);
     job_done(job);
     if (job->error) {

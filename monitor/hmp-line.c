@@ -121,6 +121,13 @@ void hmp_line_input(HmpLine *hl, uint8_t ch)
         return;
     }
     hl->fn(hl->mon, line);
+    if (!hl->mon->job) {
+        hmp_line_next(hl);
+    }
+}
+
+void hmp_line_next(HmpLine *hl)
+{
     if (hl->mon->ms->rsm.shutdown_requested) {
         return;     /* "quit": what comes next on a terminal is the shell's prompt */
     }

@@ -10,6 +10,8 @@
 #include "qemu/main-loop.h"
 
 #define SUM_PAGE 4096u
+/* Summed at a time, bytes. */
+#define SUM_STEP (4u << 20)
 
 /* Appends one value in format o, x, u, d or c. */
 static void put_value(GString *s, char format, unsigned size, uint64_t v)
@@ -209,19 +211,35 @@ static uint16_t bsd_sum(uint16_t sum, const uint8_t *p, unsigned n)
     return sum;
 }
 
-/* Start and size are of 32 bits. What is no RAM counts as zeroes, a page at a time. */
+typedef struct SumJob {
+    uint64_t addr, left;
+    uint16_t sum;
+} SumJob;
+
+/* What is no RAM counts as zeroes, a page at a time. */
+static bool sum_step(Monitor *mon, void *opaque, Error **errp)
+{
+    SumJob *s = opaque;
+
+    for (unsigned page = 0; page < SUM_STEP / SUM_PAGE && s->left; page++) {
+        unsigned n = MIN(s->left, SUM_PAGE - s->addr % SUM_PAGE);
+
+        s->sum = bsd_sum(s->sum, address_space_map(&mon->ms->memory, s->addr, n), n);
+        s->addr += n;
+        s->left -= n;
+    }
+    if (!s->left) {
+        monitor_printf(mon, "%05d\n", s->sum);
+    }
+    return s->left;
+}
+
+/* Start and size are of 32 bits. */
 void hmp_sum(Monitor *mon, json_t *args)
 {
-    uint64_t addr = (uint32_t)hmp_int(args, "start", 0);
-    uint64_t left = (uint32_t)hmp_int(args, "size", 0);
-    uint16_t sum = 0;
+    SumJob *s = g_new0(SumJob, 1);
 
-    while (left) {
-        unsigned n = MIN(left, SUM_PAGE - addr % SUM_PAGE);
-
-        sum = bsd_sum(sum, address_space_map(&mon->ms->memory, addr, n), n);
-        addr += n;
-        left -= n;
-    }
-    monitor_printf(mon, "%05d\n", sum);
+    s->addr = (uint32_t)hmp_int(args, "start", 0);
+    s->left = (uint32_t)hmp_int(args, "size", 0);
+    monitor_job_start(mon, sum_step, g_free, s);
 }

@@ -360,7 +360,7 @@ void hmp_session_start(Monitor *mon)
 
 void hmp_session_resume(Monitor *mon)
 {
-    if (!monitor_out_len(mon)) {
+    if (!monitor_out_len(mon) && !mon->job) {
         hmp_line_show(mon->line);
     }
 }
@@ -369,7 +369,7 @@ void hmp_session_run(Monitor *mon)
 {
     guint done = 0;
 
-    while (done < mon->in->len && mon->line && !chr_txq_full(&mon->tx)) {
+    while (done < mon->in->len && mon->line && !mon->job && !chr_txq_full(&mon->tx)) {
         hmp_line_input(mon->line, mon->in->data[done++]);
     }
     /* Without a session nobody listens. */

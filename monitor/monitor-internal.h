@@ -13,6 +13,7 @@
 
 typedef struct HmpLine HmpLine;
 typedef struct QmpSession QmpSession;
+typedef struct MonitorJob MonitorJob;
 
 /* All monitors of a machine. */
 struct MonitorHub {
@@ -32,6 +33,7 @@ struct Monitor {
     MachineState *ms;
     CharBackend chr;
     bool internal;              /* human-monitor-command: only collects output */
+    Monitor *parent;            /* internal: whose command it is; NULL: gdb's, cannot wait */
     MonitorMode mode;
     bool pretty;
     char *id;                   /* -mon id=; may be NULL */
@@ -41,6 +43,7 @@ struct Monitor {
 
     GByteArray *in;             /* read but not yet looked at */
     bool running;               /* inside of a command, or between those of a run */
+    MonitorJob *job;            /* the command that is not done yet, or NULL */
     HmpLine *line;              /* READLINE only */
     QmpSession *qmp;            /* CONTROL only */
 
@@ -60,8 +63,13 @@ size_t monitor_out_len(const Monitor *mon);
 void monitor_flush(Monitor *mon);
 /* Go on with what the peer has sent: whatever made the session wait is over. */
 void monitor_resume(Monitor *mon);
-/* The collector behind human-monitor-command; monitor_free_internal() ends it. */
-Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index);
+/*
+ * The collector behind human-monitor-command (of parent) and gdb's "monitor" (NULL);
+ * monitor_free_internal() ends it.
+ */
+Monitor *monitor_new_internal(MonitorHub *hub, Monitor *parent, unsigned cpu_index);
+/* What it has collected. */
+json_t *monitor_internal_text(const Monitor *mon);
 void monitor_free_internal(Monitor *mon);
 /* The CPU that "cpu N" chose, or NULL when the machine has none. */
 CPUState *monitor_cpu(Monitor *mon);
@@ -69,6 +77,24 @@ CPUState *monitor_cpu(Monitor *mon);
 void monitor_add_fd(Monitor *mon, const char *fdname, int fd);
 /* Forget and return the descriptor, or -1. */
 int monitor_take_fd(Monitor *mon, const char *fdname);
+
+/* Commands in steps (job.c) ------------------------------------------------ */
+
+/* One step, short of some milliseconds. True: there is more. False: done, or errp is set. */
+typedef bool MonitorStepFn(Monitor *mon, void *opaque, Error **errp);
+/*
+ * For a command's function, as its last deed: the command is not done when the function
+ * returns, but when a step says so, or monitor_job_done() if there is no step. Until then
+ * nothing of this client's is run. free is called in any case, also when the client goes.
+ * Who cannot wait has all steps run at once.
+ */
+void monitor_job_start(Monitor *mon, MonitorStepFn *step, GDestroyNotify free, void *opaque);
+/* False: monitor_job_done() would have nobody to answer later. */
+bool monitor_can_wait(const Monitor *mon);
+/* Done: with ret (NULL: an empty object) or err, both consumed. */
+void monitor_job_done(Monitor *mon, json_t *ret, Error *err);
+/* The client has gone; harmless without a job. */
+void monitor_job_cancel(Monitor *mon);
 
 /* HMP (hmp.c) ------------------------------------------------------------ */
 
@@ -91,6 +117,8 @@ void hmp_line_free(HmpLine *hl);
 /* Show the prompt and what is typed so far. */
 void hmp_line_show(HmpLine *hl);
 void hmp_line_input(HmpLine *hl, uint8_t ch);
+/* A command that waited is done: prompt for the next. */
+void hmp_line_next(HmpLine *hl);
 /* The terminal may have another size now. */
 void hmp_line_resize(HmpLine *hl);
 /* The i-th line of the history, oldest first, to be freed; or NULL. */
@@ -102,6 +130,8 @@ void qmp_session_start(Monitor *mon);           /* greeting */
 /* Parse and run from mon->in until it is used up or the session must wait. */
 void qmp_session_run(Monitor *mon);
 bool qmp_session_busy(const Monitor *mon);
+/* Answer the command that was a job; ret and err are consumed. */
+void qmp_session_answer(Monitor *mon, json_t *ret, Error *err);
 /* Write a response that was held back for its event. */
 void qmp_session_finish(Monitor *mon);
 void qmp_session_free(Monitor *mon);

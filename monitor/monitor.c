@@ -153,7 +153,7 @@ static int monitor_can_read(void *opaque)
 {
     Monitor *mon = opaque;
 
-    return mon->in->len || qmp_session_busy(mon) || chr_txq_full(&mon->tx) ? 0 : MONITOR_CHUNK;
+    return mon->in->len || mon->job || qmp_session_busy(mon) || chr_txq_full(&mon->tx) ? 0 : MONITOR_CHUNK;
 }
 
 static void monitor_read(void *opaque, const uint8_t *buf, int size)
@@ -170,6 +170,7 @@ static void monitor_closed(Monitor *mon)
     chr_txq_cleanup(&mon->tx);
     g_byte_array_set_size(mon->in, 0);
     g_hash_table_remove_all(mon->fds);
+    monitor_job_cancel(mon);
     if (mon->mode == MONITOR_CONTROL) {
         qmp_session_free(mon);
     } else {
@@ -240,6 +241,7 @@ static void monitor_free(gpointer opaque)
         monitor_closed(mon);
         qemu_chr_fe_deinit(&mon->chr);
     }
+    monitor_job_cancel(mon);
     if (mon->out) {
         g_string_free(mon->out, TRUE);
     }
@@ -249,10 +251,18 @@ static void monitor_free(gpointer opaque)
     g_free(mon);
 }
 
-Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index)
+json_t *monitor_internal_text(const Monitor *mon)
+{
+    g_autofree char *text = g_utf8_make_valid(mon->out->str, mon->out->len);
+
+    return json_string(text);
+}
+
+Monitor *monitor_new_internal(MonitorHub *hub, Monitor *parent, unsigned cpu_index)
 {
     Monitor *mon = monitor_new(hub);
 
+    mon->parent = parent;
     mon->internal = true;
     mon->out = g_string_new(NULL);
     mon->cpu_index = cpu_index;

@@ -151,15 +151,60 @@ static void bad_range(uint64_t addr, uint64_t size, Error **errp)
                (int64_t)size);
 }
 
-/* The file may take its time: the CPUs do not wait for it. */
-static int write_unlocked(int fd, const void *buf, size_t len)
+/* Written at a time, bytes. */
+#define SAVE_STEP (1 * MiB)
+
+typedef struct SaveJob {
+    CPUState *cs;           /* whose virtual memory; NULL: physical */
+    uint64_t addr, size, done;
+    char *filename;
+    int fd;
+    uint8_t buf[64 * KiB];
+} SaveJob;
+
+static void save_free(gpointer opaque)
 {
+    SaveJob *s = opaque;
+
+    close(s->fd);
+    g_free(s->filename);
+    g_free(s);
+}
+
+static bool save_chunk(Monitor *mon, SaveJob *s, Error **errp)
+{
+    uint64_t n = MIN(s->size - s->done, sizeof(s->buf));
+    bool ok = s->cs ? guest_virtual_rw(s->cs, s->addr + s->done, s->buf, n, false) :
+        address_space_read(&mon->ms->memory, s->addr + s->done, s->buf, n);
     int ret;
 
+    if (!ok) {
+        bad_range(s->addr, s->size, errp);
+        return false;
+    }
+    /* The file may take its time: the CPUs do not wait for it. */
     bql_unlock();
-    ret = qemu_write_full(fd, buf, len);
+    ret = qemu_write_full(s->fd, s->buf, n);
     bql_lock();
-    return ret;
+    if (ret) {
+        error_setg(errp, "writing '%s' failed: %s", s->filename, strerror(-ret));
+        return false;
+    }
+    s->done += n;
+    return true;
+}
+
+static bool save_step(Monitor *mon, void *opaque, Error **errp)
+{
+    SaveJob *s = opaque;
+    uint64_t until = MIN(s->size, s->done + SAVE_STEP);
+
+    while (s->done < until) {
+        if (!save_chunk(mon, s, errp)) {
+            return false;
+        }
+    }
+    return s->done < s->size;
 }
 
 /* cs: whose virtual memory; NULL: physical. No more than there is: pages can repeat. */
@@ -167,8 +212,8 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
 {
     uint64_t addr = qmp_int(args, "val", 0), size = qmp_int(args, "size", 0);
     const char *filename = qmp_str(args, "filename");
-    g_autofree uint8_t *buf = g_malloc(64 * KiB);
-    int fd, ret = 0;
+    SaveJob *s;
+    int fd;
 
     if (size > mon->ms->ram_size) {
         bad_range(addr, size, errp);
@@ -179,22 +224,10 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
         error_setg(errp, "Could not open '%s': %s", filename, strerror(errno));
         return;
     }
-    for (uint64_t done = 0; done < size && !ret;) {
-        uint64_t n = MIN(size - done, 64 * KiB);
-        bool ok = cs ? guest_virtual_rw(cs, addr + done, buf, n, false) :
-            address_space_read(&mon->ms->memory, addr + done, buf, n);
-
-        if (!ok) {
-            bad_range(addr, size, errp);
-            break;
-        }
-        ret = write_unlocked(fd, buf, n);
-        done += n;
-    }
-    if (ret) {
-        error_setg(errp, "writing '%s' failed: %s", filename, strerror(-ret));
-    }
-    close(fd);
+    s = g_new0(SaveJob, 1);
+    *s = (SaveJob) { .cs = cs, .addr = addr, .size = size, .fd = fd };
+    s->filename = g_strdup(filename);
+    monitor_job_start(mon, save_step, save_free, s);
 }
 
 json_t *qmp_memsave(Monitor *mon, json_t *args, Error **errp)

@@ -24,6 +24,7 @@ struct QmpSession {
     QmpParser *parser;
     GQueue requests;        /* of QmpRequest: at most two */
     bool negotiated;
+    char *job_id;           /* of the command that is a job; may be NULL */
     char *held;             /* an answer that waits for its event */
     guint held_source;
 };
@@ -312,6 +313,11 @@ static void handle_request(QmpSession *s, QmpRequest *req)
     if (cmd && cmd->flags & QMP_NEGOTIATION && !err) {
         s->negotiated = true;
     }
+    if (mon->job) {
+        json_decref(ret);
+        s->job_id = g_steal_pointer(&req->id);
+        return;
+    }
     answer = make_answer(mon, ret, err, req->id);
     trace(monitor_qmp_respond, "%s", ret ? "return" : "error");
     if (cmd && cmd->flags & QMP_EVENT_FIRST && ret) {
@@ -321,6 +327,15 @@ static void handle_request(QmpSession *s, QmpRequest *req)
         send_line(mon, answer);
         g_free(answer);
     }
+}
+
+void qmp_session_answer(Monitor *mon, json_t *ret, Error *err)
+{
+    g_autofree char *id = g_steal_pointer(&mon->qmp->job_id);
+    g_autofree char *answer = make_answer(mon, ret, err, id);
+
+    trace(monitor_qmp_respond, "%s", err ? "error" : "return");
+    send_line(mon, answer);
 }
 
 static void free_request(gpointer data)
@@ -360,7 +375,7 @@ void qmp_session_run(Monitor *mon)
     for (;;) {
         QmpRequest *req;
 
-        if (s->held || chr_txq_full(&mon->tx)) {
+        if (s->held || mon->job || chr_txq_full(&mon->tx)) {
             break;
         }
         req = g_queue_pop_head(&s->requests);
@@ -410,6 +425,7 @@ void qmp_session_free(Monitor *mon)
     if (s) {
         g_clear_handle_id(&s->held_source, g_source_remove);
         g_free(s->held);
+        g_free(s->job_id);
         g_queue_clear_full(&s->requests, free_request);
         qmp_parser_free(s->parser);
         g_free(s);
@@ -532,10 +548,14 @@ json_t *qmp_query_schema(Monitor *mon, json_t *args, Error **errp)
     return qmp_schema();
 }
 
+static void free_internal(gpointer hmp)
+{
+    monitor_free_internal(hmp);
+}
+
 json_t *qmp_human_monitor_command(Monitor *mon, json_t *args, Error **errp)
 {
-    Monitor *hmp = monitor_new_internal(mon->hub, qmp_int(args, "cpu-index", 0));
-    g_autofree char *text = NULL;
+    Monitor *hmp = monitor_new_internal(mon->hub, mon, qmp_int(args, "cpu-index", 0));
     json_t *ret;
 
     if (hmp->cpu_index && !monitor_cpu(hmp)) {
@@ -544,8 +564,11 @@ json_t *qmp_human_monitor_command(Monitor *mon, json_t *args, Error **errp)
         return NULL;
     }
     hmp_execute(hmp, qmp_str(args, "command-line"));
-    text = g_utf8_make_valid(hmp->out->str, hmp->out->len);
-    ret = json_string(text);
+    if (hmp->job) {
+        monitor_job_start(mon, NULL, free_internal, hmp);
+        return NULL;
+    }
+    ret = monitor_internal_text(hmp);
     monitor_free_internal(hmp);
     return ret;
 }

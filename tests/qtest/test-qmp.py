@@ -855,6 +855,61 @@ def named_descriptors():
         assert ours.recv(1) == b""
 
 
+def silent(client):
+    """Whether nothing more comes from a client's monitor now."""
+    client.sock.settimeout(0.01)
+    try:
+        return client.sock.recv(1, socket.MSG_PEEK) is None
+    except (TimeoutError, BlockingIOError):
+        return True
+    finally:
+        client.sock.settimeout(qemutest.PATIENCE)
+
+
+@test
+def long_commands():
+    """commands about all of RAM let the loop run, and are answered when they are done"""
+    whole = "sum 0 0xffffffff"
+    with VM("-m", "3G", machine="microvm", qmp=3, hmp=1) as vm:
+        a, b, c, h = vm.qmp(0), vm.qmp(1), vm.qmp(2), vm.hmp()
+        a.send(json.dumps({"execute": "human-monitor-command", "id": 7,
+                          "arguments": {"command-line": whole}}) + '{"execute": "query-name"}')
+        c.send(json.dumps({"execute": "pmemsave", "arguments": {
+            "val": 0, "size": 3 << 30, "filename": "/dev/null"}}) + '{"execute": "query-name"}')
+        h.until("(qemu) ")
+        h.send(whole + "\ninfo name\n")
+        h.until(whole + "\r\n")
+        for _ in range(3):
+            assert b.cmd("query-status")["running"]
+        assert silent(a) and silent(c) and silent(h)
+        b.cmd("quit")
+        assert vm.wait() == 0
+    with VM("-m", "16M", machine="microvm", qmp=2, hmp=1) as vm:
+        a, b, h = vm.qmp(0), vm.qmp(1), vm.hmp()
+        h.until("(qemu) ")
+        h.send("sum 0 0x1000000\ninfo status\n")
+        assert re.search(r"\n\d{5}\r\n\(qemu\) info status", h.until("VM status: running"))
+        a.send(json.dumps({"execute": "pmemsave", "id": "x", "arguments": {
+            "val": 0, "size": 16 << 20, "filename": "/dev/full"}}) + '{"execute": "query-name"}')
+        first = a.receive()
+        assert first.get("id") == "x" and "error" in first, first
+        assert a.receive() == {"return": {}}
+        r, w = os.pipe()
+        a.send_fds('{"execute": "getfd", "arguments": {"fdname": "core"}}', [w])
+        os.close(w)
+        assert a.receive() == {"return": {}}
+        a.send(json.dumps({"execute": "dump-guest-memory", "id": 9,
+                          "arguments": {"paging": False, "protocol": "fd:core"}}))
+        while b.cmd("query-dump")["status"] != "active":
+            pass
+        assert b.cmd("query-status")["status"] == "paused"
+        with os.fdopen(r, "rb") as core:
+            assert len(core.read()) > 16 << 20
+        a.event("DUMP_COMPLETED")
+        assert a.receive() == {"return": {}, "id": 9}
+        assert b.cmd("query-status")["status"] == "running"
+
+
 @test
 def options():
     """query-command-line-options: the rows of machine, chardevs and networks, and usage texts"""
