@@ -153,7 +153,8 @@ static int monitor_can_read(void *opaque)
 {
     Monitor *mon = opaque;
 
-    return mon->in->len || mon->job || qmp_session_busy(mon) || chr_txq_full(&mon->tx) ? 0 : MONITOR_CHUNK;
+    return mon->in->len || mon->job || qmp_session_busy(mon) || chr_txq_full(&mon->tx) ? 0 :
+        MONITOR_CHUNK;
 }
 
 static void monitor_read(void *opaque, const uint8_t *buf, int size)

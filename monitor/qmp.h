@@ -7,7 +7,7 @@
 #define MONITOR_QMP_H
 
 #include "monitor-internal.h"
-#include "net/net.h"
+#include "net/peer.h"
 
 enum {
     QMP_NEGOTIATION = 1 << 0,   /* before negotiation, and only then */

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "net/net.h"
+#include "net/peer.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -41,7 +41,8 @@ void net_addr_clear(NetAddr *a)
     memset(a, 0, sizeof(*a));
 }
 
-void net_addr_from_sockaddr(const struct sockaddr_storage *ss, socklen_t len, NetAddr *a)
+/* a is zeroed, and stays so for what has no name. */
+static void from_sockaddr(const struct sockaddr_storage *ss, socklen_t len, NetAddr *a)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)ss;
     size_t max = len - offsetof(struct sockaddr_un, sun_path);
@@ -66,7 +67,7 @@ void net_addr_of_socket(int fd, NetAddr *a)
     socklen_t len = sizeof(ss);
 
     if (!getsockname(fd, (struct sockaddr *)&ss, &len)) {
-        net_addr_from_sockaddr(&ss, len, a);
+        from_sockaddr(&ss, len, a);
     }
 }
 
@@ -76,7 +77,7 @@ void net_addr_of_peer(int fd, NetAddr *a)
     socklen_t len = sizeof(ss);
 
     if (!getpeername(fd, (struct sockaddr *)&ss, &len)) {
-        net_addr_from_sockaddr(&ss, len, a);
+        from_sockaddr(&ss, len, a);
     }
 }
 

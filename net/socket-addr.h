@@ -8,7 +8,7 @@
 
 #include <sys/socket.h>
 
-#include "net/net.h"
+#include "net/peer.h"
 
 static inline bool net_addr_given(const NetAddr *a)
 {
@@ -22,8 +22,6 @@ void net_addr_clear(NetAddr *a);
 void net_addr_of_peer(int fd, NetAddr *a);
 /* The address that the socket is bound to, likewise. */
 void net_addr_of_socket(int fd, NetAddr *a);
-/* From the system's form, likewise. */
-void net_addr_from_sockaddr(const struct sockaddr_storage *ss, socklen_t len, NetAddr *a);
 /* "HOST:PORT" or the path; to be freed. */
 char *net_addr_text(const NetAddr *a);
 

@@ -73,14 +73,6 @@ struct NetClientClass {
     bool (*change_hostfwd)(NetClientState *nc, const char *rule, bool add, Error **errp);
 };
 
-/* The address of a socket, as options give it; strings are the caller's. All NULL: not given. */
-typedef struct NetAddr {
-    char *type;             /* "inet", "unix", "fd" */
-    char *host, *port;
-    char *path;
-    char *str;              /* of "fd": the number */
-} NetAddr;
-
 /* A worker in the host's kernel that can move a queue pair's frames: vhost. */
 typedef struct NetVhost {
     int fd;                 /* of /dev/vhost-net */
@@ -160,10 +152,6 @@ void net_check_clients(void);
 /* Close them all at exit: scripts run, sockets are unlinked. */
 void net_cleanup(void);
 
-/* Who is told of peers of -netdev stream that come and (peer is NULL) go. NULL: nobody. */
-typedef void NetStreamFn(const NetClientState *nc, const NetAddr *peer, void *opaque);
-void net_set_stream_listener(NetStreamFn *fn, void *opaque);
-
 /* Link of the backend or NIC called name up or down. False with errp: there is none. */
 bool net_set_link(const char *name, bool up, Error **errp);
 
@@ -173,9 +161,6 @@ void net_notify_readable(NetClientState *nc, unsigned q);
 void net_notify_writable(NetClientState *nc, unsigned q);
 /* The backend's host side came or went. */
 void net_set_carrier(NetClientState *nc, bool on);
-/* The peer of a stream came; NULL: went. Its listener is told. */
-void net_stream_event(const NetClientState *nc, const NetAddr *peer);
-
 /* For NICs; all are harmless without a peer -------------------------------- */
 
 /* See the class. Without a peer or link frames are dropped (0). */
