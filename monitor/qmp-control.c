@@ -60,7 +60,12 @@ json_t *qmp_system_reset(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_system_powerdown(Monitor *mon, json_t *args, Error **errp)
 {
-    qemu_system_powerdown_request(mon->ms);
+    if (mon->ms->has_power_button) {
+        qemu_system_powerdown_request(mon->ms);
+    } else {
+        error_setg(errp, "This machine has no power button, as it has no ACPI: shut the guest "
+                   "down from within, or use 'quit'");
+    }
     return NULL;
 }
 

@@ -99,7 +99,8 @@ const OptionRow option_table[] = {
     { "no-reboot", NULL, "exit instead of rebooting", PHASE_EARLY, opt_no_reboot },
     { "no-shutdown", NULL, "stop instead of exiting when the guest shuts down", PHASE_EARLY,
       opt_no_shutdown },
-    { "action", "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=shutdown|pause|none]",
+    { "action", "[reboot=reset|shutdown][,shutdown=poweroff|pause]"
+      "[,panic=shutdown|pause|exit-failure|none][,watchdog=ACTION][,sigterm=poweroff|powerdown]",
       "what to do on these events", PHASE_EARLY, opt_action, KEYVAL(NULL) },
     { "watchdog-action", "reset|shutdown|poweroff|inject-nmi|pause|debug|none",
       "what to do when a watchdog was not fed", PHASE_EARLY, opt_watchdog_action },

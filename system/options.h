@@ -52,6 +52,8 @@ typedef struct VLState {
     int escape;                 /* -echr; 0: the default */
     bool nested_devices;        /* second pass of -device: see opt_device() */
     bool running;               /* the main loop has been entered */
+    bool sigterm_powerdown;     /* -action sigterm= */
+    bool button_pressed;        /* by a SIGTERM */
     bool done;                  /* help was printed: leave with status 0 */
 } VLState;
 

@@ -167,14 +167,16 @@ bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     static const char *const reboot[] = { "reset", "shutdown", NULL };
     static const char *const shutdown[] = { "poweroff", "pause", NULL };
+    static const char *const sigterm[] = { "poweroff", "powerdown", NULL };
     static const char *const panic[] = { "shutdown", "pause", "none", "exit-failure", NULL };
     RunStateMachine *rsm = &vl->ms->rsm;
     int r = rsm->reboot_action, s = rsm->shutdown_action, p = rsm->panic_action;
-    int w = rsm->watchdog_action;
+    int w = rsm->watchdog_action, t = vl->sigterm_powerdown;
 
     if (!get_choice(opts, "reboot", reboot, &r, errp) ||
         !get_choice(opts, "shutdown", shutdown, &s, errp) ||
         !get_choice(opts, "panic", panic, &p, errp) ||
+        !get_choice(opts, "sigterm", sigterm, &t, errp) ||
         !get_choice(opts, "watchdog", watchdog_action_names, &w, errp)) {
         return false;
     }
@@ -182,6 +184,8 @@ bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     rsm->shutdown_action = s;
     rsm->panic_action = p;
     rsm->watchdog_action = w;
+    rsm->panic_action_given |= qemu_opt_get(opts, "panic") != NULL;
+    vl->sigterm_powerdown = t;
     return qemu_opts_check_unused(opts, errp);
 }
 

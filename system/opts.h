@@ -123,10 +123,11 @@ bool os_daemonize_done(Error **errp);
 bool os_create_pidfile(const char *path, Error **errp);
 void os_remove_pidfile(void);
 /*
- * SIGTERM, SIGINT and SIGHUP are reported and call fn from the main loop; SIGPIPE is
+ * SIGTERM, SIGINT and SIGHUP call fn from the main loop, with the number and who sent it
+ * (" from pid 1 (init)", or nothing) for a message; SIGPIPE is
  * ignored, as are SIGUSR1, SIGALRM and SIGIO. Before any thread is started.
  */
-typedef void SignalFn(void *opaque);
+typedef void SignalFn(void *opaque, int signum, const char *sender);
 bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp);
 /* -overcommit mem-lock=on */
 bool os_mlock(Error **errp);

@@ -205,19 +205,16 @@ static char *process_name(pid_t pid)
 static gboolean signal_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct signalfd_siginfo info;
-    g_autofree char *name = NULL;
+    g_autofree char *name = NULL, *sender = NULL;
 
     if (read(fd, &info, sizeof(info)) != sizeof(info)) {
         return G_SOURCE_CONTINUE;
     }
     if (info.ssi_code <= 0) {
         name = process_name(info.ssi_pid);
-        error_report("terminating on signal %u from pid %u (%s)", info.ssi_signo,
-                     info.ssi_pid, name);
-    } else {
-        error_report("terminating on signal %u", info.ssi_signo);
+        sender = g_strdup_printf(" from pid %u (%s)", info.ssi_pid, name);
     }
-    os.signal_fn(opaque);
+    os.signal_fn(opaque, info.ssi_signo, sender ? sender : "");
     return G_SOURCE_CONTINUE;
 }
 

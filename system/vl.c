@@ -5,6 +5,7 @@
  */
 #include "system/vl.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,9 @@ static bool build_machine(VLState *vl, Error **errp)
         return false;
     }
     warn_unused_globals(ms);
+    if (ms->rsm.panic_action_given && !ms->reports_panics) {
+        warn_report("-action panic=: nothing tells of a panic here: add -device pvpanic");
+    }
     net_check_clients();
     if (!address_space_seal(&ms->memory, errp) || !address_space_seal(&ms->io, errp)) {
         return false;
@@ -244,10 +248,19 @@ static void cleanup(VLState *vl)
 }
 
 /* While things are still being set up, nobody else would look at a request. */
-static void end_by_signal(void *opaque)
+static void end_by_signal(void *opaque, int signum, const char *sender)
 {
     VLState *vl = opaque;
 
+    if (signum == SIGTERM && vl->sigterm_powerdown && vl->running && !vl->button_pressed &&
+        vl->ms->has_power_button && runstate_is_running(vl->ms)) {
+        vl->button_pressed = true;
+        info_report("pressing the power button on signal %d%s; another one ends the machine",
+                    signum, sender);
+        qemu_system_powerdown_request(vl->ms);
+        return;
+    }
+    error_report("terminating on signal %d%s", signum, sender);
     if (!vl->running) {
         cleanup(vl);
         exit(0);

@@ -48,6 +48,7 @@ void vm_stop(MachineState *ms, RunState state)
 void qemu_system_reset(MachineState *ms, ShutdownCause cause)
 {
     trace(qemu_system_reset, "%s", shutdown_cause_name(cause));
+    ms->rsm.panicked = false;
     qemu_devices_reset(ms);
     if (cause != SHUTDOWN_CAUSE_NONE) {
         runstate_notify(ms, RUN_STATE_EVENT_RESET, cause);
@@ -102,13 +103,34 @@ bool vm_inject_nmi(MachineState *ms)
     return true;
 }
 
+/*
+ * Whether nothing but a reset or a debugger can make any CPU go on. They are stopped for
+ * the look; a watchdog that sends NMIs can wake them, too.
+ */
+static bool machine_is_over(MachineState *ms)
+{
+    const AccelClass *ac = accel_get_class(ms->accel);
+    bool over = true;
+
+    if (!ms->halt_poweroff || !ac->is_dead || !runstate_is_running(ms) ||
+        ms->rsm.watchdog_action == WATCHDOG_ACTION_INJECT_NMI) {
+        return false;
+    }
+    pause_all_vcpus(ms);
+    for (unsigned i = 0; over && i < ms->smp.cpus; i++) {
+        over = ac->is_dead(ms->cpus[i]);
+    }
+    resume_all_vcpus(ms);
+    return over;
+}
+
 /* Main loop: carry out what was requested; the end goes before all else. */
 static void run_requests(void *opaque)
 {
     MachineState *ms = opaque;
     RunStateMachine *r = &ms->rsm;
     ShutdownCause reset, shutdown;
-    bool stop, powerdown, nmi;
+    bool stop, powerdown, nmi, halted;
     RunState stop_state;
 
     g_mutex_lock(&r->lock);
@@ -119,7 +141,9 @@ static void run_requests(void *opaque)
     shutdown = r->shutdown_requested;
     powerdown = r->powerdown_requested;
     nmi = r->nmi_requested;
-    r->stop_requested = r->powerdown_requested = r->nmi_requested = false;
+    halted = r->halted_requested;
+    r->stop_requested = r->powerdown_requested = false;
+    r->nmi_requested = r->halted_requested = false;
     r->reset_requested = r->shutdown_requested = SHUTDOWN_CAUSE_NONE;
     g_mutex_unlock(&r->lock);
 
@@ -129,8 +153,12 @@ static void run_requests(void *opaque)
     if (nmi) {
         vm_inject_nmi(ms);
     }
+    if (halted && !shutdown && !reset && machine_is_over(ms)) {
+        shutdown = SHUTDOWN_CAUSE_GUEST_SHUTDOWN;
+    }
     if (reset && r->reboot_action == REBOOT_ACTION_SHUTDOWN && !shutdown) {
         shutdown = reset;
+        r->exit_status |= r->panicked;      /* a kernel that restarts by itself */
     }
     if (shutdown) {
         do_shutdown(ms, shutdown);

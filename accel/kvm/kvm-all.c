@@ -308,6 +308,7 @@ static const AccelClass kvm_class = {
     .vcpu_kick = kvm_vcpu_kick,
     .get_registers = kvm_arch_get_registers,
     .put_registers = kvm_arch_put_registers,
+    .is_dead = kvm_is_dead,
     .inject_nmi = kvm_inject_nmi,
     .set_debug = kvm_set_debug,
     .info = kvm_info,

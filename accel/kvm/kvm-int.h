@@ -156,6 +156,7 @@ void kvm_vcpu_destroy(CPUState *cpu);
 void kvm_vcpu_exec(CPUState *cpu);
 void kvm_vcpu_kick(CPUState *cpu);
 void kvm_inject_nmi(CPUState *cpu);
+bool kvm_is_dead(CPUState *cpu);         /* kvm-lapic.c */
 /* Block the kick's signal in this thread and all it will start. */
 void kvm_init_kick(void);
 /* Exits of all vCPUs by reason, as lines of text; caller frees. */

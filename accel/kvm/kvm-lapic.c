@@ -198,6 +198,17 @@ bool kvm_lapic_pending(CPUState *cpu)
                     atomic_load(&kc->sipi_pending) >= 0 || apic_has_interrupt(apic));
 }
 
+bool kvm_is_dead(CPUState *cpu)
+{
+    KVMCPU *kc = kvm_cpu(cpu);
+    X86MPState state = x86_cpu(cpu)->env.mp_state;
+
+    return x86_cpu(cpu)->apic && state != X86_MP_RUNNABLE &&
+           (state != X86_MP_HALTED || !kc->run->if_flag) &&
+           !atomic_load(&kc->init_pending) && !atomic_load(&kc->nmi_pending) &&
+           atomic_load(&kc->sipi_pending) < 0;
+}
+
 bool kvm_lapic_before_run(CPUState *cpu)
 {
     CPUX86State *env = &x86_cpu(cpu)->env;
@@ -212,7 +223,11 @@ bool kvm_lapic_before_run(CPUState *cpu)
         env->mp_state = X86_MP_RUNNABLE;
     }
     if (env->mp_state != X86_MP_RUNNABLE) {
+        if (env->mp_state != X86_MP_HALTED || !run->if_flag) {
+            cpu_fall_deaf(cpu);
+        }
         sleep_for_kick(kvm_cpu(cpu));
+        cpu_hear_again(cpu);
         return false;
     }
     inject(cpu, run);

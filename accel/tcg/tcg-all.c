@@ -97,6 +97,7 @@ static const AccelClass tcg_class = {
     .vcpu_kick = tcg_vcpu_kick,
     .get_registers = tcg_get_registers,
     .put_registers = tcg_put_registers,
+    .is_dead = tcg_is_dead,
     .inject_nmi = tcg_inject_nmi,
     .set_debug = tcg_set_debug,
     .info = tcg_info,

@@ -87,11 +87,28 @@ void tcg_inject_nmi(CPUState *cpu)
 /* Until something is in the poll word. */
 static void sleep_for_poll(TCGCPU *c)
 {
+    bool deaf = c->mp_state != X86_MP_RUNNABLE || !(c->eflags & IF_MASK);
+
+    if (deaf && !atomic_load(&c->poll)) {
+        cpu_fall_deaf(c->cs);
+    }
     atomic_store(&c->asleep, true);
     while (!atomic_load(&c->poll)) {
         syscall(SYS_futex, &c->poll, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
     }
     atomic_store(&c->asleep, false);
+    cpu_hear_again(c->cs);
+}
+
+bool tcg_is_dead(CPUState *cpu)
+{
+    TCGCPU *c = tcg_cpu(cpu);
+    bool waits = c->mp_state != X86_MP_RUNNABLE;
+
+    return (waits || (c->halted && !(c->eflags & IF_MASK))) &&
+           !atomic_load(&c->init_pending) && atomic_load(&c->sipi_pending) < 0 &&
+           (waits || (!atomic_load(&c->pv_unhalted) &&
+                      (c->nmi_masked || !atomic_load(&c->nmi_pending))));
 }
 
 /* As one that runs: another vCPU that is alone may be dropping translations, ours too. */

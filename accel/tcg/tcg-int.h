@@ -38,6 +38,7 @@ void tcg_vcpu_destroy(CPUState *cpu);
 void tcg_vcpu_exec(CPUState *cpu);
 void tcg_vcpu_kick(CPUState *cpu);
 void tcg_inject_nmi(CPUState *cpu);
+bool tcg_is_dead(CPUState *cpu);
 /* tcg-debug.c */
 int tcg_set_debug(CPUState *cpu, const CPUDebug *debug);
 /* After TCG_EXIT_DEBUG: false when it is to go on. The CPU's thread. */

@@ -214,6 +214,7 @@ static bool ged_realize(DeviceState *dev, Error **errp)
     memory_region_add_subregion(&ms->system_memory, s->slot.selector_base, &s->selector);
     memory_region_add_subregion(&ms->system_memory, s->slot.regs_base, &s->regs);
     runstate_add_notifier(ms, press_power_button, s);
+    ms->has_power_button = true;
     return true;
 }
 

@@ -19,6 +19,8 @@ static const Property machine_props[] = {
                      "Let the host merge equal pages of guest memory"),
     DEFINE_PROP_BOOL("dump-guest-core", MachineState, dump_guest_core, "on",
                      "Guest memory is part of the emulator's core dumps"),
+    DEFINE_PROP_BOOL("halt-poweroff", MachineState, halt_poweroff, "on",
+                     "The machine is off when all its processors have halted for good"),
     DEFINE_PROP_IGNORED("graphics", "There are no graphics"),
     DEFINE_PROP_END
 };

@@ -187,6 +187,13 @@ void qemu_system_nmi_request(MachineState *ms)
     schedule_and_unlock(ms);
 }
 
+void qemu_system_halted_request(MachineState *ms)
+{
+    g_mutex_lock(&ms->rsm.lock);
+    ms->rsm.halted_requested = true;
+    schedule_and_unlock(ms);
+}
+
 void qemu_system_guest_panicked(MachineState *ms)
 {
     static const char *const actions[] = {
@@ -194,6 +201,7 @@ void qemu_system_guest_panicked(MachineState *ms)
         [PANIC_ACTION_EXIT_FAILURE] = "poweroff", [PANIC_ACTION_NONE] = "run",
     };
 
+    ms->rsm.panicked = true;
     machine_event(ms, "GUEST_PANICKED", (EventField []) {
         EVENT_STR("action", actions[ms->rsm.panic_action]) }, 1);
     switch (ms->rsm.panic_action) {
@@ -201,7 +209,9 @@ void qemu_system_guest_panicked(MachineState *ms)
         qemu_system_vmstop_request(ms, RUN_STATE_GUEST_PANICKED);
         break;
     case PANIC_ACTION_SHUTDOWN:
-        qemu_system_shutdown_request(ms, SHUTDOWN_CAUSE_GUEST_PANIC);
+        /* Who runs a guest once (-no-reboot) looks at the status. */
+        qemu_system_shutdown_request_with_code(ms, SHUTDOWN_CAUSE_GUEST_PANIC,
+                                               ms->rsm.reboot_action == REBOOT_ACTION_SHUTDOWN);
         break;
     case PANIC_ACTION_EXIT_FAILURE:
         qemu_system_shutdown_request_with_code(ms, SHUTDOWN_CAUSE_GUEST_PANIC, 1);

@@ -57,6 +57,7 @@ static bool pvpanic_realize(DeviceState *dev, Error **errp)
         error_setg(errp, "events are bits of %d", ALL_EVENTS);
         return false;
     }
+    dev->machine->reports_panics = true;
     memory_region_init_io(&s->io, &pvpanic_ops, s, "pvpanic", 1);
     return isa_register_ioport(dev, &s->io, s->ioport, errp);
 }

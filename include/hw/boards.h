@@ -7,6 +7,7 @@
 #define HW_BOARDS_H
 
 #include <glib.h>
+#include <stdatomic.h>
 
 #include "exec/memory.h"
 #include "hw/irq.h"
@@ -76,6 +77,9 @@ struct MachineState {
     char *memory_backend;   /* id of an -object memory-backend-* */
     bool mem_merge;
     bool dump_guest_core;
+    bool halt_poweroff;
+    bool has_power_button;  /* a device listens to powerdown requests */
+    bool reports_panics;    /* a device tells of them */
     /* What other options say. */
     char *kernel_filename;
     char *initrd_filename;
@@ -100,6 +104,7 @@ struct MachineState {
 
     struct APICBus *apic_bus;   /* hw/i386/apic.h; NULL: the accelerator has APICs */
     CPUState **cpus;        /* smp.cpus of them, by index */
+    atomic_uint deaf_cpus;  /* how many sleep where no device wakes them: hw/core/cpu.h */
     GPtrArray *devices;     /* of DeviceState, in order of realization; owned */
     GPtrArray *buses;       /* of BusState */
     GPtrArray *reset_handlers;  /* sysemu/reset.h */

@@ -106,6 +106,12 @@ struct AccelClass {
      * and requests RUN_STATE_DEBUG. CPU paused; 0 or negative errno. May be NULL.
      */
     int (*set_debug)(CPUState *cpu, const CPUDebug *debug);
+    /*
+     * Whether the CPU sleeps and no device can wake it: halted with interrupts off, or not
+     * started, and no NMI, INIT, start-up IPI or kick is on its way. CPU paused; may be NULL
+     * where that cannot be seen.
+     */
+    bool (*is_dead)(CPUState *cpu);
     /* An NMI to the CPU; any thread; may be NULL. */
     void (*inject_nmi)(CPUState *cpu);
     /* Counters in a person's form (caller frees); any time; may be NULL. */

@@ -81,6 +81,7 @@ typedef struct RunStateMachine {
     ShutdownCause shutdown_requested;
     bool powerdown_requested;
     bool nmi_requested;
+    bool halted_requested;          /* to look whether the machine is over */
     bool work_scheduled;
     GMutex lock;                    /* the requests above; a leaf */
     void (*run_requests)(void *ms); /* main loop: carries the requests out */
@@ -88,6 +89,8 @@ typedef struct RunStateMachine {
     RebootAction reboot_action;     /* -action reboot=, -no-reboot */
     ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
     PanicAction panic_action;
+    bool panic_action_given;
+    bool panicked;              /* since the last reset */
     WatchdogAction watchdog_action; /* -action watchdog=, -watchdog-action */
     int exit_status;
 } RunStateMachine;
@@ -122,7 +125,7 @@ bool vm_inject_nmi(MachineState *ms);
 
 /*
  * Requests: from any thread, with or without the machine lock; the main loop
- * carries them out. A vCPU that calls them (but powerdown and NMI) runs no guest code until
+ * carries them out. A vCPU that calls them (but powerdown, NMI and halted) runs no guest code until
  * then: cpu_stop_current().
  */
 void qemu_system_reset_request(MachineState *ms, ShutdownCause cause);
@@ -134,6 +137,8 @@ void qemu_system_vmstop_request(MachineState *ms, RunState state);
 void qemu_system_powerdown_request(MachineState *ms);
 /* An NMI to every CPU. */
 void qemu_system_nmi_request(MachineState *ms);
+/* All CPUs sleep where no device can wake them: the machine may be over. */
+void qemu_system_halted_request(MachineState *ms);
 void qemu_system_guest_panicked(MachineState *ms);
 
 #endif

@@ -45,6 +45,7 @@ struct CPUState {
      */
     bool vcpu_dirty;
     bool vcpu_read;             /* they are the same: read since it stopped */
+    bool deaf;                  /* between the two calls below; own thread */
     CPUDebugEvent debug_event;  /* why it stopped, for a debugger */
 };
 
@@ -57,6 +58,13 @@ extern __thread CPUState *current_cpu;
  * and resume_all_vcpus() lets it go on. Takes no lock. Elsewhere: nothing.
  */
 void cpu_stop_current(void);
+/*
+ * Around the sleep of a CPU that no device can wake: halted with interrupts off, or waiting
+ * for INIT or a start-up IPI. When the last one of a machine falls asleep, the main loop looks
+ * whether the machine is over. Own thread, no lock; harmless when it is so already.
+ */
+void cpu_fall_deaf(CPUState *cpu);
+void cpu_hear_again(CPUState *cpu);
 /* Run fn on the CPU's thread and wait. Call with the machine lock held. */
 void run_on_cpu(CPUState *cpu, run_on_cpu_func *fn, void *opaque);
 
