@@ -580,17 +580,3 @@ bool block_resize(const char *name, uint64_t size, Error **errp)
     }
     return bs->blk ? blk_truncate(bs->blk, size, errp) : node_truncate(bs, size, errp);
 }
-
-bool drive_check_orphans(Error **errp)
-{
-    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
-        const BlockBackend *blk = block_state.backends->pdata[i];
-
-        if (!blk->dev_id && blk->if_name && strcmp(blk->if_name, "none")) {
-            error_setg(errp, "machine type does not support if=%s,bus=0,unit=0",
-                       blk->if_name);
-            return false;
-        }
-    }
-    return true;
-}

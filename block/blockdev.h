@@ -43,4 +43,7 @@ bool block_open_data_file(BlockNode *bs, const char *name, Error **errp);
 /* The backing files of bs, which is open, one below the other. */
 bool block_open_chain(BlockNode *bs, Error **errp);
 
+/* Whether -drive's if= is one of ours; the kinds that other machines have get a hint. */
+bool drive_check_interface(const char *name, Error **errp);
+
 #endif

@@ -18,7 +18,8 @@ typedef struct DriveOptions {
 } DriveOptions;
 
 static const Property drive_props[] = {
-    DEFINE_PROP_STRING("if", DriveOptions, if_name, "none", "none: a -device takes it"),
+    DEFINE_PROP_STRING("if", DriveOptions, if_name, "none",
+                       "virtio makes a virtio-blk-device for it; none: a -device takes it"),
     DEFINE_PROP_STRING("media", DriveOptions, media, "disk", "disk or cdrom (read-only)"),
     DEFINE_PROP_STRING("file", DriveOptions, file, NULL, "the image"),
     DEFINE_PROP_STRING("format", DriveOptions, format, NULL, "its format: raw, qcow2, …"),
@@ -264,6 +265,9 @@ static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
     }
     if (!d->format) {
         d->format = g_steal_pointer(&d->driver);
+    }
+    if (!drive_check_interface(d->if_name, errp)) {
+        return false;
     }
     if (!strcmp(d->media, "cdrom")) {
         d->read_only = true;

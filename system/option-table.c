@@ -43,8 +43,9 @@ const OptionRow option_table[] = {
       KEYVAL("driver"), help_device },
 
     /* Disks */
-    { "drive", "file=FILE,if=none,id=ID[,format=raw][,cache=…][,aio=…][,prop=value…]",
-      "an image for a -device to use", PHASE_DRIVE, opt_drive, KEYVAL(NULL) },
+    { "drive", "file=FILE,if=virtio|none[,id=ID][,format=raw][,cache=…][,aio=…][,prop=value…]",
+      "a disk (if=virtio), or an image for a -device to use", PHASE_DRIVE, opt_drive,
+      KEYVAL(NULL) },
     { "blockdev", "[driver=]raw,node-name=NAME,file.driver=file,file.filename=FILE[,prop=value…]",
       "the same, node by node; or JSON", PHASE_BLOCKDEV, opt_blockdev, KEYVAL("driver") },
     { "snapshot", NULL, "what guests write to any -drive is temporary", PHASE_EARLY,
@@ -90,6 +91,9 @@ const OptionRow option_table[] = {
       opt_netdev, KEYVAL("type"), help_netdev },
     { "nic", "none|TYPE[,mac=MAC][,prop=value…]", "a network card with its backend",
       PHASE_DEVICE, opt_nic, KEYVAL("type"), help_netdev },
+    { "net", "none|nic[,model=…][,macaddr=MAC]|TYPE[,prop=value…]",
+      "the same in two parts: -net nic -net TYPE", PHASE_EARLY, opt_net, KEYVAL("type"),
+      help_netdev },
 
     /* The process */
     { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "names of guest and process",
@@ -135,7 +139,6 @@ const OptionRow option_table[] = {
     { "id", "ID", NULL, PHASE_NONE },
     { "no-acpi", NULL, NULL, PHASE_EARLY, opt_no_acpi },
     { "no-hpet", NULL, NULL, PHASE_NONE },
-    { "net", "none", NULL, PHASE_EARLY, opt_net },
     { "L", "DIR", NULL, PHASE_NONE },
     { "bios", "FILE", NULL, PHASE_EARLY, opt_bios },
     { NULL }
@@ -143,8 +146,7 @@ const OptionRow option_table[] = {
 
 const RefusedOption refused_options[] = {
     { "hda|hdb|hdc|hdd|cdrom|fda|fdb|sd|mtdblock",
-      "there is no such drive: use -drive if=none,id=ID,file=FILE and "
-      "-device virtio-blk-device,drive=ID" },
+      "there is no such drive: use -drive if=virtio,format=raw,file=FILE" },
     { "pflash|option-rom|acpitable|no-fd-bootchk",
       "there is no firmware: -kernel is started directly" },
     { "dtb", "there is no device tree: the MP table describes the machine" },

@@ -38,6 +38,8 @@ typedef struct VLState {
     bool nodefaults;
     bool snapshot;
     bool nographic;
+    QemuOpts *net_nic;          /* -net nic; owned */
+    QemuOpts *net_backend;      /* the other -net; owned */
     bool has_serial;
     bool has_monitor;
     bool paused;                /* -S */

@@ -22,6 +22,23 @@ bool opt_snapshot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
+bool add_virtio_drives(VLState *vl, Error **errp)
+{
+    const char *drive;
+
+    while ((drive = drive_next_virtio())) {
+        g_autoptr(QemuOpts) dev = qemu_opts_new();
+
+        qemu_opt_append(dev, "driver", "virtio-blk-device");
+        qemu_opt_append(dev, "drive", drive);
+        if (!qdev_device_add(vl->ms, dev, errp)) {
+            error_prepend(errp, "-drive if=virtio: %s: ", drive);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool opt_blockdev(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     return blockdev_add(opts, errp) != NULL;

@@ -43,6 +43,8 @@ void warn_unused_globals(MachineState *ms);
 bool opt_drive(VLState *, const char *, QemuOpts *, Error **);
 bool opt_blockdev(VLState *, const char *, QemuOpts *, Error **);
 bool opt_snapshot(VLState *, const char *, QemuOpts *, Error **);
+/* The devices of -drive if=virtio, after those that -device names. */
+bool add_virtio_drives(VLState *vl, Error **errp);
 
 /* system/opts-process.c */
 bool opt_name(VLState *, const char *, QemuOpts *, Error **);
@@ -92,6 +94,8 @@ bool add_default_serial(VLState *vl, Error **errp);
 bool opt_netdev(VLState *, const char *, QemuOpts *, Error **);
 bool opt_nic(VLState *, const char *, QemuOpts *, Error **);
 bool opt_net(VLState *, const char *, QemuOpts *, Error **);
+/* What the two halves of -net ask for. */
+bool add_net_card(VLState *vl, Error **errp);
 bool help_netdev(const char *, QemuOpts *);
 
 /* system/opts-firmware.c */

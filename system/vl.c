@@ -168,7 +168,8 @@ static bool create_devices(VLState *vl, Error **errp)
         return false;
     }
     vl->nested_devices = true;
-    return options_run_phase(vl, PHASE_DEVICE, errp);
+    return options_run_phase(vl, PHASE_DEVICE, errp) && add_net_card(vl, errp) &&
+           add_virtio_drives(vl, errp);
 }
 
 /* The machine itself, up to its state before the first instruction. */
@@ -179,7 +180,7 @@ static bool build_machine(VLState *vl, Error **errp)
 
     options_foreach(vl, PHASE_DEVICE, look_for_isa);
     if (!init_ram(vl, errp) || (mc->init && !mc->init(ms, errp)) ||
-        !create_devices(vl, errp) || !drive_check_orphans(errp)) {
+        !create_devices(vl, errp)) {
         return false;
     }
     if (mc->init_done && !mc->init_done(ms, errp)) {
@@ -190,6 +191,7 @@ static bool build_machine(VLState *vl, Error **errp)
         warn_report("-action panic=: nothing tells of a panic here: add -device pvpanic");
     }
     net_check_clients();
+    drive_check_orphans();
     if (!address_space_seal(&ms->memory, errp) || !address_space_seal(&ms->io, errp)) {
         return false;
     }

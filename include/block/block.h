@@ -122,8 +122,9 @@ bool block_class_has_backing(const ObjectClass *oc);
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp);
 /* blockdev-del: close a node that nobody uses. A child with a name of its own stays. */
 bool blockdev_del(const char *node_name, Error **errp);
-/* Drives that need a device of a kind that the machine has not (if=…). */
-bool drive_check_orphans(Error **errp);
+/* A -drive with if=virtio that no device has taken yet, or NULL; warn of all without one. */
+const char *drive_next_virtio(void);
+void drive_check_orphans(void);
 /* At exit, the machine stopped: all that was written reaches the medium. */
 void blk_flush_all(void);
 /* Flush and close everything; all devices are gone. */
