@@ -570,7 +570,19 @@ bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
     return true;
 }
 
-bool block_resize(const char *name, uint64_t size, Error **errp)
+bool blk_check_shrink(const BlockBackend *blk, uint64_t size, Error **errp)
+{
+    uint64_t length = blk_getlength(blk);
+
+    if (blk->dev_id && size < length) {
+        error_setg(errp, "the disk is in use and would lose its last %" PRIu64
+                   " bytes: force says that this is meant", length - size);
+        return false;
+    }
+    return true;
+}
+
+bool block_resize(const char *name, uint64_t size, bool force, Error **errp)
 {
     BlockNode *bs = top_node(name);
 
@@ -578,5 +590,8 @@ bool block_resize(const char *name, uint64_t size, Error **errp)
         error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
         return false;
     }
-    return bs->blk ? blk_truncate(bs->blk, size, errp) : node_truncate(bs, size, errp);
+    if (!bs->blk) {
+        return node_truncate(bs, size, errp);
+    }
+    return (force || blk_check_shrink(bs->blk, size, errp)) && blk_truncate(bs->blk, size, errp);
 }

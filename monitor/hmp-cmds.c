@@ -252,8 +252,9 @@ static void hmp_ringbuf_read(Monitor *mon, json_t *args)
 const HmpCommand hmp_commands[] = {
     { "announce_self", "", "", "tell the network where the guest is (RARP frames)",
       hmp_announce_self, NULL },
-    { "block_resize", "device:B,size:o", "device size", "change the size of an image and its disk",
-      NULL, "block_resize" },
+    { "block_resize", "force:-f,device:B,size:o", "[-f] device size",
+      "change an image's size (MiB) and tell the guest; -f shrinks a disk in use", NULL,
+      "block_resize" },
     { "chardev-add", "args:s", "args", "make a chardev, as -chardev does", hmp_chardev_add, NULL },
     { "chardev-remove", "id:s", "id", "remove chardev", NULL, "chardev-remove" },
     { "closefd", "fdname:s", "name",

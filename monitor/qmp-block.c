@@ -255,6 +255,7 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
     const char *node = qmp_str(args, "node-name");
     const char *name = device ? device : node;
     int64_t size = qmp_int(args, "size", -1);
+    bool force = qmp_bool(args, "force", false);
     BlockBackend *blk = device ? blk_find(device) : NULL;
 
     if (!name || (device && node)) {
@@ -263,10 +264,10 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "Cannot find device='%s' nor node-name=''", device);
     } else if (size < 0) {
         error_setg(errp, "Parameter 'size' expects a >0 size");
-    } else if (blk) {
+    } else if (!blk) {
+        block_resize(node, size, force, errp);
+    } else if (force || blk_check_shrink(blk, size, errp)) {
         blk_truncate(blk, size, errp);
-    } else {
-        block_resize(node, size, errp);
     }
     return NULL;
 }

@@ -123,8 +123,8 @@ const QmpCommand qmp_commands[] = {
       RX_STATE ",vlan:" RX_STATE ",broadcast-allowed:b,multicast-overflow:b,unicast-overflow:b,"
       "main-mac:s,vlan-table:[i],unicast-table:[s],multicast-table:[s]}]", qmp_query_rx_filter,
       DOC("what network cards receive") },
-    { "block_resize", "?device:s,?node-name:s,size:i", NULL, qmp_block_resize,
-      DOC("tell the guest that a disk has grown") },
+    { "block_resize", "?device:s,?node-name:s,size:i,?force:b", NULL, qmp_block_resize,
+      DOC("change an image's size and tell the guest; a disk in use shrinks only with force") },
     { "query-block-jobs", "", "[a]", qmp_empty_list, DOC("none") },
     { "query-jobs", "", "[a]", qmp_empty_list, DOC("none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,

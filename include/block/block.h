@@ -192,7 +192,9 @@ void blk_get_stats(const BlockBackend *blk, BlockStats *stats);
 BlockBackend *blk_find(const char *name);
 /* block_resize: size in bytes, rounded up to sectors. */
 bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp);
-/* The same by the name of a node, which need not have a device. */
-bool block_resize(const char *name, uint64_t size, Error **errp);
+/* Whether size keeps all of a disk that a device has; false with errp set. */
+bool blk_check_shrink(const BlockBackend *blk, uint64_t size, Error **errp);
+/* Both by the name of a node, which need not have a device; force: shrink in any case. */
+bool block_resize(const char *name, uint64_t size, bool force, Error **errp);
 
 #endif

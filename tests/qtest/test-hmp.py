@@ -158,6 +158,25 @@ def blocks():
             assert os.path.getsize(image.name) == length, size
 
 
+@test
+def shrinking():
+    """block_resize cuts off what a device may use only by force, by device and by node"""
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(4 << 20)
+        with VM("-m", "16M", "-drive", f"if=virtio,id=d0,node-name=n0,file={image.name},format=raw",
+                machine="microvm") as vm:
+            q = vm.qmp()
+            assert "would lose its last 1048576 bytes: force" in q.hmp("block_resize d0 3")
+            for name in ({"device": "d0"}, {"node_name": "n0"}):
+                assert "in use" in q.error("block_resize", size=1 << 20, **name)[1], name
+                assert "in use" in q.error("block_resize", size=1 << 20, force=False, **name)[1]
+            assert os.path.getsize(image.name) == 4 << 20
+            assert q.hmp("block_resize d0 5") == "" == q.hmp("block_resize -f d0 3")
+            assert os.path.getsize(image.name) == 3 << 20
+            q.cmd("block_resize", node_name="n0", size=1 << 20, force=True)
+            assert os.path.getsize(image.name) == 1 << 20
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
