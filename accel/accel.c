@@ -94,7 +94,9 @@ static const char *default_names(void)
     }
     ret = ((const AccelClass *)kvm)->probe();
     if (ret < 0) {
-        info_report("KVM is not available (%s): using the software CPU", strerror(-ret));
+        g_autofree char *why = ((const AccelClass *)kvm)->why_not(-ret);
+
+        info_report("KVM is not available (%s): using the software CPU", why);
         return "tcg";
     }
     return "kvm:tcg";

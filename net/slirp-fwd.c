@@ -143,8 +143,10 @@ static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
     if (!f.port) {
         choose_port(&f);
     }
+    errno = 0;
     if (!start_hostfwd(s, &f)) {
-        error_setg(errp, "Could not set up host forwarding rule '%s'", rule);
+        error_setg_errno(errp, errno ? errno : EIO, "Could not set up host forwarding rule '%s'",
+                         rule);
         return false;
     }
     g_array_append_val(s->host_forwards, f);

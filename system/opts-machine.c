@@ -119,14 +119,11 @@ bool opt_m(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
                           " tera-, peta-\nand exabytes, respectively.\n");
         return false;
     }
-    /* 0 means the default, as with QEMU. */
-    if (bytes) {
-        vl->ms->ram_size = QEMU_ALIGN_UP(bytes, 8192);
-        vl->ram_size_given = true;
-        if (vl->ms->ram_size < bytes) {
-            error_setg(errp, "ram size too large");
-            return false;
-        }
+    vl->ms->ram_size = QEMU_ALIGN_UP(bytes, 8192);
+    vl->ram_size_given = true;
+    if (!bytes || vl->ms->ram_size < bytes) {
+        error_setg(errp, bytes ? "ram size too large" : "a machine without RAM runs nothing");
+        return false;
     }
     return qemu_opts_check_unused(opts, errp);
 }

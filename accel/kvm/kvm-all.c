@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kvm-int.h"
@@ -50,6 +52,21 @@ static int kvm_probe(void)
     return kvm_is_pvm() ? -EOPNOTSUPP : 0;
 }
 
+/* strerror(err), and whose device it is that one may not open. */
+static char *kvm_why_not(int err)
+{
+    const struct group *gr;
+    struct stat st;
+
+    if (err != EACCES || stat("/dev/kvm", &st) < 0) {
+        return g_strdup(strerror(err));
+    }
+    gr = getgrgid(st.st_gid);
+    return st.st_mode & S_IWGRP && gr
+        ? g_strdup_printf("%s: /dev/kvm is for members of group '%s'", strerror(err), gr->gr_name)
+        : g_strdup_printf("%s: not even a group may use /dev/kvm", strerror(err));
+}
+
 static bool kvm_open(KVMState *s, Error **errp)
 {
     int version;
@@ -57,9 +74,10 @@ static bool kvm_open(KVMState *s, Error **errp)
     s->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (s->fd < 0) {
         int err = errno;
+        g_autofree char *why = kvm_why_not(err);
 
         error_printf("Could not access KVM kernel module: %s\n", strerror(err));
-        error_setg_errno(errp, err, "failed to initialize kvm");
+        error_setg(errp, "failed to initialize kvm: %s", why);
         return false;
     }
     version = kvm_ioctl(s->fd, KVM_GET_API_VERSION, NULL);
@@ -293,6 +311,7 @@ static const AccelClass kvm_class = {
     .has_vcpu_threads = true,
     .host_cpus = true,
     .probe = kvm_probe,
+    .why_not = kvm_why_not,
     .init_machine = kvm_init_machine,
     .exit_machine = kvm_exit_machine,
     .irqchip_mode = kvm_irqchip_mode,

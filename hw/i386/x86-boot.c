@@ -71,19 +71,30 @@ bool x86_kernel_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp
     return false;
 }
 
+/* ": -m N or more", where more RAM below the hole of the devices would help. Caller frees. */
+static char *more_ram(uint64_t end)
+{
+    uint64_t mib = QEMU_ALIGN_UP(end, MiB) / MiB;
+
+    return end <= MICROVM_LOWMEM_END ? g_strdup_printf(": -m %" PRIu64 " or more", mib)
+                                     : g_strdup("");
+}
+
 /* Decompression needs room; the 64-bit entry runs on page tables that end. */
 static bool check_room(const MachineState *ms, const X86Kernel *kernel,
                        Error **errp)
 {
     uint64_t low_end = MIN(ms->ram_size, MICROVM_LOWMEM_END);
 
-    if (kernel->protocol != X86_BOOT_LINUX64 && kernel->protocol != X86_BOOT_LINUX32) {
-        return true;
+    if (kernel->protocol != X86_BOOT_LINUX64 && kernel->protocol != X86_BOOT_LINUX32 &&
+        ms->ram_size >= MICROVM_LOWMEM_END) {
+        return true;            /* pieces may lie above the hole */
     }
     if (kernel->end > low_end) {
+        g_autofree char *more = more_ram(kernel->end);
+
         error_setg(errp, "it needs memory from 0x%" PRIx64 " to 0x%" PRIx64
-                   ", RAM ends at 0x%" PRIx64, kernel->start, kernel->end,
-                   low_end);
+                   ", RAM ends at 0x%" PRIx64 "%s", kernel->start, kernel->end, low_end, more);
         return false;
     }
     if (kernel->protocol == X86_BOOT_LINUX64 && kernel->end > X86_PAGE_TABLES_SPAN) {
@@ -234,6 +245,17 @@ uint64_t x86_place_initrd(const X86Kernel *kernel, uint64_t limit,
     return 0;
 }
 
+/* The least RAM, in whole MiB, that holds both; UINT64_MAX if no amount does. */
+static uint64_t initrd_needs(const X86Kernel *kernel, uint64_t size)
+{
+    for (uint64_t end = MiB; end <= MICROVM_LOWMEM_END; end += MiB) {
+        if (end >= kernel->end && x86_place_initrd(kernel, end, size)) {
+            return end;
+        }
+    }
+    return UINT64_MAX;
+}
+
 static bool add_initrd(MachineState *ms, const X86Kernel *kernel, RomSource *source,
                        X86BootInfo *info, Error **errp)
 {
@@ -246,8 +268,10 @@ static bool add_initrd(MachineState *ms, const X86Kernel *kernel, RomSource *sou
     }
     seg.addr = info->initrd_addr = x86_place_initrd(kernel, limit, size);
     if (!seg.addr) {
+        g_autofree char *more = more_ram(initrd_needs(kernel, size));
+
         error_setg(errp, "no room for %" PRIu64 " bytes beside the kernel "
-                   "(RAM below 0x%" PRIx64 ")", size, limit);
+                   "(RAM below 0x%" PRIx64 ")%s", size, limit, more);
         return false;
     }
     return rom_add_file(ms, "initrd", source, &seg, errp);
@@ -313,8 +337,13 @@ static bool add_module(MachineState *ms, MultibootModule *m, Error **errp)
     RomSegment seg = { .size = size, .mem_size = size, .addr = m->start };
     bool ok = source != NULL;
 
-    if (ok && (size == 0 || !x86_range_fits(m->start, size, limit))) {
-        error_setg(errp, size ? "no room for it behind the kernel" : "the file is empty");
+    if (ok && size == 0) {
+        error_setg(errp, "the file is empty");
+        ok = false;
+    } else if (ok && !x86_range_fits(m->start, size, limit)) {
+        g_autofree char *more = more_ram(m->start + size);
+
+        error_setg(errp, "no room for it behind the kernel%s", more);
         ok = false;
     }
     ok = ok && rom_add_file(ms, filename, source, &seg, errp);

@@ -47,6 +47,8 @@ struct AccelClass {
      * other guests; used when named alone). NULL: it always has.
      */
     int (*probe)(void);
+    /* What probe()'s errno (positive) means to a person; caller frees. Of who has a probe. */
+    char *(*why_not)(int err);
     /* Open the host's facility; called once, before the machine's init. */
     bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
     void (*exit_machine)(AccelState *as);       /* may be NULL */

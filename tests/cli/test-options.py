@@ -10,6 +10,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,9 @@ def path(name, data=None):
     return full
 
 
+# A kernel for Multiboot, 64 bytes of file that end at 80 MiB.
+MULTIBOOT = struct.pack("<8I", 0x1badb002, 1 << 16, -(0x1badb002 + (1 << 16)) & 0xffffffff,
+                        16 << 20, 16 << 20, 0, 80 << 20, (16 << 20) + 32) + bytes(32)
 DRIVE = "-drive id=d0,if=none,file={tmp}/disk,format=raw"
 BLK = "-device virtio-blk-device,drive=d0"
 PORT = "chardev=c -chardev null,id=c"
@@ -53,7 +57,7 @@ GOOD = [
     ("-smp 4", ""), ("-smp cpus=2,maxcpus=4", ""), ("-smp 8,sockets=2,dies=1,cores=2,threads=2", ""),
     ("-smp 254", ""), ("-smp 1,cores=1,threads=1,sockets=1,maxcpus=1", ""),
     ("-m 64", ""), ("-m 64M", ""), ("-m 512m", ""), ("-m 1G", ""), ("-m size=256M", ""),
-    ("-m 5G", ""), ("-m 256M,slots=4,maxmem=8G", ""), ("-m 0.5G", ""), ("-m 0", ""),
+    ("-m 5G", ""), ("-m 256M,slots=4,maxmem=8G", ""), ("-m 0.5G", ""),
     ("-overcommit mem-lock=off", ""), ("-overcommit cpu-pm=off", ""),
     ("-mem-prealloc -m 16M", ""), ("-mem-path {tmp} -m 16M", ""),
     ("-object memory-backend-ram,id=r,size=64M -machine memory-backend=r -m 64M", ""),
@@ -180,6 +184,7 @@ BAD = [
     ("-loadvm x", ".* cannot be saved, .*"), ("-fw_cfg name=opt/a", ".*one of file= and string=.*"),
     ("-vnc :0", "-vnc: there is no graphical display"), ("-usb", "-usb: there is no USB"),
     ("-set device.x.y=z", "-set: configuration files are not supported.*"),
+    ("-nic user,hostfwd=tcp:192.0.2.1:1-:1", ".*Could not set up host forwarding rule '.*': .*assign.*"),
     ("-hd", "-hd: invalid option"), ("-hdaa", "-hdaa: invalid option"), ("--", "--: invalid option"),
     ("-watchdog-action x", ".*Parameter 'watchdog' does not accept value 'x'"),
     ("-kernel", "-kernel: requires an argument"), ("-m", "-m: requires an argument"),
@@ -205,6 +210,7 @@ BAD = [
     ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 254"),
     ("-smp 3,cores=2", ".*product of the hierarchy must match maxcpus.*"),
     ("-smp 4,maxcpus=2", ".*"), ("-smp 2,foo=1", "-smp 2,foo=1: Invalid parameter 'foo'"),
+    ("-m 0", "-m 0: a machine without RAM runs nothing"), ("-m size=0G", ".* without RAM .*"),
     ("-m abc", "-m abc: Parameter 'size' expects a non-negative number below 2\\^64"),
     ("-m -1", ".*expects a non-negative number.*"), ("-m 1X", ".*expects a non-negative number.*"),
     ("-m 16E", ".*too large.*"), ("-m 64,foo=1", ".*Invalid parameter 'foo'"),
@@ -267,6 +273,9 @@ BAD = [
     ("-initrd {tmp}", "-initrd only allowed with -kernel option"),
     ("-kernel /nonexist", ".*could not open kernel file '/nonexist': No such file or directory"),
     ("-kernel {tmp}", ".*{tmp}.*"), ("-kernel {tmp}/empty", ".*{tmp}/empty.*"),
+    ("-m 32 -kernel {tmp}/big", ".*RAM ends at 0x2000000: -m 80 or more"),
+    ("-m 80 -kernel {tmp}/big -initrd {tmp}/disk",
+     ".*disk: no room for it behind the kernel: -m 81 or more"),
     ("-kernel /dev/zero", ".*/dev/zero.*"),
     ("-device nope", "-device nope: 'nope' is not a valid device model name"),
     ("-device", "-device: requires an argument"), ("-device id=x", ".*Parameter 'driver' is missing"),
@@ -450,6 +459,7 @@ def check_prints(options, expect):
 
 def main():
     path("empty", b"")
+    path("big", MULTIBOOT)
     path("disk", bytes(1 << 20))
     cases = [(check_prints, o, e) for o, e in PRINTS] + \
             [(check_typed, o, (t, e)) for o, t, e in TYPED] + \

@@ -138,6 +138,20 @@ def daemonize_failure():
             assert os.listdir(folder) == [], os.listdir(folder)
 
 
+@test
+def kvm_of_others():
+    """Who may not open /dev/kvm is told whose it is, by -accel kvm and by the default"""
+    if os.getuid() or not os.path.exists("/dev/kvm") or os.stat("/dev/kvm").st_mode & 6 or \
+            os.system(f"setpriv --reuid 65534 --clear-groups {QEMU} -version >/dev/null 2>&1"):
+        raise Skip("needs root and a /dev/kvm that is not everybody's")
+    for args in (["-accel", "kvm"], []):
+        done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", QEMU, *args,
+                               "-display", "none", "-kernel", "/nonexistent"], check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=300, text=True)
+        assert re.search("Permission denied: (/dev/kvm is for members of group '|not even a group)",
+                         done.stderr), done
+
+
 def status(pid):
     """The fields of /proc/PID/status, of every thread."""
     result = []
