@@ -171,7 +171,9 @@ static const ObjectClass *find_class(QemuOpts *opts, const char *id, Error **err
     }
     oc = object_class_by_name(chardev_classes, name);
     if (!oc || ((const ChardevClass *)oc)->internal) {
-        error_setg(errp, "'%s' is not a valid char driver name", name);
+        g_autofree char *meant = object_class_did_you_mean(chardev_classes, name);
+
+        error_setg(errp, "'%s' is not a valid char driver name%s", name, meant);
         return NULL;
     }
     return oc;

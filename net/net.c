@@ -81,7 +81,9 @@ static bool set_opts(NetClientState *nc, QemuOpts *opts, Error **errp)
             continue;
         }
         if (!property_find(nc->obj.oc, opt->name)) {
-            error_setg(errp, "Invalid parameter '%s'", opt->name);
+            g_autofree char *meant = property_did_you_mean(nc->obj.oc, opt->name);
+
+            error_setg(errp, "Invalid parameter '%s'%s", opt->name, meant);
             return false;
         }
         if (!property_set(&nc->obj, opt->name, opt->str, errp)) {
@@ -89,6 +91,27 @@ static bool set_opts(NetClientState *nc, QemuOpts *opts, Error **errp)
         }
     }
     return true;
+}
+
+/* QEMU's other backends get a reason, near misses a guess. Caller frees. */
+static char *why_not(const char *type)
+{
+    static const char *const others[][2] = {
+        { "hubport", "there are no hubs, use a bridge of the host" },
+        { "bridge", "use tap with ifname=" },
+        { "l2tpv3", "use dgram" },
+        { "vde", "use dgram or stream" },
+        { "vhost-user", "use tap with vhost=on" },
+        { "vhost-vdpa", "use tap with vhost=on" },
+        { "netmap", "use tap" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (!strcmp(type, others[i][0])) {
+            return g_strconcat(": ", others[i][1], NULL);
+        }
+    }
+    return object_class_did_you_mean(netdev_classes, type);
 }
 
 static NetClientState *client_new(QemuOpts *opts, const char *id, Error **errp)
@@ -103,7 +126,9 @@ static NetClientState *client_new(QemuOpts *opts, const char *id, Error **errp)
     }
     oc = object_class_by_name(netdev_classes, type);
     if (!oc) {
-        error_setg(errp, "Parameter 'type' does not accept value '%s'", type);
+        g_autofree char *why = why_not(type);
+
+        error_setg(errp, "Parameter 'type' does not accept value '%s'%s", type, why);
         return NULL;
     }
     if (!id) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qemu/similar.h"
 #include "version.h"
 
 static void stored_clear(void *data)
@@ -45,13 +46,21 @@ static bool name_among(const char *names, const char *name)
 /* The message for an option without a row: those of other machines get a reason. */
 static void report_unknown(const char *word, const char *name, Error **errp)
 {
+    g_autofree char *meant = NULL;
+    Similar s;
+
     for (const RefusedOption *ro = refused_options; ro->names; ro++) {
         if (name_among(ro->names, name)) {
             error_setg(errp, "%s: %s", word, ro->why);
             return;
         }
     }
-    error_setg(errp, "%s: invalid option", word);
+    similar_init(&s, name);
+    for (const OptionRow *row = option_table; row->name; row++) {
+        similar_try(&s, row->name);
+    }
+    meant = similar_text(&s, "-");
+    error_setg(errp, "%s: invalid option%s", word, meant);
 }
 
 /* "-name" or "--name"; NULL when word is no option at all. */

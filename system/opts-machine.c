@@ -48,6 +48,21 @@ bool opt_enable_kvm(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return opt_accel(vl, "kvm", kvm, errp);
 }
 
+/* QEMU's other machines get the right word, near misses a guess. Caller frees. */
+static char *why_no_machine(const char *type)
+{
+    static const char *const others[] = {
+        "pc", "pc-*", "q35", "isapc", "x-remote", "xen*", "virt", "virt-*",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (g_pattern_match_simple(others[i], type)) {
+            return g_strdup_printf(": '%s' is not here, use microvm", type);
+        }
+    }
+    return object_class_did_you_mean(machine_classes, type);
+}
+
 const MachineClass *select_machine(VLState *vl, Error **errp)
 {
     const char *type = vl->machine_opts ? qemu_opt_get(vl->machine_opts, "type") : NULL;
@@ -56,7 +71,9 @@ const MachineClass *select_machine(VLState *vl, Error **errp)
     if (type) {
         oc = object_class_by_name(machine_classes, type);
         if (!oc) {
-            error_setg(errp, "unsupported machine type");
+            g_autofree char *why = why_no_machine(type);
+
+            error_setg(errp, "unsupported machine type%s", why);
             error_append_hint(errp, "Use -machine help to list supported machines\n");
         }
         return (const MachineClass *)oc;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "qemu/similar.h"
+
 const ObjectClass *object_class_by_name(const ObjectClass *const *const *table,
                                         const char *name)
 {
@@ -18,6 +20,17 @@ const ObjectClass *object_class_by_name(const ObjectClass *const *const *table,
         }
     }
     return NULL;
+}
+
+char *object_class_did_you_mean(const ObjectClass *const *const *table, const char *name)
+{
+    Similar s;
+
+    similar_init(&s, name);
+    for (; *table; table++) {
+        similar_try(&s, (**table)->name);
+    }
+    return similar_text(&s, "");
 }
 
 void property_foreach(const ObjectClass *oc, PropertyFn *fn, void *opaque)
@@ -106,14 +119,30 @@ const Property *property_find(const ObjectClass *oc, const char *name)
     return NULL;
 }
 
+static void try_property(const Property *prop, void *opaque)
+{
+    similar_try(opaque, prop->name);
+}
+
+char *property_did_you_mean(const ObjectClass *oc, const char *name)
+{
+    Similar s;
+
+    similar_init(&s, name);
+    property_foreach(oc, try_property, &s);
+    return similar_text(&s, "");
+}
+
 static const Property *find_or_error(const Object *obj, const char *name,
                                      Error **errp)
 {
     const Property *prop = property_find(obj->oc, name);
 
     if (!prop) {
-        error_setg(errp, "Property '%s.%s' not found",
-                   object_class_type_name(obj->oc), name);
+        g_autofree char *meant = property_did_you_mean(obj->oc, name);
+
+        error_setg(errp, "Property '%s.%s' not found%s", object_class_type_name(obj->oc), name,
+                   meant);
     }
     return prop;
 }

@@ -112,7 +112,9 @@ Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp)
         return NULL;
     }
     if (!oc) {
-        error_setg(errp, "Parameter 'qom-type' does not accept value '%s'", type);
+        g_autofree char *meant = object_class_did_you_mean(object_classes, type);
+
+        error_setg(errp, "Parameter 'qom-type' does not accept value '%s'%s", type, meant);
         return NULL;
     }
     if (!qemu_check_id(id, errp)) {

@@ -95,9 +95,12 @@ static bool qbus_is_full(const BusState *bus)
 BusState *qbus_find(MachineState *ms, const char *type, const char *name,
                     const char *driver, Error **errp)
 {
+    unsigned full = 0;
+
     for (guint i = 0; i < ms->buses->len; i++) {
         BusState *bus = g_ptr_array_index(ms->buses, i);
 
+        full += !strcmp(bus->type, type) && qbus_is_full(bus);
         if (name ? strcmp(bus->name, name) : strcmp(bus->type, type) || qbus_is_full(bus)) {
             continue;
         }
@@ -113,6 +116,8 @@ BusState *qbus_find(MachineState *ms, const char *type, const char *name,
     }
     if (name) {
         error_setg(errp, "Bus '%s' not found", name);
+    } else if (full && !strcmp(type, "virtio-bus")) {
+        error_setg(errp, "no room for device '%s': all %u transports are in use", driver, full);
     } else {
         error_setg(errp, "No '%s' bus found for device '%s'", type, driver);
     }
@@ -138,7 +143,9 @@ static const DeviceClass *find_user_class(const char *driver, Error **errp)
     const DeviceClass *dc = (const DeviceClass *)oc;
 
     if (!oc) {
-        error_setg(errp, "'%s' is not a valid device model name", driver);
+        g_autofree char *why = qdev_why_not(driver);
+
+        error_setg(errp, "'%s' is not a valid device model name%s", driver, why);
         return NULL;
     }
     if (!dc->user_creatable) {

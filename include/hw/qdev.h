@@ -94,6 +94,12 @@ DeviceState *qdev_find(MachineState *ms, const char *id);
  */
 DeviceState *qdev_device_add(MachineState *ms, QemuOpts *opts, Error **errp);
 
+/*
+ * The end of a message about a device that is not here: ": why not, or what to use instead",
+ * or "". Caller frees.
+ */
+char *qdev_why_not(const char *name);
+
 /* Reset every realized device, in order. */
 void qdev_reset_all(MachineState *ms);
 

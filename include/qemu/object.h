@@ -88,6 +88,9 @@ extern ClassTable accel_classes, machine_classes, device_classes,
 const ObjectClass *object_class_by_name(const ObjectClass *const *const *table,
                                         const char *name);
 
+/* ": did you mean X?" for a class that is not in table, or ""; caller frees. */
+char *object_class_did_you_mean(const ObjectClass *const *const *table, const char *name);
+
 /* The name that messages and the monitor use for the class. */
 static inline const char *object_class_type_name(const ObjectClass *oc)
 {
@@ -101,6 +104,9 @@ void object_free(Object *obj);
 
 /* Find a row by name, in the class or its parents; NULL when there is none. */
 const Property *property_find(const ObjectClass *oc, const char *name);
+
+/* ": did you mean X?" for a row that the class has not, or ""; caller frees. */
+char *property_did_you_mean(const ObjectClass *oc, const char *name);
 
 /*
  * Set one property from text. Errors, as QEMU words them: "Property

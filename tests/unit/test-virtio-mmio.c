@@ -682,8 +682,8 @@ static void test_slots(gconstpointer legacy)
     g_assert_cmpstr(text->str, ==, " virtio_mmio.device=512@0xd0000000:5"
                     " virtio_mmio.device=512@0xd0000200:6");
     msg = vt_plug_error(t, &vt_device_class.dc, "");
-    g_assert_cmpstr(msg, ==, "No 'virtio-bus' bus found for device "
-                    "'virtio-test-device'");
+    g_assert_cmpstr(msg, ==, "no room for device "
+                    "'virtio-test-device': all 8 transports are in use");
     vt_free(t);
 }
 
