@@ -16,7 +16,7 @@ import tempfile
 import time
 import unittest.mock
 
-from qemutest import QEMU, SANITIZED, VM, Skip, run, test
+from qemutest import PATIENCE, QEMU, SANITIZED, VM, Skip, run, test
 
 QTEST = ["-accel", "qtest", "-display", "none", "-nodefaults"]
 
@@ -119,7 +119,7 @@ def daemonize():
                 assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
         finally:
             os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while os.listdir(folder) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert os.listdir(folder) == [], os.listdir(folder)
@@ -162,14 +162,18 @@ def status(pid):
     return result
 
 
+def no_leaks():
+    """A sanitizer build's search for leaks is a process that traces the first: where it may not,
+    it waits without end, and busily."""
+    options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return unittest.mock.patch.dict(os.environ, ASAN_OPTIONS=options)
+
+
 @test
 def sandbox():
     """-sandbox on: a filter on every thread, old and new, and the machine still works"""
     everything = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-    # A sanitizer build's search for leaks is a process that traces the first.
-    options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    no_leaks = unittest.mock.patch.dict(os.environ, ASAN_OPTIONS=options)
-    with no_leaks, tempfile.NamedTemporaryFile() as disk:
+    with no_leaks(), tempfile.NamedTemporaryFile() as disk:
         disk.truncate(1 << 20)
         with VM("-sandbox", everything, "-object", "iothread,id=io0") as vm:
             c = vm.qmp()
@@ -191,7 +195,7 @@ def another_user():
     """-run-with, -user, -runas, -chroot: root no more, in every thread, and the folder is the root"""
     if os.getuid() != 0:
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with no_leaks(), tempfile.TemporaryDirectory() as folder:
         for args, groups in ((["-run-with", f"user=nobody,chroot={folder}"], None),
                              (["-user", "65534:12345", "-chroot", folder], ["12345"]),
                              (["-runas", "65534:12345", "-run-with", f"chroot={folder}"],
