@@ -11,35 +11,6 @@
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
 
-/* Nothing is ever found here: with alignment checks on, all accesses take the slow path. */
-static TLBEntry empty_tlb[TLB_SIZE];
-
-void tcg_update_mode(TCGCPU *c)
-{
-    TLBSpace *sp = &c->spaces[c->cur_space];
-    uint16_t cs = c->segs[R_CS].attr;
-
-    if ((c->efer & EFER_LMA) && (cs & DESC_L)) {
-        c->code_size = CODE64;
-    } else {
-        c->code_size = cs & DESC_DB ? CODE32 : CODE16;
-    }
-    c->stack32 = c->segs[R_SS].attr & DESC_DB;
-    if (c->cpl == 3) {
-        c->mmu_mode = MMU_USER;
-    } else if ((c->cr4 & CR4_SMAP) && (c->eflags & AC_MASK)) {
-        c->mmu_mode = MMU_KERNEL_AC;
-    } else {
-        c->mmu_mode = MMU_KERNEL;
-    }
-    c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
-    c->check_alignment = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & AC_MASK);
-    c->tlb = c->check_alignment ? empty_tlb : sp->e[c->mmu_mode];
-    c->tlb_gen = sp->gen;
-    c->jc_tag[0] = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
-    c->jc_tag[1] = c->upper_gen << 3 | c->code_size << 1 | (c->cpl == 3);
-}
-
 OP(op_dead)
 {
     u64 eip = c->regs[R_PAGE] + op->off;

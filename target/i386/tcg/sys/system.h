@@ -106,7 +106,7 @@ void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
 /* INT n, INT3, INTO; next is the address behind the instruction. */
 void tcg_soft_int(TCGCPU *c, unsigned vector, uint64_t next);
 
-/* ---- msr.c, ops-misc.c ---- */
+/* ---- msr.c, cpuid.c ---- */
 uint64_t tcg_tsc(const TCGCPU *c);
 /* The guest's TSC ticks this many times a second (kHz). */
 uint64_t tcg_tsc_khz(void);
@@ -118,11 +118,17 @@ static inline bool tcg_has(const TCGCPU *c, X86Feature f)
     return c->cpuid && x86_feature_in(&c->cpuid->features, f);
 }
 
+/* ---- io.c ---- */
+/* #GP if the program may not touch these ports: IOPL, the TSS's bitmap. */
 void tcg_check_io(TCGCPU *c, unsigned port, unsigned size);
 uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size);
 void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size);
 
-/* ---- ops-sys.c ---- */
+/* ---- cregs.c ---- */
+/* A value that an instruction loads; #GP for what the register may not hold. */
+void tcg_set_cr0(TCGCPU *c, uint64_t v);
+void tcg_set_cr3(TCGCPU *c, uint64_t v);
+void tcg_set_cr4(TCGCPU *c, uint64_t v);
 void tcg_set_efer(TCGCPU *c, uint64_t v);
 
 /* ---- vector state ---- */
