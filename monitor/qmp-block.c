@@ -275,7 +275,8 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_blockdev_add(Monitor *mon, json_t *args, Error **errp)
 {
     const ObjectClass *oc = object_class_by_name(block_classes, qmp_str(args, "driver"));
-    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ? qmp_to_opts(args, errp) : NULL;
+    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ?
+                               qemu_opts_from_object(args, errp) : NULL;
 
     if (opts) {
         blockdev_add(opts, errp);

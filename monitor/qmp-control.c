@@ -406,7 +406,7 @@ json_t *qmp_ringbuf_read(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_device_add(Monitor *mon, json_t *args, Error **errp)
 {
-    g_autoptr(QemuOpts) opts = qmp_to_opts(args, errp);
+    g_autoptr(QemuOpts) opts = qemu_opts_from_object(args, errp);
 
     if (opts) {
         qdev_device_add(mon->ms, opts, errp);
@@ -453,7 +453,7 @@ json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
         json_object_del(flat, "props");
         json_object_update_missing(flat, props);
     }
-    opts = qmp_check_props(oc, flat, errp) ? qmp_to_opts(flat, errp) : NULL;
+    opts = qmp_check_props(oc, flat, errp) ? qemu_opts_from_object(flat, errp) : NULL;
     json_decref(flat);
     if (opts) {
         machine_add_object(mon->ms, opts, errp);

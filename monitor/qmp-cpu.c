@@ -122,7 +122,7 @@ static char *model_text(json_t *model, Error **errp)
         error_setg(errp, "Invalid parameter type for 'model.props', expected: dict");
         return NULL;
     }
-    opts = props ? qmp_to_opts(props, errp) : qemu_opts_new();
+    opts = props ? qemu_opts_from_object(props, errp) : qemu_opts_new();
     if (!opts) {
         return NULL;
     }

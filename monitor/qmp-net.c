@@ -18,7 +18,8 @@ json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
 {
     const ObjectClass *oc = object_class_by_name(netdev_classes, qmp_str(args, "type"));
-    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ? qmp_to_opts(args, errp) : NULL;
+    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ?
+                               qemu_opts_from_object(args, errp) : NULL;
 
     if (opts && qmp_number_fds(mon, opts, errp)) {
         net_client_new(opts, errp);

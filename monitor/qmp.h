@@ -8,6 +8,7 @@
 
 #include "monitor-internal.h"
 #include "net/peer.h"
+#include "qemu/option-json.h"
 
 enum {
     QMP_NEGOTIATION = 1 << 0,   /* before negotiation, and only then */
@@ -52,12 +53,6 @@ json_t *qmp_schema(void);
 const char *qmp_str(json_t *args, const char *name);
 int64_t qmp_int(json_t *args, const char *name, int64_t def);
 bool qmp_bool(json_t *args, const char *name, bool def);
-
-/*
- * The members of obj as options: strings, numbers, booleans as on/off; members
- * of objects with dots. False with errp set for what has no text form.
- */
-QemuOpts *qmp_to_opts(json_t *obj, Error **errp);
 
 /*
  * Check the types of obj's members, and of members of members, against the rows of oc

@@ -3,9 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "option-json.h"
-
-#include <jansson.h>
+#include "qemu/option-json.h"
 
 static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
                     unsigned depth, Error **errp);
@@ -35,18 +33,12 @@ static bool flatten_array(QemuOpts *opts, const char *prefix,
 
     json_array_foreach(array, i, element) {
         g_autofree char *key = g_strdup_printf("%s.%zu", prefix, i);
-        json_t *str = json_object_get(element, "str");
-
+        const json_t *str = json_object_get(element, "str");
+        const json_t *value = json_is_string(str) ? str : element;
         /* Lists of strings or numbers stand for a repeated key on the command line. */
-        if (json_is_string(element) || json_is_string(str)) {
-            qemu_opt_append(opts, prefix,
-                            json_string_value(str ? str : element));
-        } else if (json_is_integer(element)) {
-            g_autofree char *n = g_strdup_printf("%" JSON_INTEGER_FORMAT,
-                                                 json_integer_value(element));
+        bool repeats = json_is_string(value) || json_is_integer(value);
 
-            qemu_opt_append(opts, prefix, n);
-        } else if (!flatten(opts, key, element, depth, errp)) {
+        if (!flatten(opts, repeats ? prefix : key, value, depth, errp)) {
             return false;
         }
     }
@@ -72,23 +64,31 @@ static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
         return true;
     case JSON_INTEGER:
         number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        number = g_strdup_printf("%.17g", json_real_value(value));
-        break;
+        qemu_opt_append(opts, key, number);
+        return true;
     case JSON_TRUE:
     case JSON_FALSE:
         qemu_opt_append(opts, key, json_is_true(value) ? "on" : "off");
         return true;
     case JSON_NULL:
         /* No backing file, whatever the image says: not the same as not saying anything. */
-        if (g_str_has_suffix(key, "backing")) {
+        if (g_str_equal(key, "backing") || g_str_has_suffix(key, ".backing")) {
             qemu_opt_append(opts, key, "");
+            return true;
         }
-        return true;
+        break;
+    default:
+        break;
     }
-    qemu_opt_append(opts, key, number);
-    return true;
+    error_setg(errp, "Invalid parameter type for '%s'", key);
+    return false;
+}
+
+QemuOpts *qemu_opts_from_object(const json_t *object, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qemu_opts_new();
+
+    return flatten_object(opts, NULL, object, 0, errp) ? g_steal_pointer(&opts) : NULL;
 }
 
 /* Strings may be in single quotes, which shells make a habit of; double ones in the result. */
@@ -116,17 +116,16 @@ static char *double_quotes(const char *text)
 
 QemuOpts *qemu_opts_from_json(const char *text, Error **errp)
 {
-    g_autoptr(QemuOpts) opts = qemu_opts_new();
     json_error_t jerr;
     g_autofree char *quoted = double_quotes(text);
     json_t *root = json_loads(quoted, JSON_REJECT_DUPLICATES, &jerr);
-    bool ok;
+    QemuOpts *opts;
 
     if (!root) {
         error_setg(errp, "JSON parse error, %s", jerr.text);
         return NULL;
     }
-    ok = flatten_object(opts, NULL, root, 0, errp);
+    opts = qemu_opts_from_object(root, errp);
     json_decref(root);
-    return ok ? g_steal_pointer(&opts) : NULL;
+    return opts;
 }

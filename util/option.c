@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "qemu/cutils.h"
-#include "option-json.h"
+#include "qemu/option-json.h"
 
 static void opt_clear(void *data)
 {

@@ -42,7 +42,7 @@ static void test_parse(void)
 
 static void test_parse_json(void)
 {
-    check("{\"driver\":\"raw\",\"n\":3,\"b\":true,\"c\":false,\"z\":null}", NULL,
+    check("{\"driver\":\"raw\",\"n\":3,\"b\":true,\"c\":false}", NULL,
           "driver=raw;n=3;b=on;c=off");
     check("{\"file\":{\"driver\":\"file\",\"cache\":{\"direct\":true}}}", NULL,
           "file.driver=file;file.cache.direct=on");
@@ -60,6 +60,7 @@ static void test_parse_bad(void)
     static const char *const bad[] = {
         "=x", "a=1,=2", "{", "{}}", "{'a':'b}", "{'a':\"b'}", "{'a':'b\\",
         "{\"a\":1,\"a\":2}", "[1]x",
+        "{'a':null}", "{'a':[null]}", "{'a':1.5}", "{'a':{'b':1e3}}",
         ("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":"
          "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}}}}}}}"),
     };
