@@ -6,7 +6,7 @@ import re
 
 from tree.files import code, product, read, sources, tree_files
 
-MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_SWITCH = 600, 200, 80, 100
+MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_SWITCH = 600, 200, 60, 100
 MAX_NESTING, MAX_PARAMETERS, MAX_COLUMNS = 3, 6, 100
 
 

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 
 #include "target/i386/tcg/block.h"
+#include "target/i386/tcg/block-decode.h"
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/ops/ops-fast.h"
@@ -27,8 +28,6 @@
 
 #define HASH_BITS 15
 #define HASH_SIZE (1u << HASH_BITS)
-#define MAX_OPS 32
-#define END_ID 0xffff       /* X86Op.id of the op that ends a block */
 
 struct TCGBlock {
     uint64_t key;           /* pa << 2 | code size */
@@ -328,172 +327,108 @@ static void page_add(TCGState *s, uint64_t pa, unsigned from, unsigned to,
     p->blocks = b;
 }
 
-static void op_end_init(X86Op *op, unsigned off, unsigned nr, X86CodeSize mode)
+/* A block in the making. */
+typedef struct Draft {
+    uint64_t pa, page2;         /* page2: TCG_NO_PAGE if it lies in one page */
+    const uint8_t *host, *host2;
+    unsigned n, end;            /* instructions; the offset behind them */
+    X86Op ops[TCG_BLOCK_OPS + 1];
+} Draft;
+
+/* Decode what begins at lin, its pages claimed. False: it cannot be kept. */
+static bool draft_begin(TCGCPU *c, Draft *d, uint64_t lin)
 {
-    memset(op, 0, sizeof(*op));
-    op->fn = op_block_end;
-    op->id = END_ID;
-    op->off = off;
-    op->reg = nr;
-    op->size = 3;
-    op->flags = mode == CODE64 ? OF_C64 : mode == CODE16 ? OF_C16 : 0;
-    if (mode != CODE64) {
-        op->size = 2;
+    if (!d->host || !page_claim(c, d->pa & TCG_PAGE_MASK)) {
+        return false;
     }
-    if (off < TCG_PAGE_SIZE && mode != CODE16) {
-        op->flags |= OF_INPAGE;
+    d->page2 = TCG_NO_PAGE;
+    d->host2 = NULL;
+    d->n = tcg_decode_run(d->host, d->pa & 0xfff, c->code_size, d->ops, &d->end);
+    if (d->n) {
+        return true;
     }
+    tcg_decode_crossing(c, lin, &d->ops[0], &d->page2, &d->host2);
+    return d->page2 != TCG_NO_PAGE && d->host2 && page_claim(c, d->page2) &&
+           d->page2 != (d->pa & TCG_PAGE_MASK);
 }
 
-/* Decode from host (the page's bytes) at off. Returns ops, without the end. */
-static unsigned decode_run(const uint8_t *host, unsigned off, X86CodeSize mode,
-                           X86Op *ops, unsigned *end)
+/* Decode again under the lock, now that writers are seen. */
+static bool draft_finish_locked(TCGCPU *c, Draft *d)
 {
-    unsigned n = 0;
+    unsigned off = d->pa & 0xfff;
 
-    while (n < MAX_OPS && off < TCG_PAGE_SIZE) {
-        int attr = x86_decode(host + off, TCG_PAGE_SIZE - off, mode, off,
-                              &ops[n]);
-
-        if (attr < 0) {
-            break;              /* goes on in the next page: its own block */
-        }
-        off += ops[n++].len;
-        if (attr & D_END) {
-            break;
-        }
+    d->n = d->page2 == TCG_NO_PAGE ?
+           tcg_decode_run(d->host, off, c->code_size, d->ops, &d->end) :
+           tcg_decode_pair(d->host, d->host2, off, c->code_size, d->ops, &d->end);
+    if (!d->n) {
+        return false;
     }
-    *end = off;
-    return n;
+    tcg_fast_choose(d->ops, d->n);
+    tcg_op_end_init(&d->ops[d->n], d->end, d->n, c->code_size);
+    return true;
 }
 
-/*
- * The instruction at c->eip lies across two pages (or is not in RAM): its bytes
- * one after the other.
- */
-static void decode_crossing(TCGCPU *c, uint64_t lin, X86Op *op,
-                            uint64_t *page2, const uint8_t **host2)
+/* Put it where all find it. NULL: no room. */
+static TCGBlock *block_place_locked(TCGState *s, const Draft *d, uint64_t key)
 {
-    uint8_t buf[X86_INSN_MAX];
-    unsigned n = 0, off = lin & 0xfff;
-    const uint8_t *host;
+    size_t size = (d->n + 1) * sizeof(X86Op);
+    TCGBlock *b = (TCGBlock *)(s->arena + s->arena_used);
 
-    *page2 = TCG_NO_PAGE;
-    do {
-        uint64_t a = lin + n, pa;
-
-        if (!(c->efer & EFER_LMA)) {
-            a = (uint32_t)a;
-        }
-        pa = tcg_code_page(c, a, &host);
-        if (n && !(a & 0xfff)) {
-            *page2 = pa & TCG_PAGE_MASK;
-            *host2 = host;
-        }
-        buf[n++] = host ? host[a & 0xfff] : (uint8_t)tcg_io_read(c, pa, 1);
-    } while (x86_decode(buf, n, c->code_size, off, op) < 0);
+    if (s->arena_used + sizeof(*b) + size > s->arena_size) {
+        return NULL;
+    }
+    s->arena_used += sizeof(*b) + size;
+    memset(b, 0, sizeof(*b));
+    b->key = key;
+    b->page2 = d->page2;
+    b->nr_ops = d->n + 1;
+    memcpy(b->ops, d->ops, size);
+    page_add(s, d->pa & TCG_PAGE_MASK, d->pa & 0xfff, MIN(d->end, TCG_PAGE_SIZE), d->host, b);
+    if (d->page2 != TCG_NO_PAGE) {
+        page_add(s, d->page2, 0, d->end - TCG_PAGE_SIZE, d->host2, b);
+    }
+    b->next_hash = s->hash[hash_of(key)];
+    __atomic_store_n(&s->hash[hash_of(key)], b, __ATOMIC_RELEASE);
+    s->stats.blocks++;
+    s->stats.ops += d->n;
+    return b;
 }
 
-/* Decode what begins at off of one page and ends in another: 1, or 0 if it does not. */
-static unsigned decode_pair(const uint8_t *host, const uint8_t *host2, unsigned off,
-                            X86CodeSize mode, X86Op *op, unsigned *end)
+static TCGBlock *block_make_locked(TCGCPU *c, Draft *d)
 {
-    unsigned first = TCG_PAGE_SIZE - off;
-    uint8_t buf[X86_INSN_MAX];
+    TCGState *s = c->tcg;
+    uint64_t key = d->pa << 2 | c->code_size;
+    TCGBlock *b;
 
-    if (first >= sizeof(buf)) {
-        return 0;
+    if (!page_claimed(s, d->pa >> TCG_PAGE_BITS) ||
+        (d->page2 != TCG_NO_PAGE && !page_claimed(s, d->page2 >> TCG_PAGE_BITS))) {
+        return NULL;            /* killed or written meanwhile: claim it next time */
     }
-    memcpy(buf, host + off, first);
-    memcpy(buf + first, host2, sizeof(buf) - first);
-    if (x86_decode(buf, sizeof(buf), mode, off, op) < 0) {
-        return 0;
+    b = block_lookup(s, key);
+    if (b && b->page2 == d->page2) {
+        return b;               /* another vCPU was faster */
     }
-    *end = off + op->len;
-    return *end > TCG_PAGE_SIZE;
-}
-
-const X86Op *tcg_single_find(TCGCPU *c)
-{
-    uint64_t page2, lin = c->eip + c->segs[R_CS].base;
-    const uint8_t *host2;
-
-    if (c->code_size != CODE64) {
-        lin = (uint32_t)lin;
+    if (b) {
+        block_kill(s, b);
     }
-    decode_crossing(c, lin, &c->tmp_ops[0], &page2, &host2);
-    op_end_init(&c->tmp_ops[1], c->tmp_ops[0].off + c->tmp_ops[0].len, 0,
-                c->code_size);
-    c->tmp_ops[1].fn = op_dead;
-    /* Its links must not be made: it is gone with the next one. */
-    c->tmp_ops[0].flags &= ~OF_INPAGE;
-    c->regs[R_PAGE] = c->eip - (lin & 0xfff);
-    return &c->tmp_ops[0];
+    return draft_finish_locked(c, d) ? block_place_locked(s, d, key) : NULL;
 }
 
 /* Decode a block at lin. NULL: cannot be kept, run it as a single op. */
 static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
                             const uint8_t *host)
 {
-    TCGState *s = c->tcg;
-    X86Op ops[MAX_OPS + 1];
-    unsigned off = pa & 0xfff, n, end;
-    uint64_t page2 = TCG_NO_PAGE, key = pa << 2 | c->code_size;
-    const uint8_t *host2 = NULL;
     TCGBlock *b;
+    Draft d;
 
-    if (!host || !page_claim(c, pa & TCG_PAGE_MASK)) {
+    d.pa = pa;
+    d.host = host;
+    if (!draft_begin(c, &d, lin)) {
         return NULL;
     }
-    n = decode_run(host, off, c->code_size, ops, &end);
-    if (n == 0) {
-        decode_crossing(c, lin, &ops[0], &page2, &host2);
-        if (page2 == TCG_NO_PAGE || !host2 || !page_claim(c, page2) ||
-            page2 == (pa & TCG_PAGE_MASK)) {
-            return NULL;
-        }
-    }
-    g_mutex_lock(&s->lock);
-    if (!page_claimed(s, pa >> TCG_PAGE_BITS) ||
-        (page2 != TCG_NO_PAGE && !page_claimed(s, page2 >> TCG_PAGE_BITS))) {
-        b = NULL;               /* killed or written meanwhile: claim it next time */
-        goto out;
-    }
-    b = block_lookup(s, key);
-    if (b && b->page2 == page2) {
-        goto out;               /* another vCPU was faster */
-    }
-    if (b) {
-        block_kill(s, b);
-    }
-    /* Decode again under the lock, now that writers are seen. */
-    n = page2 == TCG_NO_PAGE ? decode_run(host, off, c->code_size, ops, &end) :
-        decode_pair(host, host2, off, c->code_size, ops, &end);
-    if (n == 0 ||
-        s->arena_used + sizeof(*b) + (n + 1) * sizeof(X86Op) > s->arena_size) {
-        b = NULL;
-        goto out;
-    }
-    tcg_fast_choose(ops, n);
-    op_end_init(&ops[n], end, n, c->code_size);
-    b = (TCGBlock *)(s->arena + s->arena_used);
-    s->arena_used += sizeof(*b) + (n + 1) * sizeof(X86Op);
-    memset(b, 0, sizeof(*b));
-    b->key = key;
-    b->page2 = page2;
-    b->nr_ops = n + 1;
-    memcpy(b->ops, ops, (n + 1) * sizeof(X86Op));
-    page_add(s, pa & TCG_PAGE_MASK, off, end < TCG_PAGE_SIZE ? end : TCG_PAGE_SIZE,
-             host, b);
-    if (page2 != TCG_NO_PAGE) {
-        page_add(s, page2, 0, end - TCG_PAGE_SIZE, host2, b);
-    }
-    b->next_hash = s->hash[hash_of(key)];
-    __atomic_store_n(&s->hash[hash_of(key)], b, __ATOMIC_RELEASE);
-    s->stats.blocks++;
-    s->stats.ops += n;
-out:
-    g_mutex_unlock(&s->lock);
+    g_mutex_lock(&c->tcg->lock);
+    b = block_make_locked(c, &d);
+    g_mutex_unlock(&c->tcg->lock);
     return b;
 }
 
@@ -513,7 +448,7 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
         }
     }
     if (!b) {
-        if (s->arena_used + sizeof(*b) + (MAX_OPS + 1) * sizeof(X86Op) >
+        if (s->arena_used + sizeof(*b) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) >
             s->arena_size) {
             tcg_flush_blocks(c);
         }
@@ -568,7 +503,7 @@ void tcg_block_link(TCGCPU *c, const X86Op *op, uint64_t eip)
     if (c->code_size != CODE64) {
         lin = (uint32_t)lin;
     }
-    while (end->id != END_ID) {
+    while (end->id != TCG_ID_END) {
         end++;
     }
     from = (TCGBlock *)((char *)(end - end->reg) - offsetof(TCGBlock, ops));

@@ -52,7 +52,7 @@ static const OpDesc grpae[8] = {
 };
 
 #define BSWAP F(op_bswap, D_OPREG)
-#define J(n)    [0x80 + n] = FI(op_jmp_rel, D_IZ | D_REL | D_FORCE64, 0x100 + n)
+#define J(n)    [0x80 + n] = FI(op_jmp_rel, D_IZ | D_REL | D_FORCE64, X86_ID_JCC + n)
 #define CMOV(n) [0x40 + n] = TI(tab_cmov, D_MODRM, n)
 #define SET(n)  [0x90 + n] = FI(op_setcc, D_MODRM | D_BYTE, n)
 #define ALL(X) X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), \

@@ -109,7 +109,7 @@ const OpDesc x86_map1[256] = {
     [0x6b] = T(tab_imul_rei, D_MODRM | D_IB),
     [0x6c] = F(op_ins, D_BYTE), [0x6d] = F(op_ins, D_AUTOSIZE),
     [0x6e] = F(op_outs, D_BYTE), [0x6f] = F(op_outs, D_AUTOSIZE),
-#define J(n) [0x70 + n] = FI(op_jmp_rel, D_IB | D_REL | D_FORCE64, 0x100 + n)
+#define J(n) [0x70 + n] = FI(op_jmp_rel, D_IB | D_REL | D_FORCE64, X86_ID_JCC + n)
     J(0), J(1), J(2), J(3), J(4), J(5), J(6), J(7),
     J(8), J(9), J(10), J(11), J(12), J(13), J(14), J(15),
     [0x80] = G(grp80, D_BYTE), [0x81] = G(grp81, 0),

@@ -271,38 +271,47 @@ static const OpDesc *lookup3a(uint8_t b, unsigned pfx)
     return b < X86_SSE3A_END ? &x86_sse3a[b][pfx] : &none;
 }
 
+/* What 0F is followed by. */
+static const OpDesc *lookup0f(Decoder *d)
+{
+    unsigned pfx = d->rep == OF_REP ? 2 : d->rep == OF_REPNE ? 3 : d->op16;
+    uint8_t b = next8(d);
+    const OpDesc *desc = &x86_map0f[b];
+
+    d->map = b == 0x38 ? 2 : b == 0x3a ? 3 : 1;
+    d->opcode = d->map == 1 ? b : next8(d);
+    if (d->map == 2) {
+        return lookup38(d->opcode, pfx);
+    }
+    if (d->map == 3) {
+        return lookup3a(d->opcode, pfx);
+    }
+    if ((!desc->h.fn && !desc->attr) || (d->rep == OF_REP && (b == 0xb8 || b == 0xae))) {
+        return &x86_sse0f[b][pfx];
+    }
+    return desc;
+}
+
+static const OpDesc *lookup_byte(Decoder *d, uint8_t b)
+{
+    static const OpDesc nop = { { op_nop } }, pause = { { op_pause } };
+    static const OpDesc arpl = { { op_arpl }, D_MODRM };
+
+    if (b == 0x0f) {
+        return lookup0f(d);
+    }
+    d->opcode = b;
+    if (b == 0x90 && !(d->rex & 1)) {
+        return d->rep == OF_REP ? &pause : &nop;
+    }
+    return b == 0x63 && d->mode != CODE64 ? &arpl : &x86_map1[b];
+}
+
 /* The description of the opcode, with its attributes added up in *attr. */
 static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
 {
-    const OpDesc *desc;
-    unsigned pfx = d->rep == OF_REP ? 2 : d->rep == OF_REPNE ? 3 : d->op16;
+    const OpDesc *desc = lookup_byte(d, b);
 
-    if (b == 0x0f) {
-        b = next8(d);
-        d->map = b == 0x38 ? 2 : b == 0x3a ? 3 : 1;
-        if (d->map == 2) {
-            desc = lookup38(b = next8(d), pfx);
-        } else if (d->map == 3) {
-            desc = lookup3a(b = next8(d), pfx);
-        } else {
-            desc = &x86_map0f[b];
-            if (!desc->h.fn && !desc->attr) {
-                desc = &x86_sse0f[b][pfx];
-            } else if (d->rep == OF_REP && (b == 0xb8 || b == 0xae)) {
-                desc = &x86_sse0f[b][pfx];
-            }
-        }
-    } else {
-        desc = &x86_map1[b];
-        if (b == 0x90 && !(d->rex & 1)) {
-            static const OpDesc nop = { { op_nop } }, pause = { { op_pause } };
-            desc = d->rep == OF_REP ? &pause : &nop;
-        } else if (b == 0x63 && d->mode != CODE64) {
-            static const OpDesc arpl = { { op_arpl }, D_MODRM };
-            desc = &arpl;
-        }
-    }
-    d->opcode = b;
     *attr = desc->attr;
     if (*attr & D_MODRM) {
         d->modrm = next8(d);
@@ -365,7 +374,7 @@ static void finish(Decoder *d, const OpDesc *desc, uint32_t attr)
         op->fn = op_pop_r64;
     }
     if (attr & D_REL) {
-        if (op->id >= 0x100) {
+        if (x86_is_jcc(op)) {
             op->fn = tab_jcc[op->id & 15];
         }
         int64_t t = (int64_t)op->off + op->len + op->imm;

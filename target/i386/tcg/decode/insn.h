@@ -39,7 +39,7 @@ enum {
     OF_WRITES = 1 << 15, /* not 64-bit code: the memory operand is written */
 };
 
-/* 32 bytes. Written by the decoder once; only fn and link change later. */
+/* Written by the decoder once; only fn and link change later. */
 struct X86Op {
     OpFn *fn;
     union {
@@ -63,6 +63,14 @@ struct X86Op {
 };
 /* Blocks are arrays of it; half a cache line each. */
 _Static_assert(sizeof(X86Op) == 32, "X86Op");
+
+/* The id of Jcc: this and its condition. Other relative branches have smaller ones. */
+#define X86_ID_JCC 0x100
+
+static inline bool x86_is_jcc(const X86Op *op)
+{
+    return op->id >= X86_ID_JCC;
+}
 
 /* OpDesc.attr */
 enum {

@@ -574,7 +574,7 @@ void tcg_fast_choose(X86Op *ops, unsigned n)
         if (!f || (op->flags & (OF_EASLOW | OF_C64)) != OF_C64) {
             continue;
         }
-        if (f->fused && next && next->id >= 0x100 &&
+        if (f->fused && next && x86_is_jcc(next) &&
             next->fn == tab_jcc[next->id & 15]) {
             fused = f->fused[next->id & 15];
         }
