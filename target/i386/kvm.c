@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "qemu/log.h"
+#include "target/i386/apic-regs.h"
 
 /* General registers. */
 
@@ -341,18 +342,18 @@ static int put_mp_state(CPUState *cpu)
 static int reset_lapic(CPUState *cpu)
 {
     struct kvm_lapic_state lapic = { 0 };
-    uint32_t *r = (uint32_t *)lapic.regs;
+    uint32_t (*r)[4] = (void *)lapic.regs;  /* the first of each four is the register */
 
-    r[0x20 / 4] = x86_cpu(cpu)->apic_id << 24;
-    r[0x30 / 4] = 0x00050014;           /* KVM puts its own version there */
-    r[0xe0 / 4] = 0xffffffff;           /* DFR */
-    r[0xf0 / 4] = 0xff;                 /* SVR: disabled by software */
-    for (unsigned lvt = 0x320; lvt <= 0x370; lvt += 0x10) {
-        r[lvt / 4] = 0x10000;
+    r[REG_ID][0] = x86_cpu(cpu)->apic_id << 24;
+    r[REG_VERSION][0] = 0x00050014;         /* KVM puts its own version there */
+    r[REG_DFR][0] = 0xffffffff;
+    r[REG_SVR][0] = 0xff;                   /* disabled by software */
+    for (unsigned lvt = REG_LVT_TIMER; lvt <= REG_LVT_ERROR; lvt++) {
+        r[lvt][0] = 0x10000;                /* masked */
     }
     if (cpu->cpu_index == 0) {
         /* Virtual wire mode: no firmware is there to set it (MP spec, 3.6.2.2). */
-        r[0x350 / 4] = 0x700;
+        r[REG_LVT_LINT0][0] = 0x700;
     }
     return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_LAPIC, &lapic);
 }
