@@ -5,7 +5,6 @@
  */
 #include "net/peer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,7 +148,7 @@ static NetClientState *client_new(QemuOpts *opts, const char *id, Error **errp)
         net_client_free(nc);
         return NULL;
     }
-    assert(nc->queues >= 1 && nc->queues <= NET_MAX_QUEUES);
+    g_assert(nc->queues >= 1 && nc->queues <= NET_MAX_QUEUES);
     if (!net_state.list) {
         net_state.list = g_ptr_array_new();
     }

@@ -9,7 +9,6 @@
  */
 #include "sysemu/cpus.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -305,6 +304,6 @@ int cpu_set_debug(CPUState *cpu, const CPUDebug *debug)
 {
     const AccelClass *ac = cpu_accel(cpu);
 
-    assert(cpu->stopped);
+    g_assert(cpu->stopped);
     return ac->set_debug ? ac->set_debug(cpu, debug) : 0;
 }

@@ -76,7 +76,7 @@ static bool kvm_make_vcpu(CPUState *cpu, KVMCPU *kc, Error **errp)
         kvm_coalesced_map(s, run);
     }
     /* From here on it can be kicked. */
-    g_atomic_pointer_set(&cpu->accel, (AccelCPU *)kc);
+    __atomic_store_n(&cpu->accel, (AccelCPU *)kc, __ATOMIC_SEQ_CST);
     kvm_lapic_connect(cpu);
     ret = kvm_arch_init_vcpu(cpu);
     if (ret < 0) {

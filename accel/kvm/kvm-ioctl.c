@@ -31,7 +31,7 @@ int kvm_check_extension(const KVMState *s, int cap)
 
 void kvm_vcpu_kick(CPUState *cpu)
 {
-    KVMCPU *kc = (KVMCPU *)g_atomic_pointer_get(&cpu->accel);
+    KVMCPU *kc = (KVMCPU *)__atomic_load_n(&cpu->accel, __ATOMIC_SEQ_CST);
 
     if (kc) {
         atomic_store(&kc->kicked, 1);

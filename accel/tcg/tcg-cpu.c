@@ -61,7 +61,7 @@ bool tcg_vcpu_init(CPUState *cpu, Error **errp)
     tcg_tlb_init(c);
     s->state->cpus[cpu->cpu_index] = c;
     s->state->nr_cpus = MAX(s->state->nr_cpus, cpu->cpu_index + 1);
-    g_atomic_pointer_set(&cpu->accel, (AccelCPU *)c);
+    __atomic_store_n(&cpu->accel, (AccelCPU *)c, __ATOMIC_SEQ_CST);
     tcg_connect_apic(c, x);
     return true;
 }

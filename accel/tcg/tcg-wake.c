@@ -18,7 +18,7 @@ void tcg_wake(TCGCPU *c)
 
 void tcg_vcpu_kick(CPUState *cpu)
 {
-    TCGCPU *c = (TCGCPU *)g_atomic_pointer_get(&cpu->accel);
+    TCGCPU *c = (TCGCPU *)__atomic_load_n(&cpu->accel, __ATOMIC_SEQ_CST);
 
     if (c) {
         tcg_poll_set(c, POLL_EXIT);

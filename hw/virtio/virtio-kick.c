@@ -9,7 +9,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -59,7 +58,7 @@ int virtio_kicks_init(VirtIODevice *vdev)
 
 void virtio_kicks_cleanup(VirtIODevice *vdev)
 {
-    assert(!vdev->kick_source);
+    g_assert(!vdev->kick_source);
     if (vdev->kick_fd >= 0) {
         close(vdev->kick_fd);
         vdev->kick_fd = -1;

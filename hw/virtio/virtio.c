@@ -5,7 +5,6 @@
  */
 #include "hw/virtio/virtio.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -434,7 +433,7 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
         virtio_free_queues(vdev);
         return false;
     }
-    assert(vdev->config_len <= VIRTIO_CONFIG_MAX);
+    g_assert(vdev->config_len <= VIRTIO_CONFIG_MAX);
     virtio_init_features(vdev);
     vbus->vdev = vdev;
     vbus->ops->plugged(vbus);

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,8 +78,8 @@ VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
 {
     VirtQueue *vq = g_new0(VirtQueue, 1);
 
-    assert(size >= 2 && size <= VIRTQUEUE_MAX_SIZE && !(size & (size - 1)));
-    assert(elem_size >= sizeof(VirtQueueElement));
+    g_assert(size >= 2 && size <= VIRTQUEUE_MAX_SIZE && !(size & (size - 1)));
+    g_assert(elem_size >= sizeof(VirtQueueElement));
     vq->vdev = vdev;
     vq->index = index;
     vq->max_size = size;
@@ -101,7 +100,7 @@ VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
 
 void virtqueue_free(VirtQueue *vq)
 {
-    assert(!vq->active && !vq->watched);
+    g_assert(!vq->active && !vq->watched);
     munmap(vq->pool, vq->slot_size * vq->max_size);
     if (vq->host_notifier.fd >= 0) {
         event_notifier_cleanup(&vq->host_notifier);
@@ -111,7 +110,7 @@ void virtqueue_free(VirtQueue *vq)
 
 void virtqueue_forget(VirtQueue *vq)
 {
-    assert(!vq->active);
+    g_assert(!vq->active);
     for (unsigned i = 0; i < vq->ring.nr_slots; i++) {
         VirtQueueElement *elem = (void *)(vq->pool + i * vq->slot_size);
         elem->in_flight = false;    /* a late push of it does nothing */
@@ -182,7 +181,7 @@ static VirtQueueElement *element_get(VirtQueue *vq)
     if (elem) {
         vq->ring.free_list = elem->next_free;
     } else {
-        assert(vq->ring.nr_slots < vq->max_size);
+        g_assert(vq->ring.nr_slots < vq->max_size);
         elem = (void *)(vq->pool + vq->ring.nr_slots++ * vq->slot_size);
         elem->vq = vq;
     }

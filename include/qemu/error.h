@@ -3,7 +3,7 @@
  *
  * Four kinds of error exist and are never mixed: a user's mistake travels as
  * an Error and is printed once; a host error is a negative errno; a guest
- * error is logged (qemu/log.h); our own bug is an assert().
+ * error is logged (qemu/log.h); our own bug is a g_assert().
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -23,6 +23,16 @@ def check_exit():
             yield f"{path} calls exit()"
 
 
+def check_dialects():
+    """Words for which the tree has one of its own: style.rst."""
+    for path in product():
+        for word in re.findall(r"\b(assert|g_atomic_\w+)\(", code(path)):
+            yield f"{path}: {word}()"
+        kinds = "".join(re.findall(r'^#include ([<"])', read(path), re.M))
+        if not re.fullmatch(r'"?<*"*', kinds):
+            yield f"{path}: #include <…> stands behind more than one \"…\""
+
+
 def functions(path):
     """(name, first line, body's lines) of each function: '{' in column 0 to '}'."""
     lines = code(path).split("\n")

@@ -52,6 +52,10 @@ CASES = [
     ("what users are offered is documented", {
         "docs/system/all.rst": "echo thing wire hole speed\n"}),
     ("MAINTAINERS covers every file", {"net/new.c": ""}),
+    ("one dialect", {"util/low.c": TREE["util/low.c"].replace("{\n", "{\n    g_atomic_int_get(a);\n")}),
+    ("one dialect", {
+        "util/low.c": '#include "qemu/low.h"\n' + TREE["util/low.c"].replace(
+            "\n\n", "\n#include <errno.h>\n\n", 1)}),
     ("text is clean", {"docs/devel/locks.rst": "x" * 101 + "\n"}),
 ]
 

@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <assert.h>
 #include <string.h>
 
 #include "target/i386/tcg/ops/ops.h"
@@ -290,7 +289,7 @@ OP(op_x87)
     } else {
         ok = x87_register(c, opc, reg << 3 | (op->rm & 7));
     }
-    assert(ok);                 /* the decoder knows which there are */
+    g_assert(ok);                 /* the decoder knows which there are */
     c->fpip = c->eip;
     return op + 1;
 }
