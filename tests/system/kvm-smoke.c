@@ -123,7 +123,9 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 }
 
 static const MemoryRegionOps ports_ops = { .read = ports_read, .write = ports_write };
-static const MemoryRegionOps mmio_ops = { .read = mmio_read, .write = mmio_write };
+static const MemoryRegionOps mmio_ops = {
+    .read = mmio_read, .write = mmio_write, .lockless = true,   /* for its eventfd */
+};
 
 static void enter_long_mode(CPUX86State *env)
 {
