@@ -51,6 +51,12 @@ def read(path):
         return file.read()
 
 
+def write(path, data):
+    """Write a file."""
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 # -- the cache ---------------------------------------------------------------
 
 def cache_root():
@@ -196,10 +202,10 @@ class Cpio:
         self.data = bytearray()
         self.inode = 0
 
-    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+    def _entry(self, name, mode, data=b"", rdev=(0, 0), mtime=0):
         self.inode += 1
         raw = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *rdev, len(raw), 0)
+        fields = (self.inode, mode, 0, 0, 1, mtime, len(data), 0, 0, *rdev, len(raw), 0)
         self.data += b"070701" + b"".join(b"%08X" % field for field in fields) + raw
         self._pad()
         self.data += data
@@ -213,9 +219,9 @@ class Cpio:
         for name in names:
             self._entry(name, 0o040755)
 
-    def file(self, name, data, mode=0o644):
+    def file(self, name, data, mode=0o644, mtime=0):
         """Add a regular file with these bytes."""
-        self._entry(name, 0o100000 | mode, data)
+        self._entry(name, 0o100000 | mode, data, mtime=mtime)
 
     def link(self, name, target):
         """Add a symbolic link."""
