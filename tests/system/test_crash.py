@@ -4,7 +4,8 @@ SPDX-License-Identifier: GPL-2.0-or-later
 
 A guest works on files at random and calls fsync for some of them, saying so on the
 console. Afterwards the journal is replayed: the file system must be sound, and what was
-said to be safe must be there. CRASH_SECONDS (default 6) is how long it works.
+said to be safe must be there. CRASH_SECONDS (default 6) is how long it works; longer if it
+has not got as far as LEAST files.
 """
 import contextlib
 import hashlib
@@ -23,6 +24,7 @@ from test_block import Qmp
 
 SECONDS = int(os.environ.get("CRASH_SECONDS") or 6)
 CUTS = 12  # places where the power is cut
+LEAST = 8  # files that are safe before it crashes, however slow the machine is
 
 # The init of a guest that ends by the death of its init: the kernel panics.
 INIT = """#!/bin/sh
@@ -57,11 +59,13 @@ safe() {
         dd if=/tmp/x of=/mnt/safe/$boot-$i bs=64k conv=fsync 2>/dev/null
         echo "safe $boot-$i $(md5sum </tmp/x)"
         i=$((i + 1))
+        [ $i != LEAST ] || : >/tmp/enough
     done
 }
 worker a & worker b & worker c & safe &
 echo "@@working@@"
 sleep SECONDS
+until [ -e /tmp/enough ]; do sleep 0.1; done
 exit 1
 """
 
@@ -81,7 +85,7 @@ def working(folder, drive="", device="", more=("-no-reboot",), seconds=SECONDS, 
     shutil.copyfile(os.path.join(folder, "empty"), disk)
     init = os.path.join(folder, "init")
     with open(init, "w", encoding="ascii") as file:
-        file.write(INIT.replace("SECONDS", str(seconds)))
+        file.write(INIT.replace("SECONDS", str(seconds)).replace("LEAST", str(LEAST)))
     os.chmod(init, 0o755)
     args = machine_args(smp=2, kernel_path=kernel("lean"), append="quiet rdinit=/crash-init",
                         initrd_path=initrd(files=[(init, "crash-init")]))

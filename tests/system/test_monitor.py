@@ -13,7 +13,7 @@ import harness
 from harness import Qemu, case, check, initrd, kernel, machine_args
 
 sys.path.insert(0, os.path.join(harness.ROOT, "tests", "qtest"))
-saved, sys.argv = sys.argv, sys.argv[:1]
+saved, sys.argv = sys.argv, [sys.argv[0], harness.QEMU]
 import qemutest  # noqa: E402  pylint: disable=wrong-import-position
 sys.argv = saved
 
