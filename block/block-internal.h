@@ -35,6 +35,7 @@ struct BlockDriver {
      * block_request_done(). NULL: hand to the thread pool.
      */
     void (*submit)(BlockNode *bs, BlockRequest *req);
+    void (*ended)(BlockNode *bs, BlockRequest *req);    /* in the loop: bs is its watcher */
     /*
      * On a worker thread: do it, synchronously. 0 or negative errno. A driver
      * without submit needs it.

@@ -98,6 +98,7 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
     int ret;
 
     req->blk = blk;
+    req->watcher = NULL;
     req->pos = req->offset;
     req->done = 0;
     req->next = NULL;
@@ -165,6 +166,9 @@ void block_request_done(BlockRequest *req, int ret)
 {
     BlockBackend *blk = req->blk;
 
+    if (req->watcher) {
+        block_driver(req->watcher)->ended(req->watcher, req);
+    }
     count(blk, req, ret);
     request_end(blk, req, ret);
 }

@@ -48,6 +48,27 @@ Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset)
     return sl;
 }
 
+void qcow2_cache_dirty(Qcow2Cache *c, Qcow2Slice *sl)
+{
+    if (!sl->dirty) {
+        sl->dirty = true;
+        c->dirty++;
+    }
+}
+
+void qcow2_cache_forget(Qcow2Node *s, Qcow2Cache *c, uint64_t cluster)
+{
+    for (uint64_t done = 0; done < s->cluster_size; done += s->slice) {
+        uint64_t offset = cluster + done;
+        Qcow2Slice *sl = g_hash_table_lookup(c->slices, &offset);
+
+        if (sl) {
+            g_assert(!sl->loading && !sl->dirty && !sl->writing);
+            drop(c, sl);
+        }
+    }
+}
+
 /* The oldest that the file has as well. */
 static Qcow2Slice *oldest_clean(const Qcow2Cache *c)
 {
@@ -94,6 +115,12 @@ int qcow2_cache_load(Qcow2Node *s, Qcow2Cache *c, uint64_t offset)
         return 0;               /* or it failed for another: the caller looks again */
     }
     sl = new_slice(s, c, offset);
+    if (!sl && c->dirty) {
+        g_mutex_unlock(&s->lock);
+        ret = qcow2_commit(s);
+        g_mutex_lock(&s->lock);
+        return ret;
+    }
     if (!sl) {
         g_cond_wait(&s->cond, &s->lock);
         return 0;

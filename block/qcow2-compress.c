@@ -44,19 +44,27 @@ static bool unzstd_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size_
 }
 
 /* "Compressed Clusters Descriptor": the host's offset, then sectors after the first. */
-int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf)
+void qcow2_compressed_range(const Qcow2Node *s, uint64_t entry, uint64_t *first, uint64_t *last)
 {
     unsigned offset_bits = 62 - (s->cluster_bits - 8);
-    uint64_t offset = entry & ((1ull << offset_bits) - 1);
     uint64_t sectors = (entry & (QCOW2_COMPRESSED - 1)) >> offset_bits;
-    size_t len = (sectors + 1) * BDRV_SECTOR_SIZE - offset % BDRV_SECTOR_SIZE;
+
+    *first = entry & ((1ull << offset_bits) - 1);
+    *last = QEMU_ALIGN_DOWN(*first, BDRV_SECTOR_SIZE) + (sectors + 1) * BDRV_SECTOR_SIZE - 1;
+}
+
+int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf)
+{
     g_autofree uint8_t *in = NULL;
+    uint64_t offset, last;
+    size_t len;
     int ret;
 
-    if (offset >= s->bs.file->length) {
+    qcow2_compressed_range(s, entry, &offset, &last);
+    if (offset >= s->h.file_length) {
         return -EIO;
     }
-    len = MIN(len, s->bs.file->length - offset);
+    len = MIN(last + 1, s->h.file_length) - offset;
     in = g_malloc(len);
     ret = qcow2_pread(s->bs.file, offset, in, len);
     if (ret < 0) {

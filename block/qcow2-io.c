@@ -18,9 +18,8 @@ int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len)
     return block_run(bs, &req);
 }
 
-/* bytes of req's buffers from offset on, in out, which has room for all of req's. */
-static unsigned iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes,
-                         struct iovec *out)
+unsigned qcow2_iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes,
+                        struct iovec *out)
 {
     unsigned n = 0;
 
@@ -40,14 +39,13 @@ static unsigned iov_part(const BlockRequest *req, uint64_t offset, uint64_t byte
     return n;
 }
 
-/* bytes of req, from done on, of node at pos; iov: room for req's buffers. */
-static int run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint64_t done,
-                    uint64_t bytes, struct iovec *iov)
+int qcow2_run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint64_t done,
+                   uint64_t bytes)
 {
-    BlockRequest part = { .node_op = req->node_op, .node_flags = req->node_flags, .pos = pos,
-                          .bytes = bytes, .iov = iov };
+    g_autofree struct iovec *iov = g_new(struct iovec, req->niov);
+    BlockRequest part = { .node_op = req->node_op, .pos = pos, .bytes = bytes, .iov = iov };
 
-    part.niov = iov_part(req, done, bytes, iov);
+    part.niov = qcow2_iov_part(req, done, bytes, iov);
     return block_run(node, &part);
 }
 
@@ -61,14 +59,13 @@ static uint64_t backing_bytes(const Qcow2Node *s, uint64_t pos, uint64_t bytes)
     return pos < length ? MIN(bytes, length - pos) : 0;
 }
 
-static int read_backing(Qcow2Node *s, BlockRequest *req, uint64_t done, uint64_t bytes,
-                        struct iovec *iov)
+static int read_backing(Qcow2Node *s, BlockRequest *req, uint64_t done, uint64_t bytes)
 {
     uint64_t pos = req->pos + done;
     uint64_t there = backing_bytes(s, pos, bytes);
 
     iov_memset(req->iov, req->niov, done + there, 0, bytes - there);
-    return there ? run_part(s->bs.backing, req, pos, done, there, iov) : 0;
+    return there ? qcow2_run_part(s->bs.backing, req, pos, done, there) : 0;
 }
 
 static int read_deflated(Qcow2Node *s, BlockRequest *req, uint64_t done, const Qcow2Extent *ext)
@@ -84,25 +81,23 @@ static int read_deflated(Qcow2Node *s, BlockRequest *req, uint64_t done, const Q
     return ret;
 }
 
-static int read_extent(Qcow2Node *s, BlockRequest *req, uint64_t done, const Qcow2Extent *ext,
-                       struct iovec *iov)
+static int read_extent(Qcow2Node *s, BlockRequest *req, uint64_t done, const Qcow2Extent *ext)
 {
     switch (ext->kind) {
     case QCOW2_DATA:
-        return run_part(s->data, req, ext->host, done, ext->bytes, iov);
+        return qcow2_run_part(s->data, req, ext->host, done, ext->bytes);
     case QCOW2_DEFLATED:
         return read_deflated(s, req, done, ext);
     case QCOW2_UNALLOCATED:
-        return read_backing(s, req, done, ext->bytes, iov);
+        return read_backing(s, req, done, ext->bytes);
     default:
         iov_memset(req->iov, req->niov, done, 0, ext->bytes);
         return 0;
     }
 }
 
-static int run_read(Qcow2Node *s, BlockRequest *req)
+int qcow2_read(Qcow2Node *s, BlockRequest *req)
 {
-    g_autofree struct iovec *iov = g_new(struct iovec, req->niov);
     Qcow2Extent ext;
     int ret = 0;
 
@@ -111,66 +106,147 @@ static int run_read(Qcow2Node *s, BlockRequest *req)
         ret = qcow2_lookup_wait(s, req->pos + done, req->bytes - done, &ext);
         g_mutex_unlock(&s->lock);
         if (ret == 0) {
-            ret = read_extent(s, req, done, &ext, iov);
+            ret = read_extent(s, req, done, &ext);
         }
     }
     return ret;
 }
 
+/* On a worker, or the main thread ------------------------------------------------ */
+
 int qcow2_run(BlockNode *bs, BlockRequest *req)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
+    unsigned epoch;
+    int ret;
 
+    if (bs->is_ro && req->node_op != BLOCK_OP_READ) {
+        return req->node_op == BLOCK_OP_FLUSH ? 0 : -EPERM;
+    }
+    g_mutex_lock(&s->lock);
+    epoch = qcow2_enter(s);
+    g_mutex_unlock(&s->lock);
     switch (req->node_op) {
     case BLOCK_OP_READ:
-        return run_read(s, req);
+        ret = qcow2_read(s, req);
+        break;
+    case BLOCK_OP_WRITE:
+        ret = qcow2_write(s, req);
+        break;
     case BLOCK_OP_FLUSH:
-        return 0;
+        ret = qcow2_flush(s);
+        break;
     default:
-        return -EPERM;
+        ret = qcow2_clear(s, req);
+        break;
     }
+    if (ret == 0 && (req->node_flags & BLOCK_REQ_FUA)) {
+        ret = qcow2_commit(s);
+    }
+    g_mutex_lock(&s->lock);
+    qcow2_leave(s, epoch);
+    g_mutex_unlock(&s->lock);
+    return ret;
 }
 
 /* In the loop -------------------------------------------------------------------- */
 
-/* True if it could be served with the tables at hand, as one piece. */
-static bool submit_read(Qcow2Node *s, BlockRequest *req)
+/* Where the request goes as it is; NULL: it is not for the loop. With the lock. */
+static BlockNode *translate_read(Qcow2Node *s, BlockRequest *req, const Qcow2Extent *ext)
 {
+    if (ext->kind == QCOW2_DATA) {
+        req->pos = ext->host;
+        return s->data;
+    }
+    return ext->kind == QCOW2_UNALLOCATED && s->bs.backing &&
+           backing_bytes(s, req->pos, req->bytes) == req->bytes ? s->bs.backing : NULL;
+}
+
+static BlockNode *translate_write(Qcow2Node *s, BlockRequest *req, const Qcow2Extent *ext)
+{
+    /* What was written is there after a crash only if what leads to it is. */
+    bool fua = req->node_flags & BLOCK_REQ_FUA;
+
+    if (!ext->in_place || (fua && !qcow2_is_clean(s)) ||
+        (!s->bs.data_file && qcow2_is_table(s, ext->host))) {
+        return NULL;
+    }
+    req->pos = ext->host;
+    return s->data;
+}
+
+static bool is_zero_read(const Qcow2Node *s, const BlockRequest *req, const Qcow2Extent *ext)
+{
+    return req->node_op == BLOCK_OP_READ &&
+           (ext->kind == QCOW2_ZEROES || (ext->kind == QCOW2_UNALLOCATED && !s->bs.backing));
+}
+
+/* True if it could be served with the tables at hand, as one piece. */
+static bool submit_rw(Qcow2Node *s, BlockRequest *req)
+{
+    BlockNode *to = NULL;
     Qcow2Extent ext;
     uint64_t miss;
-    int ret;
+    bool whole;
 
     g_mutex_lock(&s->lock);
-    ret = qcow2_lookup(s, req->pos, req->bytes, &ext, &miss);
+    whole = qcow2_lookup(s, req->pos, req->bytes, &ext, &miss) == 0 && ext.bytes >= req->bytes;
+    if (whole) {
+        to = req->node_op == BLOCK_OP_READ ? translate_read(s, req, &ext)
+                                           : translate_write(s, req, &ext);
+    }
+    if (to && !s->bs.is_ro) {
+        req->watcher = &s->bs;
+        req->epoch = qcow2_enter(s);
+    }
     g_mutex_unlock(&s->lock);
-    if (ret != 0 || ext.bytes < req->bytes || ext.kind == QCOW2_DEFLATED) {
+    if (to) {
+        block_submit(to, req);
+    } else if (whole && is_zero_read(s, req, &ext)) {
+        iov_memset(req->iov, req->niov, 0, 0, req->bytes);
+        block_request_done(req, 0);
+    } else {
         return false;
     }
-    if (ext.kind == QCOW2_DATA) {
-        req->pos = ext.host;
-        block_submit(s->data, req);
-        return true;
-    }
-    if (ext.kind == QCOW2_UNALLOCATED && s->bs.backing) {
-        if (backing_bytes(s, req->pos, req->bytes) < req->bytes) {
-            return false;
-        }
-        block_submit(s->bs.backing, req);
-        return true;
-    }
-    iov_memset(req->iov, req->niov, 0, 0, req->bytes);
-    block_request_done(req, 0);
     return true;
+}
+
+/* Nothing but the file's own flush is to do. */
+static bool submit_flush(Qcow2Node *s, BlockRequest *req)
+{
+    bool clean;
+
+    g_mutex_lock(&s->lock);
+    clean = s->bs.is_ro || (qcow2_is_clean(s) && !s->bs.data_file && !s->reclaim->len);
+    g_mutex_unlock(&s->lock);
+    if (clean) {
+        block_submit(s->bs.file, req);
+    }
+    return clean;
+}
+
+void qcow2_ended(BlockNode *bs, BlockRequest *req)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+
+    g_mutex_lock(&s->lock);
+    qcow2_leave(s, req->epoch);
+    g_mutex_unlock(&s->lock);
 }
 
 void qcow2_submit(BlockNode *bs, BlockRequest *req)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
+    bool done = false;
     BlockEngine *pool;
 
-    if (req->node_op == BLOCK_OP_READ && submit_read(s, req)) {
-        return;
+    if (req->node_op == BLOCK_OP_READ || req->node_op == BLOCK_OP_WRITE) {
+        done = submit_rw(s, req);
+    } else if (req->node_op == BLOCK_OP_FLUSH) {
+        done = submit_flush(s, req);
     }
-    pool = block_pool(bs);
-    pool->ops->submit(pool, req);
+    if (!done) {
+        pool = block_pool(bs);
+        pool->ops->submit(pool, req);
+    }
 }

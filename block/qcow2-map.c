@@ -131,6 +131,16 @@ int qcow2_lookup(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, u
     return ret;
 }
 
+uint64_t *qcow2_entry(Qcow2Node *s, uint64_t pos, Qcow2Slice **sl)
+{
+    int64_t at = entry_offset(s, pos);
+
+    g_assert(at > 0);
+    *sl = qcow2_cache_find(&s->l2_cache, QEMU_ALIGN_DOWN((uint64_t)at, s->slice));
+    g_assert(*sl);
+    return &(*sl)->data[(at - (*sl)->offset) / sizeof(uint64_t)];
+}
+
 int qcow2_lookup_wait(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext)
 {
     uint64_t miss;

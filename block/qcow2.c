@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "blockdev.h"
-#include "qcow2.h"
+#include "qcow2-open.h"
 
 #define DEFAULT_L2_CACHE (4 * MiB)
 #define DEFAULT_SLICE 4096u
@@ -101,8 +101,7 @@ static bool may_write(Qcow2Node *s, Error **errp)
         }
         return true;
     }
-    error_setg(errp, "qcow2 images can only be read: use read-only=on");
-    return false;
+    return true;
 }
 
 /* Tables are ours alone, whatever the device shares. */
@@ -121,11 +120,18 @@ static void qcow2_close(BlockNode *bs)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
 
+    int ret = s->writable ? qcow2_settle(s) : 0;
+
+    if (ret < 0) {
+        error_report("cannot write tables of '%s': %s", bs->filename, g_strerror(-ret));
+    }
+    qcow2_close_for_writing(s);
     qcow2_free_snapshots(s);
     qcow2_cache_clear(&s->l2_cache);
     g_free(s->l1);
     g_free(s->full_backing);
     qcow2_header_clear(&s->h);
+    g_mutex_clear(&s->commit_lock);
     g_mutex_clear(&s->lock);
     g_cond_clear(&s->cond);
 }
@@ -134,6 +140,7 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
 
+    g_mutex_init(&s->commit_lock);
     g_mutex_init(&s->lock);
     g_cond_init(&s->cond);
     if (!qcow2_read_header(bs->file, &s->h, errp)) {
@@ -151,6 +158,10 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
     s->full_backing = s->h.backing ? block_backing_path(bs->filename, s->h.backing) : NULL;
     qcow2_cache_init(&s->l2_cache, s->l2_cache_size ? s->l2_cache_size : DEFAULT_L2_CACHE,
                      s->slice);
+    if (!bs->is_ro && !qcow2_open_for_writing(s, errp)) {
+        goto fail;
+    }
+    s->writable = !bs->is_ro;
     return true;
 fail:
     qcow2_close(bs);
@@ -222,6 +233,7 @@ static const BlockDriver block_qcow2 = {
     .open = qcow2_open,
     .close = qcow2_close,
     .submit = qcow2_submit,
+    .ended = qcow2_ended,
     .run = qcow2_run,
     .set_perm = qcow2_set_perm,
 };

@@ -10,49 +10,7 @@
 #ifndef BLOCK_QCOW2_H
 #define BLOCK_QCOW2_H
 
-#include "block-internal.h"
-#include "block/image-info.h"
-#include "qemu/cutils.h"
-
-#define QCOW2_MIN_CLUSTER_BITS 9
-#define QCOW2_MAX_CLUSTER_BITS 21
-#define QCOW2_MAX_L1_BYTES (32 * MiB)
-#define QCOW2_MAX_REFTABLE_BYTES (8 * MiB)
-#define QCOW2_MAX_SNAPSHOTS 65536u
-#define QCOW2_MAX_SNAPSHOT_BYTES (16 * MiB)
-
-/* Incompatible features. */
-#define QCOW2_DIRTY         (1ull << 0)
-#define QCOW2_CORRUPT       (1ull << 1)
-#define QCOW2_DATA_FILE     (1ull << 2)
-#define QCOW2_COMPRESSION   (1ull << 3)
-#define QCOW2_EXTENDED_L2   (1ull << 4)
-#define QCOW2_LAZY_REFCOUNTS (1ull << 0)    /* a compatible one */
-#define QCOW2_RAW_DATA_FILE (1ull << 1)     /* an autoclear one */
-
-/* Where fields that change stand in the header. */
-enum {
-    QCOW2_AT_SIZE = 24, QCOW2_AT_L1 = 36, QCOW2_AT_REFTABLE = 48,
-    QCOW2_AT_INCOMPATIBLE = 72, QCOW2_AT_AUTOCLEAR = 88,
-};
-
-/* Entries of L1 and L2 tables. */
-#define QCOW2_OFFSET_MASK 0x00fffffffffffe00ull
-#define QCOW2_COPIED     (1ull << 63)       /* refcount is one: may be written in place */
-#define QCOW2_COMPRESSED (1ull << 62)
-#define QCOW2_ZERO       (1ull << 0)
-
-typedef struct Qcow2Header {
-    uint32_t version, cluster_bits, crypt_method;
-    uint64_t size;
-    uint64_t l1_offset, reftable_offset, snapshots_offset;
-    uint32_t l1_size, reftable_clusters, nb_snapshots;
-    uint64_t incompatible, compatible, autoclear;
-    uint32_t refcount_order, header_length;
-    uint64_t file_length;                   /* when it was opened */
-    uint8_t compression;                    /* 0: deflate, 1: zstd */
-    char *backing, *backing_format, *data_file;     /* NULL: none */
-} Qcow2Header;
+#include "qcow2-format.h"
 
 /* A piece of a table in memory, as it is in the file. Guarded by Qcow2Node.lock. */
 typedef struct Qcow2Slice {
@@ -87,6 +45,8 @@ typedef struct Qcow2Extent {
     uint64_t bitmap;
 } Qcow2Extent;
 
+typedef struct Qcow2Region Qcow2Region;
+
 typedef struct Qcow2Node {
     BlockNode bs;
     /* Options. */
@@ -98,29 +58,44 @@ typedef struct Qcow2Node {
     Qcow2Header h;
     BlockNode *data;            /* has the guest's data: file or data_file */
     char *full_backing;         /* the backing file's name as it is opened */
-    unsigned cluster_bits, l2_bits, sc_bits;    /* cluster, entries of an L2 table, subcluster */
+    /* Cluster, entries of an L2 table, subcluster, entries of a refcount block. */
+    unsigned cluster_bits, l2_bits, sc_bits, rb_bits;
     uint64_t cluster_size;
     unsigned l2_entry;          /* bytes: 8, or 16 with subclusters */
     unsigned slice;             /* bytes of a table that are read at once */
     BlockSnapshotInfo *snapshots;
+    bool writable;              /* all that is for writing is there */
+    uint64_t file_limit;        /* the file does not grow beyond; 0: it does */
+    uint64_t data_virgin;       /* from here on the data file reads as zeroes where unmapped */
 
+    GMutex commit_lock;         /* who writes tables; taken before lock, I/O under it */
     GMutex lock;                /* all that follows; no I/O under it */
     GCond cond;                 /* a slice was read, a cluster came into being, … */
     uint64_t *l1;               /* host byte order */
     uint32_t l1_size;           /* entries that the disk's size needs */
-    Qcow2Cache l2_cache;
+    bool *l1_dirty;             /* a sector of it each: the file does not have it */
+    uint32_t l1_n_dirty;
+    Qcow2Cache l2_cache, ref_cache;
+    bool committing;
+    uint64_t *reftable;         /* host byte order */
+    uint32_t reftable_size;     /* entries */
+    bool growing, making_l2;    /* a worker is at it */
+    uint64_t free_hint;         /* no cluster below it is free */
+    uint64_t virgin;            /* from here on nobody has written to the file */
+    GArray *tables;             /* offsets of all clusters with tables, sorted */
+    GQueue regions;             /* of Qcow2Region: parts of the disk that are changing */
+    /*
+     * Clusters without references, in order: the file still has them; it has not, but
+     * requests may be under way; (waiting: only those of the other epoch); to be counted down.
+     */
+    GArray *freed, *retired, *waiting, *reclaim;
+    unsigned epoch, users[2];
 } Qcow2Node;
 
 static inline uint64_t qcow2_offset_in_cluster(const Qcow2Node *s, uint64_t pos)
 {
     return pos & (s->cluster_size - 1);
 }
-
-/* qcow2-header.c: main thread ------------------------------------------------- */
-
-/* Read and check; h's strings are the caller's, to be freed on failure too. */
-bool qcow2_read_header(BlockNode *file, Qcow2Header *h, Error **errp);
-void qcow2_header_clear(Qcow2Header *h);
 
 /* qcow2-snapshot.c: main thread ----------------------------------------------- */
 
@@ -137,6 +112,10 @@ Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset);
 /* Worker: let it be at hand. Gives up the lock meanwhile. 0 or negative errno. */
 int qcow2_cache_load(Qcow2Node *s, Qcow2Cache *c, uint64_t offset);
 
+void qcow2_cache_dirty(Qcow2Cache *c, Qcow2Slice *sl);
+/* The cluster begins a new life. */
+void qcow2_cache_forget(Qcow2Node *s, Qcow2Cache *c, uint64_t cluster);
+
 /* qcow2-map.c: any thread, with the lock held ----------------------------------- */
 
 enum { QCOW2_MISS = 1 };
@@ -149,16 +128,71 @@ int qcow2_lookup(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, u
 /* Worker: the same, loading what it takes. */
 int qcow2_lookup_wait(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext);
 
+/* pos's L2 entry and the slice with it, which are there and at hand. */
+uint64_t *qcow2_entry(Qcow2Node *s, uint64_t pos, Qcow2Slice **sl);
+
+/* qcow2-refcount.c: with the lock held ----------------------------------------------- */
+
+/* Does the cluster with offset hold a table? */
+bool qcow2_is_table(const Qcow2Node *s, uint64_t offset);
+/* It does from now on; false: it did before. It does not any longer. */
+bool qcow2_add_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
+void qcow2_remove_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
+/*
+ * Up to want clusters in a row, counted once: the first one's offset, and how many. 0 or
+ * negative errno. Worker: gives up the lock meanwhile.
+ */
+int qcow2_alloc(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *got);
+/* Count down what is in reclaim. Worker: gives up the lock meanwhile. */
+int qcow2_reclaim(Qcow2Node *s);
+
+/* qcow2-commit.c --------------------------------------------------------------------- */
+
+int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len);
+int qcow2_flush_files(Qcow2Node *s);
+void qcow2_push(GArray *list, uint64_t offset);
+/* With the lock: a request begins, and ends. */
+unsigned qcow2_enter(Qcow2Node *s);
+void qcow2_leave(Qcow2Node *s, unsigned epoch);
+/* With the lock: the file has all that memory has. */
+bool qcow2_is_clean(const Qcow2Node *s);
+/* With the lock. */
+void qcow2_set_l1(Qcow2Node *s, uint32_t index, uint64_t entry);
+/* Worker, without the lock: what is in memory now is on the medium. */
+int qcow2_commit(Qcow2Node *s);
+/* Worker, with the lock, given up meanwhile: a commit if there is much to write. */
+int qcow2_relieve(Qcow2Node *s);
+/* A commit, after what can be freed is. */
+int qcow2_flush(Qcow2Node *s);
+/* No request is under way: the file is complete, and nothing in it is lost. */
+int qcow2_settle(Qcow2Node *s);
+
 /* qcow2-compress.c: worker, without the lock -------------------------------------- */
 
+/* The first and the last byte of a compressed cluster. */
+void qcow2_compressed_range(const Qcow2Node *s, uint64_t entry, uint64_t *first, uint64_t *last);
 /* The cluster that entry tells of, into buf. */
 int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf);
 
 /* qcow2-io.c ------------------------------------------------------------------- */
 
 void qcow2_submit(BlockNode *bs, BlockRequest *req);
+void qcow2_ended(BlockNode *bs, BlockRequest *req);
 int qcow2_run(BlockNode *bs, BlockRequest *req);
+int qcow2_read(Qcow2Node *s, BlockRequest *req);
+/* bytes of req's buffers from offset on, in out, which has room for all of req's. */
+unsigned qcow2_iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes,
+                        struct iovec *out);
+/* bytes of req, from done on, of node at pos. Worker. */
+int qcow2_run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint64_t done,
+                   uint64_t bytes);
 /* len bytes of bs at pos. Worker. */
 int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
+
+/* qcow2-write.c: worker, without the lock ---------------------------------------------- */
+
+int qcow2_write(Qcow2Node *s, BlockRequest *req);
+/* Discard and write-zeroes. */
+int qcow2_clear(Qcow2Node *s, BlockRequest *req);
 
 #endif

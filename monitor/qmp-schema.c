@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "block/block.h"
+#include "block/image-info.h"
 #include "qmp.h"
 
 /* Walking type strings ------------------------------------------------------ */

@@ -65,6 +65,8 @@ struct BlockRequest {
     unsigned node_flags;
     uint64_t pos;               /* offset in that node */
     uint64_t done;              /* bytes transferred already */
+    BlockNode *watcher;         /* that wants to know when it ends; NULL: none */
+    unsigned epoch;             /* watcher's */
     int64_t start;              /* when it was submitted, ns */
     int ret;
     BlockRequest *next;
@@ -116,8 +118,6 @@ typedef struct BlockInfo {
 bool drive_new(QemuOpts *opts, Error **errp);
 /* Of block_classes: one that opens an image itself; others have a node below, their "file". */
 bool block_class_is_protocol(const ObjectClass *oc);
-/* One that has images below it: backing=, data-file=. */
-bool block_class_has_backing(const ObjectClass *oc);
 /* -blockdev, blockdev-add. */
 BlockNode *blockdev_add(QemuOpts *opts, Error **errp);
 /* blockdev-del: close a node that nobody uses. A child with a name of its own stays. */

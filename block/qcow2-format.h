@@ -1,0 +1,58 @@
+/*
+ * The qcow2 format: its header and what entries of tables are made of.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_FORMAT_H
+#define BLOCK_QCOW2_FORMAT_H
+
+#include "block-internal.h"
+#include "qemu/cutils.h"
+
+#define QCOW2_MIN_CLUSTER_BITS 9
+#define QCOW2_MAX_CLUSTER_BITS 21
+#define QCOW2_MAX_L1_BYTES (32 * MiB)
+#define QCOW2_MAX_REFTABLE_BYTES (8 * MiB)
+#define QCOW2_MAX_SNAPSHOTS 65536u
+#define QCOW2_MAX_SNAPSHOT_BYTES (16 * MiB)
+
+/* Incompatible features. */
+#define QCOW2_DIRTY         (1ull << 0)
+#define QCOW2_CORRUPT       (1ull << 1)
+#define QCOW2_DATA_FILE     (1ull << 2)
+#define QCOW2_COMPRESSION   (1ull << 3)
+#define QCOW2_EXTENDED_L2   (1ull << 4)
+#define QCOW2_LAZY_REFCOUNTS (1ull << 0)    /* a compatible one */
+#define QCOW2_RAW_DATA_FILE (1ull << 1)     /* an autoclear one */
+
+/* Where fields that change stand in the header. */
+enum {
+    QCOW2_AT_SIZE = 24, QCOW2_AT_L1 = 36, QCOW2_AT_REFTABLE = 48,
+    QCOW2_AT_INCOMPATIBLE = 72, QCOW2_AT_AUTOCLEAR = 88,
+};
+
+/* Entries of L1 and L2 tables. */
+#define QCOW2_OFFSET_MASK 0x00fffffffffffe00ull
+#define QCOW2_COPIED     (1ull << 63)       /* refcount is one: may be written in place */
+#define QCOW2_COMPRESSED (1ull << 62)
+#define QCOW2_ZERO       (1ull << 0)
+
+typedef struct Qcow2Header {
+    uint32_t version, cluster_bits, crypt_method;
+    uint64_t size;
+    uint64_t l1_offset, reftable_offset, snapshots_offset;
+    uint32_t l1_size, reftable_clusters, nb_snapshots;
+    uint64_t incompatible, compatible, autoclear;
+    uint32_t refcount_order, header_length;
+    uint64_t file_length;                   /* when it was opened */
+    uint8_t compression;                    /* 0: deflate, 1: zstd */
+    char *backing, *backing_format, *data_file;     /* NULL: none */
+} Qcow2Header;
+
+/* qcow2-header.c: main thread ------------------------------------------------- */
+
+/* Read and check; h's strings are the caller's, to be freed on failure too. */
+bool qcow2_read_header(BlockNode *file, Qcow2Header *h, Error **errp);
+void qcow2_header_clear(Qcow2Header *h);
+
+#endif

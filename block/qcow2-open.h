@@ -1,0 +1,17 @@
+/*
+ * Writing to a qcow2 image begins and ends.
+ *
+ * Main thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_OPEN_H
+#define BLOCK_QCOW2_OPEN_H
+
+#include "qcow2.h"
+
+/* The refcount table, where tables are, caches. On failure the caller closes. */
+bool qcow2_open_for_writing(Qcow2Node *s, Error **errp);
+void qcow2_close_for_writing(Qcow2Node *s);
+
+#endif
