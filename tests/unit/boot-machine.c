@@ -67,7 +67,7 @@ void boot_load(BootAttempt *a, uint64_t ram, const uint8_t *kernel, size_t len,
         ifd = boot_file(initrd, strlen(initrd), initrd_name);
         a->m.ms.initrd_filename = initrd_name;
     }
-    a->ok = x86_load_linux(&a->m.ms, cmdline, 0, &a->boot, &a->err);
+    a->ok = x86_load_linux(&a->m.ms, cmdline, BOOT_RSDP, &a->boot, &a->err);
     g_assert_cmpint(a->ok, ==, a->err == NULL);
     g_assert_cmphex(a->m.ram[KERNEL_CMDLINE_START], ==, 0);
     close(kfd);

@@ -21,6 +21,9 @@ void boot_machine_cleanup(BootMachine *m);
 /* A memory file with this content, and its name in /proc; caller closes. */
 int boot_file(const void *data, size_t len, char name[64]);
 
+/* Where boot_load() says that the RSDP is. */
+#define BOOT_RSDP 0x123456789abcull
+
 /* One attempt to load: the machine, and what came out. */
 typedef struct BootAttempt {
     BootMachine m;

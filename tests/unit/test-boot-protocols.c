@@ -265,6 +265,7 @@ static void test_linux32(void)
                     env->segs[R_CS].attr);
     g_assert_cmphex(env->gdt.base, ==, BOOT_GDT_START);
     g_assert_cmpmem(a.m.ram + BOOT_PARAMS_START + 0x202, 4, "HdrS", 4);
+    g_assert_cmphex(x86_ld(a.m.ram + BOOT_PARAMS_START + 0x70, 8), ==, BOOT_RSDP);
     g_assert_cmpstr((char *)a.m.ram + KERNEL_CMDLINE_START, ==, "hello");
     g_assert_cmphex(x86_ld(a.m.ram + PML4_START, 8), ==, 0);
     boot_done(&a);

@@ -56,6 +56,7 @@ static void check_boot_params(const BootAttempt *a, uint64_t initrd_size)
     g_assert_cmphex(a->boot.info, ==, BOOT_PARAMS_START);
     g_assert_cmphex(bp[0x1ef], ==, 0);                  /* sentinel */
     g_assert_cmphex(rd(bp + 0x1fe, 2), ==, 0xaa55);
+    g_assert_cmphex(rd(bp + 0x70, 8), ==, BOOT_RSDP);   /* acpi_rsdp_addr */
     g_assert_cmpmem(bp + 0x202, 4, "HdrS", 4);
     g_assert_cmphex(bp[0x210], ==, 0xff);               /* type_of_loader */
     g_assert_cmphex(bp[0x211] & 1, ==, 1);
@@ -112,7 +113,7 @@ static void check_start_info(const BootAttempt *a, uint64_t initrd_size)
     g_assert_cmphex(rd(si, 4), ==, 0x336ec578);
     g_assert_cmpuint(rd(si + 4, 4), ==, 1);
     g_assert_cmphex(rd(si + 0x18, 8), ==, KERNEL_CMDLINE_START);
-    g_assert_cmphex(rd(si + 0x20, 8), ==, 0);           /* no RSDP */
+    g_assert_cmphex(rd(si + 0x20, 8), ==, BOOT_RSDP);   /* rsdp_paddr */
     g_assert_cmpuint(rd(si + 0x0c, 4), ==, initrd_size ? 1 : 0);
     if (initrd_size) {
         const uint8_t *mod = a->m.ram + rd(si + 0x10, 8);
