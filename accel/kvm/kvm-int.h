@@ -87,7 +87,7 @@ int kvm_ioctl(int fd, unsigned long request, void *arg);
 int kvm_check_extension(const KVMState *s, int cap);
 
 /* kvm-irqchip.c: the hooks of AccelClass by these names */
-AccelIrqchipMode kvm_irqchip_mode(AccelState *as, bool pic);
+AccelIrqchipMode kvm_irqchip_mode(AccelState *as, const AccelIrqchip *chip);
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
 
 /* kvm-debug.c: the hook of AccelClass by this name, and the handler of its exits */

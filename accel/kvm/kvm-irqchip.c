@@ -13,13 +13,15 @@
 #include "kvm-int.h"
 #include "qemu/log.h"
 #include "sysemu/reset.h"
+#include "target/i386/apic.h"
 
-AccelIrqchipMode kvm_irqchip_mode(AccelState *as, bool pic)
+/* The kernel's I/O APIC knows destinations of 8 bits only. */
+AccelIrqchipMode kvm_irqchip_mode(AccelState *as, const AccelIrqchip *chip)
 {
     int mode = ((KVMState *)as)->irqchip_mode;
 
     if (mode == KVM_IRQCHIP_MODE_AUTO) {
-        return pic ? ACCEL_IRQCHIP_KERNEL : ACCEL_IRQCHIP_SPLIT;
+        return chip->pic && !chip->wide_ids ? ACCEL_IRQCHIP_KERNEL : ACCEL_IRQCHIP_SPLIT;
     }
     return mode;
 }
@@ -129,12 +131,17 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     int ret;
 
-    if (kvm_irqchip_mode(as, chip->pic) == ACCEL_IRQCHIP_SPLIT) {
+    if (kvm_irqchip_mode(as, chip) == ACCEL_IRQCHIP_SPLIT) {
         return kvm_create_split_irqchip(s, chip, errp);
     }
     if (!chip->pic) {
         error_setg(errp, "pic=off needs kernel-irqchip=split: KVM makes the PIC "
                    "with the others");
+        return false;
+    }
+    if (chip->wide_ids) {
+        error_setg(errp, "kernel-irqchip=on: KVM's I/O APIC has no place for APIC ids above %u; "
+                   "use kernel-irqchip=split", XAPIC_ID_LIMIT - 1);
         return false;
     }
     ret = kvm_ioctl(s->vmfd, KVM_CREATE_IRQCHIP, NULL);

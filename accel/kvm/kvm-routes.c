@@ -45,10 +45,23 @@ static unsigned direct_gsi(const KVMRoutes *r, unsigned n)
     return r->first ? n : r->nr_pins + n;
 }
 
+/* KVM has bits 31:8 of the destination in the upper half of the address. */
+#define EXT_DEST        0xfe0u
+
+static uint32_t address_lo(uint64_t addr)
+{
+    return addr & ~EXT_DEST;
+}
+
+static uint32_t address_hi(uint64_t addr)
+{
+    return (addr & EXT_DEST) << 3;
+}
+
 int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data)
 {
     struct kvm_msi msi = {
-        .address_lo = addr, .address_hi = addr >> 32, .data = data,
+        .address_lo = address_lo(addr), .address_hi = address_hi(addr), .data = data,
     };
     int ret = kvm_ioctl(((KVMState *)as)->vmfd, KVM_SIGNAL_MSI, &msi);
 
@@ -67,8 +80,8 @@ static void add_msi(struct kvm_irq_routing *table, unsigned gsi, const MSIRoute 
         .gsi = gsi,
         .type = KVM_IRQ_ROUTING_MSI,
         .u.msi = {
-            .address_lo = route->addr,
-            .address_hi = route->addr >> 32,
+            .address_lo = address_lo(route->addr),
+            .address_hi = address_hi(route->addr),
             .data = route->data,
         },
     };

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "kvm-int.h"
+#include "target/i386/apic.h"
 
 struct KVMSplitIrqchip {
     AccelIrqchip board;         /* its callbacks */
@@ -67,6 +68,21 @@ void kvm_split_before_run(CPUState *cpu)
 
 /* ---- Making it ---- */
 
+/* Ids of 32 bits in messages and in the APICs' registers, 0xff among them (KVM API, 7.13). */
+static bool enable_wide_ids(KVMState *s, Error **errp)
+{
+    struct kvm_enable_cap cap = {
+        .cap = KVM_CAP_X2APIC_API,
+        .args = { KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
+    };
+    int ret = kvm_ioctl(s->vmfd, KVM_ENABLE_CAP, &cap);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM has no APIC ids above %u", XAPIC_ID_LIMIT - 1);
+    }
+    return ret >= 0;
+}
+
 bool kvm_create_split_irqchip(KVMState *s, AccelIrqchip *chip, Error **errp)
 {
     struct kvm_enable_cap cap = {
@@ -76,6 +92,9 @@ bool kvm_create_split_irqchip(KVMState *s, AccelIrqchip *chip, Error **errp)
 
     if (ret < 0) {
         error_setg_errno(errp, -ret, "KVM cannot split the interrupt controllers");
+        return false;
+    }
+    if (chip->wide_ids && !enable_wide_ids(s, errp)) {
         return false;
     }
     s->split = g_new0(struct KVMSplitIrqchip, 1);

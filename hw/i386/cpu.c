@@ -14,9 +14,6 @@
 #include "sysemu/cpus.h"
 #include "target/i386/cpuid.h"
 
-/* Ids are 8 bits wide without x2APIC, and 0xff addresses everybody. */
-#define XAPIC_ID_LIMIT 255
-
 static unsigned field_width(unsigned count)
 {
     return g_bit_storage(count - 1) * (count > 1);
@@ -40,24 +37,6 @@ uint32_t x86_apic_id_limit(const CpuTopology *smp)
     return x86_apic_id_from_index(smp, smp->max_cpus - 1) + 1;
 }
 
-static bool check_topology(const MachineState *ms, Error **errp)
-{
-    const MachineClass *mc = machine_get_class(ms);
-    uint32_t limit = x86_apic_id_limit(&ms->smp);
-
-    if (ms->smp.max_cpus > mc->max_cpus) {
-        error_setg(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' "
-                   "is %u", ms->smp.max_cpus, mc->oc.name, mc->max_cpus);
-        return false;
-    }
-    if (limit > XAPIC_ID_LIMIT) {
-        error_setg(errp, "the topology of -smp needs APIC id %u, but ids end at %u",
-                   limit - 1, XAPIC_ID_LIMIT - 1);
-        return false;
-    }
-    return true;
-}
-
 /* The CPUID of all CPUs, or NULL with an accelerator that has none (qtest). */
 static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
 {
@@ -68,6 +47,7 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
         .dies_per_pkg = ms->smp.dies,
         .cores_per_die = ms->smp.cores,
         .threads_per_core = ms->smp.threads,
+        .wide_ids = x86_apic_id_limit(&ms->smp) > XAPIC_ID_LIMIT,
     };
     g_autofree CPUIDTable *table = g_new0(CPUIDTable, 1);
     X86CPUModel *model = x86_cpu_model_parse(ms->cpu_model, def, errp);
@@ -97,7 +77,7 @@ bool x86_cpus_init(MachineState *ms, Error **errp)
     CPUIDTable *table = NULL;
     unsigned i;
 
-    if (!check_topology(ms, errp) || !make_cpuid(ms, &table, errp)) {
+    if (!make_cpuid(ms, &table, errp)) {
         return false;
     }
     ms->cpus = g_new0(CPUState *, ms->smp.cpus);
@@ -107,6 +87,7 @@ bool x86_cpus_init(MachineState *ms, Error **errp)
         cpu->cs.machine = ms;
         cpu->cs.cpu_index = i;
         cpu->apic_id = x86_apic_id_from_index(&ms->smp, i);
+        cpu->x2apic_at_reset = x86_apic_id_limit(&ms->smp) > XAPIC_ID_LIMIT;
         if (ms->apic_bus) {     /* which owns it */
             cpu->apic = apic_new(ms->apic_bus, cpu->apic_id, i == 0);
         }

@@ -187,6 +187,7 @@ static bool init_local_apics(X86Irqchip *chip, MachineState *ms,
     AccelIrqchip split = {
         .pic = config->pic,
         .nr_pins = config->ioapic2 ? X86_NUM_GSIS : IOAPIC_NUM_PINS,
+        .wide_ids = config->apic_id_limit > XAPIC_ID_LIMIT,
         .eoi = eoi,
         .extint_ack = extint_ack,
         .opaque = chip,
@@ -222,7 +223,8 @@ static void add_ioapic(X86Irqchip *chip, MachineState *ms, const X86IrqchipConfi
 
     io->chip = chip;
     io->gsi_base = index * IOAPIC_NUM_PINS;
-    io->ioapic = ioapic_new(config->ioapic_id + index, &ioapic_ops[config->mode], io);
+    io->ioapic = ioapic_new(config->ioapic_id + index, config->apic_id_limit > XAPIC_ID_LIMIT,
+                            &ioapic_ops[config->mode], io);
     memory_region_add_subregion(&ms->system_memory, addrs[index], ioapic_region(io->ioapic));
 }
 

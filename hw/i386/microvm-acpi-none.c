@@ -14,6 +14,7 @@ bool microvm_decide_acpi(MicrovmMachineState *mms, Error **errp)
                    wanted ? "acpi" : "ioapic2");
         return false;
     }
+    mms->acpi_reason = "it is not compiled into this binary";
     return true;
 }
 

@@ -56,6 +56,7 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     AccelIrqchip chip = {
         .pic = mms->pic != ON_OFF_AUTO_OFF,
         .pit = mms->pit != ON_OFF_AUTO_OFF,
+        .wide_ids = x86_apic_id_limit(&mms->parent.smp) > XAPIC_ID_LIMIT,
         .nr_gsis = IOAPIC_NUM_PINS,
         .nr_pins = mms->has_ioapic2 ? X86_NUM_GSIS : IOAPIC_NUM_PINS,
         .gsi = mms->gsi,
@@ -75,6 +76,26 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
     return !mms->has_ioapic2 || mms->irqchip;
 }
 
+/* 8 bits have room for the ids of all processors that may come, and for the I/O APIC's. */
+static bool has_mptable(const MachineState *ms)
+{
+    return ms->smp.max_cpus <= MPTABLE_MAX_CPUS &&
+           x86_apic_id_limit(&ms->smp) <= XAPIC_ID_LIMIT;
+}
+
+bool microvm_check_cpus(const MicrovmMachineState *mms, Error **errp)
+{
+    const MachineState *ms = &mms->parent;
+
+    if (mms->has_acpi || has_mptable(ms)) {
+        return true;
+    }
+    error_setg(errp, "-smp: %u processors with APIC ids up to %u need ACPI, which is off (%s); "
+               "%u with ids up to %u do not", ms->smp.max_cpus, x86_apic_id_limit(&ms->smp) - 1,
+               mms->acpi_reason, MPTABLE_MAX_CPUS, XAPIC_ID_LIMIT - 1);
+    return false;
+}
+
 /* The APIC id that no CPU has: there are fewer CPUs than ids. */
 static uint8_t free_apic_id(const uint8_t *ids, unsigned n)
 {
@@ -83,13 +104,13 @@ static uint8_t free_apic_id(const uint8_t *ids, unsigned n)
     while (memchr(ids, id, n)) {
         id++;
     }
-    g_assert(id <= MICROVM_MAX_APIC_ID);
+    g_assert(id < XAPIC_ID_LIMIT);
     return id;
 }
 
 /* Returns the I/O APIC's id. */
 static uint8_t fill_apic_ids(const MachineState *ms,
-                             uint8_t apic_ids[MICROVM_MAX_CPUS])
+                             uint8_t apic_ids[MPTABLE_MAX_CPUS])
 {
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
         apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
@@ -102,7 +123,7 @@ static bool init_user_irqchip(MicrovmMachineState *mms, AccelIrqchipMode mode,
                               Error **errp)
 {
     MachineState *ms = &mms->parent;
-    uint8_t apic_ids[MICROVM_MAX_CPUS];
+    uint8_t apic_ids[MPTABLE_MAX_CPUS];
     X86IrqchipConfig config = {
         .mode = mode,
         .pic = mms->pic != ON_OFF_AUTO_OFF,
@@ -127,9 +148,12 @@ static bool connect_lines(MicrovmMachineState *mms, AccelIrqchipMode *mode, Erro
 {
     AccelState *accel = mms->parent.accel;
     const AccelClass *ac = accel_get_class(accel);
-    bool pic = mms->pic != ON_OFF_AUTO_OFF;
+    const AccelIrqchip wanted = {
+        .pic = mms->pic != ON_OFF_AUTO_OFF,
+        .wide_ids = x86_apic_id_limit(&mms->parent.smp) > XAPIC_ID_LIMIT,
+    };
 
-    *mode = ac->irqchip_mode ? ac->irqchip_mode(accel, pic) : ACCEL_IRQCHIP_USER;
+    *mode = ac->irqchip_mode ? ac->irqchip_mode(accel, &wanted) : ACCEL_IRQCHIP_USER;
     if (*mode == ACCEL_IRQCHIP_KERNEL) {
         return init_kernel_irqchip(mms, errp);
     }
@@ -155,7 +179,7 @@ bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
 }
 
 static void describe(const MicrovmMachineState *mms,
-                     uint8_t apic_ids[MICROVM_MAX_CPUS], MPTableInfo *info)
+                     uint8_t apic_ids[MPTABLE_MAX_CPUS], MPTableInfo *info)
 {
     const MachineState *ms = &mms->parent;
     const CPUIDTable *cpuid = x86_cpu(ms->cpus[0])->cpuid;
@@ -198,11 +222,14 @@ static bool add_bios_data_area(MachineState *ms, Error **errp)
 bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
-    uint8_t apic_ids[MICROVM_MAX_CPUS];
+    uint8_t apic_ids[MPTABLE_MAX_CPUS];
     uint8_t *table, *floating;
     MPTableInfo info;
     size_t size;
 
+    if (!has_mptable(ms)) {
+        return true;
+    }
     describe(mms, apic_ids, &info);
     size = mptable_size(&info);
     g_assert(size <= MPTABLE_MAX_SIZE);

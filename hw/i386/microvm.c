@@ -165,6 +165,7 @@ static bool microvm_init(MachineState *ms, Error **errp)
 
     return check_properties(mms, errp) &&
            microvm_decide_acpi(mms, errp) &&
+           microvm_check_cpus(mms, errp) &&
            init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
            x86_cpus_init(ms, errp) &&

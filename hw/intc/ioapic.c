@@ -29,6 +29,9 @@ enum { IOAPICID = 0x00, IOAPICVER = 0x01, IOAPICARB = 0x02, IOREDTBL = 0x10 };
 #define RTE_LEVEL       (1u << 15)
 #define RTE_MASKED      (1u << 16)
 #define RTE_DEST_SHIFT  56
+#define RTE_EXT_DEST_SHIFT 49   /* bits 14:8 of the destination, see ioapic_new() */
+#define RTE_EXT_DEST    (0x7full << RTE_EXT_DEST_SHIFT)
+#define MSI_EXT_DEST_SHIFT 5    /* where the message's address has them */
 /* What software can set: not the status bits. */
 #define RTE_WRITABLE    (0xff0000000001afffull)
 
@@ -42,6 +45,7 @@ struct IOAPICState {
     uint32_t lines;         /* bit n: input n is asserted */
     uint64_t rte[IOAPIC_NUM_PINS];
     uint64_t sent[IOAPIC_NUM_PINS];     /* messages, for "info irq" */
+    uint64_t writable;      /* bits of an entry */
     uint8_t id;
     uint8_t first_id;
     uint8_t select;
@@ -52,6 +56,7 @@ struct IOAPICState {
 static uint64_t msi_address(uint64_t rte)
 {
     return 0xfee00000u | (rte >> RTE_DEST_SHIFT) << 12 |
+        (rte & RTE_EXT_DEST) >> RTE_EXT_DEST_SHIFT << MSI_EXT_DEST_SHIFT |
         (rte & RTE_LOGICAL ? 1u << 2 : 0);
 }
 
@@ -153,7 +158,7 @@ static void write_rte(IOAPICState *s, unsigned pin, bool high, uint32_t value)
     uint64_t new = high ? (old & 0xffffffffu) | (uint64_t)value << 32
                         : (old & ~0xffffffffull) | value;
 
-    new &= RTE_WRITABLE;
+    new &= s->writable;
     /* Remote IRR has no meaning for edges; software clears it that way. */
     if (new & RTE_LEVEL) {
         new |= old & RTE_REMOTE_IRR;
@@ -251,13 +256,14 @@ void ioapic_reset(IOAPICState *s)
     g_mutex_unlock(&s->lock);
 }
 
-IOAPICState *ioapic_new(uint8_t id, const IOAPICOps *ops, void *opaque)
+IOAPICState *ioapic_new(uint8_t id, bool ext_dest, const IOAPICOps *ops, void *opaque)
 {
     IOAPICState *s = g_new0(IOAPICState, 1);
 
     s->ops = ops;
     s->opaque = opaque;
     s->id = s->first_id = id & 0xf;
+    s->writable = RTE_WRITABLE | (ext_dest ? RTE_EXT_DEST : 0);
     g_mutex_init(&s->lock);
     for (unsigned pin = 0; pin < IOAPIC_NUM_PINS; pin++) {
         s->rte[pin] = RTE_MASKED;
@@ -285,6 +291,11 @@ qemu_irq ioapic_irq(IOAPICState *s, unsigned pin)
     return (qemu_irq) { .handler = set_irq, .opaque = s, .n = pin };
 }
 
+static unsigned destination(uint64_t rte)
+{
+    return rte >> RTE_DEST_SHIFT | (rte & RTE_EXT_DEST) >> RTE_EXT_DEST_SHIFT << 8;
+}
+
 char *ioapic_dump(IOAPICState *s, unsigned index)
 {
     static const char *const modes[8] = {
@@ -300,7 +311,7 @@ char *ioapic_dump(IOAPICState *s, unsigned index)
 
         g_string_append_printf(out, "  pin %-2u 0x%016" PRIx64 " dest=%x vec=%u "
                                "%s %s %s%s%s%s\n", pin, rte,
-                               (unsigned)(rte >> RTE_DEST_SHIFT),
+                               destination(rte),
                                (unsigned)(rte & RTE_VECTOR),
                                modes[rte >> RTE_MODE_SHIFT & 7],
                                rte & RTE_LOGICAL ? "logical" : "physical",

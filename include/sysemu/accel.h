@@ -17,6 +17,7 @@ typedef struct CPUIDTable CPUIDTable;
 typedef struct AccelIrqchip {
     bool pic;
     bool pit;
+    bool wide_ids;              /* there are APIC ids that need x2APIC mode */
     unsigned nr_gsis;           /* mode KERNEL: lines to fill in */
     unsigned nr_pins;           /* inputs of all I/O APICs; send_msi() and the like take these */
     qemu_irq *gsi;              /* out: nr_gsis lines into the controllers */
@@ -53,10 +54,10 @@ struct AccelClass {
     bool (*init_machine)(AccelState *as, MachineState *ms, Error **errp);
     void (*exit_machine)(AccelState *as);       /* may be NULL */
     /*
-     * Which controllers the board has to make itself, with or without PICs.
+     * Which controllers the board has to make itself; of chip, pic and wide_ids count.
      * NULL: ACCEL_IRQCHIP_USER.
      */
-    AccelIrqchipMode (*irqchip_mode)(AccelState *as, bool pic);
+    AccelIrqchipMode (*irqchip_mode)(AccelState *as, const AccelIrqchip *chip);
     /*
      * Make the in-kernel controllers before any CPU, fill in the lines. Not
      * called in mode USER. In mode SPLIT chip is copied, not kept.
@@ -69,7 +70,8 @@ struct AccelClass {
     bool (*supported_cpuid)(AccelState *as, CPUIDTable *table, Error **errp);
     /*
      * Mode SPLIT, and KERNEL for inputs from nr_gsis on, whose I/O APIC is the board's: a message
-     * to the local APICs; how many CPUs took it (0: none).
+     * to the local APICs; how many CPUs took it (0: none). Bits 11:5 of addr are bits 14:8 of the
+     * destination.
      * Any thread; must not call back into the I/O APIC.
      */
     int (*send_msi)(AccelState *as, uint64_t addr, uint32_t data);

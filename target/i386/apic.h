@@ -137,7 +137,15 @@ typedef struct APICBusOps {
     int (*extint_ack)(void *opaque);
 } APICBusOps;
 
-/* id_limit: one more than the highest APIC id. */
+/* APIC ids from here on need x2APIC mode: an id of 8 bits is none, or everybody. */
+#define XAPIC_ID_LIMIT 255u
+
+/*
+ * id_limit: one more than the highest APIC id. Above XAPIC_ID_LIMIT all APICs come out of reset in
+ * x2APIC mode, as firmware leaves them then (SDM, "x2APIC State Transitions"), and bits 11:5 of a
+ * message's address are bits 14:8 of its destination (KVM's MSI_EXT_DEST_ID), none of which is a
+ * broadcast.
+ */
 APICBus *apic_bus_new(uint32_t id_limit, const APICBusOps *ops, void *opaque);
 /* Frees the bus and its APICs; CPUs and I/O threads have ended. */
 void apic_bus_free(APICBus *bus);

@@ -52,6 +52,9 @@ void x86_cpu_reset(X86CPU *cpu)
         x86_cpuid_lookup(cpu->cpuid, 1, 0, id);
     }
     env->regs[R_EDX] = id[0];
+    if (cpu->x2apic_at_reset) {
+        env->apic_base |= APICBASE_EXTD;
+    }
     if (cpu->cs.cpu_index == 0) {
         env->apic_base |= APICBASE_BSP;
         env->mp_state = X86_MP_RUNNABLE;

@@ -247,6 +247,7 @@ struct CPUIDTable {
 typedef struct X86CPU {
     CPUState cs;
     uint32_t apic_id;
+    bool x2apic_at_reset;       /* some CPU's id needs it: apic_bus_new() */
     /* Ours, when the accelerator has none (hw/i386/apic.h); else NULL. */
     struct APICState *apic;
     /* Shared by all CPUs, for cpuid.h's functions; NULL: no CPUID. */

@@ -401,6 +401,18 @@ static void topology_amd(CPUIDTable *table, const X86CPUTopoInfo *topo)
     e->ecx = MIN(topo->dies_per_pkg - 1, 7) << 8;
 }
 
+/* Linux, Documentation/virt/kvm/x86/cpuid.rst: what guests that are told of KVM ask for. */
+static bool apply_wide_ids(CPUIDTable *table, Error **errp)
+{
+    if (!x86_feature_in(&table->features, X86_FEATURE_X2APIC)) {
+        error_setg(errp, "-smp: APIC ids above 254 need x2apic, which this -cpu or the accelerator "
+                   "does not have");
+        return false;
+    }
+    x86_feature_set(table, X86_FEATURE_KVM_MSI_EXT_DEST_ID, true);
+    return true;
+}
+
 bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
                      const X86CPUTopoInfo *topo, Error **errp)
 {
@@ -430,6 +442,9 @@ bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
     topology_levels(table, topo);
     topology_amd(table, topo);
     apply_levels(table, model);
+    if (topo->wide_ids && !apply_wide_ids(table, errp)) {
+        return false;
+    }
     x86_cpuid_read_features(table);
     return true;
 }

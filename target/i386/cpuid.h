@@ -14,6 +14,7 @@ typedef struct X86CPUTopoInfo {
     unsigned dies_per_pkg;
     unsigned cores_per_die;
     unsigned threads_per_core;
+    bool wide_ids;              /* there are APIC ids that need x2APIC mode */
 } X86CPUTopoInfo;
 
 /* The bits called name ("sse4.1", "sse4_1", …) added to *set; false: unknown. */
@@ -87,7 +88,8 @@ void x86_cpuid_read_features(CPUIDTable *table);
  * added, topology leaves (1, 4, 0xb, 0x1f, 0x80000008, 0x8000001d/1e) for the
  * topology. Values that depend on the CPU (APIC ids) are filled in by x86_cpuid_for_cpu(). Each
  * feature of the model, or asked for by +, that the accelerator lacks is warned about (check),
- * and then an error (enforce), in QEMU's words.
+ * and then an error (enforce), in QEMU's words. Wide ids without x2APIC are an error; with them
+ * the leaf of KVM's features says that messages have room for them (MSI_EXT_DEST_ID).
  */
 bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
                      const X86CPUTopoInfo *topo, Error **errp);

@@ -341,10 +341,11 @@ static int put_mp_state(CPUState *cpu)
 /* SDM 3A, 11.4.7.1: the local APIC after power-on or reset. */
 static int reset_lapic(CPUState *cpu)
 {
+    const X86CPU *x86 = x86_cpu(cpu);
     struct kvm_lapic_state lapic = { 0 };
     uint32_t (*r)[4] = (void *)lapic.regs;  /* the first of each four is the register */
 
-    r[REG_ID][0] = x86_cpu(cpu)->apic_id << 24;
+    r[REG_ID][0] = x86->x2apic_at_reset ? x86->apic_id : x86->apic_id << 24;
     r[REG_VERSION][0] = 0x00050014;         /* KVM puts its own version there */
     r[REG_DFR][0] = 0xffffffff;
     r[REG_SVR][0] = 0xff;                   /* disabled by software */
@@ -503,7 +504,9 @@ bool kvm_arch_put_registers(CPUState *cpu)
     CPUX86State *env = &x86_cpu(cpu)->env;
     bool ok;
 
-    if (!kvm_cpu(cpu)->touched && env->put_level == X86_PUT_RESET) {
+    /* KVM's vCPUs start in xAPIC mode. */
+    if (!kvm_cpu(cpu)->touched && env->put_level == X86_PUT_RESET &&
+        !x86_cpu(cpu)->x2apic_at_reset) {
         ok = put_first(cpu);
     } else {
         kvm_cpu(cpu)->touched = true;

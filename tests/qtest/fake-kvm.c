@@ -9,6 +9,7 @@
  *   exits   is a FIFO of lines "REASON WORD WORD WORD WORD": how KVM_RUN returns next,
  *           the words being what lies behind the exit's common fields
  *   log     gets a line for each KVM_SET_GUEST_DEBUG: "CPU CONTROL DR0 DR1 DR2 DR3 DR7"
+ *   caps    gets a line for each KVM_ENABLE_CAP: "CAPABILITY ARGUMENT"
  *   cpuid   gets a line for each leaf of KVM_SET_CPUID2: "CPU LEAF EAX EBX ECX EDX"
  * With FAKE_PVM in the environment it is PVM's.
  *
@@ -139,7 +140,7 @@ static int check_extension(unsigned long cap)
 /* As on this processor, without what our answers to other requests do not go with. */
 static int supported_cpuid(struct kvm_cpuid2 *list)
 {
-    static const uint32_t leaves[] = { 0, 1, 0x80000000, 0x80000001, 0x80000008 };
+    static const uint32_t leaves[] = { 0, 1, 0x80000000, 0x80000001, 0x80000008, 0x40000001 };
     unsigned n = sizeof(leaves) / sizeof(leaves[0]);
 
     if (list->nent < n) {
@@ -154,6 +155,7 @@ static int supported_cpuid(struct kvm_cpuid2 *list)
     }
     list->entries[0].eax = 1;
     list->entries[1].ecx &= ~(1u << 26 | 1u << 27);     /* XSAVE */
+    list->entries[1].ecx |= 1u << 21;                   /* x2APIC: KVM always has it */
     list->entries[2].eax = 0x80000008;
     return 0;
 }
@@ -278,6 +280,17 @@ static int one_at_a_time(int fd, unsigned long request, void *arg)
     return ret;
 }
 
+static int log_cap(const struct kvm_enable_cap *cap)
+{
+    FILE *f = open_file("caps", "a");
+
+    if (f) {
+        fprintf(f, "%u %llu\n", cap->cap, (unsigned long long)cap->args[0]);
+        fclose(f);
+    }
+    return 0;
+}
+
 static int system_request(unsigned long request, void *arg)
 {
     switch (request) {
@@ -285,6 +298,8 @@ static int system_request(unsigned long request, void *arg)
         return 12;
     case KVM_CHECK_EXTENSION:
         return check_extension((unsigned long)arg);
+    case KVM_ENABLE_CAP:
+        return log_cap(arg);
     case KVM_CREATE_VM:
         return new_fd(1);
     case KVM_CREATE_VCPU:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import qemutest
-from qemutest import QTest, VM, test
+from qemutest import QEMU, QTest, VM, test
 
 SELECTOR, SLEEP, STATUS, RESET = 0xfea00000, 0xfea00200, 0xfea00201, 0xfea00202
 GED_GSI = 9
@@ -80,7 +80,7 @@ def decompile(found):
 MACHINES = [
     ("microvm,acpi=on", 1, []),
     ("microvm,acpi=on,ioapic2=off,rtc=on,pic=off", 8, ["-serial", "null", "-serial", "null"]),
-    ("microvm,acpi=on,rtc=on", 24, ["-smp", "254", "-serial", "null", "-serial", "null",
+    ("microvm,acpi=on,rtc=on", 24, ["-smp", "288", "-serial", "null", "-serial", "null",
                                     "-serial", "null", "-serial", "null"]),
     ("microvm,acpi=on,virtio-mmio-base=0xfeb00000", 2, ["-smp", "2"]),
 ]
@@ -150,11 +150,45 @@ def table_contents():
             assert "ACPI0013" in dsdt and "PNP0C0C" in dsdt and "_S5" in dsdt
             madt = text["APIC"]
             cpus = int(extra[1]) if extra[:1] == ["-smp"] else 1
-            assert madt.count("[Processor Local APIC]") == cpus
+            assert madt.count("[Processor Local APIC]") == min(cpus, 255)
+            assert madt.count("[Processor Local x2APIC]") == max(cpus - 255, 0)
+            assert madt.count("[Local x2APIC NMI]") == (cpus > 255)
             assert madt.count("[I/O APIC]") == (2 if two else 1)
             assert ("PC-AT Compatibility : 0" in madt) == ("pic=off" in machine)
             mtree = vm.qmp().hmp("info mtree")
             assert len(re.findall(r": virtio-mmio\s", mtree)) == (24 if two else 8)
+
+
+def refused(*args):
+    """What the program says before it ends with status 1."""
+    done = subprocess.run([QEMU, "-accel", "qtest", "-nodefaults", "-display", "none", *args],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 1 and done.stdout.count("\n") == 1, done
+    return done.stdout
+
+
+@test
+def processors():
+    """Processors that the MP tables have no room for need ACPI, and are not in half a table"""
+    kernel = tempfile.NamedTemporaryFile(prefix="acpi-")
+    # Multiboot 1, 3.1.2: loaded at 1 MiB by the addresses in its header.
+    kernel.write(struct.pack("<8I", 0x1badb002, 0x10000, -0x1badb002 - 0x10000 & 0xffffffff,
+                             0x100000, 0x100000, 0, 0, 0x100020) + bytes(4064))
+    kernel.flush()
+
+    def mp_tables(machine, smp):
+        with VM("-smp", smp, "-kernel", kernel.name, machine=machine, qtest=True) as vm:
+            return QTest(vm).read(0x9fc00, 4) == b"_MP_"
+
+    # With a gap between the ids of cores the last one is 2 << 7 | 84.
+    for smp, fits in (("254", True), ("255", False), ("288", False), ("1,maxcpus=255", False),
+                      ("255,sockets=3,cores=85", False)):
+        assert mp_tables("microvm,acpi=on", smp) == fits, smp
+        if not fits:
+            said = refused("-M", "microvm", "-smp", smp)
+            assert "need ACPI, which is off (there is no kernel)" in said, said
+    assert "Invalid SMP CPUs 289" in refused("-M", "microvm,acpi=on", "-smp", "289")
 
 
 @test

@@ -20,8 +20,8 @@ from qemutest import QEMU, Client, QMP, test
 SHIM = sys.argv[2]
 GET_API_VERSION, CREATE_VM, CHECK_EXTENSION, GET_VCPU_MMAP_SIZE = 0xae00, 0xae01, 0xae03, 0xae04
 CREATE_VCPU, CREATE_IRQCHIP, SET_TSS_ADDR, RUN = 0xae41, 0xae60, 0xae47, 0xae80
-SET_CPUID2 = 0x4008ae90
-CAP_IRQFD, CAP_IMMEDIATE_EXIT = 32, 136
+SET_CPUID2, ENABLE_CAP = 0x4008ae90, 0x4068aea3
+CAP_IRQFD, CAP_SPLIT_IRQCHIP, CAP_X2APIC_API, CAP_IMMEDIATE_EXIT = 32, 121, 129, 136
 # Exit reasons, linux/kvm.h.
 DEBUG, SHUTDOWN, FAIL_ENTRY, INTERNAL_ERROR = 4, 8, 9, 17
 # KVM_SET_GUEST_DEBUG's control.
@@ -107,12 +107,12 @@ class Machine:
             time.sleep(0.005)
 
 
-def refused(*lines, **env):
+def refused(*lines, args=("-smp", "2"), **env):
     """What the program says and how it ends when KVM answers as in lines."""
     with tempfile.TemporaryDirectory(prefix="kvm-") as folder:
         with open(os.path.join(folder, "fail"), "w", encoding="ascii") as f:
             f.write("".join(f"{request} {arg} {result}\n" for request, arg, result in lines))
-        done = subprocess.run(arguments("-smp", "2"), env=environment(folder, **env), timeout=600,
+        done = subprocess.run(arguments(*args), env=environment(folder, **env), timeout=600,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
@@ -128,6 +128,32 @@ def deadline_timer():
             ecx = [row[4] for row in rows if row[1] == 1]
             assert len(ecx) == 1 and bool(ecx[0] >> 24 & 1) == there, (mode, rows)
             assert there or not ecx[0] >> 21 & 1, (mode, rows)
+
+
+@test
+def wide_ids():
+    """APIC ids above 254 need the local APICs alone in KVM, ids of 32 bits, and CPUID tells"""
+    for cpus, wide in (("2", False), ("2,maxcpus=288", True)):
+        for mode in ("", ",kernel-irqchip=split"):
+            args = ("-smp", cpus, "-M", "microvm,acpi=on", "-accel", "kvm" + mode)
+            with Machine(*args) as m:
+                with open(m.path("cpuid"), encoding="ascii") as f:
+                    rows = [[int(word, 0) for word in line.split()] for line in f]
+                eax = [row[2] for row in rows if row[1] == 0x40000001]
+                assert [word >> 15 & 1 for word in eax] == [wide] * 2, rows
+                caps = {}
+                if wide or mode:
+                    with open(m.path("caps"), encoding="ascii") as f:
+                        caps = dict(map(int, line.split()) for line in f)
+                assert caps.get(CAP_X2APIC_API) == (3 if wide else None), caps
+                assert (CAP_SPLIT_IRQCHIP in caps) == bool(wide or mode), caps
+    for mode, lines, text in (
+            ("on", [], "KVM's I/O APIC has no place for APIC ids above 254"),
+            ("off", [], "APIC ids above 254 need x2apic"),
+            ("split", [(ENABLE_CAP, -1, -errno.EINVAL)], "KVM cannot split")):
+        status, said = refused(*lines, args=("-smp", "2,maxcpus=288", "-M", "microvm,acpi=on",
+                                             "-accel", f"kvm,kernel-irqchip={mode}"))
+        assert status == 1 and text in said and said.count("\n") == 1, said
 
 
 @test

@@ -40,12 +40,12 @@ static const IOAPICOps ops = {
     .route_changed = route_changed,
 };
 
-static Bus *bus_new(void)
+static Bus *bus_new(bool ext_dest)
 {
     Bus *b = g_new0(Bus, 1);
 
     b->taken = 1;
-    b->ioapic = ioapic_new(5, &ops, b);
+    b->ioapic = ioapic_new(5, ext_dest, &ops, b);
     return b;
 }
 
@@ -99,7 +99,7 @@ static void line(Bus *b, unsigned pin, int level)
 
 static void test_registers(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     g_assert_cmphex(rd(b, 0), ==, 0x05000000);
     g_assert_cmphex(rd(b, 1), ==, 0x00170020);
@@ -122,7 +122,7 @@ static void test_registers(void)
 
 static void test_edge(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     set_rte(b, 4, 0x0300000000000031ull);
     line(b, 4, 1);
@@ -149,7 +149,7 @@ static void test_edge(void)
 
 static void test_level(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     set_rte(b, 9, 0x8045);
     line(b, 9, 1);
@@ -179,7 +179,7 @@ static void test_level(void)
 
 static void test_level_mask(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     set_rte(b, 9, 0x18045);
     line(b, 9, 1);
@@ -203,7 +203,7 @@ static void test_level_mask(void)
 /* Nobody takes it: no EOI will come, so nothing waits for one. */
 static void test_not_taken(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     b->taken = 0;
     set_rte(b, 9, 0x8045);
@@ -218,7 +218,7 @@ static void test_not_taken(void)
 /* NMI and ExtINT are never levels: they have no EOI. */
 static void test_modes(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     for (unsigned mode = 2; mode < 8; mode++) {
         set_rte(b, 0, 0x8000 | mode << 8);
@@ -231,9 +231,24 @@ static void test_modes(void)
     bus_free(b);
 }
 
+/* Bits 55:49 of an entry are bits 11:5 of the message's address, where that is agreed on. */
+static void test_ext_dest(void)
+{
+    for (unsigned ext = 0; ext <= 1; ext++) {
+        Bus *b = bus_new(ext);
+
+        set_rte(b, 3, 0x1fffffff00000031ull);
+        g_assert_cmphex(get_rte(b, 3), ==, ext ? 0x1ffe000000000031ull : 0x1f00000000000031ull);
+        line(b, 3, 1);
+        g_assert_cmpuint(b->msis, ==, 1);
+        g_assert_cmphex(b->addr, ==, ext ? 0xfee1ffe0 : 0xfee1f000);
+        bus_free(b);
+    }
+}
+
 static void test_routes(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
 
     set_rte(b, 3, 0x55);
     g_assert_cmpuint(b->routes, ==, 2);
@@ -246,7 +261,7 @@ static void test_routes(void)
 
 static void test_sweep(void)
 {
-    Bus *b = bus_new();
+    Bus *b = bus_new(false);
     g_autofree char *text = NULL;
 
     for (unsigned sel = 0; sel < 256; sel++) {
@@ -281,6 +296,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ioapic/level-mask", test_level_mask);
     g_test_add_func("/ioapic/not-taken", test_not_taken);
     g_test_add_func("/ioapic/modes", test_modes);
+    g_test_add_func("/ioapic/ext-dest", test_ext_dest);
     g_test_add_func("/ioapic/routes", test_routes);
     g_test_add_func("/ioapic/sweep", test_sweep);
     return g_test_run();

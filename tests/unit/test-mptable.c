@@ -174,14 +174,14 @@ static void parse(const uint8_t *table, size_t avail, Parsed *out)
 
 static void test_parse_all_sizes(void)
 {
-    uint8_t ids[MICROVM_MAX_CPUS];
+    uint8_t ids[MPTABLE_MAX_CPUS];
     uint8_t buf[MAX_TABLE];
     Parsed parsed;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(ids); i++) {
         ids[i] = i;
     }
-    for (unsigned n = 1; n <= MICROVM_MAX_CPUS; n++) {
+    for (unsigned n = 1; n <= MPTABLE_MAX_CPUS; n++) {
         MPTableInfo info = default_info(ids, n);
         size_t len = mptable_size(&info);
 

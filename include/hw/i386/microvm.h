@@ -47,7 +47,8 @@
 #define KERNEL_CMDLINE_MAX_SIZE 0x10000
 /*
  * The MP floating pointer is at the start of the EBDA, where every system looks
- * for it; the table of 254 CPUs is larger than the EBDA's KiB and lies below it.
+ * for it; the table of 254 CPUs is larger than the EBDA's KiB and lies below it. There is no
+ * table of what it has no place for: microvm_add_mptable().
  * All from MPTABLE_START up to HIMEM_START is reserved in the memory map.
  */
 #define MPTABLE_START           0x9e000
@@ -71,8 +72,8 @@
 #define BIOS_RESTART            0xffff0
 #define HIMEM_START             0x100000
 
-#define MICROVM_MAX_CPUS        254
-#define MICROVM_MAX_APIC_ID     254             /* 8 bits, 255 is all of them */
+#define MICROVM_MAX_CPUS        288
+#define MPTABLE_MAX_CPUS        254             /* one of the 255 ids is the I/O APIC's */
 #define MICROVM_MIN_RAM         0x100000ULL
 
 /* I/O ports. */
@@ -144,6 +145,8 @@ bool microvm_init_isa(MicrovmMachineState *mms, Error **errp);
  * line. False with errp set when what is asked for cannot be.
  */
 bool microvm_decide_acpi(MicrovmMachineState *mms, Error **errp);
+/* Whether the tables that there will be can tell a guest of all processors; else errp is set. */
+bool microvm_check_cpus(const MicrovmMachineState *mms, Error **errp);
 /* The GED, if there is ACPI. */
 bool microvm_init_ged(MicrovmMachineState *mms, Error **errp);
 /* Register the tables as a rom; *rsdp is where, 0: no ACPI. Devices are realized. */
@@ -156,7 +159,7 @@ bool microvm_init_fw_cfg(MicrovmMachineState *mms, Error **errp);
 DeviceState *microvm_get_fw_cfg(MachineState *ms, Error **errp);
 /* Register SMBIOS tables as roms, if -smbios or -uuid asks for them. */
 bool microvm_add_smbios(MicrovmMachineState *mms, Error **errp);
-/* Register the MP tables as roms. */
+/* Register the MP tables as roms, if they have room for all processors. */
 bool microvm_add_mptable(MicrovmMachineState *mms, Error **errp);
 
 #endif

@@ -31,8 +31,12 @@ typedef struct IOAPICOps {
                           uint32_t data, bool masked);
 } IOAPICOps;
 
-/* ops and opaque stay the caller's. id: the first value of the ID register. */
-IOAPICState *ioapic_new(uint8_t id, const IOAPICOps *ops, void *opaque);
+/*
+ * ops and opaque stay the caller's. id: the first value of the ID register. ext_dest: bits 55:49
+ * of an entry are bits 14:8 of its destination, and bits 11:5 of its message's address, as KVM's
+ * paravirtual MSI_EXT_DEST_ID has it (Linux, Documentation/virt/kvm/x86/cpuid.rst).
+ */
+IOAPICState *ioapic_new(uint8_t id, bool ext_dest, const IOAPICOps *ops, void *opaque);
 void ioapic_free(IOAPICState *s);
 /* Power-on state: all masked. Levels of the inputs stay. */
 void ioapic_reset(IOAPICState *s);

@@ -120,8 +120,9 @@ int apic_bus_send_msi(APICBus *bus, uint64_t addr, uint32_t data)
 {
     bool level = data >> 15 & 1;
     APICMessage m = {
-        .dest = addr >> 12 & 0xff,
+        .dest = (addr >> 12 & 0xff) | (bus->wide ? (addr >> 5 & 0x7f) << 8 : 0),
         .logical = addr >> 2 & 1,
+        .wide = bus->wide,
         .mode = data >> LVT_MODE_SHIFT & 7,
         .vector = data & LVT_VECTOR,
         .level = level,
@@ -166,10 +167,12 @@ static uint64_t window_read(void *opaque, hwaddr addr, unsigned size)
     return UINT64_MAX;
 }
 
-/* Bits 11:4 of a message's address are zero. */
+/* Bits 11:4 of a message's address are zero, or 11:5 a part of the destination. */
 static void window_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 {
-    if (addr & 0xff0) {
+    const APICBus *bus = opaque;
+
+    if (addr & (bus->wide ? 0x010 : 0xff0)) {
         qemu_log_mask(LOG_GUEST_ERROR, "apic: no MSI at 0x%" PRIx64 "\n", addr);
         return;
     }
@@ -205,6 +208,7 @@ APICBus *apic_bus_new(uint32_t id_limit, const APICBusOps *ops, void *opaque)
     bus->ops = ops;
     bus->opaque = opaque;
     bus->id_limit = id_limit;
+    bus->wide = id_limit > XAPIC_ID_LIMIT;
     bus->by_id = g_new0(APICState *, id_limit);
     bus->apics = g_ptr_array_new_with_free_func(apic_free);
     memory_region_init_io(&bus->window, &window_ops, bus, "apic-msi", 0x100000);

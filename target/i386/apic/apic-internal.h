@@ -86,6 +86,7 @@ struct APICBus {
     const APICBusOps *ops;
     void *opaque;
     uint32_t id_limit;
+    bool wide;                  /* there are ids that need x2APIC mode */
     APICState **by_id;          /* id_limit of them, NULL where none */
     GPtrArray *apics;           /* of APICState, owned */
     atomic_uint rotor;          /* lowest priority: whose turn among equals */
@@ -96,7 +97,7 @@ struct APICBus {
 typedef struct APICMessage {
     uint32_t dest;
     bool logical;
-    bool wide;                  /* dest has 32 bits (x2APIC ICR), else 8 */
+    bool wide;                  /* dest has more than 8 bits: 0xff is not everybody */
     uint8_t mode;               /* DM_* */
     uint8_t vector;
     bool level;

@@ -408,7 +408,8 @@ void apic_reset(APICState *s)
 {
     s->pv_eoi = NULL;
     s->pv_eoi_armed = false;
-    s->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (s->bsp ? APIC_BASE_BSP : 0);
+    s->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (s->bsp ? APIC_BASE_BSP : 0) |
+              (s->bus->wide ? APIC_BASE_EXTD : 0);
     apic_reset_registers(s);
     /*
      * As firmware leaves it on the boot processor, for kernels that use the

@@ -9,7 +9,7 @@
 
 #include "target/i386/tcg/tcg-cpu.h"
 
-#define TCG_MAX_CPUS 255
+#define TCG_MAX_CPUS 288
 #define TCG_NO_PAGE (~(uint64_t)0)
 
 typedef struct TCGBlock TCGBlock;
