@@ -77,6 +77,28 @@ def decompile(found):
     return texts
 
 
+def execute(found):
+    """ACPICA's interpreter evaluates every object that a system asks for, without a complaint."""
+    names = ["_HID", "_UID", "_CCA", "_STA", "_CRS"]
+    script = "".join(f"all {name}; " for name in names) + \
+        "evaluate \\_SB.GED._EVT 9; evaluate \\_S5; quit"
+    with tempfile.TemporaryDirectory(prefix="acpi-") as folder:
+        for name in ("DSDT", "FACP"):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(found[name])
+        done = subprocess.run(["acpiexec", "-b", script, "DSDT", "FACP"], cwd=folder, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    said = done.stdout
+    bad = re.search(r"(?i)ACPI (error|warning|exception|bios)|AE_(?!OK)|aborted", said)
+    assert done.returncode == 0 and not bad, said
+    for name in names:
+        there = found["DSDT"].count(b"\x08" + name.encode())
+        assert len(re.findall(rf"\.{name} +returned AE_OK", said)) == there > 0 or \
+            not there, (name, said)
+    assert "Package] Contains 4 Elements" in said, said
+
+
 MACHINES = [
     ("microvm,acpi=on", 1, []),
     ("microvm,acpi=on,ioapic2=off,rtc=on,pic=off", 8, ["-serial", "null", "-serial", "null"]),
@@ -131,6 +153,7 @@ def table_contents():
         with VM(*extra, *devices(count), machine=machine, qtest=True) as vm:
             found = tables(vm)
             text = decompile(found)
+            execute(found)
             assert set(found) >= {"XSDT", "FACP", "APIC", "DSDT"}, found.keys()
             two = "ioapic2=off" not in machine
             base = 0xfeb00000 if "0xfeb" in machine else 0xd0000000
