@@ -12,7 +12,7 @@ $(BUILD)/build.ninja:
 	@mkdir -p $(BUILD)
 	@cd $(BUILD) && "$(CURDIR)/configure"
 
-# Boot Debian's kernel to a shell on this terminal; DEMO_CMD='…' runs commands
+# Boot a small Debian with its own kernel to a login on this terminal; DEMO_CMD='…' runs commands
 # in the guest instead, prints their output and fails if they do. A $ in them is
 # the guest's, not make's.
 ifdef DEMO_CMD
