@@ -13,7 +13,7 @@ typedef struct DriveOptions {
     Object obj;
     char *if_name, *media, *file, *format, *driver, *cache, *aio, *werror, *rerror;
     char *serial, *node_name, *discard, *detect_zeroes, *locking;
-    bool snapshot, read_only, auto_read_only, force_share, copy_on_read;
+    bool snapshot, read_only, auto_read_only, force_share;
     OnOffAuto writeback, direct, no_flush;
 } DriveOptions;
 
@@ -45,8 +45,7 @@ static const Property drive_props[] = {
                      "fall back to read-only"),
     DEFINE_PROP_BOOL("force-share", DriveOptions, force_share, "off",
                      "tolerate other writers"),
-    DEFINE_PROP_BOOL("copy-on-read", DriveOptions, copy_on_read, "off",
-                     "not available: off"),
+    DEFINE_PROP_OFF("copy-on-read", "copy-on-read is not supported"),
     DEFINE_PROP_STRING("serial", DriveOptions, serial, NULL, "the disk's serial number"),
     DEFINE_PROP_STRING("node-name", DriveOptions, node_name, NULL, "name of the node"),
     DEFINE_PROP_STRING("locking", DriveOptions, locking, NULL, "lock the image: on, off, auto"),
@@ -273,10 +272,6 @@ static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
         d->read_only = true;
     } else if (strcmp(d->media, "disk")) {
         error_setg(errp, "'%s' invalid media", d->media);
-        return false;
-    }
-    if (d->copy_on_read) {
-        error_setg(errp, "copy-on-read is not supported");
         return false;
     }
     if (d->aio && strcmp(d->aio, "threads") && strcmp(d->aio, "native") &&

@@ -183,10 +183,6 @@ static bool fill_names(UserState *s, SlirpConfig *cfg, Error **errp)
         error_setg(errp, "'bootfile' parameter cannot exceed 127 bytes");
         return false;
     }
-    if (s->smb || s->smbserver) {
-        error_setg(errp, "smb= is not supported");
-        return false;
-    }
     if (s->dnssearch) {
         cfg->vdnssearch = g_new0(const char *, s->dnssearch->len + 1);
         for (guint i = 0; i < s->dnssearch->len; i++) {

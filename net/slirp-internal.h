@@ -51,7 +51,6 @@ typedef struct UserState {
     GPtrArray *dnssearch;   /* of char * */
     GPtrArray *hostfwd;
     GPtrArray *guestfwd;
-    char *smb, *smbserver;
     uint32_t max_connections;
 
     SlirpLib lib;

@@ -467,8 +467,8 @@ static const Property user_props[] = {
                         "[tcp]:ADDR:PORT-CHARDEV or [tcp]:ADDR:PORT-cmd:COMMAND"),
     DEFINE_PROP_UINT32("max-connections", UserState, max_connections, "512",
                        "sockets that the guest, or peers through hostfwd=, may make it open"),
-    DEFINE_PROP_STRING("smb", UserState, smb, NULL, "not supported"),
-    DEFINE_PROP_STRING("smbserver", UserState, smbserver, NULL, "not supported"),
+    DEFINE_PROP_NO_STRING("smb", "smb= is not supported"),
+    DEFINE_PROP_NO_STRING("smbserver", "smb= is not supported"),
     DEFINE_PROP_END
 };
 

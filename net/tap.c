@@ -33,8 +33,6 @@ typedef struct TAPState {
     char *downscript;
     char *fd;
     char *fds;
-    char *br;
-    char *helper;
     uint32_t num_queues;
     OnOffAuto vnet_hdr;
     OnOffAuto vhost;
@@ -299,11 +297,6 @@ static bool tap_wants_vhost(const TAPState *s)
 
 static bool tap_check_options(TAPState *s, Error **errp)
 {
-    if (s->br || s->helper) {
-        error_setg(errp, "helper= and br= are not supported: create the interface and use "
-                   "ifname= or fd=");
-        return false;
-    }
     if ((s->fd || s->fds) && (s->ifname || s->script || s->downscript || s->num_queues ||
                               s->vnet_hdr != ON_OFF_AUTO_AUTO || (s->fd && s->fds))) {
         error_setg(errp, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, %s= are "
@@ -457,6 +450,9 @@ static void tap_close(NetClientState *nc)
     }
 }
 
+#define NO_BRIDGE_HELPER \
+    "helper= and br= are not supported: create the interface and use ifname= or fd="
+
 static const Property tap_props[] = {
     DEFINE_PROP_STRING("ifname", TAPState, ifname, NULL, "name of the interface"),
     DEFINE_PROP_STRING("script", TAPState, script, NULL,
@@ -471,8 +467,8 @@ static const Property tap_props[] = {
     DEFINE_PROP_ON_OFF_AUTO("vnet_hdr", TAPState, vnet_hdr, "auto",
                             "checksum and segmentation offloads"),
     DEFINE_PROP_SIZE("sndbuf", TAPState, sndbuf, "0", "limit of bytes on the way out (0: none)"),
-    DEFINE_PROP_STRING("br", TAPState, br, NULL, "not supported"),
-    DEFINE_PROP_STRING("helper", TAPState, helper, NULL, "not supported"),
+    DEFINE_PROP_NO_STRING("br", NO_BRIDGE_HELPER),
+    DEFINE_PROP_NO_STRING("helper", NO_BRIDGE_HELPER),
     DEFINE_PROP_ON_OFF_AUTO("vhost", TAPState, vhost, "auto",
                             "let the host's kernel move the frames (" VHOST_DEVICE ")"),
     DEFINE_PROP_BOOL("vhostforce", TAPState, vhostforce, "off", "vhost, or fail"),

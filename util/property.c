@@ -95,7 +95,7 @@ const PropertyInfo prop_enum = {
 
 const char *const *property_names(const Property *prop)
 {
-    return prop->arg ? *(const EnumNames *)prop->arg : on_off_auto_names;
+    return prop->info == &prop_enum ? *(const EnumNames *)prop->arg : on_off_auto_names;
 }
 
 /*
@@ -257,16 +257,28 @@ static bool set_off(Object *obj, const Property *prop, const char *value, Error 
         return false;
     }
     if (choice == ON_OFF_AUTO_ON) {
-        error_setg(errp, "%s=on is not available: use %s=off", prop->name, prop->name);
+        error_setg(errp, "%s", (const char *)prop->arg);
     }
     return choice != ON_OFF_AUTO_ON;
 }
 
-static char *get_off(const Object *obj, const Property *prop)
+static bool set_no_string(Object *obj, const Property *prop, const char *value, Error **errp)
 {
-    return g_strdup("off");
+    error_setg(errp, "%s", (const char *)prop->arg);
+    return false;
+}
+
+static char *get_default(const Object *obj, const Property *prop)
+{
+    return g_strdup(prop->defval);
 }
 
 const PropertyInfo prop_off = {
-    .name = "bool", .kind = PROP_KIND_BOOL, .set = set_off, .get = get_off,
+    .name = "bool", .kind = PROP_KIND_BOOL, .set = set_off, .get = get_default,
+};
+const PropertyInfo prop_off_auto = {
+    .name = "OnOffAuto", .kind = PROP_KIND_ENUM, .set = set_off, .get = get_default,
+};
+const PropertyInfo prop_no_string = {
+    .name = "str", .set = set_no_string, .get = get_default,
 };

@@ -209,10 +209,6 @@ static bool check_properties(VirtIOBlock *s, Error **errp)
         error_setg(errp, "drive property not set");
         return false;
     }
-    if (s->scsi) {
-        error_setg(errp, "scsi=on is not supported: use scsi=off");
-        return false;
-    }
     if (!s->num_queues || s->num_queues > 1024) {
         error_setg(errp, "num-queues property must be between 1 and 1024");
         return false;
@@ -356,7 +352,7 @@ static const Property virtio_blk_props[] = {
                        "on write errors: report, ignore, stop, enospc, auto"),
     DEFINE_PROP_STRING("rerror", VirtIOBlock, rerror, NULL,
                        "on read errors: report, ignore, stop, auto"),
-    DEFINE_PROP_BOOL("scsi", VirtIOBlock, scsi, "off", "not available: off"),
+    DEFINE_PROP_OFF("scsi", "scsi=on is not supported: use scsi=off"),
     DEFINE_PROP_IGNORED("bootindex", "accepted: there is no firmware"),
     DEFINE_PROP_IGNORED("seg-max-adjust", "accepted: always on"),
     DEFINE_PROP_IGNORED("account-invalid", "accepted, without effect"),

@@ -37,7 +37,7 @@ struct VirtIOBlock {
     uint32_t max_discard_sectors, max_write_zeroes_sectors;
     uint16_t num_queues, queue_size;
     OnOffAuto write_cache;
-    bool share_rw, config_wce, discard, write_zeroes, request_merging, scsi;
+    bool share_rw, config_wce, discard, write_zeroes, request_merging;
 
     bool initial_wce;           /* what the user wants; resets go back to it */
     /* In the loop. */

@@ -20,37 +20,6 @@
 #include "sysemu/runstate.h"
 #include "target/i386/cpuid.h"
 
-/* What today's QEMU has in its microvm and this one has not. */
-static const struct {
-    const char *name;
-    size_t offset;
-    const char *what;
-} microvm_refused[] = {
-    { "usb", offsetof(MicrovmMachineState, usb), "USB" },
-    { "smm", offsetof(MicrovmMachineState, smm), "system management mode" },
-    { "x-option-roms", offsetof(MicrovmMachineState, x_option_roms),
-      "option ROMs" },
-};
-
-static bool check_properties(const MicrovmMachineState *mms, Error **errp)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(microvm_refused); i++) {
-        const void *field = (const char *)mms + microvm_refused[i].offset;
-
-        if (*(const OnOffAuto *)field == ON_OFF_AUTO_ON) {
-            error_setg(errp, "-machine microvm,%s=on: this machine does not "
-                       "have %s", microvm_refused[i].name,
-                       microvm_refused[i].what);
-            return false;
-        }
-    }
-    /* Asked for by habit. A PCI device, which would need it, is an error of its own. */
-    if (mms->pcie == ON_OFF_AUTO_ON) {
-        warn_report("-machine microvm,pcie=on: this machine does not have PCI Express");
-    }
-    return true;
-}
-
 static bool init_memory(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
@@ -163,8 +132,11 @@ static bool microvm_init(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
 
-    return check_properties(mms, errp) &&
-           microvm_decide_acpi(mms, errp) &&
+    /* Asked for by habit. A PCI device, which would need it, is an error of its own. */
+    if (mms->pcie == ON_OFF_AUTO_ON) {
+        warn_report("-machine microvm,pcie=on: this machine does not have PCI Express");
+    }
+    return microvm_decide_acpi(mms, errp) &&
            microvm_check_cpus(mms, errp) &&
            init_memory(mms, errp) &&
            microvm_init_irqchip(mms, errp) &&
@@ -275,8 +247,8 @@ static const char *const protocol_names[] = {
     NULL
 };
 
-#define PROP_REFUSED(name, field, help) \
-    DEFINE_PROP_ON_OFF_AUTO(name, MicrovmMachineState, field, "auto", help)
+#define PROP_REFUSED(name, what) \
+    DEFINE_PROP_OFF_AUTO(name, "-machine microvm," name "=on: this machine does not have " what)
 
 static const Property microvm_props[] = {
     DEFINE_PROP_ON_OFF_AUTO("legacy", MicrovmMachineState, legacy, "auto",
@@ -303,10 +275,11 @@ static const Property microvm_props[] = {
                             "With ACPI, a second I/O APIC and 24 transports"),
     DEFINE_PROP_UINT64("virtio-mmio-base", MicrovmMachineState, virtio_base, "0xd0000000",
                        "Address of the first virtio-mmio transport"),
-    PROP_REFUSED("pcie", pcie, "Not available: without effect"),
-    PROP_REFUSED("usb", usb, "Not available: off or auto"),
-    PROP_REFUSED("smm", smm, "Not available: off or auto"),
-    PROP_REFUSED("x-option-roms", x_option_roms, "Not available: off or auto"),
+    DEFINE_PROP_ON_OFF_AUTO("pcie", MicrovmMachineState, pcie, "auto",
+                            "Not available: without effect"),
+    PROP_REFUSED("usb", "USB"),
+    PROP_REFUSED("smm", "system management mode"),
+    PROP_REFUSED("x-option-roms", "option ROMs"),
     DEFINE_PROP_END
 };
 

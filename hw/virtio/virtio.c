@@ -476,8 +476,9 @@ static const Property virtio_device_props[] = {
     DEFINE_PROP_IGNORED("notify_on_empty", "accepted, without effect"),
     DEFINE_PROP_IGNORED("any_layout", "accepted: always on"),
     DEFINE_PROP_IGNORED("use-started", "accepted, without effect"),
-    DEFINE_PROP_OFF("iommu_platform"),
-    DEFINE_PROP_OFF("packed"),
+    DEFINE_PROP_OFF("iommu_platform",
+                    "iommu_platform=on is not available: use iommu_platform=off"),
+    DEFINE_PROP_OFF("packed", "packed=on is not available: use packed=off"),
     DEFINE_PROP_END
 };
 

@@ -151,7 +151,8 @@ extern const PropertyInfo prop_string;      /* char *, owned by the object */
 extern const PropertyInfo prop_strlist;     /* GPtrArray * of char *: repeats add up */
 extern const PropertyInfo prop_enum;        /* int; arg: EnumNames */
 extern const PropertyInfo prop_ignored;     /* accepted and without effect */
-extern const PropertyInfo prop_off;         /* only off is accepted */
+/* What there is not, and why, in arg: only off or auto are accepted, or of texts none. */
+extern const PropertyInfo prop_off, prop_off_auto, prop_no_string;
 
 /* type is checked against the field at compile time. */
 #define DEFINE_PROP(_name, _state, _field, _info, _type, _defval, _help) { \
@@ -185,8 +186,14 @@ extern const PropertyInfo prop_off;         /* only off is accepted */
         .name = (n), .info = &prop_enum, .offset = offsetof(s, f), \
         .defval = (d), .help = (h), .arg = (names) }
 #define DEFINE_PROP_IGNORED(n, h) { .name = (n), .info = &prop_ignored, .help = (h) }
-/* Something that there is not: "off" and "auto" are accepted, "on" is an error. */
-#define DEFINE_PROP_OFF(n) { .name = (n), .info = &prop_off, .help = "not available: off" }
+/* Something that there is not: "off" and "auto" are accepted, "on" is the error why. */
+#define DEFINE_PROP_OFF(n, why) { .name = (n), .info = &prop_off, .defval = "off", \
+        .help = "not available: off", .arg = (why) }
+#define DEFINE_PROP_OFF_AUTO(n, why) { .name = (n), .info = &prop_off_auto, .defval = "auto", \
+        .help = "Not available: off or auto", .arg = (why) }
+/* A text that is for something that there is not: any is the error why. */
+#define DEFINE_PROP_NO_STRING(n, why) { .name = (n), .info = &prop_no_string, \
+        .help = "not supported", .arg = (why) }
 #define DEFINE_PROP_END { .name = NULL }
 
 /* The field that a property row describes. */

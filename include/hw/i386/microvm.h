@@ -103,7 +103,7 @@ typedef struct MicrovmMachineState {
     OnOffAuto ioapic2;
     uint64_t virtio_base;       /* of transport 0 */
     /* Known, and refused when on: what other versions of this machine have. */
-    OnOffAuto pcie, usb, smm, x_option_roms;
+    OnOffAuto pcie;
 
     MemoryRegion ram;           /* all of it, as the backend has it */
     MemoryRegion ram_below_4g;
