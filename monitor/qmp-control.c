@@ -463,22 +463,21 @@ json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
 
 typedef struct UserSearch {
     const Object *user;
-    const char *id;
+    const Object *used;
     bool found;
 } UserSearch;
 
-/* Properties that name an object are of a type called "link<…>" or "str". */
 static void look_for_user(const Property *prop, void *opaque)
 {
     UserSearch *s = opaque;
-    g_autofree char *val = prop->info->get ? prop->info->get(s->user, prop) : NULL;
 
-    s->found |= g_str_has_prefix(prop->info->name, "link") && !g_strcmp0(val, s->id);
+    s->found |= prop->info->kind == PROP_KIND_LINK &&
+                ((const ObjectLink *)property_field(s->user, prop))->obj == s->used;
 }
 
-static bool object_in_use(MachineState *ms, const char *id)
+static bool object_in_use(MachineState *ms, const Object *obj)
 {
-    UserSearch s = { .id = id };
+    UserSearch s = { .used = obj };
 
     for (guint i = 0; i < ms->devices->len; i++) {
         s.user = g_ptr_array_index(ms->devices, i);
@@ -496,7 +495,7 @@ json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "object '%s' not found", id);
         return NULL;
     }
-    if (obj == (Object *)mon->ms->memdev || object_in_use(mon->ms, id)) {
+    if (obj == (Object *)mon->ms->memdev || object_in_use(mon->ms, obj)) {
         error_setg(errp, "object '%s' is in use, can not be deleted", id);
         return NULL;
     }

@@ -209,6 +209,7 @@ static void add_property(const Property *prop, void *opaque)
     static const char *const types[] = {
         [PROP_KIND_STRING] = "string", [PROP_KIND_BOOL] = "boolean", [PROP_KIND_INT] = "number",
         [PROP_KIND_SIZE] = "size", [PROP_KIND_ENUM] = "string", [PROP_KIND_ANY] = "string",
+        [PROP_KIND_LINK] = "string",
     };
     const char *type = types[prop->info->kind];
     json_t *p, *other;

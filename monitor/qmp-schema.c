@@ -257,6 +257,7 @@ static void append_row_type(GString *out, const Property *row)
     static const char letters[] = {
         [PROP_KIND_STRING] = 's', [PROP_KIND_BOOL] = 'b', [PROP_KIND_INT] = 'i',
         [PROP_KIND_SIZE] = 'i', [PROP_KIND_ANY] = 'a',
+        [PROP_KIND_LINK] = 's',
     };
 
     if (row->info->kind == PROP_KIND_ENUM) {

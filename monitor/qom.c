@@ -175,6 +175,9 @@ static json_t *property_value(const Object *obj, const Property *prop)
         return json_integer(*text == '-' ? g_ascii_strtoll(text, NULL, 10) :
                             (json_int_t)g_ascii_strtoull(text, NULL, 10));
     }
+    if (text && kind == PROP_KIND_LINK) {
+        return json_sprintf("/objects/%s", text);
+    }
     return json_string(text ? text : "");
 }
 

@@ -184,4 +184,9 @@ static const ObjectClass iothread_class = {
     .complete = iothread_complete,
     .finalize = iothread_finalize,
 };
+bool object_is_iothread(const Object *obj)
+{
+    return obj->oc == &iothread_class;
+}
+
 DEFINE_CLASS(iothread, &iothread_class);

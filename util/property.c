@@ -239,6 +239,12 @@ const PropertyInfo prop_strlist = {
     .name = "str", .set = set_strlist, .get = get_strlist, .release = release_strlist,
 };
 
+/* The id is the link's first member: as a text. */
+const PropertyInfo prop_link = {
+    .name = "str", .kind = PROP_KIND_LINK, .set = set_string, .get = get_string,
+    .release = release_string,
+};
+
 static bool set_ignored(Object *obj, const Property *prop, const char *value,
                         Error **errp)
 {

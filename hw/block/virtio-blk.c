@@ -226,27 +226,12 @@ static bool check_properties(VirtIOBlock *s, Error **errp)
     return check_block_sizes(s, errp);
 }
 
-static bool find_iothread(VirtIOBlock *s, Error **errp)
-{
-    Object *obj;
-
-    if (!s->iothread_id) {
-        return true;
-    }
-    obj = machine_find_object(s->vdev.dev.machine, s->iothread_id);
-    if (!obj || strcmp(obj->oc->name, "iothread")) {
-        error_setg(errp, "Device '%s' not found", s->iothread_id);
-        return false;
-    }
-    s->vdev.iothread = (IOThread *)obj;
-    return true;
-}
-
 static bool virtio_blk_realize(VirtIODevice *vdev, Error **errp)
 {
     VirtIOBlock *s = virtio_blk(vdev);
 
-    if (!check_properties(s, errp) || !find_iothread(s, errp) ||
+    vdev->iothread = (IOThread *)s->iothread.obj;
+    if (!check_properties(s, errp) ||
         (s->werror && !blk_set_error_policy(s->blk, false, s->werror, errp)) ||
         (s->rerror && !blk_set_error_policy(s->blk, true, s->rerror, errp)) ||
         !blk_attach(s->blk, qdev_name(&vdev->dev), !blk_is_read_only(s->blk),
@@ -314,12 +299,14 @@ static const PropertyInfo prop_drive = {
     .name = "str", .set = set_drive, .get = get_drive,
 };
 
+static const ObjectLinkTarget iothread_target = { "iothread", object_is_iothread };
+
 static const Property virtio_blk_props[] = {
     DEFINE_PROP("drive", VirtIOBlock, blk, prop_drive, BlockBackend *, NULL,
                 "The drive or block node that holds the data"),
     DEFINE_PROP_STRING("serial", VirtIOBlock, serial, NULL, "up to 20 bytes"),
-    DEFINE_PROP_STRING("iothread", VirtIOBlock, iothread_id, NULL,
-                       "ID of the -object iothread that serves the queues"),
+    DEFINE_PROP_LINK("iothread", VirtIOBlock, iothread, &iothread_target,
+                     "ID of the -object iothread that serves the queues"),
     DEFINE_PROP_UINT16("num-queues", VirtIOBlock, num_queues, "1", "request queues"),
     DEFINE_PROP_UINT16("queue-size", VirtIOBlock, queue_size, "256", "entries of each"),
     DEFINE_PROP_SIZE32("logical_block_size", VirtIOBlock, logical_block_size, "0",

@@ -30,7 +30,8 @@ struct VirtIOBlock {
 
     /* Properties. */
     BlockBackend *blk;
-    char *serial, *iothread_id, *werror, *rerror;
+    char *serial, *werror, *rerror;
+    ObjectLink iothread;
     uint32_t logical_block_size, physical_block_size;
     uint32_t min_io_size, opt_io_size, discard_granularity;
     uint32_t cyls, heads, secs;

@@ -19,6 +19,39 @@ const char *qdev_name(const DeviceState *dev)
     return dev->obj.id ? dev->obj.id : dev->obj.oc->name;
 }
 
+typedef struct LinkSearch {
+    DeviceState *dev;
+    bool ok;
+    Error **errp;
+} LinkSearch;
+
+static void find_link(const Property *prop, void *opaque)
+{
+    LinkSearch *s = opaque;
+    const ObjectLinkTarget *target = prop->arg;
+    ObjectLink *link = property_field(&s->dev->obj, prop);
+
+    if (!s->ok || prop->info->kind != PROP_KIND_LINK || !link->id) {
+        return;
+    }
+    link->obj = machine_find_object(s->dev->machine, link->id);
+    s->ok = link->obj && target->is(link->obj);
+    if (!link->obj) {
+        error_setg(s->errp, "Device '%s' not found", link->id);
+    } else if (!s->ok) {
+        error_setg(s->errp, "Invalid parameter type for '%s', expected: %s", prop->name,
+                   target->what);
+    }
+}
+
+static bool find_links(DeviceState *dev, Error **errp)
+{
+    LinkSearch s = { .dev = dev, .ok = true, .errp = errp };
+
+    property_foreach(dev->obj.oc, find_link, &s);
+    return s.ok;
+}
+
 bool qdev_realize(DeviceState *dev, MachineState *ms, BusState *bus,
                   Error **errp)
 {
@@ -27,7 +60,7 @@ bool qdev_realize(DeviceState *dev, MachineState *ms, BusState *bus,
     g_assert(!dev->realized);
     dev->machine = ms;
     dev->parent_bus = bus;
-    if (dc->realize && !dc->realize(dev, errp)) {
+    if (!find_links(dev, errp) || (dc->realize && !dc->realize(dev, errp))) {
         dev->parent_bus = NULL;
         return false;
     }

@@ -18,7 +18,7 @@
 typedef struct VirtIORNG {
     VirtIODevice vdev;
     /* Properties. */
-    char *rng_id;
+    ObjectLink rng_link;
     uint64_t max_bytes;         /* in each period */
     uint32_t period;            /* ms */
 
@@ -114,28 +114,6 @@ static uint64_t rng_get_features(VirtIODevice *vdev, bool modern)
     return 0;
 }
 
-static bool rng_find_backend(VirtIORNG *s, Error **errp)
-{
-    Object *obj;
-
-    if (!s->rng_id) {
-        s->rng = rng_builtin_new();
-        s->own_rng = true;
-        return true;
-    }
-    obj = machine_find_object(s->vdev.dev.machine, s->rng_id);
-    if (!obj) {
-        error_setg(errp, "Device '%s' not found", s->rng_id);
-        return false;
-    }
-    if (!object_is_rng_backend(obj)) {
-        error_setg(errp, "Invalid parameter type for 'rng', expected: rng-backend");
-        return false;
-    }
-    s->rng = (RngBackend *)obj;
-    return true;
-}
-
 static bool rng_realize(VirtIODevice *vdev, Error **errp)
 {
     VirtIORNG *s = (VirtIORNG *)vdev;
@@ -148,9 +126,8 @@ static bool rng_realize(VirtIODevice *vdev, Error **errp)
         error_setg(errp, "'max-bytes' parameter must be non-negative, and less than 2^63");
         return false;
     }
-    if (!rng_find_backend(s, errp)) {
-        return false;
-    }
+    s->own_rng = !s->rng_link.obj;
+    s->rng = s->own_rng ? rng_builtin_new() : (RngBackend *)s->rng_link.obj;
     s->req.done = rng_done;
     s->quota = s->max_bytes;
     timer_init_ns(&s->timer, QEMU_CLOCK_VIRTUAL, rng_period_over, s);
@@ -169,9 +146,11 @@ static void rng_unrealize(VirtIODevice *vdev)
     }
 }
 
+static const ObjectLinkTarget rng_target = { "rng-backend", object_is_rng_backend };
+
 static const Property rng_props[] = {
-    DEFINE_PROP_STRING("rng", VirtIORNG, rng_id, NULL,
-                       "ID of an rng-random or rng-builtin object"),
+    DEFINE_PROP_LINK("rng", VirtIORNG, rng_link, &rng_target,
+                     "ID of an rng-random or rng-builtin object"),
     DEFINE_PROP_UINT64("max-bytes", VirtIORNG, max_bytes, "9223372036854775807",
                        "most bytes in each period"),
     DEFINE_PROP_UINT32("period", VirtIORNG, period, "65536",

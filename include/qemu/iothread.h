@@ -20,6 +20,8 @@ typedef struct IOThread {
     int thread_id;              /* Linux TID */
 } IOThread;
 
+bool object_is_iothread(const Object *obj);
+
 typedef void IOThreadFunc(void *opaque);
 
 /* Its context for GSources; NULL (main loop) for a NULL iothread. */

@@ -24,6 +24,7 @@ typedef enum PropertyKind {
     PROP_KIND_STRING, PROP_KIND_BOOL, PROP_KIND_INT, PROP_KIND_SIZE,
     PROP_KIND_ENUM,                 /* a string of property_names() */
     PROP_KIND_ANY,
+    PROP_KIND_LINK,                 /* a string: an object's id */
 } PropertyKind;
 
 /* How values of one type are parsed, printed and released. */
@@ -130,76 +131,12 @@ void property_foreach(const ObjectClass *oc, PropertyFn *fn, void *opaque);
 /* Append "NAME options:" and a line per property, in QEMU's format. */
 void object_class_help(GString *out, const ObjectClass *oc);
 
-typedef enum OnOffAuto { ON_OFF_AUTO_AUTO, ON_OFF_AUTO_ON, ON_OFF_AUTO_OFF } OnOffAuto;
-
-/* Names of an enum's values, in order, ending with NULL: Property.arg. */
-typedef const char *const EnumNames[];
-
-/* The values of a row of PROP_KIND_ENUM, ending with NULL. */
-const char *const *property_names(const Property *prop);
-
-extern const PropertyInfo prop_bool;        /* bool */
-extern const PropertyInfo prop_on_off_auto; /* OnOffAuto */
-extern const PropertyInfo prop_uint8;
-extern const PropertyInfo prop_uint16;
-extern const PropertyInfo prop_uint32;
-extern const PropertyInfo prop_int32;
-extern const PropertyInfo prop_uint64;
-extern const PropertyInfo prop_size;        /* uint64_t, bytes; K/M/G/T/P/E */
-extern const PropertyInfo prop_size32;      /* uint32_t, bytes */
-extern const PropertyInfo prop_string;      /* char *, owned by the object */
-extern const PropertyInfo prop_strlist;     /* GPtrArray * of char *: repeats add up */
-extern const PropertyInfo prop_enum;        /* int; arg: EnumNames */
-extern const PropertyInfo prop_ignored;     /* accepted and without effect */
-/* What there is not, and why, in arg: only off or auto are accepted, or of texts none. */
-extern const PropertyInfo prop_off, prop_off_auto, prop_no_string;
-
-/* type is checked against the field at compile time. */
-#define DEFINE_PROP(_name, _state, _field, _info, _type, _defval, _help) { \
-        .name = (_name), .info = &(_info), \
-        .offset = offsetof(_state, _field) + \
-            0 * sizeof((_type *)0 == &((_state *)0)->_field), \
-        .defval = (_defval), .help = (_help) }
-#define DEFINE_PROP_BOOL(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_bool, bool, d, h)
-#define DEFINE_PROP_ON_OFF_AUTO(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_on_off_auto, OnOffAuto, d, h)
-#define DEFINE_PROP_UINT8(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_uint8, uint8_t, d, h)
-#define DEFINE_PROP_UINT16(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_uint16, uint16_t, d, h)
-#define DEFINE_PROP_UINT32(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_uint32, uint32_t, d, h)
-#define DEFINE_PROP_INT32(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_int32, int32_t, d, h)
-#define DEFINE_PROP_UINT64(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_uint64, uint64_t, d, h)
-#define DEFINE_PROP_SIZE(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_size, uint64_t, d, h)
-#define DEFINE_PROP_SIZE32(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_size32, uint32_t, d, h)
-#define DEFINE_PROP_STRING(n, s, f, d, h) \
-    DEFINE_PROP(n, s, f, prop_string, char *, d, h)
-#define DEFINE_PROP_STRLIST(n, s, f, h) \
-    DEFINE_PROP(n, s, f, prop_strlist, GPtrArray *, NULL, h)
-#define DEFINE_PROP_ENUM(n, s, f, names, d, h) { \
-        .name = (n), .info = &prop_enum, .offset = offsetof(s, f), \
-        .defval = (d), .help = (h), .arg = (names) }
-#define DEFINE_PROP_IGNORED(n, h) { .name = (n), .info = &prop_ignored, .help = (h) }
-/* Something that there is not: "off" and "auto" are accepted, "on" is the error why. */
-#define DEFINE_PROP_OFF(n, why) { .name = (n), .info = &prop_off, .defval = "off", \
-        .help = "not available: off", .arg = (why) }
-#define DEFINE_PROP_OFF_AUTO(n, why) { .name = (n), .info = &prop_off_auto, .defval = "auto", \
-        .help = "Not available: off or auto", .arg = (why) }
-/* A text that is for something that there is not: any is the error why. */
-#define DEFINE_PROP_NO_STRING(n, why) { .name = (n), .info = &prop_no_string, \
-        .help = "not supported", .arg = (why) }
-#define DEFINE_PROP_END { .name = NULL }
-
 /* The field that a property row describes. */
 static inline void *property_field(const Object *obj, const Property *prop)
 {
     return (char *)obj + prop->offset;
 }
+
+#include "qemu/property.h"
 
 #endif

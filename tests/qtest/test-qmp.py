@@ -453,7 +453,8 @@ def pretty():
 @test
 def chardevs_and_objects():
     """chardev-add/remove and object-add/del at run time"""
-    with VM(machine="microvm") as vm:
+    with VM("-object", "rng-builtin,id=busy", "-device", "virtio-rng-device,id=r,rng=busy",
+            machine="microvm") as vm:
         c = vm.qmp()
         assert {d["label"] for d in c.cmd("query-chardev")} == {"qmp0"}
         pty = c.cmd("chardev-add", id="p", backend={"type": "pty", "data": {}})["pty"]
@@ -480,6 +481,9 @@ def chardevs_and_objects():
         c.cmd("object-del", id="m")
         assert {m["id"] for m in c.cmd("query-memdev")} == {"microvm.ram"}
         assert c.error("object-del", id="microvm.ram")[0] == GENERIC
+        assert c.error("object-del", id="busy")[1] == "object 'busy' is in use, can not be deleted"
+        link = c.cmd("qom-get", path="/machine/peripheral/r", property="rng")
+        assert link == "/objects/busy", link
         answer = c.execute("object-add", {"qom-type": "rng-builtin", "id": "a/b"})
         assert answer["error"]["desc"] == "Parameter 'id' expects an identifier", answer
 
