@@ -72,8 +72,8 @@ GOOD = [
     # the process
     ("-name vm1", ""), ("-name guest=vm1,process=p,debug-threads=on", ""),
     ("-uuid 01234567-89ab-cdef-0123-456789ABCDEF", ""), ("-S", ""), ("-no-reboot", ""),
-    ("--no-reboot -no-shutdown", ""), ("-action reboot=shutdown,shutdown=pause,panic=none", ""),
-    ("-action panic=exit-failure", ""), ("-pidfile {tmp}/pid", ""), ("-msg timestamp=on", ""),
+    ("--no-reboot -no-shutdown", ""), ("-action reboot=shutdown,shutdown=pause,panic=none -device pvpanic", ""),
+    ("-action panic=exit-failure -device pvpanic", ""), ("-pidfile {tmp}/pid", ""), ("-msg timestamp=on", ""),
     ("-d guest_errors,unimp", ""), ("-d cpu_reset -D {tmp}/log", ""), ("-D {tmp}/log", ""),
     # serial ports and chardevs
     ("-serial null", ""), ("-serial none", ""), ("-serial null -serial null -serial null "
@@ -220,7 +220,7 @@ BAD = [
     ("-trace events=/nonexist", "-trace events=/nonexist: .*No such file or directory"),
     ("-trace bogus=1", "-trace bogus=1: Invalid parameter 'bogus'"),
     ("-smp 0", "-smp 0: Invalid CPU topology: .*"), ("-smp abc", ".*expects a number"),
-    ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 254"),
+    ("-smp 300", "-smp 300: Invalid SMP CPUs 300. The max CPUs supported by machine 'microvm' is 288"),
     ("-smp 3,cores=2", ".*product of the hierarchy must match maxcpus.*"),
     ("-smp 4,maxcpus=2", ".*"), ("-smp 2,foo=1", "-smp 2,foo=1: Invalid parameter 'foo'"),
     ("-m 0", "-m 0: a machine without RAM runs nothing"), ("-m size=0G", ".* without RAM .*"),

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tty
 
 import qemutest
 from qemutest import QEMU, VM, test
@@ -57,7 +56,6 @@ class Stream:
         elif kind == "pty":
             name = re.search(r"redirected to (\S+) ", self.proc.stdout.readline().decode())[1]
             self.reader = self.writer = os.open(name, os.O_RDWR | os.O_NOCTTY)
-            tty.setraw(self.reader)
 
     def qmp_of(self, path):
         while not os.path.exists(path):
