@@ -397,6 +397,7 @@ def merge_and_dump():
     """-machine mem-merge=off,dump-guest-core=off reach the guest's memory"""
     for options, want in (("", {"mg"}), (",mem-merge=off,dump-guest-core=off", {"dd"})):
         with VM("-m", "48M", machine="microvm" + options) as vm:
+            vm.qmp().cmd("query-status")    # from then on it is started
             flags, size = set(), None
             with open(f"/proc/{vm.proc.pid}/smaps", encoding="ascii") as file:
                 for line in file:
