@@ -83,10 +83,10 @@ bool opt_net(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 static bool add_net_nic(VLState *vl, NetClientState *nc, Error **errp)
 {
     g_autoptr(QemuOpts) dev = qemu_opts_new();
-    g_autofree char *type = qemu_opt_take(vl->net_nic, "type");
     g_autofree char *name = qemu_opt_take(vl->net_nic, "name");
     g_autofree char *netdev = qemu_opt_take(vl->net_nic, "netdev");
 
+    g_free(qemu_opt_take(vl->net_nic, "type"));     /* "nic" */
     if (!take_nic_options(vl->net_nic, "macaddr", dev, errp) ||
         !qemu_opts_check_unused(vl->net_nic, errp)) {
         return false;

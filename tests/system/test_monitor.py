@@ -117,7 +117,7 @@ def boot_serial():
         env=dict(os.environ, BOOT_SERIAL_ACCELS=harness.ACCEL, QTEST_QEMU_BINARY=harness.QEMU),
         stdin=subprocess.DEVNULL, check=False)
     text = done.stdout.decode(errors="replace")
-    check(done.returncode == 0 and text.count("\nok ") == 8, text)
+    check(done.returncode == 0 and text.count("\nok ") == 12, text)
 
 
 @case("the memory map under KVM is the announced one")

@@ -98,8 +98,8 @@ static void test_names(void)
 {
     static const char *const names[] = {
         "-b base.img -F raw", "-b file:$PWD/base.img -F raw", "-b $PWD/base.img -F raw",
-        "-b 'json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":"
-        "\"'$PWD'/base.img\"}}' -F raw",
+        ("-b 'json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":"
+         "\"'$PWD'/base.img\"}}' -F raw"),
     };
     uint8_t buf[512];
 
