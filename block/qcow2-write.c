@@ -229,13 +229,15 @@ static int write_data(Qcow2Node *s, Alloc *a)
         .bytes = a->head + a->bytes + a->tail,
     };
     void *buf = NULL;
-    uint8_t *tail;
+    uint8_t *tail = NULL;
     int ret;
 
-    if (a->head + a->tail && posix_memalign(&buf, 4096, a->head + a->tail + 4096)) {
-        return -ENOMEM;
+    if (a->head + a->tail) {
+        if (posix_memalign(&buf, 4096, a->head + a->tail + 4096)) {
+            return -ENOMEM;
+        }
+        tail = (uint8_t *)buf + QEMU_ALIGN_UP(a->head, 4096);
     }
-    tail = (uint8_t *)buf + QEMU_ALIGN_UP(a->head, 4096);
     ret = read_old(s, a->pos - a->head, buf, a->head);
     if (ret == 0) {
         ret = read_old(s, a->pos + a->bytes, tail, a->tail);
