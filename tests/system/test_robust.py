@@ -318,7 +318,7 @@ def no_permission():
     lines = done.stdout.splitlines()
     check(done.returncode == 1 and len(lines) == 2 and
           lines[0] == "Could not access KVM kernel module: Permission denied" and
-          lines[1].endswith("failed to initialize kvm: Permission denied"),
+          "failed to initialize kvm: Permission denied: /dev/kvm is for members of " in lines[1],
           f"{done.returncode}: {done.stdout}")
 
 
