@@ -96,7 +96,7 @@ json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
         }
         h->keys[h->n++] = key;
     }
-    if (!mon->ms->keyboards || !mon->ms->keyboards->len) {
+    if (!input_has_keyboard(mon->ms)) {
         error_setg(errp, "There is no keyboard");
         g_free(h);
         return NULL;
@@ -178,7 +178,7 @@ void hmp_sendkey(Monitor *mon, json_t *args)
         }
         h->keys[h->n++] = key;
     }
-    if (!mon->ms->keyboards || !mon->ms->keyboards->len) {
+    if (!input_has_keyboard(mon->ms)) {
         monitor_puts(mon, "Error: this machine has no keyboard: -device i8042\n");
         g_free(h);
         return;

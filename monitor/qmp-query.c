@@ -30,19 +30,14 @@ json_t *qmp_query_uuid(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_query_vm_generation_id(Monitor *mon, json_t *args, Error **errp)
 {
-    const GPtrArray *devices = mon->ms->devices;
+    const DeviceState *dev = qdev_find_class(mon->ms, "vmgenid");
+    g_autofree char *guid = dev ? property_get(&dev->obj, "guid", NULL) : NULL;
 
-    for (guint i = 0; i < devices->len; i++) {
-        const Object *obj = g_ptr_array_index(devices, i);
-
-        if (!strcmp(obj->oc->name, "vmgenid")) {
-            g_autofree char *guid = property_get(obj, "guid", NULL);
-
-            return json_pack("{s:s}", "guid", guid);
-        }
+    if (!dev) {
+        error_setg(errp, "VM Generation ID device not found");
+        return NULL;
     }
-    error_setg(errp, "VM Generation ID device not found");
-    return NULL;
+    return json_pack("{s:s}", "guid", guid);
 }
 
 static const char *accel_name(const MachineState *ms)

@@ -129,6 +129,17 @@ int qemu_hex_byte(const char *digits)
     return low < 0 ? -1 : high << 4 | low;
 }
 
+void qemu_uuid_le_bytes(const char *text, uint8_t bytes[16])
+{
+    static const uint8_t place[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+    for (unsigned n = 0; n < sizeof(place); text++) {
+        if (*text != '-') {
+            bytes[place[n++]] = qemu_hex_byte(text++);
+        }
+    }
+}
+
 int qemu_write_full(int fd, const void *buf, size_t len)
 {
     const char *p = buf;

@@ -20,20 +20,6 @@ typedef struct VMGenIDState {
     hwaddr addr;            /* 0: the board has not placed it */
 } VMGenIDState;
 
-/* RFC 4122's text to the little-endian form, whose first three fields are turned round. */
-static void guid_bytes(const char *text, uint8_t out[GUID_SIZE])
-{
-    static const uint8_t place[GUID_SIZE] = {
-        3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15,
-    };
-
-    for (unsigned n = 0; n < GUID_SIZE; text++) {
-        if (*text != '-') {
-            out[place[n++]] = qemu_hex_byte(text++);
-        }
-    }
-}
-
 bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error **errp)
 {
     VMGenIDState *s = (VMGenIDState *)dev;
@@ -42,7 +28,7 @@ bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error *
     if (!rom) {
         return false;
     }
-    guid_bytes(s->guid, rom);
+    qemu_uuid_le_bytes(s->guid, rom);
     s->addr = addr;
     acpi_ged_add_event(ged, ACPI_GED_VMGENID, "VGEN", NOTIFY_CHANGED);
     return true;

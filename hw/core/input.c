@@ -92,11 +92,16 @@ void input_del_keyboard(MachineState *ms, void *opaque)
     }
 }
 
+bool input_has_keyboard(const MachineState *ms)
+{
+    return ms->keyboards && ms->keyboards->len;
+}
+
 bool input_send_key(MachineState *ms, const InputKey *key, bool down)
 {
     const Keyboard *last;
 
-    if (!ms->keyboards || !ms->keyboards->len) {
+    if (!input_has_keyboard(ms)) {
         return false;
     }
     last = &g_array_index(ms->keyboards, Keyboard, ms->keyboards->len - 1);

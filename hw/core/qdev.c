@@ -157,6 +157,18 @@ BusState *qbus_find(MachineState *ms, const char *type, const char *name,
     return NULL;
 }
 
+DeviceState *qdev_find_class(const MachineState *ms, const char *name)
+{
+    for (guint i = 0; i < ms->devices->len; i++) {
+        DeviceState *dev = g_ptr_array_index(ms->devices, i);
+
+        if (!strcmp(dev->obj.oc->name, name)) {
+            return dev;
+        }
+    }
+    return NULL;
+}
+
 DeviceState *qdev_find(MachineState *ms, const char *id)
 {
     for (guint i = 0; i < ms->devices->len; i++) {

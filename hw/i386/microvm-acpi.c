@@ -190,18 +190,6 @@ static void build_madt(const MicrovmMachineState *mms, AcpiTables *t)
     acpi_build_madt(t, &info);
 }
 
-static bool has_device(const MachineState *ms, const char *name)
-{
-    for (guint i = 0; i < ms->devices->len; i++) {
-        const DeviceState *dev = g_ptr_array_index(ms->devices, i);
-
-        if (!strcmp(dev->obj.oc->name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
 {
     AcpiFadtInfo fadt = {
@@ -211,7 +199,7 @@ static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
         .reset = GED_REGS_BASE + ACPI_GED_RESET,
         .reset_value = ACPI_GED_RESET_VALUE,
         .boot_arch = ACPI_BOOT_NO_VGA | (mms->has_rtc ? 0 : ACPI_BOOT_NO_CMOS_RTC) |
-                     (has_device(&mms->parent, "i8042") ? ACPI_BOOT_8042 : 0),
+                     (qdev_find_class(&mms->parent, "i8042") ? ACPI_BOOT_8042 : 0),
     };
 
     acpi_build_fadt(t, &fadt);

@@ -94,21 +94,15 @@ static uint64_t number(const SmbiosOptions *o, unsigned type, const char *name, 
     return value;
 }
 
-/* 7.2.1: the first three fields are little-endian numbers. */
+/* 7.2.1: all zeros where there is none. */
 static void put_uuid(Structure *s, const char *text)
 {
-    static const uint8_t order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
     uint8_t bytes[16] = { 0 };
-    unsigned n = 0;
 
-    for (const char *p = text ? text : ""; *p && n < sizeof(bytes); p++) {
-        if (*p != '-') {
-            bytes[n++] = qemu_hex_byte(p++);
-        }
+    if (text) {
+        qemu_uuid_le_bytes(text, bytes);
     }
-    for (unsigned i = 0; i < sizeof(bytes); i++) {
-        put(s, bytes[order[i]], 1);
-    }
+    g_byte_array_append(s->out, bytes, sizeof(bytes));
 }
 
 /* 7.1: only if something is said of it: there is no BIOS. */

@@ -86,6 +86,8 @@ BusState *qbus_find(MachineState *ms, const char *type, const char *name,
 
 /* The device with this id, or NULL. */
 DeviceState *qdev_find(MachineState *ms, const char *id);
+/* The first device of the class called name, or NULL. */
+DeviceState *qdev_find_class(const MachineState *ms, const char *name);
 
 /*
  * -device: opts holds "driver" and the properties. Finds the class and the bus

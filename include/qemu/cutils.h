@@ -38,6 +38,11 @@ int qemu_strtosz(const char *str, char default_suffix, uint64_t *result);
 
 /* The byte of two hexadecimal digits, of which the first is looked at first; -1: not two. */
 int qemu_hex_byte(const char *digits);
+/*
+ * The little-endian bytes of a valid UUID's text: its first three fields are turned round
+ * (RFC 4122 has the text, UEFI and SMBIOS these).
+ */
+void qemu_uuid_le_bytes(const char *text, uint8_t bytes[16]);
 
 /* on/off, yes/no, true/false, y/n. False when str is none of them. */
 bool qemu_parse_bool(const char *str, bool *result);

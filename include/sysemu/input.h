@@ -29,6 +29,7 @@ typedef void InputKeyFn(void *opaque, const InputKey *key, bool down);
 /* The one that was added last gets the keys. Any number; machine lock held. */
 void input_add_keyboard(MachineState *ms, InputKeyFn *fn, void *opaque);
 void input_del_keyboard(MachineState *ms, void *opaque);
+bool input_has_keyboard(const MachineState *ms);
 /* False when there is no keyboard. */
 bool input_send_key(MachineState *ms, const InputKey *key, bool down);
 
