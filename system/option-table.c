@@ -8,14 +8,13 @@
 #define KEYVAL(implied) .keyval = true, .implied_key = (implied)
 
 const OptionRow option_table[] = {
-    /* Help */
-    { "h", NULL, "show this help and exit", PHASE_NONE, .print_help = help_usage },
+    { "h", NULL, "show this help and exit", PHASE_NONE, .print_help = help_usage,
+      .section = "Help" },
     { "help", NULL, NULL, PHASE_NONE, .print_help = help_usage },
     { "version", NULL, "show the version and exit", PHASE_NONE, .print_help = help_version },
 
-    /* The machine */
     { "machine", "[type=]NAME[,prop=value…]", "the machine and its properties; \"help\" lists",
-      PHASE_SELECT, opt_machine, KEYVAL("type"), help_machine },
+      PHASE_SELECT, opt_machine, KEYVAL("type"), help_machine, .section = "The machine" },
     { "M", "NAME[,prop=value…]", "the same as -machine", PHASE_SELECT, opt_machine,
       KEYVAL("type"), help_machine },
     { "accel", "[accel=]NAME[,prop=value…]", "the accelerator: kvm, tcg, qtest; may be repeated",
@@ -35,6 +34,8 @@ const OptionRow option_table[] = {
       KEYVAL(NULL) },
     { "numa", "node[,memdev=ID]", "one node: the RAM backend to use", PHASE_MACHINE, opt_numa,
       KEYVAL("type") },
+    { "rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
+      "where the real-time clock's time comes from", PHASE_EARLY, opt_rtc, KEYVAL("base") },
     { "global", "DRIVER.PROP=VALUE", "set a property of all devices of a kind", PHASE_MACHINE,
       opt_global },
     { "object", "TYPE[,prop=value…]", "create a backend object; \"help\" lists", PHASE_OBJECT,
@@ -42,29 +43,27 @@ const OptionRow option_table[] = {
     { "device", "DRIVER[,prop=value…]", "add a device; \"help\" lists", PHASE_DEVICE, opt_device,
       KEYVAL("driver"), help_device },
 
-    /* Disks */
     { "drive", "file=FILE,if=virtio|none[,id=ID][,format=raw][,cache=…][,aio=…][,prop=value…]",
       "a disk (if=virtio), or an image for a -device to use", PHASE_DRIVE, opt_drive,
-      KEYVAL(NULL) },
+      KEYVAL(NULL), .section = "Disks" },
     { "blockdev", "[driver=]raw,node-name=NAME,file.driver=file,file.filename=FILE[,prop=value…]",
       "the same, node by node; or JSON", PHASE_BLOCKDEV, opt_blockdev, KEYVAL("driver") },
     { "snapshot", NULL, "what guests write to any -drive is temporary", PHASE_EARLY,
       opt_snapshot },
 
-    /* The kernel */
-    { "kernel", "FILE", "kernel to boot: ELF vmlinux or bzImage", PHASE_MACHINE, opt_kernel },
+    { "kernel", "FILE", "kernel to boot: ELF vmlinux or bzImage", PHASE_MACHINE, opt_kernel,
+      .section = "The kernel" },
     { "initrd", "FILE", "initial RAM disk for the kernel", PHASE_MACHINE, opt_initrd },
     { "append", "CMDLINE", "kernel command line", PHASE_MACHINE, opt_append },
-
     { "smbios", "type=N[,field=value…]|file=FILE",
       "SMBIOS tables for the guest: fields of a structure, or whole ones", PHASE_MACHINE,
       opt_smbios, KEYVAL(NULL) },
     { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "a blob that the guest reads by fw_cfg",
       PHASE_MACHINE, opt_fw_cfg, KEYVAL("name") },
 
-    /* Character devices and monitors */
     { "chardev", "BACKEND,id=ID[,prop=value…]", "add a character device; \"help\" lists",
-      PHASE_CHARDEV, opt_chardev, KEYVAL("backend"), help_chardev },
+      PHASE_CHARDEV, opt_chardev, KEYVAL("backend"), help_chardev,
+      .section = "Consoles and monitors" },
     { "serial", "DEV", "connect the next serial port (up to four)", PHASE_SERIAL, opt_serial },
     { "monitor", "DEV", "a monitor for people on DEV", PHASE_MONITOR, opt_monitor },
     { "qmp", "DEV", "a monitor for programs (QMP) on DEV", PHASE_MONITOR, opt_qmp },
@@ -86,18 +85,16 @@ const OptionRow option_table[] = {
     { "vga", "none", NULL, PHASE_EARLY, opt_must_be_none },
     { "parallel", "none", NULL, PHASE_EARLY, opt_must_be_none },
 
-    /* Networks */
     { "netdev", "TYPE,id=ID[,prop=value…]", "add a network backend; \"help\" lists", PHASE_NETDEV,
-      opt_netdev, KEYVAL("type"), help_netdev },
+      opt_netdev, KEYVAL("type"), help_netdev, .section = "Networks" },
     { "nic", "none|TYPE[,mac=MAC][,prop=value…]", "a network card with its backend",
       PHASE_DEVICE, opt_nic, KEYVAL("type"), help_netdev },
     { "net", "none|nic[,model=…][,macaddr=MAC]|TYPE[,prop=value…]",
       "the same in two parts: -net nic -net TYPE", PHASE_EARLY, opt_net, KEYVAL("type"),
       help_netdev },
 
-    /* The process */
     { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "names of guest and process",
-      PHASE_EARLY, opt_name, KEYVAL("guest") },
+      PHASE_EARLY, opt_name, KEYVAL("guest"), .section = "The process" },
     { "uuid", "UUID", "the guest's UUID", PHASE_EARLY, opt_uuid },
     { "S", NULL, "do not start the CPUs", PHASE_EARLY, opt_stopped },
     { "no-reboot", NULL, "exit instead of rebooting", PHASE_EARLY, opt_no_reboot },
@@ -111,7 +108,9 @@ const OptionRow option_table[] = {
     { "daemonize", NULL, "run in the background once everything is set up", PHASE_EARLY,
       opt_daemonize },
     { "pidfile", "FILE", "write the process id to FILE", PHASE_EARLY, opt_pidfile },
-    { "msg", "timestamp=on|off", "time stamps on messages", PHASE_EARLY, opt_msg, KEYVAL(NULL) },
+
+    { "msg", "timestamp=on|off", "time stamps on messages", PHASE_EARLY, opt_msg, KEYVAL(NULL),
+      .section = "Messages, logs and debugging" },
     { "d", "ITEMS", "log these items; \"help\" lists", PHASE_EARLY, opt_d, .print_help = help_d },
     { "D", "FILE", "log to FILE instead of stderr", PHASE_EARLY, opt_logfile },
     { "trace", "[enable=]PATTERN[,events=FILE][,file=FILE]",
@@ -122,7 +121,9 @@ const OptionRow option_table[] = {
     { "s", NULL, "the same as -gdb tcp::1234", PHASE_LATE, opt_s },
     { "qtest", "DEV", "let a test program on DEV play the CPU", PHASE_MONITOR, opt_qtest },
     { "qtest-log", "FILE", "log of -qtest; \"none\" for none", PHASE_EARLY, opt_qtest_log },
-    { "chroot", "DIR", "change the root folder when all is set up", PHASE_EARLY, opt_chroot },
+
+    { "chroot", "DIR", "change the root folder when all is set up", PHASE_EARLY, opt_chroot,
+      .section = "Confinement" },
     { "user", "NAME|UID:GID", "become this user when all is set up", PHASE_EARLY, opt_user },
     { "runas", "NAME|UID:GID", NULL, PHASE_EARLY, opt_user },
     { "run-with", "[user=NAME|UID:GID][,chroot=DIR]", "the same two", PHASE_EARLY, opt_run_with,
@@ -130,8 +131,6 @@ const OptionRow option_table[] = {
     { "sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
       "[,spawn=allow|deny][,resourcecontrol=allow|deny]",
       "deny system calls when all is set up", PHASE_EARLY, opt_sandbox, KEYVAL("enable") },
-    { "rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
-      "where the real-time clock's time comes from", PHASE_EARLY, opt_rtc, KEYVAL("base") },
 
     /* What clients pass by habit; checked, but the machine has no such thing */
     { "boot", "[strict=on|off][,…]", NULL, PHASE_EARLY, opt_boot, KEYVAL("order") },

@@ -162,23 +162,43 @@ void options_print_version(void)
            " GPL-2.0-or-later\n");
 }
 
+#define HELP_COLUMN 28  /* where the words about an option begin */
+
+static void print_row(const OptionRow *row)
+{
+    g_autofree char *left = g_strdup_printf("-%s%s%s", row->name, row->arg ? " " : "",
+                                            row->arg ? row->arg : "");
+    int width = g_utf8_strlen(left, -1);
+
+    if (row->section) {
+        printf("\n%s:\n", row->section);
+    }
+    if (!row->help) {
+        return;
+    }
+    if (width < HELP_COLUMN) {
+        printf("%s%*s %s\n", left, HELP_COLUMN - width, "", row->help);
+    } else {
+        printf("%s\n%*s %s\n", left, HELP_COLUMN, "", row->help);
+    }
+}
+
 void options_print_help(void)
 {
     options_print_version();
     printf("usage: qemu-system-x86_64 [options]\n\n"
-           "Every option may be written with one dash or two.\n\n");
+           "Every option may be written with one dash or two. Where an option takes a list,\n"
+           "\"help\" as its argument shows the choice: -device help, -device NAME,help.\n");
     for (const OptionRow *row = option_table; row->name; row++) {
-        g_autofree char *left = g_strdup_printf("-%s%s%s", row->name, row->arg ? " " : "",
-                                                row->arg ? row->arg : "");
-
-        if (!row->help) {
-            continue;
-        }
-        if (strlen(left) < 28) {
-            printf("%-28s %s\n", left, row->help);
-        } else {
-            printf("%s\n%28s %s\n", left, "", row->help);
-        }
+        print_row(row);
     }
-    printf("\nWhere an option takes a list, \"help\" as its argument shows the choice.\n");
+    printf("\nExamples:\n"
+           "  A kernel whose console is this terminal; Ctrl-A x ends the machine:\n"
+           "    qemu-system-x86_64 -m 512m -kernel vmlinux -initrd initrd \\\n"
+           "        -append console=ttyS0 -nographic\n"
+           "  The same with a disk, a network card, and port 8080 here leading to 80 there:\n"
+           "    qemu-system-x86_64 -m 512m -kernel vmlinux -initrd initrd \\\n"
+           "        -append \"console=ttyS0 root=/dev/vda rw\" -nographic \\\n"
+           "        -drive file=disk.img,format=raw,if=virtio \\\n"
+           "        -nic user,hostfwd=tcp:127.0.0.1:8080-:80\n");
 }

@@ -70,6 +70,7 @@ typedef struct OptionRow {
     const char *implied_key;    /* of its first bare word */
     /* Print what "help" as the argument asks for; false if arg does not ask. */
     bool (*print_help)(const char *arg, QemuOpts *opts);
+    const char *section;        /* the heading that this row and those after it have in help */
 } OptionRow;
 
 /* An option as given, waiting for its phase. */

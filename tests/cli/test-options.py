@@ -399,6 +399,7 @@ PRINTS = [
     ("-version", r"\AQEMU emulator version 7\.2\.0 \(microvm \d+\.\d+\.\d+\)\n"),
     ("--version", r"\AQEMU emulator version 7\.2\.0 "),
     ("-h", r"\AQEMU emulator version 7\.2\.0 .*\n(.*\n)*usage: "), ("--help", r"-kernel FILE"),
+    ("-h", r"\n\nDisks:\n-drive file=(.*\n)*\nNetworks:\n-netdev (.*\n)*\nExamples:\n"),
     ("-M help", r"\ASupported machines are:\n"), ("-machine help", r"\nmicrovm +microvm \(i386\)"),
     ("-M help", r"\nnone +empty machine"), ("-M '?'", r"microvm"),
     ("-M microvm,help", r"microvm-machine options:\n(.*\n)*  legacy=<OnOffAuto> +- "),
