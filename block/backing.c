@@ -94,18 +94,6 @@ static BlockNode *open_name(const BlockNode *bs, const char *name, bool read_onl
     return block_node_new_alone(opts, errp);
 }
 
-bool block_open_data_file(BlockNode *bs, const char *name, Error **errp)
-{
-    BlockNode *data = open_name(bs, name, bs->read_only || bs->file->is_ro, errp);
-
-    if (data) {
-        block_attach(bs, BLOCK_DATA_FILE, data, true);
-    } else {
-        error_prepend(errp, "Could not open data file: ");
-    }
-    return data;
-}
-
 static const FileNode *file_of(const BlockNode *bs)
 {
     while (bs->file) {
@@ -121,6 +109,23 @@ static bool same_file(const BlockNode *a, const BlockNode *b)
 
     return fa && fb && fstat(fa->fd, &sa) == 0 && fstat(fb->fd, &sb) == 0 &&
            sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+bool block_open_data_file(BlockNode *bs, const char *name, Error **errp)
+{
+    BlockNode *data = open_name(bs, name, bs->read_only || bs->file->is_ro, errp);
+
+    if (!data) {
+        error_prepend(errp, "Could not open data file: ");
+        return false;
+    }
+    if (same_file(bs->file, data)) {
+        error_setg(errp, "Image '%s' is its own data file", bs->file->filename);
+        block_node_close(data);
+        return false;
+    }
+    block_attach(bs, BLOCK_DATA_FILE, data, true);
+    return true;
 }
 
 /* bs will be below parent: it must not be there already. */

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 
 /* A worker needs two at a time; more let the others go on. */
 #define MIN_SLICES 16

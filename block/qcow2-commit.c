@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 
 #define L1_PIECE (BDRV_SECTOR_SIZE / sizeof(uint64_t))  /* entries that are written at once */
 

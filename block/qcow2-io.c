@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 #include "qemu/iov.h"
 
 int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len)
@@ -114,18 +114,10 @@ int qcow2_read(Qcow2Node *s, BlockRequest *req)
 
 /* On a worker, or the main thread ------------------------------------------------ */
 
-int qcow2_run(BlockNode *bs, BlockRequest *req)
+static int run_op(Qcow2Node *s, BlockRequest *req)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
-    unsigned epoch;
     int ret;
 
-    if (bs->is_ro && req->node_op != BLOCK_OP_READ) {
-        return req->node_op == BLOCK_OP_FLUSH ? 0 : -EPERM;
-    }
-    g_mutex_lock(&s->lock);
-    epoch = qcow2_enter(s);
-    g_mutex_unlock(&s->lock);
     switch (req->node_op) {
     case BLOCK_OP_READ:
         ret = qcow2_read(s, req);
@@ -140,12 +132,33 @@ int qcow2_run(BlockNode *bs, BlockRequest *req)
         ret = qcow2_clear(s, req);
         break;
     }
-    if (ret == 0 && (req->node_flags & BLOCK_REQ_FUA)) {
-        ret = qcow2_commit(s);
+    return ret == 0 && (req->node_flags & BLOCK_REQ_FUA) ? qcow2_commit(s) : ret;
+}
+
+int qcow2_run(BlockNode *bs, BlockRequest *req)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+    bool writes = req->node_op != BLOCK_OP_READ && req->node_op != BLOCK_OP_FLUSH;
+    unsigned epoch;
+    bool refused, found;
+    int ret;
+
+    if (bs->is_ro && req->node_op != BLOCK_OP_READ) {
+        return req->node_op == BLOCK_OP_FLUSH ? 0 : -EPERM;
     }
     g_mutex_lock(&s->lock);
-    qcow2_leave(s, epoch);
+    epoch = qcow2_enter(s);
+    refused = writes && s->unsound;
     g_mutex_unlock(&s->lock);
+    ret = refused ? -EIO : run_op(s, req);
+    g_mutex_lock(&s->lock);
+    qcow2_leave(s, epoch);
+    found = s->unsound && !s->told;
+    s->told |= found;
+    g_mutex_unlock(&s->lock);
+    if (found) {
+        qcow2_tell_unsound(s);
+    }
     return ret;
 }
 
@@ -167,8 +180,8 @@ static BlockNode *translate_write(Qcow2Node *s, BlockRequest *req, const Qcow2Ex
     /* What was written is there after a crash only if what leads to it is. */
     bool fua = req->node_flags & BLOCK_REQ_FUA;
 
-    if (!ext->in_place || (fua && !qcow2_is_clean(s)) ||
-        (!s->bs.data_file && qcow2_is_table(s, ext->host))) {
+    if (!ext->in_place || s->unsound || (fua && !qcow2_is_clean(s)) ||
+        (!s->bs.data_file && qcow2_has_table(s, ext->host, req->bytes))) {
         return NULL;
     }
     req->pos = ext->host;

@@ -102,7 +102,7 @@ int qcow2_lookup(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, u
         uint64_t span = s->cluster_size << s->l2_bits;
 
         *ext = (Qcow2Extent) { .bytes = MIN(bytes, span - pos % span) };
-        return at;
+        return at < 0 ? qcow2_unsound(s, "L2 table not aligned", pos) : 0;
     }
     *miss = QEMU_ALIGN_DOWN((uint64_t)at, s->slice);
     sl = qcow2_cache_find(&s->l2_cache, *miss);
@@ -128,7 +128,7 @@ int qcow2_lookup(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, u
         ext->bytes += next.bytes;
     }
     ext->bytes = MIN(ext->bytes, bytes);
-    return ret;
+    return ret < 0 ? qcow2_unsound(s, "L2 entry not sound", at) : 0;
 }
 
 uint64_t *qcow2_entry(Qcow2Node *s, uint64_t pos, Qcow2Slice **sl)

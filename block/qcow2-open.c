@@ -11,6 +11,16 @@
 
 #define DEFAULT_REF_CACHE (512 * KiB)
 
+static bool check_inside(const Qcow2Node *s, uint64_t offset, const char *what, Error **errp)
+{
+    if (offset && offset >= s->h.file_length) {
+        error_setg(errp, "qcow2: Image is corrupt: %s at %#" PRIx64 " is outside of the image "
+                   "file; cannot be opened read/write", what, offset);
+        return false;
+    }
+    return true;
+}
+
 static bool read_reftable(Qcow2Node *s, Error **errp)
 {
     uint64_t bytes = s->h.reftable_clusters * s->cluster_size;
@@ -29,6 +39,9 @@ static bool read_reftable(Qcow2Node *s, Error **errp)
         if (s->reftable[i] & (s->cluster_size - 1)) {
             error_setg(errp, "Reference count block offset %#" PRIx64 " unaligned (reftable "
                        "index: %#x)", s->reftable[i], i);
+            return false;
+        }
+        if (!check_inside(s, s->reftable[i], "refcount block", errp)) {
             return false;
         }
     }
@@ -68,6 +81,9 @@ static bool find_tables(Qcow2Node *s, Error **errp)
     for (uint32_t i = 0; i < s->l1_size; i++) {
         uint64_t offset = s->l1[i] & QCOW2_OFFSET_MASK;
 
+        if (!check_inside(s, offset, "L2 table", errp)) {
+            return false;
+        }
         if (offset && !(offset & (s->cluster_size - 1))) {
             collect(s, offset, s->cluster_size);
         }

@@ -8,7 +8,7 @@
 #ifndef BLOCK_QCOW2_OPEN_H
 #define BLOCK_QCOW2_OPEN_H
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 
 /* The refcount table, where tables are, caches. On failure the caller closes. */
 bool qcow2_open_for_writing(Qcow2Node *s, Error **errp);

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 
 #define MAX_HOST_OFFSET (1ull << 55)
 /* Beside QCOW2_MISS: there is no refcount block for the next cluster. */
@@ -101,31 +101,26 @@ static guint table_place(const Qcow2Node *s, uint64_t offset)
     return low;
 }
 
-bool qcow2_is_table(const Qcow2Node *s, uint64_t offset)
+bool qcow2_has_table(const Qcow2Node *s, uint64_t offset, uint64_t bytes)
 {
     guint at = table_place(s, QEMU_ALIGN_DOWN(offset, s->cluster_size));
 
-    return at < s->tables->len &&
-           g_array_index(s->tables, uint64_t, at) == QEMU_ALIGN_DOWN(offset, s->cluster_size);
+    return at < s->tables->len && g_array_index(s->tables, uint64_t, at) < offset + bytes;
 }
 
-bool qcow2_add_table(Qcow2Node *s, uint64_t offset, uint64_t bytes)
+void qcow2_add_table(Qcow2Node *s, uint64_t offset, uint64_t bytes)
 {
     for (uint64_t done = 0; done < bytes; done += s->cluster_size) {
         uint64_t at = offset + done;
 
-        if (qcow2_is_table(s, at)) {
-            return false;
-        }
         g_array_insert_val(s->tables, table_place(s, at), at);
     }
-    return true;
 }
 
 void qcow2_remove_table(Qcow2Node *s, uint64_t offset, uint64_t bytes)
 {
     for (uint64_t done = 0; done < bytes; done += s->cluster_size) {
-        if (qcow2_is_table(s, offset + done)) {
+        if (qcow2_has_table(s, offset + done, 1)) {
             g_array_remove_index(s->tables, table_place(s, offset + done));
         }
     }
@@ -213,8 +208,11 @@ static int grow_table(Qcow2Node *s)
     }
     at = g.first << s->cluster_bits;
     end = at + (g.blocks + g.clusters) * s->cluster_size;
-    if (s->file_limit && end > s->file_limit) {
+    if (end > MAX_HOST_OFFSET || (s->file_limit && end > s->file_limit)) {
         return -ENOSPC;
+    }
+    if (qcow2_has_table(s, at, end - at)) {
+        return qcow2_unsound(s, "Table without a reference count", at);
     }
     g.table = g_malloc0(g.clusters * s->cluster_size);
     memcpy(g.table, s->reftable, s->reftable_size * 8ull);
@@ -256,8 +254,8 @@ static int grow(Qcow2Node *s)
     s->growing = true;
     if (block >= s->reftable_size) {
         ret = grow_table(s);
-    } else if (qcow2_is_table(s, offset)) {
-        ret = -EIO;
+    } else if (qcow2_has_table(s, offset, 1)) {
+        ret = qcow2_unsound(s, "Table without a reference count", offset);
     } else if (offset >= MAX_HOST_OFFSET ||
                (s->file_limit && offset + s->cluster_size > s->file_limit)) {
         ret = -ENOSPC;
@@ -326,8 +324,8 @@ static int alloc_at_hand(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *
         if (at + s->cluster_size > end) {
             break;
         }
-        if (qcow2_is_table(s, at)) {
-            return -EIO;        /* tables that nobody counts */
+        if (qcow2_has_table(s, at, 1)) {
+            return qcow2_unsound(s, "Table without a reference count", at);
         }
     }
     if (!*got) {
@@ -358,7 +356,7 @@ int qcow2_alloc(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *got)
 
 /* Freeing ---------------------------------------------------------------------------- */
 
-/* The slice with the cluster's refcount, loaded; NULL: there is none. */
+/* The slice with the cluster's refcount, loaded: 1; 0: there is none; negative errno. */
 static int count_slice(Qcow2Node *s, uint64_t cluster, Qcow2Slice **sl)
 {
     uint64_t offset = slice_offset(s, cluster);
@@ -367,7 +365,7 @@ static int count_slice(Qcow2Node *s, uint64_t cluster, Qcow2Slice **sl)
     while (offset && ret == 0 && !(*sl = qcow2_cache_find(&s->ref_cache, offset))) {
         ret = qcow2_cache_load(s, &s->ref_cache, offset);
     }
-    return offset ? ret : -EIO;
+    return ret < 0 ? ret : offset != 0;
 }
 
 /* Nobody else has it: the host gets its space back before anybody can take it again. */
@@ -388,15 +386,18 @@ static int give_up(Qcow2Node *s, uint64_t offset)
     Qcow2Slice *sl;
     int ret = count_slice(s, cluster, &sl);
 
-    if (ret < 0 || qcow2_is_table(s, offset)) {
-        return ret;
+    if (ret == 0) {
+        qcow2_unsound(s, "Cluster without a reference count", offset);
+    }
+    if (ret <= 0 || qcow2_has_table(s, offset, 1)) {
+        return MIN(ret, 0);
     }
     i = cluster % counts_in(s, s->slice);
     count = get_count(s, sl->data, i);
     if (count == 1) {
         punch(s, offset, s->cluster_size);
         ret = count_slice(s, cluster, &sl);
-        if (ret < 0) {
+        if (ret <= 0) {
             return ret;
         }
     }
@@ -419,6 +420,9 @@ int qcow2_reclaim(Qcow2Node *s)
 
         g_array_set_size(s->reclaim, s->reclaim->len - 1);
         ret = give_up(s, offset);
+        if (ret < 0) {
+            qcow2_push(s->reclaim, offset);
+        }
     }
     return ret;
 }

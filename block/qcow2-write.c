@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "qcow2.h"
+#include "qcow2-alloc.h"
 #include "qemu/iov.h"
 
 #define ALL_SUBCLUSTERS UINT32_MAX
 /* Zeroes that are written as data, at a time. */
 #define ZERO_CHUNK (64 * KiB)
+/* Clusters that are cleared before others get the lock. */
+#define CLEAR_BATCH 256
 
 /* Guest clusters in the making ------------------------------------------------------- */
 
@@ -92,7 +94,7 @@ static int own_l2(Qcow2Node *s, uint64_t pos)
     uint32_t index = pos >> (s->cluster_bits + s->l2_bits);
     int ret;
 
-    while (!(s->l1[index] & QCOW2_COPIED)) {
+    while (!(s->l1[index] & QCOW2_COPIED) || !(s->l1[index] & QCOW2_OFFSET_MASK)) {
         if (s->making_l2) {
             g_cond_wait(&s->cond, &s->lock);
             continue;
@@ -170,6 +172,13 @@ static bool reads_as_zeroes(const Qcow2Node *s, const Qcow2Extent *ext)
     return ext->kind == QCOW2_ZEROES || (ext->kind == QCOW2_UNALLOCATED && !s->bs.backing);
 }
 
+/* The guest's data never goes where a table is. */
+static int check_target(Qcow2Node *s, uint64_t host, uint64_t bytes)
+{
+    return !s->bs.data_file && qcow2_has_table(s, host, bytes) ?
+           qcow2_unsound(s, "Write to a table", host) : 0;
+}
+
 /* Where the clusters are to be. */
 static int place(Qcow2Node *s, Alloc *a)
 {
@@ -183,7 +192,7 @@ static int place(Qcow2Node *s, Alloc *a)
     if (!a->fresh) {
         a->clusters = 1;
         a->host = a->old.entry & QCOW2_OFFSET_MASK;
-        ret = !s->bs.data_file && qcow2_is_table(s, a->host) ? -EIO : 0;
+        ret = check_target(s, a->host, s->cluster_size);
     } else if (s->bs.data_file) {
         a->host = a->pos - in_cluster;
         a->hole = a->host >= s->data_virgin;
@@ -312,8 +321,9 @@ static int write_part(Qcow2Node *s, BlockRequest *req, uint64_t done, uint64_t *
         }
         a.bytes = *bytes = a.old.bytes;
         if (a.old.in_place) {
-            if (!s->bs.data_file && qcow2_is_table(s, a.old.host)) {
-                return -EIO;
+            ret = check_target(s, a.old.host, a.bytes);
+            if (ret < 0) {
+                return ret;
             }
             g_mutex_unlock(&s->lock);
             ret = qcow2_run_part(s->data, req, a.old.host, done, a.bytes);
@@ -424,16 +434,38 @@ static int clear_cluster(Qcow2Node *s, const BlockRequest *req, uint64_t pos)
     return ret;
 }
 
+/* Bytes from pos on where nothing is and nothing will be; negative errno. */
+static int64_t nothing_at(Qcow2Node *s, uint64_t pos, uint64_t end)
+{
+    Qcow2Extent old;
+    int ret = s->bs.backing ? 1 : qcow2_lookup_wait(s, pos, end - pos, &old);
+
+    /* An entry may keep a cluster for what reads as nothing. */
+    return ret ? MIN(ret, 0) : old.kind == QCOW2_UNALLOCATED && !old.entry && !old.bitmap ?
+           (int64_t)QEMU_ALIGN_DOWN(old.bytes, s->cluster_size) : 0;
+}
+
 /* Whole clusters from start to end. */
 static int clear_clusters(Qcow2Node *s, const BlockRequest *req, uint64_t start, uint64_t end)
 {
+    int64_t skipped = 0;
     int ret = 0;
 
     g_mutex_lock(&s->lock);
-    for (; ret == 0 && start < end; start += s->cluster_size) {
-        ret = clear_cluster(s, req, start);
-        if (ret == 0) {
-            ret = qcow2_relieve(s);
+    for (unsigned n = 1; ret == 0 && start < end; n++) {
+        skipped = nothing_at(s, start, end);
+        if (skipped > 0) {
+            start += skipped;
+        } else {
+            ret = skipped < 0 ? skipped : clear_cluster(s, req, start);
+            ret = ret == 0 ? qcow2_relieve(s) : ret;
+            start += s->cluster_size;
+        }
+        if (n % CLEAR_BATCH == 0) {
+            /* There may be millions, and the loop wants to translate. */
+            g_mutex_unlock(&s->lock);
+            g_thread_yield();
+            g_mutex_lock(&s->lock);
         }
     }
     g_mutex_unlock(&s->lock);

@@ -90,6 +90,9 @@ typedef struct Qcow2Node {
      */
     GArray *freed, *retired, *waiting, *reclaim;
     unsigned epoch, users[2];
+    const char *unsound;        /* what is not right in the image: it is not written any more */
+    uint64_t unsound_at;
+    bool told;                  /* the image says so, and whoever listens knows */
 } Qcow2Node;
 
 static inline uint64_t qcow2_offset_in_cluster(const Qcow2Node *s, uint64_t pos)
@@ -116,6 +119,13 @@ void qcow2_cache_dirty(Qcow2Cache *c, Qcow2Slice *sl);
 /* The cluster begins a new life. */
 void qcow2_cache_forget(Qcow2Node *s, Qcow2Cache *c, uint64_t cluster);
 
+/* qcow2-unsound.c ---------------------------------------------------------------- */
+
+/* With the lock: what is not right at offset of the file, a literal. -EIO. */
+int qcow2_unsound(Qcow2Node *s, const char *what, uint64_t offset);
+/* Worker, without the lock, once. */
+void qcow2_tell_unsound(Qcow2Node *s);
+
 /* qcow2-map.c: any thread, with the lock held ----------------------------------- */
 
 enum { QCOW2_MISS = 1 };
@@ -130,42 +140,6 @@ int qcow2_lookup_wait(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *e
 
 /* pos's L2 entry and the slice with it, which are there and at hand. */
 uint64_t *qcow2_entry(Qcow2Node *s, uint64_t pos, Qcow2Slice **sl);
-
-/* qcow2-refcount.c: with the lock held ----------------------------------------------- */
-
-/* Does the cluster with offset hold a table? */
-bool qcow2_is_table(const Qcow2Node *s, uint64_t offset);
-/* It does from now on; false: it did before. It does not any longer. */
-bool qcow2_add_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
-void qcow2_remove_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
-/*
- * Up to want clusters in a row, counted once: the first one's offset, and how many. 0 or
- * negative errno. Worker: gives up the lock meanwhile.
- */
-int qcow2_alloc(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *got);
-/* Count down what is in reclaim. Worker: gives up the lock meanwhile. */
-int qcow2_reclaim(Qcow2Node *s);
-
-/* qcow2-commit.c --------------------------------------------------------------------- */
-
-int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len);
-int qcow2_flush_files(Qcow2Node *s);
-void qcow2_push(GArray *list, uint64_t offset);
-/* With the lock: a request begins, and ends. */
-unsigned qcow2_enter(Qcow2Node *s);
-void qcow2_leave(Qcow2Node *s, unsigned epoch);
-/* With the lock: the file has all that memory has. */
-bool qcow2_is_clean(const Qcow2Node *s);
-/* With the lock. */
-void qcow2_set_l1(Qcow2Node *s, uint32_t index, uint64_t entry);
-/* Worker, without the lock: what is in memory now is on the medium. */
-int qcow2_commit(Qcow2Node *s);
-/* Worker, with the lock, given up meanwhile: a commit if there is much to write. */
-int qcow2_relieve(Qcow2Node *s);
-/* A commit, after what can be freed is. */
-int qcow2_flush(Qcow2Node *s);
-/* No request is under way: the file is complete, and nothing in it is lost. */
-int qcow2_settle(Qcow2Node *s);
 
 /* qcow2-compress.c: worker, without the lock -------------------------------------- */
 
@@ -188,11 +162,5 @@ int qcow2_run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint6
                    uint64_t bytes);
 /* len bytes of bs at pos. Worker. */
 int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
-
-/* qcow2-write.c: worker, without the lock ---------------------------------------------- */
-
-int qcow2_write(Qcow2Node *s, BlockRequest *req);
-/* Discard and write-zeroes. */
-int qcow2_clear(Qcow2Node *s, BlockRequest *req);
 
 #endif

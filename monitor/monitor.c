@@ -343,6 +343,7 @@ static MonitorHub *monitor_hub(MachineState *ms)
         hub->monitors = g_ptr_array_new_with_free_func(monitor_free);
         ms->event_fn = hub_machine_event;
         net_set_stream_listener(qmp_stream_event, hub);
+        block_set_listener(&qmp_block_listener, hub);
         runstate_add_notifier(ms, hub_runstate, hub);
     }
     return hub;
@@ -444,6 +445,7 @@ void monitor_cleanup(MachineState *ms)
     runstate_del_notifier(ms, hub_runstate, hub);
     ms->event_fn = NULL;
     net_set_stream_listener(NULL, NULL);
+    block_set_listener(NULL, NULL);
     g_ptr_array_unref(hub->monitors);
     ms->monitors = NULL;
     g_free(hub);

@@ -185,6 +185,8 @@ const QmpEvent qmp_events[] = {
     { "GUEST_PANICKED", "action:(pause|poweroff|run)", DOC("the guest's kernel crashed") },
     { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
       DOC("an access to a disk's backend failed") },
+    { "BLOCK_IMAGE_CORRUPTED", "device:s,?node-name:s,msg:s,?offset:i,?size:i,fatal:b",
+      DOC("an image is not sound: it is marked so, and not written any more") },
     { "VSERPORT_CHANGE", "id:s,open:b", DOC("the guest opened or closed a port") },
     { "RTC_CHANGE", "offset:i", DOC("the guest set its clock") },
     { "NIC_RX_FILTER_CHANGED", "?name:s,path:s", DOC("the guest changed what it receives") },

@@ -6,6 +6,7 @@
 #ifndef MONITOR_QMP_H
 #define MONITOR_QMP_H
 
+#include "block/events.h"
 #include "monitor-internal.h"
 #include "net/peer.h"
 #include "qemu/option-json.h"
@@ -95,6 +96,7 @@ QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,
 NetStreamFn qmp_stream_event;                                   /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
     qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
+extern const BlockListener qmp_block_listener;                  /* qmp-block-job.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,
     qmp_qom_list_properties, qmp_device_list_properties;        /* qom.c */
 QmpFn qmp_x_query_surface;                                      /* mtree.c */

@@ -1,0 +1,54 @@
+/*
+ * Writing to a qcow2 image: clusters that are counted, tables that reach the file, what is done
+ * when an image turns out not to be sound.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_ALLOC_H
+#define BLOCK_QCOW2_ALLOC_H
+
+#include "qcow2.h"
+
+/* qcow2-refcount.c: with the lock held ----------------------------------------------- */
+
+/* Does any cluster of these bytes hold a table? */
+bool qcow2_has_table(const Qcow2Node *s, uint64_t offset, uint64_t bytes);
+/* They do from now on. They do not any longer. */
+void qcow2_add_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
+void qcow2_remove_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
+/*
+ * Up to want clusters in a row, counted once: the first one's offset, and how many. 0 or
+ * negative errno. Worker: gives up the lock meanwhile.
+ */
+int qcow2_alloc(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *got);
+/* Count down what is in reclaim. Worker: gives up the lock meanwhile. */
+int qcow2_reclaim(Qcow2Node *s);
+
+/* qcow2-commit.c --------------------------------------------------------------------- */
+
+int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len);
+int qcow2_flush_files(Qcow2Node *s);
+void qcow2_push(GArray *list, uint64_t offset);
+/* With the lock: a request begins, and ends. */
+unsigned qcow2_enter(Qcow2Node *s);
+void qcow2_leave(Qcow2Node *s, unsigned epoch);
+/* With the lock: the file has all that memory has. */
+bool qcow2_is_clean(const Qcow2Node *s);
+/* With the lock. */
+void qcow2_set_l1(Qcow2Node *s, uint32_t index, uint64_t entry);
+/* Worker, without the lock: what is in memory now is on the medium. */
+int qcow2_commit(Qcow2Node *s);
+/* Worker, with the lock, given up meanwhile: a commit if there is much to write. */
+int qcow2_relieve(Qcow2Node *s);
+/* A commit, after what can be freed is. */
+int qcow2_flush(Qcow2Node *s);
+/* No request is under way: the file is complete, and nothing in it is lost. */
+int qcow2_settle(Qcow2Node *s);
+
+/* qcow2-write.c: worker, without the lock ---------------------------------------------- */
+
+int qcow2_write(Qcow2Node *s, BlockRequest *req);
+/* Discard and write-zeroes. */
+int qcow2_clear(Qcow2Node *s, BlockRequest *req);
+
+#endif
