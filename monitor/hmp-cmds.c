@@ -378,5 +378,16 @@ const HmpCommand hmp_info_commands[] = {
     { "vm-generation-id", "", "", "what -device vmgenid shows", hmp_info_vm_generation_id,
       NULL },
     { "version", "", "", "the version", hmp_info_version, NULL },
+    { "virtio", "", "", "virtio devices: slot, driver's status, features, queues",
+      hmp_info_virtio, NULL },
+    { "virtio-queue-element", "path:s,queue:i,index:i?", "path queue [index]",
+      "a request in a virtqueue (index: of the available ring)", hmp_info_virtio_queue_element,
+      NULL },
+    { "virtio-queue-status", "path:s,queue:i", "path queue", "a virtqueue",
+      hmp_info_virtio_queue_status, NULL },
+    { "virtio-status", "path:s", "path", "all of a virtio device", hmp_info_virtio_status, NULL },
+    { "virtio-vhost-queue-status", "path:s,queue:i", "path queue",
+      "a virtqueue as a worker in the host's kernel has it", hmp_info_virtio_vhost_queue_status,
+      NULL },
     { NULL }
 };

@@ -81,6 +81,11 @@ void hmp_info_qtree(Monitor *mon, json_t *args);
 void hmp_info_qom_tree(Monitor *mon, json_t *args);
 void hmp_info_iothreads(Monitor *mon, json_t *args);
 void hmp_info_memdev(Monitor *mon, json_t *args);
+void hmp_info_virtio(Monitor *mon, json_t *args);               /* hmp-virtio.c */
+void hmp_info_virtio_status(Monitor *mon, json_t *args);
+void hmp_info_virtio_queue_status(Monitor *mon, json_t *args);
+void hmp_info_virtio_vhost_queue_status(Monitor *mon, json_t *args);
+void hmp_info_virtio_queue_element(Monitor *mon, json_t *args);
 void hmp_memory_dump(Monitor *mon, json_t *args);           /* x */
 void hmp_physical_memory_dump(Monitor *mon, json_t *args);  /* xp */
 void hmp_print(Monitor *mon, json_t *args);

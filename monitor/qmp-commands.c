@@ -11,6 +11,7 @@
 #define CPU_PROPS "{socket-id:i,die-id:i,core-id:i,thread-id:i}"
 #define SURFACE "{ranges:[{start:i,size:i,name:s,server:(kernel|vmm)}],count:i,bytes:i," \
     "kernel-bytes:i,vmm-bytes:i}"
+#define VIRTIO_FEATURES "{transports:[s],?dev-features:[s],?unknown-dev-features:i}"
 #define RX_STATE "(normal|none|all)"
 #define STOP_REASON "guest:b,reason:s"
 
@@ -149,6 +150,30 @@ const QmpCommand qmp_commands[] = {
       DOC("properties of a device type") },
     { "x-query-surface", "", "{ports:" SURFACE ",memory:" SURFACE "}", qmp_x_query_surface,
       DOC("every port and address that the guest can reach") },
+    { "x-query-virtio", "", "[{path:s,name:s}]", qmp_x_query_virtio, DOC("virtio devices") },
+    { "x-query-virtio-status", "path:s", "{name:s,device-id:i,vhost-started:b,device-endian:s,"
+      "guest-features:" VIRTIO_FEATURES ",host-features:" VIRTIO_FEATURES ",backend-features:"
+      VIRTIO_FEATURES ",num-vqs:i,status:{statuses:[s],?unknown-statuses:i},isr:i,queue-sel:i,"
+      "vm-running:b,broken:b,disabled:b,use-started:b,started:b,start-on-kick:b,"
+      "disable-legacy-check:b,bus-name:s,use-guest-notifier-mask:b,?vhost-dev:{"
+      "n-mem-sections:i,n-tmp-sections:i,nvqs:i,vq-index:i,features:" VIRTIO_FEATURES
+      ",acked-features:" VIRTIO_FEATURES ",backend-features:" VIRTIO_FEATURES
+      ",protocol-features:{protocols:[s],?unknown-protocols:i},max-queues:i,backend-cap:i,"
+      "log-enabled:b,log-size:i}}", qmp_x_query_virtio_status,
+      DOC("a virtio device: what is offered and agreed, what the driver has said") },
+    { "x-query-virtio-queue-status", "path:s,queue:u", "{name:s,queue-index:i,inuse:i,"
+      "vring-num:i,vring-num-default:i,vring-align:i,vring-desc:i,vring-avail:i,vring-used:i,"
+      "?last-avail-idx:i,?shadow-avail-idx:i,used-idx:i,signalled-used:i,"
+      "signalled-used-valid:b}", qmp_x_query_virtio_queue_status,
+      DOC("a virtqueue: its rings and how far they are worked through") },
+    { "x-query-virtio-vhost-queue-status", "path:s,queue:u", "{name:s,kick:i,call:i,desc:i,"
+      "avail:i,used:i,num:i,desc-phys:i,desc-size:i,avail-phys:i,avail-size:i,used-phys:i,"
+      "used-size:i}", qmp_x_query_virtio_vhost_queue_status,
+      DOC("a virtqueue that a worker in the host's kernel serves, as that has it") },
+    { "x-query-virtio-queue-element", "path:s,queue:u,?index:u", "{name:s,index:i,"
+      "descs:[{addr:i,len:i,flags:[s]}],avail:{flags:i,idx:i,ring:i},used:{flags:i,idx:i}}",
+      qmp_x_query_virtio_queue_element,
+      DOC("a request in a virtqueue: the next one, or that of an entry of the available ring") },
     { "device_add", "driver:s,?bus:s,?id:s,*", NULL, qmp_device_add,
       DOC("plug a device in, where the bus allows it") },
     { "device_del", "id:s", NULL, qmp_device_del, DOC("unplug a device") },

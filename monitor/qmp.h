@@ -99,6 +99,8 @@ QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
 extern const BlockListener qmp_block_listener;                  /* qmp-block-job.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,
     qmp_qom_list_properties, qmp_device_list_properties;        /* qom.c */
+QmpFn qmp_x_query_virtio, qmp_x_query_virtio_status, qmp_x_query_virtio_queue_status,
+    qmp_x_query_virtio_vhost_queue_status, qmp_x_query_virtio_queue_element; /* qmp-virtio.c */
 QmpFn qmp_x_query_surface;                                      /* mtree.c */
 QmpFn qmp_dump_guest_memory, qmp_query_dump, qmp_query_dump_capability; /* dump.c */
 

@@ -65,10 +65,24 @@ bool vhost_dev_init(VhostDev *hdev, VirtIODevice *vdev, int fd, uint64_t need, E
         error_setg(errp, "vhost of this host lacks features 0x%" PRIx64,
                    need & ~hdev->features);
     } else {
+        hdev->next = vdev->vhosts;
+        vdev->vhosts = hdev;
         return true;
     }
     vhost_dev_cleanup(hdev);
     return false;
+}
+
+static void vhost_unlink(VhostDev *hdev)
+{
+    VhostDev **link = &hdev->vdev->vhosts;
+
+    while (*link && *link != hdev) {
+        link = &(*link)->next;
+    }
+    if (*link) {
+        *link = hdev->next;
+    }
 }
 
 void vhost_dev_cleanup(VhostDev *hdev)
@@ -77,6 +91,7 @@ void vhost_dev_cleanup(VhostDev *hdev)
     if (!hdev->vdev) {
         return;
     }
+    vhost_unlink(hdev);
     for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++) {
         event_notifier_cleanup(&hdev->call[i]);
     }
@@ -113,7 +128,8 @@ static int vhost_direct_begin(VhostDev *hdev, unsigned i)
                                                : NULL;
 
     hdev->direct[i] = e;
-    return e ? e->fd : hdev->call[i].fd;
+    hdev->call_fd[i] = e ? e->fd : hdev->call[i].fd;
+    return hdev->call_fd[i];
 }
 
 static void vhost_direct_end(VhostDev *hdev)
@@ -175,6 +191,7 @@ int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extr
 
     g_assert(!hdev->running && nvqs <= VHOST_MAX_QUEUES);
     hdev->nvqs = nvqs;
+    hdev->acked = features;
     for (unsigned i = 0; i < nvqs; i++) {
         hdev->vqs[i] = virtio_get_queue(vdev, first + i);
         g_assert(hdev->vqs[i]->active && !hdev->vqs[i]->ring.in_flight);

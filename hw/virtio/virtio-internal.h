@@ -8,6 +8,7 @@
 
 #include <linux/virtio_ring.h>
 
+#include "hw/virtio/virtio-info.h"
 #include "hw/virtio/virtio.h"
 #include "qemu/event_notifier.h"
 
@@ -75,6 +76,8 @@ typedef struct VirtioBusOps {
      */
     EventNotifier *(*direct_begin)(VirtioBusState *vbus, VirtQueue *vq);
     void (*direct_end)(VirtioBusState *vbus, VirtQueue *vq);
+    /* Fill in what the transport knows of the device; changes nothing. Machine lock. */
+    void (*describe)(VirtioBusState *vbus, VirtioInfo *info);
     /* A device came; it is complete. / It goes. Machine lock. */
     void (*plugged)(VirtioBusState *vbus);
     void (*unplugged)(VirtioBusState *vbus);

@@ -218,6 +218,35 @@ static void mmio_queue_detach(VirtioBusState *vbus, VirtQueue *vq)
     }
 }
 
+/* InterruptStatus without what a guest's read of it does. */
+static unsigned mmio_peek_isr(VirtIOMMIOProxy *p)
+{
+    unsigned isr;
+    VirtQueue *vq;
+
+    address_space_flush_coalesced(p->vbus.as);
+    g_mutex_lock(&p->irq_lock);
+    isr = p->isr;
+    for (unsigned i = 0; p->nr_direct && (vq = virtio_get_queue(p->vbus.vdev, i)); i++) {
+        if (vq->direct && used_index(vq) != vq->direct_acked) {
+            isr |= VIRTIO_ISR_VRING;
+        }
+    }
+    g_mutex_unlock(&p->irq_lock);
+    return isr;
+}
+
+static void mmio_describe(VirtioBusState *vbus, VirtioInfo *info)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+
+    info->slot = p->slot.index;
+    info->base = p->slot.base;
+    info->irq = p->slot.irq_num;
+    info->isr = mmio_peek_isr(p);
+    info->queue_sel = p->queue_sel;
+}
+
 static void mmio_plugged(VirtioBusState *vbus)
 {
     VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
@@ -238,6 +267,7 @@ const VirtioBusOps virtio_mmio_bus_ops = {
     .queue_detach = mmio_queue_detach,
     .direct_begin = mmio_direct_begin,
     .direct_end = mmio_direct_end,
+    .describe = mmio_describe,
     .plugged = mmio_plugged,
     .unplugged = mmio_unplugged,
 };

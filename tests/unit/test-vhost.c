@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hw/virtio/vhost.h"
+#include "hw/virtio/virtio-info.h"
 #include "virtio-harness.h"
 
 #define ANY_LAYOUT 27
@@ -153,6 +154,42 @@ static void test_memory(gconstpointer legacy)
     finish(t, &hdev);
 }
 
+/* What a monitor sees of a queue that a worker serves, and when none does. */
+static void test_info(gconstpointer legacy)
+{
+    VirtioQueueInfo q;
+    VirtioInfo info;
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, 0);
+    virtio_get_info(&d->vdev, &info);
+    g_assert(info.running && info.worker_running && info.nr_workers == 1);
+    g_assert_cmphex(info.worker_acked, ==, worker.features);
+    g_assert_cmphex(info.base, ==, VT_MMIO_BASE);
+    t->ring[0].avail->idx = 5;
+    t->ring[0].used->idx = 2;
+    worker.base[0] = 4;
+    g_assert(virtio_get_queue_info(&d->vdev, 0, &q));
+    g_assert(q.ready && q.worker && q.kick_fd == worker.kick[0] && q.call_fd >= 0);
+    g_assert_cmphex(q.desc_host, ==, (uintptr_t)t->ring[0].desc);
+    g_assert_cmphex(q.desc, ==, t->ring[0].desc_addr);
+    g_assert_cmpuint(q.avail_idx, ==, 5);
+    g_assert_cmpuint(q.last_avail, ==, 4);
+    g_assert_cmpuint(q.used_idx, ==, 2);
+    g_assert_cmpuint(q.in_flight, ==, 2);
+    g_assert_false(virtio_get_queue_info(&d->vdev, 99, &q));
+    t->ring[0].avail->idx = t->ring[0].used->idx = worker.base[0] = 0;
+    vhost_dev_stop(&hdev, true);
+    g_assert(virtio_get_queue_info(&d->vdev, 0, &q));
+    g_assert(q.ready && !q.worker && q.kick_fd == -1);
+    vhost_dev_cleanup(&hdev);
+    virtio_get_info(&d->vdev, &info);
+    g_assert(info.nr_workers == 0 && !info.worker_running);
+    finish(t, &hdev);
+}
+
 /* Whatever the worker refuses, our handlers serve on. */
 static void test_refused(gconstpointer legacy)
 {
@@ -211,6 +248,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     vt_add_test("/vhost/features", test_features);
     vt_add_test("/vhost/memory", test_memory);
+    vt_add_test("/vhost/info", test_info);
     vt_add_test("/vhost/refused", test_refused);
     vt_add_test("/vhost/position", test_position);
     return g_test_run();

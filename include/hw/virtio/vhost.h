@@ -27,6 +27,9 @@ typedef struct VhostDev {
     bool direct[VHOST_MAX_QUEUES];          /* the transport's eventfd instead */
     EventNotifier err;          /* the driver broke the protocol */
     GSource *sources[VHOST_MAX_QUEUES + 1];
+    int call_fd[VHOST_MAX_QUEUES];  /* that it signals, of either kind */
+    uint64_t acked;             /* features that it was told to use */
+    struct VhostDev *next;      /* of the same device */
 } VhostDev;
 
 /*

@@ -110,6 +110,7 @@ struct VirtIODevice {
     AddressSpace *as;
     VirtioBusState *vbus;       /* the transport's end */
     GPtrArray *vqs;             /* of VirtQueue, by index */
+    struct VhostDev *vhosts;    /* its workers (hw/virtio/vhost.h), linked by next */
     int kick_fd;                /* epoll set of their eventfds; -1: not open */
     GSource *kick_source;
     uint64_t driver_features;   /* as written, before FEATURES_OK */
