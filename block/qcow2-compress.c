@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "qcow2.h"
 
 /* deflate without zlib's head, whatever window it was made with. */
-static bool inflate_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
+static bool inflate_cluster(const Qcow2Node *s, const uint8_t *in, size_t in_len,
+                            uint8_t *out, size_t out_len)
 {
     z_stream z = { .next_in = (uint8_t *)in, .avail_in = in_len,
                    .next_out = out, .avail_out = out_len };
@@ -25,22 +25,24 @@ static bool inflate_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size
     return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && !z.avail_out;
 }
 
-static bool unzstd_cluster(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
+static bool unzstd_cluster(const Qcow2Node *s, const uint8_t *in, size_t in_len,
+                           uint8_t *out, size_t out_len)
 {
+    const ZstdLib *lib = &s->zstd;
     ZSTD_inBuffer src = { in, in_len, 0 };
     ZSTD_outBuffer dst = { out, out_len, 0 };
-    ZSTD_DStream *d = ZSTD_createDStream();
+    ZSTD_DStream *d = lib->new_stream();
     size_t ret = 1;
 
-    if (!d || ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, 22))) {
-        ZSTD_freeDStream(d);
+    if (!d || lib->is_error(lib->set_parameter(d, ZSTD_d_windowLogMax, 22))) {
+        lib->free_stream(d);
         return false;
     }
-    while (dst.pos < dst.size && src.pos < src.size && !ZSTD_isError(ret)) {
-        ret = ZSTD_decompressStream(d, &dst, &src);
+    while (dst.pos < dst.size && src.pos < src.size && !lib->is_error(ret)) {
+        ret = lib->decompress_stream(d, &dst, &src);
     }
-    ZSTD_freeDStream(d);
-    return dst.pos == dst.size && !ZSTD_isError(ret);
+    lib->free_stream(d);
+    return dst.pos == dst.size && !lib->is_error(ret);
 }
 
 /* "Compressed Clusters Descriptor": the host's offset, then sectors after the first. */
@@ -70,6 +72,6 @@ int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf)
     if (ret < 0) {
         return ret;
     }
-    return (s->h.compression ? unzstd_cluster : inflate_cluster)(in, len, buf, s->cluster_size)
+    return (s->h.compression ? unzstd_cluster : inflate_cluster)(s, in, len, buf, s->cluster_size)
            ? 0 : -EIO;
 }

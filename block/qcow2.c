@@ -143,7 +143,8 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
     g_mutex_init(&s->commit_lock);
     g_mutex_init(&s->lock);
     g_cond_init(&s->cond);
-    if (!qcow2_read_header(bs->file, &s->h, errp)) {
+    if (!qcow2_read_header(bs->file, &s->h, errp) ||
+        (s->h.compression && !zstd_lib_load(&s->zstd, errp))) {
         goto fail;
     }
     derive(s);

@@ -11,6 +11,7 @@
 #define BLOCK_QCOW2_H
 
 #include "qcow2-format.h"
+#include "qemu/zstd-lib.h"
 
 /* A piece of a table in memory, as it is in the file. Guarded by Qcow2Node.lock. */
 typedef struct Qcow2Slice {
@@ -56,6 +57,7 @@ typedef struct Qcow2Node {
 
     /* Never change after open, but for size, L1 and refcount table. */
     Qcow2Header h;
+    ZstdLib zstd;               /* if h.compression asks for it */
     BlockNode *data;            /* has the guest's data: file or data_file */
     char *full_backing;         /* the backing file's name as it is opened */
     /* Cluster, entries of an L2 table, subcluster, entries of a refcount block. */

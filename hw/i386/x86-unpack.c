@@ -16,10 +16,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "hw/i386/x86-boot-internal.h"
 #include "qemu/cutils.h"
+#include "qemu/zstd-lib.h"
 
 #define SIZE_BYTES 4
 /* For the dictionary, which the file chooses; xz -9 has 64 MiB. */
@@ -63,7 +63,10 @@ static bool unpack_xz(const uint8_t *in, size_t in_size, uint8_t *out,
 static bool unpack_zstd(const uint8_t *in, size_t in_size, uint8_t *out,
                         size_t out_size)
 {
-    return ZSTD_decompress(out, out_size, in, in_size) == out_size;
+    ZstdLib lib;
+
+    return zstd_lib_load(&lib, NULL) &&
+           lib.decompress(out, out_size, in, in_size) == out_size;
 }
 
 /* The magic, then blocks: a size, and as many bytes to unpack. */

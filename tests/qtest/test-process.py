@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,38 @@ def ended_well(proc, number, seconds):
     proc.wait(20)
     assert time.monotonic() - begin < seconds, f"signal {number}: too slow"
     assert proc.returncode in (0, -number), (number, proc.returncode, proc.stderr.read())
+
+
+def zstd_image(path):
+    """A qcow2 image of no size whose clusters zstd has packed: the head, and empty tables."""
+    cluster = 0x10000
+    head = struct.pack(">4sI QIIQ IIQQI IQ QQQIIB7x", b"QFI\xfb", 3, 0, 0, 16, 0, 0, 1, cluster,
+                       2 * cluster, 1, 0, 0, 1 << 3, 0, 0, 4, 112, 1)
+    with open(path, "wb") as f:
+        f.write(head)
+        f.truncate(4 * cluster)
+
+
+@test
+def libraries():
+    """What few machines need is loaded by those alone; where it is not there, the user hears so"""
+    loaded = "libslirp", "libzstd", "libseccomp", "libedit", "liblz", "libz."
+    with VM() as vm, open(f"/proc/{vm.proc.pid}/maps", encoding="utf-8") as maps:
+        text = maps.read()
+        assert not [name for name in loaded if name in text], text
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "image")
+        zstd_image(image)
+        with VM("-drive", f"if=none,id=d,file={image},format=qcow2") as vm:
+            with open(f"/proc/{vm.proc.pid}/maps", encoding="utf-8") as maps:
+                assert "libzstd" in maps.read()
+        for name, *args in (("libslirp.so.0", "-netdev", "user,id=n"),
+                            ("libseccomp.so.2", "-sandbox", "on"),
+                            ("libzstd.so.1", "-drive", f"if=none,file={image},format=qcow2")):
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(b"not a library" * 100)
+            fails(*args, text=f" needs {name.split('.')[0]}: ",
+                  env={**os.environ, "LD_LIBRARY_PATH": folder})
 
 
 @test
