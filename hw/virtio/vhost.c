@@ -26,14 +26,6 @@ static int vhost_ioctl(VhostDev *hdev, unsigned long request, void *arg)
 
 /* Events ------------------------------------------------------------------- */
 
-/* Whether the driver wants to hear of it the worker has found out. */
-static void vhost_called(void *opaque)
-{
-    VhostDev *hdev = opaque;
-
-    hdev->vdev->vbus->ops->notify(hdev->vdev->vbus, VIRTIO_ISR_VRING);
-}
-
 static void vhost_failed(void *opaque)
 {
     VhostDev *hdev = opaque;
@@ -47,14 +39,14 @@ bool vhost_dev_init(VhostDev *hdev, VirtIODevice *vdev, int fd, uint64_t need, E
 
     *hdev = (VhostDev) { .vdev = vdev, .fd = fd, .err = { .fd = -1 } };
     for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++) {
-        hdev->call[i].fd = -1;
+        hdev->rings[i].call.fd = -1;
     }
     ret = vhost_ioctl(hdev, VHOST_SET_OWNER, NULL);
     if (ret == 0) {
         ret = vhost_ioctl(hdev, VHOST_GET_FEATURES, &hdev->features);
     }
     for (unsigned i = 0; ret == 0 && i < VHOST_MAX_QUEUES; i++) {
-        ret = event_notifier_init(&hdev->call[i]);
+        ret = vhost_ring_init(&hdev->rings[i]);
     }
     if (ret == 0) {
         ret = event_notifier_init(&hdev->err);
@@ -93,7 +85,7 @@ void vhost_dev_cleanup(VhostDev *hdev)
     }
     vhost_unlink(hdev);
     for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++) {
-        event_notifier_cleanup(&hdev->call[i]);
+        vhost_ring_cleanup(&hdev->rings[i]);
     }
     event_notifier_cleanup(&hdev->err);
     hdev->vdev = NULL;
@@ -120,33 +112,15 @@ static int vhost_set_memory(VhostDev *hdev)
     return vhost_ioctl(hdev, VHOST_SET_MEM_TABLE, mem);
 }
 
-/* The eventfd for the worker's interrupts. */
-static int vhost_direct_begin(VhostDev *hdev, unsigned i)
+static void vhost_end_rings(VhostDev *hdev, bool go_on)
 {
-    VirtioBusState *vbus = hdev->vdev->vbus;
-    EventNotifier *e = vbus->ops->direct_begin ? vbus->ops->direct_begin(vbus, hdev->vqs[i])
-                                               : NULL;
-
-    hdev->direct[i] = e;
-    hdev->call_fd[i] = e ? e->fd : hdev->call[i].fd;
-    return hdev->call_fd[i];
-}
-
-static void vhost_direct_end(VhostDev *hdev)
-{
-    VirtioBusState *vbus = hdev->vdev->vbus;
-
     for (unsigned i = 0; i < hdev->nvqs; i++) {
-        if (hdev->direct[i]) {
-            hdev->direct[i] = false;
-            vbus->ops->direct_end(vbus, hdev->vqs[i]);
-        }
+        vhost_ring_end(&hdev->rings[i], go_on);
     }
 }
 
-static int vhost_set_vring(VhostDev *hdev, unsigned i)
+static int vhost_set_vring(VhostDev *hdev, unsigned i, VirtQueue *vq)
 {
-    VirtQueue *vq = hdev->vqs[i];
     struct vhost_vring_state num = { i, vq->regs.num }, base = { i, vq->ring.last_avail };
     struct vhost_vring_addr addr = {
         .index = i,
@@ -154,8 +128,9 @@ static int vhost_set_vring(VhostDev *hdev, unsigned i)
         .avail_user_addr = (uintptr_t)vq->ring.avail,
         .used_user_addr = (uintptr_t)vq->ring.used,
     };
-    struct vhost_vring_file call = { i, vhost_direct_begin(hdev, i) }, err = { i, hdev->err.fd };
-    struct vhost_vring_file kick = { i, vq->host_notifier.fd };
+    struct vhost_vring_file call = { i, vhost_ring_begin(&hdev->rings[i], vq) };
+    struct vhost_vring_file err = { i, hdev->err.fd };
+    struct vhost_vring_file kick = { i, vhost_ring_kick_fd(&hdev->rings[i]) };
     const struct { unsigned long request; void *arg; } steps[] = {
         { VHOST_SET_VRING_NUM, &num },
         { VHOST_SET_VRING_BASE, &base },
@@ -186,33 +161,28 @@ int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extr
 {
     VirtIODevice *vdev = hdev->vdev;
     uint64_t features = (vdev->features & hdev->features & ~WORKER_ORDERS) | extra;
-    GMainContext *ctx = virtio_get_context(vdev);
     int ret;
 
     g_assert(!hdev->running && nvqs <= VHOST_MAX_QUEUES);
     hdev->nvqs = nvqs;
     hdev->acked = features;
-    for (unsigned i = 0; i < nvqs; i++) {
-        hdev->vqs[i] = virtio_get_queue(vdev, first + i);
-        g_assert(hdev->vqs[i]->active && !hdev->vqs[i]->ring.in_flight);
-    }
     ret = vhost_ioctl(hdev, VHOST_SET_FEATURES, &features);
     if (ret == 0) {
         ret = vhost_set_memory(hdev);
     }
     for (unsigned i = 0; ret == 0 && i < nvqs; i++) {
-        ret = vhost_set_vring(hdev, i);
+        ret = vhost_set_vring(hdev, i, virtio_get_queue(vdev, first + i));
     }
     if (ret < 0) {
         vhost_forget_kicks(hdev);
-        vhost_direct_end(hdev);
+        vhost_end_rings(hdev, true);
         return ret;
     }
     for (unsigned i = 0; i < nvqs; i++) {
-        virtio_queue_watch(hdev->vqs[i], false);
-        hdev->sources[i] = event_notifier_add_handler(&hdev->call[i], ctx, vhost_called, hdev);
+        vhost_ring_lend(&hdev->rings[i]);
     }
-    hdev->sources[nvqs] = event_notifier_add_handler(&hdev->err, ctx, vhost_failed, hdev);
+    hdev->err_source = event_notifier_add_handler(&hdev->err, virtio_get_context(vdev),
+                                                  vhost_failed, hdev);
     hdev->running = true;
     return 0;
 }
@@ -224,12 +194,10 @@ int vhost_dev_start(VhostDev *hdev, unsigned first, unsigned nvqs, uint64_t extr
 static void vhost_get_position(VhostDev *hdev, unsigned i)
 {
     struct vhost_vring_state base = { .index = i };
-    VirtQueue *vq = hdev->vqs[i];
 
     if (vhost_ioctl(hdev, VHOST_GET_VRING_BASE, &base) == 0) {
-        vq->ring.last_avail = vq->ring.avail_seen = vq->ring.used_idx = base.num;
+        vhost_ring_set_position(&hdev->rings[i], base.num);
     }
-    vq->ring.signalled_valid = false;
 }
 
 void vhost_dev_stop(VhostDev *hdev, bool go_on)
@@ -241,20 +209,8 @@ void vhost_dev_stop(VhostDev *hdev, bool go_on)
     for (unsigned i = 0; i < hdev->nvqs; i++) {
         vhost_get_position(hdev, i);
     }
-    vhost_direct_end(hdev);
-    for (unsigned i = 0; i <= hdev->nvqs; i++) {
-        g_source_destroy(hdev->sources[i]);
-        g_source_unref(hdev->sources[i]);
-    }
-    /* A last word that nobody has listened to. */
-    for (unsigned i = 0; i < hdev->nvqs; i++) {
-        if (event_notifier_test_and_clear(&hdev->call[i])) {
-            vhost_called(hdev);
-        }
-        if (go_on) {
-            virtio_queue_watch(hdev->vqs[i], true);
-            virtio_queue_kick(hdev->vqs[i]);
-        }
-    }
+    g_source_destroy(hdev->err_source);
+    g_clear_pointer(&hdev->err_source, g_source_unref);
+    vhost_end_rings(hdev, go_on);
     hdev->running = false;
 }

@@ -87,7 +87,7 @@ static void worker_positions(VirtioQueueInfo *info, const VhostDev *h, unsigned 
 
     info->worker = true;
     info->kick_fd = vq->host_notifier.fd;
-    info->call_fd = h->call_fd[i];
+    info->call_fd = h->rings[i].call_fd;
     info->desc_host = (uintptr_t)vq->ring.desc;
     info->avail_host = (uintptr_t)vq->ring.avail;
     info->used_host = (uintptr_t)vq->ring.used;
@@ -113,7 +113,7 @@ static void queue_in_loop(void *opaque)
     info->in_flight = vq->ring.in_flight;
     for (const VhostDev *h = req->vdev->vhosts; h; h = h->next) {
         for (unsigned i = 0; h->running && i < h->nvqs; i++) {
-            if (h->vqs[i] == vq) {
+            if (h->rings[i].vq == vq) {
                 worker_positions(info, h, i, vq);
             }
         }

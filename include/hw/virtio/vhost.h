@@ -1,18 +1,15 @@
 /*
  * vhost: queues that a worker in the host's kernel serves.
  *
- * The device opens the worker and gives it its queues while it runs; the worker
- * listens to the kicks itself and interrupts the guest itself where the transport has an
- * eventfd for that; else it signals another one, from which the device's loop makes the
- * interrupt. Everything here is called in that loop.
+ * The device opens the worker and lends it its queues while it runs (vhost-ring.h).
+ * Everything here is called in the device's loop.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef HW_VIRTIO_VHOST_H
 #define HW_VIRTIO_VHOST_H
 
-#include "hw/virtio/virtio.h"
-#include "qemu/event_notifier.h"
+#include "hw/virtio/vhost-ring.h"
 
 #define VHOST_MAX_QUEUES 2
 
@@ -20,14 +17,11 @@ typedef struct VhostDev {
     VirtIODevice *vdev;
     int fd;                     /* the worker; the opener closes it */
     uint64_t features;          /* what it knows */
-    VirtQueue *vqs[VHOST_MAX_QUEUES];
+    VhostRing rings[VHOST_MAX_QUEUES];
     unsigned nvqs;
     bool running;
-    EventNotifier call[VHOST_MAX_QUEUES];   /* buffers were used; if not direct */
-    bool direct[VHOST_MAX_QUEUES];          /* the transport's eventfd instead */
     EventNotifier err;          /* the driver broke the protocol */
-    GSource *sources[VHOST_MAX_QUEUES + 1];
-    int call_fd[VHOST_MAX_QUEUES];  /* that it signals, of either kind */
+    GSource *err_source;
     uint64_t acked;             /* features that it was told to use */
     struct VhostDev *next;      /* of the same device */
 } VhostDev;
