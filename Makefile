@@ -36,10 +36,27 @@ check-long:
 bench:
 	@scripts/bench
 
-install: all
-	@$(NINJA) -C $(BUILD) install
+# Only the program is built, and what is made of it; DESTDIR=/d goes in front of all paths.
+install: $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD) checked installed
+	@DESTDIR='$(DESTDIR)' scripts/install-files --prefix '$(or $(prefix),$(PREFIX))' $(BUILD)
+
+uninstall: $(BUILD)/build.ninja
+	@DESTDIR='$(DESTDIR)' scripts/install-files --remove --prefix '$(or $(prefix),$(PREFIX))' $(BUILD)
 
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all demo check check-long bench install clean
+help:
+	@echo 'make                build the program: $(BUILD)/qemu-system-x86_64'
+	@echo 'make demo           boot a small Debian to a login; DEMO_CMD="…" runs commands in it'
+	@echo 'make install        program, manual page, completions, documents; PREFIX=/usr/local DESTDIR='
+	@echo 'make uninstall      remove them; with the same PREFIX and DESTDIR'
+	@echo 'make check          every test, 20 to 45 minutes'
+	@echo 'make check-long     longer forms of some tests, for hours'
+	@echo 'make bench          speed and size beside Debian'"'"'s QEMU'
+	@echo 'make clean          remove the build folder'
+	@echo
+	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
+
+.PHONY: all demo check check-long bench install uninstall clean help
