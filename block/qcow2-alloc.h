@@ -11,6 +11,8 @@
 
 /* qcow2-refcount.c: with the lock held ----------------------------------------------- */
 
+/* The i-th count of a piece of a refcount block. */
+void qcow2_set_count(const Qcow2Node *s, void *table, uint64_t i, uint64_t count);
 /* Does any cluster of these bytes hold a table? */
 bool qcow2_has_table(const Qcow2Node *s, uint64_t offset, uint64_t bytes);
 /* They do from now on. They do not any longer. */
@@ -28,6 +30,8 @@ int qcow2_reclaim(Qcow2Node *s);
 
 int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len);
 int qcow2_flush_files(Qcow2Node *s);
+/* offset of a cluster, with a flag: the guest gave it up. */
+enum { QCOW2_BY_REQUEST = 1 };
 void qcow2_push(GArray *list, uint64_t offset);
 /* With the lock: a request begins, and ends. */
 unsigned qcow2_enter(Qcow2Node *s);
@@ -44,6 +48,9 @@ int qcow2_relieve(Qcow2Node *s);
 int qcow2_flush(Qcow2Node *s);
 /* No request is under way: the file is complete, and nothing in it is lost. */
 int qcow2_settle(Qcow2Node *s);
+
+/* qcow2-resize.c: main thread. A driver's truncate: it only grows. */
+int qcow2_truncate(BlockNode *bs, uint64_t size);
 
 /* qcow2-write.c: worker, without the lock ---------------------------------------------- */
 

@@ -34,6 +34,22 @@ void qcow2_cache_clear(Qcow2Cache *c)
     g_clear_pointer(&c->slices, g_hash_table_unref);
 }
 
+void qcow2_cache_clean(Qcow2Cache *c)
+{
+    GList *next;
+
+    for (GList *l = c->slices ? c->age.head : NULL; l; l = next) {
+        Qcow2Slice *sl = l->data;
+
+        next = l->next;
+        if (!sl->used && !sl->loading && !sl->dirty && !sl->writing) {
+            drop(c, sl);
+        } else {
+            sl->used = false;
+        }
+    }
+}
+
 Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset)
 {
     Qcow2Slice *sl = g_hash_table_lookup(c->slices, &offset);
@@ -41,6 +57,7 @@ Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset)
     if (!sl || sl->loading) {
         return NULL;
     }
+    sl->used = true;
     if (c->age.head != &sl->link) {
         g_queue_unlink(&c->age, &sl->link);
         g_queue_push_head_link(&c->age, &sl->link);

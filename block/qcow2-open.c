@@ -9,7 +9,6 @@
 #include "file-posix.h"
 #include "qcow2-open.h"
 
-#define DEFAULT_REF_CACHE (512 * KiB)
 
 static bool check_inside(const Qcow2Node *s, uint64_t offset, const char *what, Error **errp)
 {
@@ -26,7 +25,6 @@ static bool read_reftable(Qcow2Node *s, Error **errp)
     uint64_t bytes = s->h.reftable_clusters * s->cluster_size;
     int ret;
 
-    s->rb_bits = s->cluster_bits + 3 - s->h.refcount_order;
     s->reftable_size = bytes / sizeof(uint64_t);
     s->reftable = g_malloc0(bytes);
     ret = qcow2_pread(s->bs.file, s->h.reftable_offset, s->reftable, bytes);
@@ -101,31 +99,31 @@ static bool find_tables(Qcow2Node *s, Error **errp)
     return true;
 }
 
-/* How far the file reaches, and whether it can grow. */
-static void measure_file(Qcow2Node *s)
+uint64_t qcow2_file_limit(const Qcow2Node *s)
 {
     const BlockNode *file = s->bs.file;
     bool grows = block_driver(file) == &block_file && !((const FileNode *)file)->is_blkdev;
 
-    s->file_limit = grows ? 0 : file->length;
-    s->virgin = grows ? QEMU_ALIGN_UP(file->length, s->cluster_size) : UINT64_MAX;
+    return grows ? 0 : file->length;
+}
+
+/* How far the file reaches, and whether it can grow. */
+static void measure_file(Qcow2Node *s)
+{
+    s->file_limit = qcow2_file_limit(s);
+    s->virgin = s->file_limit ? UINT64_MAX : QEMU_ALIGN_UP(s->h.file_length, s->cluster_size);
     s->data_virgin = s->bs.data_file && block_driver(s->bs.data_file) == &block_file &&
                      !((const FileNode *)s->bs.data_file)->is_blkdev ?
                      QEMU_ALIGN_UP(s->bs.data_file->length, s->cluster_size) : UINT64_MAX;
 }
 
-static bool check_writable(const Qcow2Node *s, Error **errp)
+static bool check_writable(Qcow2Node *s, Error **errp)
 {
     if (s->h.incompatible & QCOW2_CORRUPT) {
         error_setg(errp, "qcow2: Image is corrupt; cannot be opened read/write");
         return false;
     }
-    if (s->h.incompatible & QCOW2_DIRTY) {
-        error_setg(errp, "qcow2: Image was not closed properly: run qemu-img check -r all '%s'",
-                   s->bs.filename);
-        return false;
-    }
-    return true;
+    return !(s->h.incompatible & QCOW2_DIRTY) || qcow2_repair(s, errp);
 }
 
 /* What we do not keep up to date is not to be trusted from now on. */
@@ -150,13 +148,13 @@ static bool clear_features(Qcow2Node *s, Error **errp)
 
 bool qcow2_open_for_writing(Qcow2Node *s, Error **errp)
 {
-    uint64_t cache = s->refcount_cache_size ? s->refcount_cache_size : DEFAULT_REF_CACHE;
     GArray **lists[] = { &s->freed, &s->retired, &s->waiting, &s->reclaim };
 
+    s->rb_bits = s->cluster_bits + 3 - s->h.refcount_order;
     if (!check_writable(s, errp) || !read_reftable(s, errp) || !find_tables(s, errp)) {
         return false;
     }
-    qcow2_cache_init(&s->ref_cache, cache, s->slice);
+    qcow2_cache_init(&s->ref_cache, s->refcount_cache_size, s->slice);
     s->l1_dirty = g_new0(bool, s->l1_size / (BDRV_SECTOR_SIZE / 8) + 1);
     for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++) {
         *lists[i] = g_array_new(false, false, sizeof(uint64_t));

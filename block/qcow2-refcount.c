@@ -39,7 +39,7 @@ static uint64_t get_count(const Qcow2Node *s, const void *table, uint64_t i)
     }
 }
 
-static void set_count(const Qcow2Node *s, void *table, uint64_t i, uint64_t count)
+void qcow2_set_count(const Qcow2Node *s, void *table, uint64_t i, uint64_t count)
 {
     unsigned order = s->h.refcount_order;
     uint8_t *b = table, mask;
@@ -142,7 +142,7 @@ static int write_block(Qcow2Node *s, uint64_t block, uint64_t cluster)
     g_autofree void *buf = g_malloc0(s->cluster_size);
     int ret;
 
-    set_count(s, buf, cluster & ((1ull << s->rb_bits) - 1), 1);
+    qcow2_set_count(s, buf, cluster & ((1ull << s->rb_bits) - 1), 1);
     ret = write_and_flush(s, cluster << s->cluster_bits, buf, s->cluster_size);
     return ret < 0 ? ret : write_and_flush(s, s->h.reftable_offset + block * 8, &be, 8);
 }
@@ -181,7 +181,7 @@ static int write_growth(Qcow2Node *s, const Growth *g)
         uint64_t used = g->blocks + g->clusters;
 
         for (uint64_t i = b << s->rb_bits; i < used && i < (b + 1) << s->rb_bits; i++) {
-            set_count(s, buf, i & ((1ull << s->rb_bits) - 1), 1);
+            qcow2_set_count(s, buf, i & ((1ull << s->rb_bits) - 1), 1);
         }
         ret = qcow2_pwrite(s->bs.file, at + b * s->cluster_size, buf, s->cluster_size);
     }
@@ -332,7 +332,7 @@ static int alloc_at_hand(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *
         return -ENOSPC;
     }
     for (uint64_t k = 0; k < *got; k++) {
-        set_count(s, sl->data, i + k, 1);
+        qcow2_set_count(s, sl->data, i + k, 1);
     }
     qcow2_cache_dirty(&s->ref_cache, sl);
     s->free_hint += *got;
@@ -369,18 +369,20 @@ static int count_slice(Qcow2Node *s, uint64_t cluster, Qcow2Slice **sl)
 }
 
 /* Nobody else has it: the host gets its space back before anybody can take it again. */
-static void punch(Qcow2Node *s, uint64_t offset, uint64_t bytes)
+static void punch(Qcow2Node *s, uint64_t offset, unsigned flags)
 {
-    BlockRequest req = { .node_op = BLOCK_OP_DISCARD, .pos = offset, .bytes = bytes };
+    BlockRequest req = { .node_op = BLOCK_OP_DISCARD, .pos = offset, .bytes = s->cluster_size };
+    bool pass = flags & QCOW2_BY_REQUEST ? s->pass_request == ON_OFF_AUTO_ON ||
+                (s->pass_request == ON_OFF_AUTO_AUTO && s->bs.discard) : s->pass_other;
 
-    if (bytes && s->bs.discard && s->bs.file->discard) {
+    if (pass && s->bs.file->discard) {
         g_mutex_unlock(&s->lock);
         block_run(s->bs.file, &req);
         g_mutex_lock(&s->lock);
     }
 }
 
-static int give_up(Qcow2Node *s, uint64_t offset)
+static int give_up(Qcow2Node *s, uint64_t offset, unsigned flags)
 {
     uint64_t cluster = offset >> s->cluster_bits, i, count;
     Qcow2Slice *sl;
@@ -395,14 +397,14 @@ static int give_up(Qcow2Node *s, uint64_t offset)
     i = cluster % counts_in(s, s->slice);
     count = get_count(s, sl->data, i);
     if (count == 1) {
-        punch(s, offset, s->cluster_size);
+        punch(s, offset, flags);
         ret = count_slice(s, cluster, &sl);
         if (ret <= 0) {
             return ret;
         }
     }
     if (count) {
-        set_count(s, sl->data, i, count - 1);
+        qcow2_set_count(s, sl->data, i, count - 1);
         qcow2_cache_dirty(&s->ref_cache, sl);
     }
     if (count == 1) {
@@ -419,7 +421,7 @@ int qcow2_reclaim(Qcow2Node *s)
         uint64_t offset = g_array_index(s->reclaim, uint64_t, s->reclaim->len - 1);
 
         g_array_set_size(s->reclaim, s->reclaim->len - 1);
-        ret = give_up(s, offset);
+        ret = give_up(s, offset & ~511ull, offset & 511);
         if (ret < 0) {
             qcow2_push(s->reclaim, offset);
         }

@@ -45,8 +45,8 @@ static bool read_entry(Reader *r, BlockSnapshotInfo *sn)
     if (r->len < FIXED_BYTES) {
         return false;
     }
-    take(r, 8);                 /* where its L1 table is */
-    take(r, 4);
+    sn->l1_offset = take(r, 8);
+    sn->l1_size = take(r, 4);
     id_len = take(r, 2);
     name_len = take(r, 2);
     sn->date_sec = take(r, 4);
@@ -107,6 +107,7 @@ bool qcow2_read_snapshots(Qcow2Node *s, Error **errp)
             return false;
         }
     }
+    s->snapshots_bytes = r.p - table;
     return true;
 }
 

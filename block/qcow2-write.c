@@ -111,7 +111,7 @@ static int own_l2(Qcow2Node *s, uint64_t pos)
 }
 
 /* Nothing refers to what entry does any longer, once that is in the file. */
-static void free_entry(Qcow2Node *s, uint64_t entry)
+static void free_entry(Qcow2Node *s, uint64_t entry, unsigned flags)
 {
     uint64_t first, last;
 
@@ -122,15 +122,15 @@ static void free_entry(Qcow2Node *s, uint64_t entry)
         qcow2_compressed_range(s, entry, &first, &last);
         first = QEMU_ALIGN_DOWN(first, s->cluster_size);
         for (; first <= last; first += s->cluster_size) {
-            qcow2_push(s->freed, first);
+            qcow2_push(s->freed, first | flags);
         }
     } else if (entry & QCOW2_OFFSET_MASK) {
-        qcow2_push(s->freed, entry & QCOW2_OFFSET_MASK);
+        qcow2_push(s->freed, (entry & QCOW2_OFFSET_MASK) | flags);
     }
 }
 
-/* Set the L2 entry for pos, in a table that own_l2() has seen to. */
-static int set_entry(Qcow2Node *s, uint64_t pos, uint64_t entry, uint64_t bitmap)
+/* Set the L2 entry for pos, in a table that own_l2() has seen to. flags: of what it had. */
+static int set_entry(Qcow2Node *s, uint64_t pos, uint64_t entry, uint64_t bitmap, unsigned flags)
 {
     Qcow2Extent old;
     Qcow2Slice *sl;
@@ -142,7 +142,7 @@ static int set_entry(Qcow2Node *s, uint64_t pos, uint64_t entry, uint64_t bitmap
     }
     p = qcow2_entry(s, pos, &sl);
     if ((old.entry ^ entry) & (QCOW2_OFFSET_MASK | QCOW2_COMPRESSED)) {
-        free_entry(s, old.entry);
+        free_entry(s, old.entry, flags);
     }
     p[0] = GUINT64_TO_BE(entry);
     if (s->l2_entry == 16) {
@@ -279,7 +279,7 @@ static int link_clusters(Qcow2Node *s, const Alloc *a)
         uint64_t bitmap = a->old.entry & QCOW2_COMPRESSED ? 0 : a->old.bitmap;
 
         bitmap = (bitmap | mask) & ~(mask << 32);
-        ret = set_entry(s, a->pos + i * s->cluster_size, entry, bitmap);
+        ret = set_entry(s, a->pos + i * s->cluster_size, entry, bitmap, 0);
     }
     return ret;
 }
@@ -427,7 +427,7 @@ static int clear_cluster(Qcow2Node *s, const BlockRequest *req, uint64_t pos)
     if (new_entry(s, req, &old, &entry, &bitmap)) {
         ret = own_l2(s, pos);
         if (ret == 0) {
-            ret = set_entry(s, pos, entry, bitmap);
+            ret = set_entry(s, pos, entry, bitmap, QCOW2_BY_REQUEST);
         }
     }
     end_region(s, &r);

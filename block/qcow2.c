@@ -9,6 +9,7 @@
 #include "qcow2-open.h"
 
 #define DEFAULT_L2_CACHE (4 * MiB)
+#define DEFAULT_REF_CACHE (512 * KiB)
 #define DEFAULT_SLICE 4096u
 
 /* Opening ------------------------------------------------------------------------ */
@@ -42,7 +43,7 @@ static void derive(Qcow2Node *s)
     s->l2_entry = extended ? 16 : 8;
     s->l2_bits = s->cluster_bits - (extended ? 4 : 3);
     s->sc_bits = s->cluster_bits - (extended ? 5 : 0);
-    s->slice = MIN(s->cluster_size, DEFAULT_SLICE);
+    s->slice = MIN(s->cluster_size, s->l2_entry_size ? s->l2_entry_size : DEFAULT_SLICE);
     s->bs.length = s->h.size;
     s->bs.filename = s->bs.file->filename;
     s->bs.direct = s->bs.file->direct;
@@ -52,9 +53,9 @@ static void derive(Qcow2Node *s)
 
 static bool check_cache_options(Qcow2Node *s, Error **errp)
 {
-    uint64_t n = s->l2_entry_size;
+    uint64_t n = s->l2_entry_size, total = s->cache_size;
 
-    if (n && (n < BDRV_SECTOR_SIZE || (n & (n - 1)))) {
+    if (n && (n < BDRV_SECTOR_SIZE || n > s->cluster_size || (n & (n - 1)))) {
         error_setg(errp, "L2 cache entry size must be a power of two between 512 and the "
                    "cluster size (%" G_GUINT64_FORMAT ")", s->cluster_size);
         return false;
@@ -68,7 +69,40 @@ static bool check_cache_options(Qcow2Node *s, Error **errp)
         error_setg(errp, "l2-cache-size may not exceed cache-size");
         return false;
     }
+    if (s->cache_size && s->refcount_cache_size > s->cache_size) {
+        error_setg(errp, "refcount-cache-size may not exceed cache-size");
+        return false;
+    }
+    if (total && !s->refcount_cache_size) {
+        s->refcount_cache_size = s->l2_cache_size ? total - s->l2_cache_size : total / 8;
+    }
+    if (total && !s->l2_cache_size) {
+        s->l2_cache_size = total - s->refcount_cache_size;
+    }
+    s->l2_cache_size = s->l2_cache_size ? s->l2_cache_size : DEFAULT_L2_CACHE;
+    s->refcount_cache_size = s->refcount_cache_size ? s->refcount_cache_size : DEFAULT_REF_CACHE;
     return true;
+}
+
+static bool check_options(Qcow2Node *s, Error **errp)
+{
+    if (s->lazy_refcounts == ON_OFF_AUTO_ON && s->h.version < 3) {
+        error_setg(errp, "Lazy refcounts require a qcow2 image with at least qemu 1.1 "
+                   "compatibility level");
+        return false;
+    }
+    return check_cache_options(s, errp);
+}
+
+static gboolean clean_caches(gpointer data)
+{
+    Qcow2Node *s = data;
+
+    g_mutex_lock(&s->lock);
+    qcow2_cache_clean(&s->l2_cache);
+    qcow2_cache_clean(&s->ref_cache);
+    g_mutex_unlock(&s->lock);
+    return G_SOURCE_CONTINUE;
 }
 
 static bool open_data_file(Qcow2Node *s, Error **errp)
@@ -125,6 +159,7 @@ static void qcow2_close(BlockNode *bs)
     if (ret < 0) {
         error_report("cannot write tables of '%s': %s", bs->filename, g_strerror(-ret));
     }
+    g_clear_handle_id(&s->cleaner, g_source_remove);
     qcow2_close_for_writing(s);
     qcow2_free_snapshots(s);
     qcow2_cache_clear(&s->l2_cache);
@@ -152,17 +187,19 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
         goto fail;
     }
     s->data = bs->data_file ? bs->data_file : bs->file;
-    if (!check_cache_options(s, errp) || !may_write(s, errp) || !lock_files(s, errp) ||
+    if (!check_options(s, errp) || !may_write(s, errp) || !lock_files(s, errp) ||
         !read_l1(s, errp) || !qcow2_read_snapshots(s, errp)) {
         goto fail;
     }
     s->full_backing = s->h.backing ? block_backing_path(bs->filename, s->h.backing) : NULL;
-    qcow2_cache_init(&s->l2_cache, s->l2_cache_size ? s->l2_cache_size : DEFAULT_L2_CACHE,
-                     s->slice);
+    qcow2_cache_init(&s->l2_cache, s->l2_cache_size, s->slice);
     if (!bs->is_ro && !qcow2_open_for_writing(s, errp)) {
         goto fail;
     }
     s->writable = !bs->is_ro;
+    if (s->clean_interval) {
+        s->cleaner = g_timeout_add_seconds(s->clean_interval, clean_caches, s);
+    }
     return true;
 fail:
     qcow2_close(bs);
@@ -203,20 +240,27 @@ static void qcow2_get_info(const BlockNode *bs, BlockImageInfo *info)
     info->refcount_bits = 1u << s->h.refcount_order;
 }
 
+static const char *const overlap_names[] = { "none", "constant", "cached", "all", NULL };
+
 static const Property qcow2_props[] = {
     DEFINE_PROP_SIZE("cache-size", Qcow2Node, cache_size, "0", "bytes for tables in memory"),
     DEFINE_PROP_SIZE("l2-cache-size", Qcow2Node, l2_cache_size, "0", "of these, for L2 tables"),
     DEFINE_PROP_SIZE32("l2-cache-entry-size", Qcow2Node, l2_entry_size, "0",
-                       "accepted: tables are read in pieces of 4 KiB"),
+                       "tables are read in pieces of this size (default: 4 KiB)"),
     DEFINE_PROP_SIZE("refcount-cache-size", Qcow2Node, refcount_cache_size, "0",
                      "of these, for refcount blocks"),
-    DEFINE_PROP_STRING("lazy-refcounts", Qcow2Node, lazy_refcounts, NULL,
-                       "accepted: refcounts are always kept"),
-    DEFINE_PROP_IGNORED("cache-clean-interval", "accepted, without effect"),
-    DEFINE_PROP_IGNORED("overlap-check", "accepted: writes to tables are always refused"),
-    DEFINE_PROP_IGNORED("pass-discard-request", "accepted, without effect"),
-    DEFINE_PROP_IGNORED("pass-discard-snapshot", "accepted, without effect"),
-    DEFINE_PROP_IGNORED("pass-discard-other", "accepted, without effect"),
+    DEFINE_PROP_ON_OFF_AUTO("lazy-refcounts", Qcow2Node, lazy_refcounts, "auto",
+                            "on: allowed to leave refcounts behind; they are kept all the same"),
+    DEFINE_PROP_UINT32("cache-clean-interval", Qcow2Node, clean_interval, "600",
+                       "seconds after which tables that nobody uses leave memory; 0: never"),
+    DEFINE_PROP_ENUM("overlap-check", Qcow2Node, overlap_check, &overlap_names, "cached",
+                     "writes to tables are always refused, whatever it says"),
+    DEFINE_PROP_ON_OFF_AUTO("pass-discard-request", Qcow2Node, pass_request, "auto",
+                            "the file gives up what the guest discards (default: discard=)"),
+    DEFINE_PROP_ON_OFF_AUTO("pass-discard-snapshot", Qcow2Node, pass_snapshot, "auto",
+                            "… what snapshots had: none is deleted here"),
+    DEFINE_PROP_BOOL("pass-discard-other", Qcow2Node, pass_other, "off",
+                     "… what was copied elsewhere"),
     DEFINE_PROP_END
 };
 
@@ -236,6 +280,7 @@ static const BlockDriver block_qcow2 = {
     .submit = qcow2_submit,
     .ended = qcow2_ended,
     .run = qcow2_run,
+    .truncate = qcow2_truncate,
     .set_perm = qcow2_set_perm,
 };
 DEFINE_CLASS(block_qcow2, &block_qcow2.oc);

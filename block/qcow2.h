@@ -19,6 +19,7 @@ typedef struct Qcow2Slice {
     bool loading;               /* nobody may look at data yet */
     bool dirty;                 /* the file does not have it */
     bool writing;               /* a commit is writing it: stays */
+    bool used;                  /* since the last qcow2_cache_clean() */
     GList link;                 /* by age, the youngest first */
     uint64_t data[];            /* big endian */
 } Qcow2Slice;
@@ -53,7 +54,10 @@ typedef struct Qcow2Node {
     /* Options. */
     uint64_t cache_size, l2_cache_size, refcount_cache_size;
     uint32_t l2_entry_size;
-    char *lazy_refcounts;
+    OnOffAuto lazy_refcounts, pass_request, pass_snapshot;
+    bool pass_other;
+    int overlap_check;
+    uint32_t clean_interval;    /* s */
 
     /* Never change after open, but for size, L1 and refcount table. */
     Qcow2Header h;
@@ -66,6 +70,7 @@ typedef struct Qcow2Node {
     unsigned l2_entry;          /* bytes: 8, or 16 with subclusters */
     unsigned slice;             /* bytes of a table that are read at once */
     BlockSnapshotInfo *snapshots;
+    uint64_t snapshots_bytes;   /* of their list in the file */
     bool writable;              /* all that is for writing is there */
     uint64_t file_limit;        /* the file does not grow beyond; 0: it does */
     uint64_t data_virgin;       /* from here on the data file reads as zeroes where unmapped */
@@ -95,6 +100,7 @@ typedef struct Qcow2Node {
     const char *unsound;        /* what is not right in the image: it is not written any more */
     uint64_t unsound_at;
     bool told;                  /* the image says so, and whoever listens knows */
+    guint cleaner;              /* its source; main thread */
 } Qcow2Node;
 
 static inline uint64_t qcow2_offset_in_cluster(const Qcow2Node *s, uint64_t pos)
@@ -112,6 +118,8 @@ void qcow2_free_snapshots(Qcow2Node *s);
 
 void qcow2_cache_init(Qcow2Cache *c, uint64_t bytes, unsigned slice);
 void qcow2_cache_clear(Qcow2Cache *c);
+/* Forget what was not used since the last time. */
+void qcow2_cache_clean(Qcow2Cache *c);
 /* The slice that begins at offset; NULL: not at hand. */
 Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset);
 /* Worker: let it be at hand. Gives up the lock meanwhile. 0 or negative errno. */

@@ -17,6 +17,8 @@ typedef struct BlockSnapshotInfo {
     uint32_t date_sec, date_nsec;
     uint64_t vm_clock_ns;
     int64_t icount;             /* -1: none */
+    uint64_t l1_offset;         /* qcow2: where its table is, and how many entries it has */
+    uint32_t l1_size;
 } BlockSnapshotInfo;
 
 typedef struct BlockImageInfo {

@@ -25,6 +25,7 @@ static const char *const sets[] = {
     "cluster_size=4k,refcount_bits=1",
     "compat=0.10,cluster_size=4k",
     "cluster_size=16k,extended_l2=on",
+    "cluster_size=4k,lazy_refcounts=on",
     "cluster_size=4k,refcount_bits=64,compression_type=zstd",
 };
 
@@ -96,6 +97,9 @@ static void make(const char *options)
          "case %s in *bits=1) ;; *) qemu-img snapshot -c one base.qcow2;; esac; "
          "qemu-io -t unsafe -c 'write -P 3 64k 128k' base.qcow2 >/dev/null", options, DISK,
          v3 ? "write -z 1536k 64k" : "write -P 0 1536k 64k", options);
+    if (strstr(options, "lazy")) {
+        tool("(ulimit -c 0; qemu-io -c 'write 3M 64k' -c abort base.qcow2; true) >/dev/null 2>&1");
+    }
 }
 
 /* A value that is wrong in a way that somebody might choose. */
