@@ -252,6 +252,8 @@ static void hmp_ringbuf_read(Monitor *mon, json_t *args)
 const HmpCommand hmp_commands[] = {
     { "announce_self", "", "", "tell the network where the guest is (RARP frames)",
       hmp_announce_self, NULL },
+    { "balloon", "value:o", "target", "ask the guest to keep so much memory (MiB)", NULL,
+      "balloon" },
     { "block_resize", "force:-f,device:B,size:o", "[-f] device size",
       "change an image's size (MiB) and tell the guest; -f shrinks a disk in use", NULL,
       "block_resize" },
@@ -340,6 +342,7 @@ const HmpCommand hmp_commands[] = {
 
 const HmpCommand hmp_info_commands[] = {
     { "acpi", "", "", "whether the guest has ACPI, and why", hmp_info_acpi, NULL },
+    { "balloon", "", "", "memory that the guest has, as its balloon says", hmp_info_balloon, NULL },
     { "block", "nodes:-n,verbose:-v,device:B?", "[-n] [-v] [device]",
       "drives, their images and their state (-n: nodes, -v: more of each image)",
       hmp_info_block, NULL },

@@ -68,6 +68,16 @@ void hmp_info_kvm(Monitor *mon, json_t *args)
     json_decref(ret);
 }
 
+void hmp_info_balloon(Monitor *mon, json_t *args)
+{
+    json_t *ret = hmp_qmp(mon, "query-balloon", NULL);
+
+    if (ret) {
+        monitor_printf(mon, "balloon: actual=%" PRId64 "\n", hmp_int(ret, "actual", 0) >> 20);
+        json_decref(ret);
+    }
+}
+
 void hmp_info_cpus(Monitor *mon, json_t *args)
 {
     MachineState *ms = mon->ms;

@@ -61,6 +61,7 @@ void hmp_info_name(Monitor *mon, json_t *args);
 void hmp_info_uuid(Monitor *mon, json_t *args);
 void hmp_info_vm_generation_id(Monitor *mon, json_t *args);
 void hmp_info_kvm(Monitor *mon, json_t *args);
+void hmp_info_balloon(Monitor *mon, json_t *args);
 void hmp_info_cpus(Monitor *mon, json_t *args);
 void hmp_info_registers(Monitor *mon, json_t *args);
 void hmp_info_jit(Monitor *mon, json_t *args);

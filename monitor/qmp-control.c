@@ -17,6 +17,7 @@
 #include "qemu/trace.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
+#include "sysemu/balloon.h"
 #include "sysemu/hostmem.h"
 #include "sysemu/watchdog.h"
 
@@ -504,6 +505,36 @@ json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* Memory --------------------------------------------------------------------------- */
+
+static Balloon *find_balloon(const MachineState *ms, Error **errp)
+{
+    if (!ms->balloon) {
+        error_set(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    }
+    return ms->balloon;
+}
+
+json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
+{
+    Balloon *balloon = find_balloon(mon->ms, errp);
+    int64_t bytes = qmp_int(args, "value", 0);
+
+    if (balloon && bytes <= 0) {
+        error_setg(errp, "Parameter 'target' expects a size");
+    } else if (balloon) {
+        balloon->set_target(balloon, bytes);
+    }
+    return NULL;
+}
+
+json_t *qmp_query_balloon(Monitor *mon, json_t *args, Error **errp)
+{
+    Balloon *balloon = find_balloon(mon->ms, errp);
+
+    return balloon ? json_pack("{s:I}", "actual", (json_int_t)balloon->actual(balloon)) : NULL;
+}
+
 /* What has nothing behind it --------------------------------------------------------- */
 
 json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
@@ -515,12 +546,6 @@ json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
 {
     error_setg(errp, "I/O throttling is not supported");
-    return NULL;
-}
-
-json_t *qmp_balloon(Monitor *mon, json_t *args, Error **errp)
-{
-    error_set(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
     return NULL;
 }
 

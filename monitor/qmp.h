@@ -85,7 +85,7 @@ QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
     qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
-    qmp_balloon, qmp_query_hotpluggable_cpus,
+    qmp_balloon, qmp_query_balloon, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,
     qmp_trace_event_get_state, qmp_trace_event_set_state,
     qmp_migrate_set_capabilities;                               /* qmp-control.c */
@@ -97,8 +97,9 @@ NetStreamFn qmp_stream_event;                                   /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
     qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
 extern const BlockListener qmp_block_listener;                  /* qmp-block-job.c */
-QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set, qmp_qom_list_types,
-    qmp_qom_list_properties, qmp_device_list_properties;        /* qom.c */
+QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set;                   /* qom.c */
+QmpFn qmp_qom_list_types, qmp_qom_list_properties,
+    qmp_device_list_properties;                                 /* qom-types.c */
 QmpFn qmp_x_query_virtio, qmp_x_query_virtio_status, qmp_x_query_virtio_queue_status,
     qmp_x_query_virtio_vhost_queue_status, qmp_x_query_virtio_queue_element; /* qmp-virtio.c */
 QmpFn qmp_x_query_surface;                                      /* mtree.c */

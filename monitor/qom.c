@@ -13,7 +13,6 @@
 #include "hw/core/cpu.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
-#include "target/i386/cpuid.h"
 
 typedef struct QomNode {
     char *name;
@@ -175,6 +174,9 @@ static json_t *property_value(const Object *obj, const Property *prop)
         return json_integer(*text == '-' ? g_ascii_strtoll(text, NULL, 10) :
                             (json_int_t)g_ascii_strtoull(text, NULL, 10));
     }
+    if (text && kind == PROP_KIND_ANY) {
+        return json_loads(text, JSON_DECODE_ANY, NULL);
+    }
     if (text && kind == PROP_KIND_LINK) {
         return json_sprintf("/objects/%s", text);
     }
@@ -210,21 +212,6 @@ static void list_property(const Property *prop, void *opaque)
 {
     json_array_append_new(opaque, json_pack("{s:s,s:s}", "name", prop->name,
                                             "type", prop->info->name));
-}
-
-static void describe_property(const Property *prop, void *opaque)
-{
-    json_t *p = json_pack("{s:s,s:s}", "name", prop->name, "type", prop->info->name);
-
-    if (prop->help) {
-        json_object_set_new(p, "description", json_string(prop->help));
-    }
-    if (prop->defval) {
-        json_object_set_new(p, "default-value", prop->info->kind == PROP_KIND_BOOL ?
-            json_boolean(!strcmp(prop->defval, "on") || !strcmp(prop->defval, "true")) :
-            json_string(prop->defval));
-    }
-    json_array_append_new(opaque, p);
 }
 
 json_t *qmp_qom_list(Monitor *mon, json_t *args, Error **errp)
@@ -292,218 +279,35 @@ json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
     return prop ? property_value(node->obj, prop) : NULL;
 }
 
-/* All that has rows has been built from them: nothing changes afterwards. */
+/* As the command line would say it. */
+static char *value_text(json_t *v)
+{
+    return json_is_string(v) ? g_strdup(json_string_value(v)) :
+        json_is_boolean(v) ? g_strdup(json_is_true(v) ? "on" : "off") :
+        g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+}
+
+/* Most rows are what things are built from: they do not change afterwards. */
 json_t *qmp_qom_set(Monitor *mon, json_t *args, Error **errp)
 {
     g_autoptr(QomNode) root = build_tree(mon->ms);
     QomNode *node = find_path(root, qmp_str(args, "path"), errp);
     const char *name = qmp_str(args, "property");
+    json_t *value = json_object_get(args, "value");
+    const Property *prop = node ? node_property(node, name, errp) : NULL;
 
-    if (node && node_property(node, name, errp)) {
+    if (prop && prop->info->live) {
+        if (qmp_check_prop(node->obj->oc, name, value, name, errp)) {
+            g_autofree char *text = value_text(value);
+
+            property_set(node->obj, name, text, errp);
+        }
+    } else if (prop) {
         error_setg(errp, "Attempt to set property '%s' on device '%s' (type '%s') "
                    "after it was realized", name, node->obj->id ? node->obj->id : "",
                    node->type);
     }
     return NULL;
-}
-
-/* Types --------------------------------------------------------------------------- */
-
-/* What a class is called as a type, and what it is a kind of. */
-typedef struct TypeKind {
-    const ObjectClass *const *const *table;
-    const char *prefix;
-    const char *suffix;
-    const char *parent;
-} TypeKind;
-
-static const TypeKind type_kinds[] = {
-    { device_classes, "", "", "device" },
-    { machine_classes, "", "-machine", "machine" },
-    { object_classes, "", "", "object" },
-    { chardev_classes, "chardev-", "", "chardev" },
-    { accel_classes, "", "-accel", "accel" },
-};
-
-static char *type_name(const TypeKind *k, const ObjectClass *oc)
-{
-    return g_strconcat(k->prefix, oc->name, k->suffix, NULL);
-}
-
-/* The class of a type; *is_device tells its kind. NULL: unknown or without rows. */
-static const ObjectClass *find_type(const char *name, bool *is_device)
-{
-    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
-        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
-            const ObjectClass *oc = *type_kinds[k].table[i];
-            g_autofree char *type = type_name(&type_kinds[k], oc);
-
-            if (!strcmp(type, name)) {
-                *is_device = k == 0;
-                return oc;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* "MODEL-x86_64-cpu": a type without rows. */
-static char *cpu_type_name(unsigned i)
-{
-    const char *model = x86_cpu_model_name(i);
-
-    return model ? g_strconcat(model, "-x86_64-cpu", NULL) : NULL;
-}
-
-static bool is_cpu_type(const char *name)
-{
-    char *type;
-    bool same = false;
-
-    for (unsigned i = 0; !same && (type = cpu_type_name(i)); i++) {
-        same = !strcmp(name, type);
-        g_free(type);
-    }
-    return same;
-}
-
-static void append_type(json_t *list, const char *name, const char *parent)
-{
-    json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "parent", parent));
-}
-
-/* Whether oc or one of its parents is called name, or its kind is. */
-static bool implements(const TypeKind *k, const ObjectClass *oc, const char *name)
-{
-    bool found = !name || !strcmp(name, "object") || !strcmp(name, k->parent);
-
-    for (; oc && !found; oc = oc->parent) {
-        g_autofree char *type = type_name(k, oc);
-
-        found = !strcmp(type, name) || !strcmp(oc->name, name);
-    }
-    return found;
-}
-
-/* Once; parent may be NULL. */
-static void append_abstract(json_t *list, const char *name, const char *parent)
-{
-    json_t *v;
-    size_t i;
-
-    json_array_foreach(list, i, v) {
-        if (!strcmp(qmp_str(v, "name"), name)) {
-            return;
-        }
-    }
-    json_array_append_new(list, json_pack("{s:s,s:b,s:s*}", "name", name, "abstract", 1,
-                                          "parent", parent));
-}
-
-static void append_parents(json_t *list, const TypeKind *k, const ObjectClass *oc,
-                           const char *want)
-{
-    while ((oc = oc->parent)) {
-        if (implements(k, oc, want)) {
-            append_abstract(list, oc->name, oc->parent ? oc->parent->name :
-                            strcmp(oc->name, k->parent) ? k->parent : "object");
-        }
-    }
-}
-
-/* What has no instances: the parents of classes, and the kinds. */
-static void append_abstract_types(json_t *list, const char *want)
-{
-    static const char *const kinds[][2] = {
-        { "object", NULL }, { "device", "object" }, { "machine", "object" },
-        { "chardev", "object" }, { "accel", "object" }, { "cpu", "device" },
-        { "x86_64-cpu", "cpu" },
-    };
-
-    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
-        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
-            append_parents(list, &type_kinds[k], *type_kinds[k].table[i], want);
-        }
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        const char *parent = kinds[i][1];
-
-        if (!want || !strcmp(want, kinds[i][0]) || !g_strcmp0(want, parent) ||
-            !strcmp(want, "object")) {
-            append_abstract(list, kinds[i][0], parent);
-        }
-    }
-}
-
-json_t *qmp_qom_list_types(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *want = qmp_str(args, "implements");
-    json_t *list = json_array();
-
-    for (size_t k = 0; k < G_N_ELEMENTS(type_kinds); k++) {
-        for (unsigned i = 0; type_kinds[k].table[i]; i++) {
-            const ObjectClass *oc = *type_kinds[k].table[i];
-            g_autofree char *type = type_name(&type_kinds[k], oc);
-
-            if (implements(&type_kinds[k], oc, want)) {
-                append_type(list, type, oc->parent ? oc->parent->name :
-                            type_kinds[k].parent);
-            }
-        }
-    }
-    if (!want || !strcmp(want, "x86_64-cpu") || !strcmp(want, "cpu") ||
-        !strcmp(want, "device") || !strcmp(want, "object")) {
-        char *type;
-
-        for (unsigned i = 0; (type = cpu_type_name(i)); i++) {
-            append_type(list, type, "x86_64-cpu");
-            g_free(type);
-        }
-    }
-    if (qmp_bool(args, "abstract", false)) {
-        append_abstract_types(list, want);
-    }
-    return list;
-}
-
-json_t *qmp_qom_list_properties(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *name = qmp_str(args, "typename");
-    bool is_device;
-    const ObjectClass *oc = find_type(name, &is_device);
-    json_t *list;
-
-    if (!oc && !is_cpu_type(name)) {
-        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Class '%s' not found", name);
-        return NULL;
-    }
-    list = json_pack("[{s:s,s:s}]", "name", "type", "type", "string");
-    if (oc) {
-        property_foreach(oc, describe_property, list);
-    }
-    return list;
-}
-
-json_t *qmp_device_list_properties(Monitor *mon, json_t *args, Error **errp)
-{
-    const char *name = qmp_str(args, "typename");
-    bool is_device = false;
-    const ObjectClass *oc = find_type(name, &is_device);
-    json_t *list;
-
-    if (!oc && !is_cpu_type(name)) {
-        error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", name);
-        return NULL;
-    }
-    if (oc && !is_device) {
-        error_setg(errp, "Parameter 'typename' expects a non-abstract device type");
-        return NULL;
-    }
-    list = json_array();
-    if (oc) {
-        property_foreach(oc, describe_property, list);
-    }
-    return list;
 }
 
 /* For people ---------------------------------------------------------------------- */

@@ -171,9 +171,9 @@ static bool backend_map(HostMemoryBackend *b, Error **errp)
 
     if (b->fd < 0) {
         flags |= MAP_ANONYMOUS;
-    } else {
-        align = MAX(align, fd_page_size(b->fd));
     }
+    b->page_size = b->fd < 0 ? (uint64_t)sysconf(_SC_PAGESIZE) : fd_page_size(b->fd);
+    align = MAX(align, b->page_size);
     if (b->align) {
         if (b->align & (b->align - 1)) {
             error_setg(errp, "'align' must be a power of two");
@@ -285,6 +285,7 @@ static bool map_file(HostMemoryBackend *b, Error **errp)
     if (fstat(b->fd, &st) < 0) {
         return refuse(b, errno, errp);
     }
+    b->had_contents = st.st_size > 0;
     if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->size &&
         ftruncate(b->fd, b->size) < 0) {
         return refuse(b, errno, errp);
@@ -316,6 +317,29 @@ static bool file_complete(Object *obj, Error **errp)
         unlink(b->mem_path);
     }
     return false;
+}
+
+bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_t len)
+{
+    uint64_t offset = (uintptr_t)host - (uintptr_t)b->host;
+    uint64_t start, end;
+
+    if (offset >= b->size || len > b->size - offset || (b->had_contents && !b->share)) {
+        return false;
+    }
+    start = QEMU_ALIGN_UP(offset, b->page_size);
+    end = (offset + len) / b->page_size * b->page_size;
+    if (start >= end) {
+        return false;
+    }
+    host = (char *)b->host + start;
+    len = end - start;
+    if (b->share && b->fd >= 0) {
+        return fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, len) == 0;
+    }
+    /* Locked memory (-overcommit mem-lock=on) goes, too: what comes instead is locked again. */
+    return madvise(host, len, b->share ? MADV_REMOVE : MADV_DONTNEED) == 0 ||
+        (!b->share && errno == EINVAL && madvise(host, len, MADV_DONTNEED_LOCKED) == 0);
 }
 
 static void backend_init(Object *obj)

@@ -17,7 +17,7 @@ static const struct {
     const char *why;
 } other_devices[] = {
     { "virtio-9p* vhost-user-fs*", "file systems of the host cannot be shared" },
-    { "virtio-balloon* virtio-mem* virtio-pmem* nvdimm pc-dimm", "memory is fixed, use -m" },
+    { "virtio-mem* virtio-pmem* nvdimm pc-dimm", "memory is fixed, use -m" },
     { "virtio-crypto*", "there is no crypto device" },
     { "virtio-iommu* *-iommu AMDVI-PCI", "there is no IOMMU" },
     { "virtio-gpu* virtio-vga* vhost-user-gpu* vhost-user-vga", NO_DISPLAY },

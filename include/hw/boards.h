@@ -113,6 +113,7 @@ struct MachineState {
     GPtrArray *globals;     /* of GlobalProperty: -global, in order */
     GPtrArray *objects;     /* of Object: -object, in order; owned */
     struct VMCoreInfo *vmcoreinfo;  /* hw/misc/vmcoreinfo.h; NULL: no device */
+    struct Balloon *balloon;    /* sysemu/balloon.h; NULL: no device */
     GArray *keyboards;      /* sysemu/input.h; NULL: none */
     RunStateMachine rsm;
 

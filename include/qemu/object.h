@@ -23,7 +23,7 @@ typedef struct Property Property;
 typedef enum PropertyKind {
     PROP_KIND_STRING, PROP_KIND_BOOL, PROP_KIND_INT, PROP_KIND_SIZE,
     PROP_KIND_ENUM,                 /* a string of property_names() */
-    PROP_KIND_ANY,
+    PROP_KIND_ANY,                  /* get() gives JSON */
     PROP_KIND_LINK,                 /* a string: an object's id */
 } PropertyKind;
 
@@ -40,6 +40,7 @@ typedef struct PropertyInfo {
     /* The value as text; caller frees. NULL: unset string. */
     char *(*get)(const Object *obj, const Property *prop);
     void (*release)(Object *obj, const Property *prop); /* may be NULL */
+    bool live;          /* qom-set works while the machine runs: set() with the machine lock */
 } PropertyInfo;
 
 /* A row of a class's property table; the table ends with a NULL name. */

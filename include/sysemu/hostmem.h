@@ -37,6 +37,8 @@ typedef struct HostMemoryBackend {
 
     int fd;                 /* -1: anonymous */
     void *host;             /* NULL until complete */
+    uint64_t page_size;     /* what the host gives and takes back */
+    bool had_contents;      /* of mem_path, before we mapped it */
     bool in_use;            /* a machine maps it */
 } HostMemoryBackend;
 
@@ -51,5 +53,12 @@ HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
                                                    const char *mem_path,
                                                    bool prealloc,
                                                    Error **errp);
+
+/*
+ * Give what is at host back to the host at once: pages that lie within [host, host + len)
+ * completely; they read as zeros afterwards. False: nothing was given, as outside of the backend,
+ * or where a private mapping would show what its file held before. Any thread.
+ */
+bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_t len);
 
 #endif
