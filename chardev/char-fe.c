@@ -92,6 +92,7 @@ int qemu_chr_fe_write(CharBackend *b, const uint8_t *buf, int len)
     }
     n = chr_class(s)->chr_write(s, buf, len);
     if (n > 0) {
+        b->written = true;
         write_log(s, buf, n);
         s->write_failed = false;
         return n;

@@ -109,8 +109,9 @@ const OptionRow option_table[] = {
       opt_daemonize },
     { "pidfile", "FILE", "write the process id to FILE", PHASE_EARLY, opt_pidfile },
 
-    { "msg", "timestamp=on|off", "time stamps on messages", PHASE_EARLY, opt_msg, KEYVAL(NULL),
-      .section = "Messages, logs and debugging" },
+    { "msg", "[timestamp=on|off][,hints=on|off]",
+      "time stamps on messages; hints, as by default on a terminal", PHASE_EARLY, opt_msg,
+      KEYVAL(NULL), .section = "Messages, logs and debugging" },
     { "d", "ITEMS", "log these items; \"help\" lists", PHASE_EARLY, opt_d, .print_help = help_d },
     { "D", "FILE", "log to FILE instead of stderr", PHASE_EARLY, opt_logfile },
     { "trace", "[enable=]PATTERN[,events=FILE][,file=FILE]",

@@ -53,6 +53,7 @@ typedef struct VLState {
     const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
     bool nested_devices;        /* second pass of -device: see opt_device() */
+    OnOffAuto hints;            /* -msg hints= */
     bool running;               /* the main loop has been entered */
     bool sigterm_powerdown;     /* -action sigterm= */
     bool button_pressed;        /* by a SIGTERM */

@@ -63,8 +63,18 @@ bool opt_uuid(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 
 bool opt_msg(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
+    const char *hints = qemu_opt_get(opts, "hints");
     Error *err = NULL;
 
+    if (hints && qemu_opt_get_bool(opts, "hints", false, &err)) {
+        vl->hints = ON_OFF_AUTO_ON;
+    } else if (hints) {
+        vl->hints = ON_OFF_AUTO_OFF;
+    }
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
     error_set_timestamp(qemu_opt_get_bool(opts, "timestamp", false, &err));
     qemu_opt_get_bool(opts, "guest-name", false, err ? NULL : &err);
     if (err) {

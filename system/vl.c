@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "block/block.h"
 #include "chardev/char.h"
 #include "confine.h"
+#include "hints.h"
 #include "hw/loader.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
@@ -295,6 +297,10 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         !create_backends(vl, errp) || !build_machine(vl, errp) ||
         !options_run_phase(vl, PHASE_LATE, errp)) {
         return false;
+    }
+    if (vl->hints == ON_OFF_AUTO_ON ||
+        (vl->hints == ON_OFF_AUTO_AUTO && !vl->daemonize && isatty(STDERR_FILENO))) {
+        hints_start(vl->ms);
     }
     return confine_process(errp) && os_daemonize_done(errp);
 }

@@ -207,6 +207,15 @@ void info_report(const char *fmt, ...)
     va_end(ap);
 }
 
+void hint_report(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    report("hint: ", fmt, ap);
+    va_end(ap);
+}
+
 void error_printf(const char *fmt, ...)
 {
     va_list ap;

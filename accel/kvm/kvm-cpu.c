@@ -173,7 +173,16 @@ static bool kvm_exit_mmio(CPUState *cpu, struct kvm_run *run)
 /* A triple fault: with no firmware in the way it resets the machine. */
 static bool kvm_exit_shutdown(CPUState *cpu, struct kvm_run *run)
 {
-    qemu_system_reset_request(cpu->machine, SHUTDOWN_CAUSE_GUEST_RESET);
+    const RunStateMachine *r = &cpu->machine->rsm;
+    const X86CPU *x86 = x86_cpu(cpu);
+
+    if (!r->explain_faults && !qemu_loglevel_mask(LOG_CPU_RESET)) {
+        qemu_system_reset_request(cpu->machine, SHUTDOWN_CAUSE_GUEST_RESET);
+        return false;
+    }
+    kvm_arch_get_registers(cpu);
+    qemu_system_triple_fault(cpu->machine, cpu->cpu_index, x86->env.eip,
+                             x86->env.idt.limit == 0);
     return false;
 }
 

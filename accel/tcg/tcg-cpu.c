@@ -151,11 +151,9 @@ static void handle_events(TCGCPU *c)
 
 static void triple_fault(TCGCPU *c)
 {
-    qemu_log_mask(LOG_CPU_RESET, "cpu %u: triple fault at %016" PRIx64 "\n",
-                  c->index, c->eip);
     c->shutdown = false;
     c->mp_state = X86_MP_UNINITIALIZED;
-    qemu_system_reset_request(c->cs->machine, SHUTDOWN_CAUSE_GUEST_RESET);
+    qemu_system_triple_fault(c->cs->machine, c->index, c->eip, c->idt.limit == 0);
 }
 
 void tcg_vcpu_exec(CPUState *cpu)

@@ -9,6 +9,7 @@
 #include "hw/boards.h"
 #include "hw/core/cpu.h"
 #include "hw/core/event.h"
+#include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "qemu/trace.h"
 
@@ -141,6 +142,29 @@ void qemu_system_reset_request(MachineState *ms, ShutdownCause cause)
     ms->rsm.reset_requested = cause;
     schedule_and_unlock(ms);
     cpu_stop_current();
+}
+
+void qemu_system_triple_fault(MachineState *ms, unsigned cpu, uint64_t rip, bool meant)
+{
+    qemu_log_mask(LOG_CPU_RESET, "cpu %u: triple fault at %016" PRIx64 "\n", cpu, rip);
+    g_mutex_lock(&ms->rsm.lock);
+    if (!meant) {
+        ms->rsm.triple_faults.count++;
+        ms->rsm.triple_faults.cpu = cpu;
+        ms->rsm.triple_faults.rip = rip;
+    }
+    g_mutex_unlock(&ms->rsm.lock);
+    qemu_system_reset_request(ms, SHUTDOWN_CAUSE_GUEST_RESET);
+}
+
+TripleFaults runstate_triple_faults(MachineState *ms)
+{
+    TripleFaults t;
+
+    g_mutex_lock(&ms->rsm.lock);
+    t = ms->rsm.triple_faults;
+    g_mutex_unlock(&ms->rsm.lock);
+    return t;
 }
 
 void qemu_system_shutdown_request(MachineState *ms, ShutdownCause cause)

@@ -87,6 +87,7 @@ struct CharBackend {
     void *opaque;
     int tag;                /* which of a mux's frontends */
     bool fe_open;
+    bool written;           /* something was */
 };
 
 /* The rows common to all backends; parent of every chardev class. */

@@ -62,6 +62,7 @@ void error_report_err(Error *err);
 void error_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+void hint_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* A line without prefix, for hints and for the few texts QEMU prints bare. */
 void error_printf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 

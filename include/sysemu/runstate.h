@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct MachineState MachineState;
 
@@ -72,6 +73,12 @@ typedef struct RunStateNotifier {
     void *opaque;
 } RunStateNotifier;
 
+/* Those that were not meant; the last one's place. */
+typedef struct TripleFaults {
+    unsigned count, cpu;
+    uint64_t rip;
+} TripleFaults;
+
 /* Part of MachineState; fields private to hw/core/runstate.c and system/vm-control.c. */
 typedef struct RunStateMachine {
     RunState state;
@@ -93,6 +100,8 @@ typedef struct RunStateMachine {
     bool panicked;              /* since the last reset */
     WatchdogAction watchdog_action; /* -action watchdog=, -watchdog-action */
     int exit_status;
+    bool explain_faults;            /* somebody reads the following; set before the start */
+    TripleFaults triple_faults;     /* under lock */
 } RunStateMachine;
 
 const char *runstate_name(RunState state);
@@ -135,6 +144,13 @@ void qemu_system_shutdown_request_with_code(MachineState *ms,
                                             ShutdownCause cause, int status);
 void qemu_system_vmstop_request(MachineState *ms, RunState state);
 void qemu_system_powerdown_request(MachineState *ms);
+/*
+ * A CPU's triple fault, which resets the machine. meant: the IDT is empty, which is how a guest
+ * reboots by one.
+ */
+void qemu_system_triple_fault(MachineState *ms, unsigned cpu, uint64_t rip, bool meant);
+/* Those so far. */
+TripleFaults runstate_triple_faults(MachineState *ms);
 /* An NMI to every CPU. */
 void qemu_system_nmi_request(MachineState *ms);
 /* All CPUs sleep where no device can wake them: the machine may be over. */

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -318,3 +319,22 @@ class QTest:
 
     def read(self, addr, size):
         return bytes.fromhex(self.cmd("read", addr, size)[0][2:])
+
+
+PVH_ENTRY = 0x100000
+
+
+def pvh_kernel(folder, code):
+    """A kernel of these bytes (in hex), which starts in 32-bit mode: its file's name."""
+    text = bytes.fromhex(code)
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", PVH_ENTRY)
+    header = struct.pack("<4s12xHHIIIIIHHHHHH", b"\x7fELF", 2, 3, 1, PVH_ENTRY, 52, 0, 0, 52, 32, 2,
+                         0, 0, 0)
+    header = header[:4] + b"\1\1\1" + header[7:]
+    offset = 52 + 2 * 32
+    load = struct.pack("<8I", 1, offset, PVH_ENTRY, PVH_ENTRY, len(text), len(text), 7, 4)
+    notes = struct.pack("<8I", 4, offset + len(text), 0, 0, len(note), len(note), 4, 4)
+    path = os.path.join(folder, f"kernel-{abs(hash(code)):x}")
+    with open(path, "wb") as file:
+        file.write(header + load + notes + text + note)
+    return path

@@ -5,14 +5,12 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
 import signal
-import struct
 import sys
 import tempfile
 
 import qemutest
-from qemutest import QTest, VM, test
+from qemutest import QTest, VM, pvh_kernel, test
 
-ENTRY = 0x100000
 FOLDER = tempfile.TemporaryDirectory(prefix="halt-")
 
 CLI_HLT = "fa f4 eb fc"                     # cli; 1: hlt; jmp 1b
@@ -24,25 +22,9 @@ STI_HLT = "fb f4 eb fd"
 START_OTHERS = "c7 05 00 03 e0 fe 00 45 0c 00 c7 05 00 03 e0 fe 08 46 0c 00"
 
 
-def kernel(code):
-    """A PVH kernel of these bytes; its file's name."""
-    text = bytes.fromhex(code)
-    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", ENTRY)
-    header = struct.pack("<4s12xHHIIIIIHHHHHH", b"\x7fELF", 2, 3, 1, ENTRY, 52, 0, 0, 52, 32, 2,
-                         0, 0, 0)
-    header = header[:4] + b"\1\1\1" + header[7:]
-    offset = 52 + 2 * 32
-    load = struct.pack("<8I", 1, offset, ENTRY, ENTRY, len(text), len(text), 7, 4)
-    notes = struct.pack("<8I", 4, offset + len(text), 0, 0, len(note), len(note), 4, 4)
-    path = os.path.join(FOLDER.name, f"kernel-{abs(hash(code)):x}")
-    with open(path, "wb") as file:
-        file.write(header + load + notes + text + note)
-    return path
-
-
 def guest(code, *args, machine="microvm"):
     """A machine that runs it on the software CPU, paused at first."""
-    return VM("-kernel", kernel(code), "-S", *args, machine=machine, accel="tcg")
+    return VM("-kernel", pvh_kernel(FOLDER.name, code), "-S", *args, machine=machine, accel="tcg")
 
 
 @test

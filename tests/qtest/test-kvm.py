@@ -43,7 +43,7 @@ KERNEL = kernel()
 
 
 def arguments(*more):
-    accel = () if "-accel" in more else ("-accel", "kvm")
+    accel = () if {"-accel", "-enable-kvm"} & set(more) else ("-accel", "kvm")
     return [QEMU, "-M", "microvm", *accel, "-m", "16M", "-display", "none", "-nodefaults",
             "-kernel", KERNEL.name, *more]
 
@@ -56,20 +56,21 @@ def environment(folder, **more):
 class Machine:
     """The program on that KVM, with QMP and gdb's server; with Machine() as m."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, watched=True):
         # pylint: disable=consider-using-with
         self.folder = tempfile.TemporaryDirectory(prefix="kvm-")
         os.mkfifo(self.path("exits"))
         self.exits = os.open(self.path("exits"), os.O_RDWR | os.O_NONBLOCK)
         self.errors = open(self.path("stderr"), "wb")
-        self.process = subprocess.Popen(
-            arguments("-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
-                      "-gdb", f"unix:{self.path('gdb')},server=on,wait=off", *args),
+        self.watched = watched
+        watchers = ("-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
+                    "-gdb", f"unix:{self.path('gdb')},server=on,wait=off") if watched else ()
+        self.process = subprocess.Popen(arguments(*watchers, *args),
             env=environment(self.folder.name), stdin=subprocess.DEVNULL, stderr=self.errors)
 
     def __enter__(self):
         end = time.monotonic() + 20
-        while not os.path.exists(self.path("gdb")):
+        while self.watched and not os.path.exists(self.path("gdb")):
             assert self.process.poll() is None and time.monotonic() < end, self.stderr()
             time.sleep(0.005)
         return self
@@ -159,10 +160,12 @@ def wide_ids():
 @test
 def other_guests():
     """named alone, a KVM that runs no ordinary guests is tried, and a line says what it is"""
-    status, text = refused((CREATE_VCPU, -1, -errno.EIO), FAKE_PVM="1")
-    first, rest = text.split("\n", 1)
-    assert status == 1 and "warning: this host's kvm runs no ordinary guests" in first, text
-    assert "warning" not in rest, text
+    for args in ((), ("-enable-kvm",)):
+        status, text = refused((CREATE_VCPU, -1, -errno.EIO), args=("-smp", "2", *args),
+                               FAKE_PVM="1")
+        first, rest = text.split("\n", 1)
+        assert status == 1 and "warning: this host's kvm runs no ordinary guests" in first, text
+        assert "warning" not in rest, text
     assert "ordinary" not in refused((CREATE_VCPU, -1, -errno.EIO))[1]
 
 
@@ -271,6 +274,22 @@ def debugger():
         g = Gdb(m.path("gdb"))
         assert g.packet("?").startswith("T"), "no answer"
         yield m, g
+
+
+@test
+def nobody_watches():
+    """an internal error of a machine that nobody looks at gets a hint, others do not"""
+    for watched in (False, True):
+        with Machine("-msg", "hints=on", watched=watched) as m:
+            m.exit(INTERNAL_ERROR, 1)
+            wait = "the accelerator cannot go on" if not watched else "CR0="
+            end = time.monotonic() + 60
+            while wait not in m.stderr():
+                assert time.monotonic() < end, m.stderr()
+                time.sleep(0.005)
+            if watched:
+                assert QMP(m.path("qmp")).cmd("query-status")["status"] == "internal-error"
+                assert "cannot go on" not in m.stderr()
 
 
 @test
