@@ -50,6 +50,21 @@ def check_locks():
         yield f"docs/devel/locks.rst: {path} has no mutex {name}"
 
 
+def check_walks():
+    """A function that a walk names is in a file that the walk names, too; so are the files."""
+    text = read("docs/devel/reading.rst")
+    for walk in re.split(r"\n(?=[^\n]+\n~~~)", text)[1:]:
+        body = ""
+        for name in re.findall(r"``([\w/.-]+\.[ch])``", walk):
+            paths = [p for p in product() if p == name or p.endswith("/" + name)]
+            body += "".join(map(read, paths))
+            if not paths:
+                yield f"docs/devel/reading.rst: there is no {name}"
+        for name in re.findall(r"``(\w+)\(\)``", walk):
+            if not re.search(rf"\b{name}\(|->{name}\b", body):
+                yield f"docs/devel/reading.rst: no file of the walk has {name}()"
+
+
 def offered():
     """(kind, name) of all that the built program offers to its users."""
     qemu = os.path.join(BUILD, "qemu-system-x86_64")

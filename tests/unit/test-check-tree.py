@@ -22,6 +22,7 @@ TREE = {
     "system/main.c": '#include "qemu/low.h"\n\nint main(void)\n{\n    return dev();\n}\n',
     "docs/devel/architecture.rst": "",
     "docs/devel/locks.rst": "",
+    "docs/devel/reading.rst": "\nTo add\n~~~~~~\n\n1. ``hw/misc/dev.c``: ``dev()``, ``low()``.\n",
     "docs/system/all.rst": "echo-device thing wire hole speed\n",
     "MAINTAINERS": "All\nM: Us\nS: Maintained\n" + "".join(
         f"F: {f}\n" for f in ("include/", "util/", "hw/", "system/", "docs/", "MAINTAINERS")),
@@ -49,6 +50,8 @@ CASES = [
     ("locks.rst has a row for every mutex", {
         "util/low.c": TREE["util/low.c"].replace(
             "{\n", "{\n    typedef int GMutex;\n    GMutex lock;   /* a */\n\n    lock = 0;\n", 1)}),
+    ("the walks of reading.rst", {
+        "docs/devel/reading.rst": TREE["docs/devel/reading.rst"].replace("low()", "high()")}),
     ("what users are offered is documented", {
         "docs/system/all.rst": "echo thing wire hole speed\n"}),
     ("MAINTAINERS covers every file", {"net/new.c": ""}),
