@@ -15,6 +15,7 @@
 
 #include "char-socket.h"
 #include "qemu/cutils.h"
+#include "qemu/fd-param.h"
 
 bool socket_check_address(SocketChardev *c, Error **errp)
 {
@@ -216,18 +217,15 @@ static int inet_connect(SocketChardev *c, bool nonblock, Error **errp)
 
 static int inherited_fd(const SocketChardev *c, Error **errp)
 {
-    uint64_t value;
+    int fd = fd_param_open(c->fdname, errp);
     struct stat st;
 
-    if (qemu_strtou64(c->fdname, &value) < 0 || value > INT_MAX) {
-        error_setg(errp, "Unable to parse FD number %s", c->fdname);
-        return -1;
-    }
-    if (fstat(value, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))) {
         error_setg(errp, "File descriptor '%s' is not a socket", c->fdname);
+        fd_param_put(fd);
         return -1;
     }
-    return value;
+    return fd;
 }
 
 int socket_listen(SocketChardev *c, Error **errp)
@@ -243,6 +241,7 @@ int socket_listen(SocketChardev *c, Error **errp)
     fd = inherited_fd(c, errp);
     if (fd >= 0 && listen(fd, 1) < 0) {
         error_setg_errno(errp, errno, "Failed to listen on fd socket");
+        fd_param_put(fd);
         return -1;
     }
     c->inherited = true;
@@ -287,6 +286,7 @@ int socket_connect(SocketChardev *c, bool nonblock, Error **errp)
         listening) {
         error_setg(errp, "File descriptor '%s' is a listening socket: it needs server=on",
                    c->fdname);
+        fd_param_put(fd);
         return -1;
     }
     return fd;

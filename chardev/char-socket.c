@@ -461,6 +461,10 @@ static bool socket_open(Chardev *s, Error **errp)
                          "connect mode");
         return false;
     }
+    if (c->reconnect && c->fdname) {
+        error_setg(errp, "'reconnect' option is incompatible with 'fd'");
+        return false;
+    }
     update_filename(c);
     if (c->reconnect) {
         try_connect(c);

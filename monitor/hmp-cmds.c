@@ -8,6 +8,7 @@
 #include "hmp.h"
 #include "hw/qdev.h"
 #include "net/net.h"
+#include "qemu/fd-param.h"
 #include "qemu/log.h"
 #include "sysemu/help.h"
 
@@ -103,7 +104,9 @@ static void hmp_add(Monitor *mon, json_t *args, HmpAddFn *add, const char *impli
     if (opts && option_help(help, kind, opts)) {
         monitor_puts(mon, help->str);
     } else if (opts) {
+        fd_names_begin(mon->fds);
         add(mon->ms, opts, &err);
+        fd_names_end(!err);
     }
     hmp_error(mon, err);
 }

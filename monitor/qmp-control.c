@@ -12,6 +12,7 @@
 #include "hw/core/event.h"
 #include "hw/qdev.h"
 #include "qemu/cutils.h"
+#include "qemu/fd-param.h"
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
 #include "qemu/trace.h"
@@ -333,7 +334,9 @@ json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
     if (!chardev_opts(opts, json_object_get(backend, "data"), "backend.data.", errp)) {
         return NULL;
     }
-    chr = qmp_number_fds(mon, opts, errp) ? qemu_chr_new_from_opts(opts, errp) : NULL;
+    fd_names_begin(mon->fds);
+    chr = qemu_chr_new_from_opts(opts, errp);
+    fd_names_end(chr);
     if (!chr) {
         error_prepend(errp, "Failed to add chardev '%s': ", qmp_str(args, "id"));
         return NULL;

@@ -7,6 +7,7 @@
 
 #include "net/announce.h"
 #include "net/net.h"
+#include "qemu/fd-param.h"
 #include "qmp.h"
 
 json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
@@ -21,8 +22,9 @@ json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
     g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ?
                                qemu_opts_from_object(args, errp) : NULL;
 
-    if (opts && qmp_number_fds(mon, opts, errp)) {
-        net_client_new(opts, errp);
+    if (opts) {
+        fd_names_begin(mon->fds);
+        fd_names_end(net_client_new(opts, errp));
     }
     return NULL;
 }

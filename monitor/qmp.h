@@ -64,12 +64,6 @@ bool qmp_check_props(const ObjectClass *oc, json_t *obj, Error **errp);
 bool qmp_check_prop(const ObjectClass *oc, const char *prop, json_t *v, const char *name,
                     Error **errp);
 
-/*
- * In fd=, fds= and so on put the numbers of descriptors in the place of the names that
- * getfd gave them; the names are forgotten, and who opens them owns them.
- */
-bool qmp_number_fds(Monitor *mon, QemuOpts *opts, Error **errp);
-
 typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
     qmp_human_monitor_command;                                  /* qmp.c */

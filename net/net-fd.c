@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "qemu/cutils.h"
+#include "qemu/fd-param.h"
 #include "qemu/main-loop.h"
 
 /* GLib hands on what it does not know. */
@@ -83,20 +83,26 @@ void net_fd_close(NetFD *f)
 
 int net_parse_fd(NetClientState *nc, const char *str, Error **errp)
 {
-    uint64_t fd;
-    int flags;
+    int fd = fd_param_open(str, errp), flags;
 
-    if (qemu_strtou64(str, &fd) || fd > INT_MAX) {
-        error_setg(errp, "File descriptor named '%s' has not been found", str);
+    if (fd < 0) {
         return -1;
     }
     flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
         error_setg_errno(errp, errno, "%s: Can't use file descriptor %s", nc->obj.id, str);
+        fd_param_put(fd);
         return -1;
     }
     return fd;
+}
+
+void net_put_fds(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        fd_param_put(fds[i]);
+    }
 }
 
 unsigned net_parse_fds(NetClientState *nc, const char *str, int *fds, Error **errp)
@@ -112,6 +118,7 @@ unsigned net_parse_fds(NetClientState *nc, const char *str, int *fds, Error **er
     for (unsigned i = 0; i < n; i++) {
         fds[i] = net_parse_fd(nc, words[i], errp);
         if (fds[i] < 0) {
+            net_put_fds(fds, i);
             return 0;
         }
     }

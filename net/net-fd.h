@@ -32,10 +32,12 @@ void net_fd_poll(NetFD *f, bool in, bool out);
 void net_fd_close(NetFD *f);
 
 /*
- * A descriptor number from the command line: it must be open; becomes
+ * A descriptor by its number or name (fd_param_open()): it must be open; becomes
  * non-blocking and close-on-exec. -1 with errp set on failure.
  */
 int net_parse_fd(NetClientState *nc, const char *str, Error **errp);
+/* They are not used after all (fd_param_put()). */
+void net_put_fds(const int *fds, unsigned n);
 /* "3:4:5" as numbers; at most NET_MAX_QUEUES. 0 with errp set on failure. */
 unsigned net_parse_fds(NetClientState *nc, const char *str, int *fds, Error **errp);
 

@@ -89,6 +89,7 @@ static bool socket_open_fd(NetSocket *s, const char *str, Error **errp)
     }
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
         error_setg_errno(errp, errno, "fd=%s is not a socket", str);
+        net_put_fds(&fd, 1);
         return false;
     }
     socket_use(s, fd);

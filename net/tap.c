@@ -239,6 +239,8 @@ static bool tap_open_fds(TAPState *s, Error **errp)
     }
     for (unsigned i = 0; i < n; i++) {
         tap_add_queue(s, fds[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
         if (!tap_query(s, fds[i], errp)) {
             return false;
         }
@@ -333,6 +335,7 @@ static bool tap_parse_vhostfds(TAPState *s, int *fds, Error **errp)
     }
     if (n && n != s->nr_fds) {
         error_setg(errp, "%u vhostfds do not fit %u pairs of queues", n, s->nr_fds);
+        net_put_fds(fds, n);
         return false;
     }
     s->nr_workers = n;

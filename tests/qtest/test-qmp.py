@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 
 import qemutest
@@ -838,25 +839,62 @@ def abstract_types():
             assert not [t for t in c.cmd("qom-list-types", abstract=False) if "abstract" in t]
 
 
+def hand_over(client, name, descriptor):
+    """getfd"""
+    client.send_fds(json.dumps({"execute": "getfd", "arguments": {"fdname": name}}), [descriptor])
+    assert client.receive() == {"return": {}}
+
+
 @test
 def named_descriptors():
-    """chardev-add takes a socket by the name that getfd gave it"""
+    """chardev-add and netdev_add use a name of getfd's up if they succeed, and only then"""
     with VM("-m", "16M", machine="microvm") as vm:
         c = vm.qmp()
+        before = vm.fds()
         ours, theirs = socket.socketpair()
-        c.send_fds('{"execute": "getfd", "arguments": {"fdname": "chan"}}\n', [theirs.fileno()])
+        hand_over(c, "chan", theirs.fileno())
         theirs.close()
-        assert c.receive() == {"return": {}}
-        backend = {"type": "socket", "data": {"addr": {"type": "fd", "data": {"str": "chan"}},
-                                              "server": False}}
-        c.cmd("chardev-add", id="c", backend=backend)
+        data = {"addr": {"type": "fd", "data": {"str": "chan"}}, "server": False}
+        with tempfile.TemporaryFile() as file:
+            hand_over(c, "file", file.fileno())
+        # Whatever fails, and wherever, leaves the names and nothing else.
+        for more, text in [({"reconnect": 1}, "'reconnect' option is incompatible with 'fd'"),
+                           ({"server": True}, "Failed to listen on fd socket: Invalid argument"),
+                           ({"addr": {"type": "fd", "data": {"str": "file"}}},
+                            "File descriptor 'file' is not a socket"),
+                           ({"addr": {"type": "fd", "data": {"str": "nix"}}},
+                            "File descriptor named 'nix' has not been found")]:
+            assert c.error("chardev-add", id="c", backend={"type": "socket", "data": {
+                **data, **more}})[1] == f"Failed to add chardev 'c': {text}"
+        for text, args in [("fd=file is not a socket: Socket operation on non-socket",
+                            {"type": "stream", "addr": {"type": "fd", "str": "file"}}),
+                           ("Unable to query TUNGETIFF on FD [0-9]+: .*",
+                            {"type": "tap", "fds": "chan:file"}),
+                           ("File descriptor named 'nix' has not been found",
+                            {"type": "tap", "fds": "chan:nix"}),
+                           ("File descriptor named 'chan' has not been found",
+                            {"type": "tap", "fds": "chan:chan"})]:
+            assert re.fullmatch(text, c.error("netdev_add", id="n", **args)[1]), text
+        for command in ("netdev_add socket,id=n,fd=chan,listen=:0",
+                        "chardev-add socket,id=c,fd=file"):
+            assert "Error: " in c.cmd("human-monitor-command", command_line=command)
+        assert vm.fds() == before + 2
+        c.cmd("chardev-add", id="c", backend={"type": "socket", "data": data})
+        assert vm.fds() == before + 2
+        ours.settimeout(20)
         assert [d for d in c.cmd("query-chardev") if d["label"] == "c"]
-        # The name is used up; the descriptor is the chardev's.
-        assert c.error("chardev-add", id="d", backend=backend)[1] == \
+        assert c.error("chardev-add", id="d", backend={"type": "socket", "data": data})[1] == \
             "Failed to add chardev 'd': File descriptor named 'chan' has not been found"
         c.cmd("chardev-remove", id="c")
-        ours.settimeout(20)
         assert ours.recv(1) == b""
+        again, theirs = socket.socketpair()
+        hand_over(c, "chan", theirs.fileno())
+        theirs.close()
+        c.cmd("netdev_add", id="n", type="stream", addr={"type": "fd", "str": "chan"})
+        c.cmd("netdev_del", id="n")
+        assert again.recv(1) == b""
+        c.cmd("closefd", fdname="file")
+        assert vm.fds() == before
 
 
 def silent(client):
