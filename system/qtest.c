@@ -286,8 +286,10 @@ static void qtest_clock(QTestServer *s, const QTestRequest *req, char **words)
     } else {
         dest = qemu_clock_deadline_virtual();
     }
-    if (dest > now) {
-        qemu_clock_advance_virtual(dest);
+    if (dest > now && !qemu_clock_advance_virtual(dest)) {
+        reply(s, "FAIL %s: too many timers, the clock is at %" PRId64, words[0],
+              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+        return;
     }
     reply(s, "OK %" PRId64, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
 }

@@ -19,6 +19,9 @@
 
 #include "qemu/main-loop.h"
 
+/* Of one qemu_clock_advance_virtual(): a second's work, more or less. */
+#define MAX_CALLBACKS 1000000
+
 /* Timers belong to the one main loop of the process, as this does. */
 static struct {
     GMutex lock;                    /* the lists and the timerfd; a leaf */
@@ -119,9 +122,14 @@ static bool unlink_timer(QEMUTimer *ts)
     return false;
 }
 
-/* Run what is due at now, in order; each callback may arm any timer again. */
-static void run_expired(QEMUClockType clock, int64_t now)
+/*
+ * Run what is due at now, in order; each callback may arm any timer again. The number of
+ * callbacks.
+ */
+static unsigned run_expired(QEMUClockType clock, int64_t now)
 {
+    unsigned n = 0;
+
     g_mutex_lock(&timers.lock);
     while (timers.armed[clock] && timers.armed[clock]->expire <= now) {
         QEMUTimer *ts = timers.armed[clock];
@@ -131,9 +139,11 @@ static void run_expired(QEMUClockType clock, int64_t now)
         unlink_timer(ts);
         g_mutex_unlock(&timers.lock);
         cb(opaque);
+        n++;
         g_mutex_lock(&timers.lock);
     }
     g_mutex_unlock(&timers.lock);
+    return n;
 }
 
 static gboolean timerfd_ready(gint fd, GIOCondition cond, gpointer opaque)
@@ -239,8 +249,9 @@ int64_t qemu_clock_deadline_virtual(void)
     return deadline;
 }
 
-void qemu_clock_advance_virtual(int64_t dest)
+bool qemu_clock_advance_virtual(int64_t dest)
 {
+    unsigned left = MAX_CALLBACKS, n;
     int64_t next;
 
     for (;;) {
@@ -248,16 +259,21 @@ void qemu_clock_advance_virtual(int64_t dest)
         if (next < 0 || next > dest) {
             break;
         }
+        if (!left) {
+            return false;
+        }
         begin_change();
         if (next > timers.virtual_now) {
             timers.virtual_now = next;
         }
         end_change();
-        run_expired(QEMU_CLOCK_VIRTUAL, next);
+        n = run_expired(QEMU_CLOCK_VIRTUAL, next);
+        left -= MIN(n, left);
     }
     begin_change();
     if (dest > timers.virtual_now) {
         timers.virtual_now = dest;
     }
     end_change();
+    return true;
 }

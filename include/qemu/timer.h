@@ -48,10 +48,11 @@ void qemu_clock_enable_virtual(bool enable);
 
 /*
  * For -accel qtest: QEMU_CLOCK_VIRTUAL stands at 0 and only moves by the next
- * call, which runs every timer due up to dest (absolute) in order.
+ * call, which runs every timer due up to dest (absolute) in order. False: so many were due
+ * that it has stopped on the way, to go on from there with the next call.
  */
 void qemu_clock_virtual_manual(void);
-void qemu_clock_advance_virtual(int64_t dest);
+bool qemu_clock_advance_virtual(int64_t dest);
 /* The first deadline on QEMU_CLOCK_VIRTUAL, or -1. */
 int64_t qemu_clock_deadline_virtual(void);
 

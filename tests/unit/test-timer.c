@@ -88,6 +88,13 @@ static void test_manual(void)
     timer_mod_ns(&b, -10);
     qemu_clock_advance_virtual(280);
     g_assert_cmpstr(fired->str, ==, "abpppba");
+    /* Work without end is done piece by piece; the clock is never beyond what was done. */
+    timer_mod_ns(&periodic, 290);
+    g_assert_false(qemu_clock_advance_virtual(INT64_MAX));
+    g_assert_cmpint(qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL), ==, 280 + 10 * 1000000);
+    g_assert_cmpuint(fired->len, ==, 7 + 1000000);
+    g_assert_true(qemu_clock_advance_virtual(280 + 10 * 1000001));
+    timer_del(&periodic);
     g_string_free(fired, TRUE);
 }
 
