@@ -84,6 +84,8 @@ static bool open_logfile(Chardev *s, Error **errp)
         error_setg_errno(errp, errno, "Could not create '%s'", s->logfile);
         return false;
     }
+    /* Where it takes no more, the log has a gap: nobody waits for it. */
+    chr_fd_set_nonblock(s->logfd);
     return true;
 }
 

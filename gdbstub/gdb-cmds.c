@@ -365,17 +365,11 @@ static void describe_thread(GdbServer *s, const char *tid)
     gdb_put_packet(s, hex->str, hex->len);
 }
 
-/* "monitor …" in gdb: a command of the monitor for people. */
-static void run_hmp(GdbServer *s, const char *hex)
+/* Answer with what the command said, and end its monitor. */
+static void answer_hmp(GdbServer *s, Monitor *mon)
 {
-    uint8_t line[GDB_MAX_PACKET / 2 + 1];
     g_autoptr(GString) out = g_string_new(NULL);
-    MonitorHub hub = { .ms = s->ms };
-    Monitor *mon = monitor_new_internal(s->ms->monitors ? s->ms->monitors : &hub, NULL,
-                                        s->cpu);
 
-    line[parse_hex(hex, line, sizeof(line) - 1)] = '\0';
-    hmp_execute(mon, (const char *)line);
     for (gsize i = 0; i < mon->out->len && out->len < GDB_MAX_PACKET * 8; i++) {
         if (mon->out->str[i] != '\r') {
             append_hex(out, (uint8_t *)mon->out->str + i, 1);
@@ -383,6 +377,30 @@ static void run_hmp(GdbServer *s, const char *hex)
     }
     monitor_free_internal(mon);
     gdb_put_packet(s, out->len ? out->str : "OK", out->len ? out->len : 2);
+}
+
+static void hmp_done(Monitor *mon, void *opaque)
+{
+    GdbServer *s = opaque;
+
+    answer_hmp(s, g_steal_pointer(&s->hmp));
+    gdb_run(s);
+    qemu_chr_fe_accept_input(&s->chr);
+}
+
+/* "monitor …" in gdb: a command of the monitor for people. */
+static void run_hmp(GdbServer *s, const char *hex)
+{
+    uint8_t line[GDB_MAX_PACKET / 2 + 1];
+    Monitor *mon = monitor_new_internal(monitor_hub(s->ms), s->cpu, hmp_done, s);
+
+    line[parse_hex(hex, line, sizeof(line) - 1)] = '\0';
+    hmp_execute(mon, (const char *)line);
+    if (mon->job) {
+        s->hmp = mon;
+    } else {
+        answer_hmp(s, mon);
+    }
 }
 
 static void handle_query(GdbServer *s, const char *p)
@@ -455,6 +473,7 @@ static void handle_vcont(GdbServer *s, const char *p)
 
 void gdb_detach(GdbServer *s)
 {
+    g_clear_pointer(&s->hmp, monitor_free_internal);
     if (s->attached) {
         s->attached = s->running = false;
         if (runstate_is_running(s->ms)) {

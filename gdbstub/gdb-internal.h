@@ -28,6 +28,8 @@ typedef struct GdbServer {
     uint8_t sum;
     char sum_digit;
     bool attached;
+    GByteArray *in;         /* read but not yet looked at */
+    struct Monitor *hmp;    /* runs a command that is not done yet, or NULL */
     bool running;           /* the debugger waits for a stop */
     bool no_ack;
     unsigned cpu;           /* of g, G, m, M */
@@ -44,6 +46,8 @@ void gdb_answer(GdbServer *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 void gdb_put_packet(GdbServer *s, const char *data, size_t len);
 /* The reply to '?' and to every stop. */
 void gdb_report_stop(GdbServer *s);
+/* Look at what has been read; not while a command of the monitor runs. */
+void gdb_run(GdbServer *s);
 /* Carry out the packet p, which may be changed (gdb-cmds.c). */
 void gdb_handle_packet(GdbServer *s, char *p);
 /* Whether the INT3 at addr is ours: CPUDebug.owns_breakpoint, opaque is s (gdb-cmds.c). */

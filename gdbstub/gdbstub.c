@@ -158,16 +158,29 @@ static void gdb_byte(GdbServer *s, uint8_t c)
     }
 }
 
+void gdb_run(GdbServer *s)
+{
+    while (s->in->len && !s->hmp) {
+        uint8_t c = s->in->data[0];
+
+        g_byte_array_remove_index(s->in, 0);
+        gdb_byte(s, c);
+    }
+}
+
 static int gdb_can_read(void *opaque)
 {
-    return chr_txq_full(&((GdbServer *)opaque)->tx) ? 0 : GDB_CHUNK;
+    GdbServer *s = opaque;
+
+    return s->hmp || chr_txq_full(&s->tx) ? 0 : GDB_CHUNK;
 }
 
 static void gdb_read(void *opaque, const uint8_t *buf, int size)
 {
-    for (int i = 0; i < size; i++) {
-        gdb_byte(opaque, buf[i]);
-    }
+    GdbServer *s = opaque;
+
+    g_byte_array_append(s->in, buf, size);
+    gdb_run(s);
 }
 
 static void gdb_event(void *opaque, QEMUChrEvent event)
@@ -187,6 +200,7 @@ static void gdb_event(void *opaque, QEMUChrEvent event)
         }
     } else if (event == CHR_EVENT_CLOSED) {
         chr_txq_cleanup(&s->tx);
+        g_byte_array_set_size(s->in, 0);
         gdb_detach(s);
     }
 }
@@ -215,6 +229,7 @@ bool gdbserver_start(MachineState *ms, const char *device, Error **errp)
     s = g_new0(GdbServer, 1);
     s->ms = ms;
     s->packet = g_string_new(NULL);
+    s->in = g_byte_array_new();
     s->swbp = g_array_new(FALSE, FALSE, sizeof(GdbBreakpoint));
     g_mutex_init(&s->lock);
     ms->gdb = s;

@@ -10,6 +10,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -19,6 +20,7 @@
 #include "guest-memory.h"
 #include "hw/misc/vmcoreinfo.h"
 #include "qemu/cutils.h"
+#include "qemu/event_notifier.h"
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
 #include "qmp.h"
@@ -57,6 +59,7 @@ typedef struct DumpJob {
     bool was_running;
     char *error;                /* NULL: none; set before active is cleared */
     GThread *thread;
+    EventNotifier hurry;        /* set: no more waiting for who takes the file */
     Monitor *waiter;            /* who is answered when it is done; NULL: detached, or gone */
 } DumpJob;
 
@@ -65,6 +68,7 @@ static void job_free(DumpJob *job)
     g_array_unref(job->blocks);
     g_array_unref(job->segments);
     g_byte_array_unref(job->head);
+    event_notifier_cleanup(&job->hurry);
     g_free(job->error);
     g_free(job);
 }
@@ -297,9 +301,34 @@ static void make_head(DumpJob *job, MachineState *ms)
 
 /* Writing ----------------------------------------------------------------------------- */
 
+/* Waits where the file takes its time, but not when the process is to end; 0 or -errno. */
+static int put(DumpJob *job, const uint8_t *p, size_t len)
+{
+    struct pollfd pfd[2] = {
+        { .fd = job->fd, .events = POLLOUT },
+        { .fd = job->hurry.fd, .events = POLLIN },
+    };
+
+    while (len) {
+        ssize_t n = write(job->fd, p, len);
+
+        if (n >= 0) {
+            p += n;
+            len -= n;
+        } else if (errno == EAGAIN) {
+            if (poll(pfd, G_N_ELEMENTS(pfd), -1) > 0 && !pfd[0].revents) {
+                return -ECANCELED;
+            }
+        } else if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
 static void write_out(DumpJob *job)
 {
-    int ret = qemu_write_full(job->fd, job->head->data, job->head->len);
+    int ret = put(job, job->head->data, job->head->len);
 
     for (guint i = 0; i < job->blocks->len && !ret; i++) {
         const DumpBlock *b = &g_array_index(job->blocks, DumpBlock, i);
@@ -307,7 +336,7 @@ static void write_out(DumpJob *job)
         for (uint64_t done = 0; done < b->size && !ret;) {
             uint64_t n = MIN(b->size - done, DUMP_CHUNK);
 
-            ret = qemu_write_full(job->fd, b->host + done, n);
+            ret = put(job, b->host + done, n);
             done += n;
             atomic_fetch_add(&job->completed, n);
         }
@@ -380,6 +409,7 @@ void dump_cleanup(MonitorHub *hub)
 {
     if (hub->dump) {
         /* The thread reads RAM: it ends first. */
+        event_notifier_set(&hub->dump->hurry);
         g_clear_pointer(&hub->dump->thread, g_thread_join);
         if (hub->dump->waiter) {
             monitor_job_cancel(hub->dump->waiter);
@@ -446,6 +476,7 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     job->blocks = g_array_new(FALSE, FALSE, sizeof(DumpBlock));
     job->segments = g_array_new(FALSE, FALSE, sizeof(DumpSegment));
     job->head = g_byte_array_new();
+    event_notifier_init(&job->hurry);
     add_blocks(job, &ms->memory, begin, length);
     if (!job->blocks->len) {
         error_setg(errp, "there is no RAM to dump");
@@ -465,21 +496,21 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
         job_free(job);
         return NULL;
     }
+    fcntl(job->fd, F_SETFL, fcntl(job->fd, F_GETFL) | O_NONBLOCK);
     make_head(job, ms);
     dump_cleanup(hub);
     hub->dump = job;
     job->active = true;
-    if (detach || monitor_can_wait(mon)) {
-        job->thread = g_thread_try_new("dump", job_thread, job, NULL);
-    }
+    job->thread = g_thread_try_new("dump", job_thread, job, NULL);
     if (job->thread) {
         if (!detach) {
             job->waiter = mon;
-            monitor_job_start(mon, NULL, forget_waiter, job);
+            monitor_job_start(mon, -1, NULL, forget_waiter, job);
         }
         return NULL;
     }
-    /* No thread to be had, or gdb waits: the loop stands still as long as the dump takes. */
+    /* No thread to be had: the loop stands still, but waits for no reader. */
+    event_notifier_set(&job->hurry);
     write_out(job);
     job_done(job);
     if (job->error) {

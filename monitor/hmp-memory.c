@@ -241,5 +241,5 @@ void hmp_sum(Monitor *mon, json_t *args)
 
     s->addr = (uint32_t)hmp_int(args, "start", 0);
     s->left = (uint32_t)hmp_int(args, "size", 0);
-    monitor_job_start(mon, sum_step, g_free, s);
+    monitor_job_start(mon, -1, sum_step, g_free, s);
 }

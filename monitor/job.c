@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hmp.h"
+#include "qemu/main-loop.h"
 
 struct MonitorJob {
     Monitor *mon;
@@ -14,7 +15,7 @@ struct MonitorJob {
     guint source;
 };
 
-static gboolean job_step(gpointer data)
+static gboolean job_idle(gpointer data)
 {
     MonitorJob *job = data;
     Error *err = NULL;
@@ -27,27 +28,24 @@ static gboolean job_step(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-void monitor_job_start(Monitor *mon, MonitorStepFn *step, GDestroyNotify free, void *opaque)
+static gboolean job_ready(gint fd, GIOCondition cond, gpointer data)
+{
+    return job_idle(data);
+}
+
+void monitor_job_start(Monitor *mon, int fd, MonitorStepFn *step, GDestroyNotify free,
+                       void *opaque)
 {
     MonitorJob *job = g_new0(MonitorJob, 1);
 
     g_assert(!mon->job);
     *job = (MonitorJob) { .mon = mon, .step = step, .free = free, .opaque = opaque };
     mon->job = job;
-    if (!monitor_can_wait(mon)) {
-        while (job_step(job) == G_SOURCE_CONTINUE) {
-        }
-        return;
-    }
     if (step) {
         /* As urgent as all else: neither starves the other. */
-        job->source = g_idle_add_full(G_PRIORITY_DEFAULT, job_step, job, NULL);
+        job->source = fd >= 0 ? qemu_fd_add(fd, G_IO_OUT, job_ready, job) :
+                      g_idle_add_full(G_PRIORITY_DEFAULT, job_idle, job, NULL);
     }
-}
-
-bool monitor_can_wait(const Monitor *mon)
-{
-    return !mon->internal || mon->parent;
 }
 
 void monitor_job_cancel(Monitor *mon)
@@ -63,15 +61,10 @@ void monitor_job_cancel(Monitor *mon)
 
 void monitor_job_done(Monitor *mon, json_t *ret, Error *err)
 {
-    Monitor *parent = mon->parent;
-
     monitor_job_cancel(mon);
     if (mon->internal) {
-        /* The job of the client's own session is this monitor. */
         hmp_error(mon, err);
-        if (parent) {
-            monitor_job_done(parent, monitor_internal_text(mon), NULL);
-        }
+        mon->done(mon, mon->opaque);
         return;
     }
     if (mon->mode == MONITOR_CONTROL) {

@@ -28,12 +28,16 @@ struct MonitorHub {
 /* No further command is run while more than this waits to be written, bytes. */
 #define MONITOR_OUT_PAUSE       (64u << 10)
 
+/* The command of an internal monitor, which was a job, is done; it may be freed here. */
+typedef void MonitorDoneFn(Monitor *mon, void *opaque);
+
 struct Monitor {
     MonitorHub *hub;
     MachineState *ms;
     CharBackend chr;
     bool internal;              /* human-monitor-command: only collects output */
-    Monitor *parent;            /* internal: whose command it is; NULL: gdb's, cannot wait */
+    MonitorDoneFn *done;        /* internal: see monitor_new_internal() */
+    void *opaque;
     MonitorMode mode;
     bool pretty;
     char *id;                   /* -mon id=; may be NULL */
@@ -63,11 +67,14 @@ size_t monitor_out_len(const Monitor *mon);
 void monitor_flush(Monitor *mon);
 /* Go on with what the peer has sent: whatever made the session wait is over. */
 void monitor_resume(Monitor *mon);
+/* ms->monitors, which is made if there is none yet. */
+MonitorHub *monitor_hub(MachineState *ms);
 /*
- * The collector behind human-monitor-command (of parent) and gdb's "monitor" (NULL);
- * monitor_free_internal() ends it.
+ * The collector behind human-monitor-command and gdb's "monitor". Where mon->job is set after
+ * a command, done(mon, opaque) comes later. monitor_free_internal() ends it, and the job.
  */
-Monitor *monitor_new_internal(MonitorHub *hub, Monitor *parent, unsigned cpu_index);
+Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index, MonitorDoneFn *done,
+                              void *opaque);
 /* What it has collected. */
 json_t *monitor_internal_text(const Monitor *mon);
 void monitor_free_internal(Monitor *mon);
@@ -86,11 +93,10 @@ typedef bool MonitorStepFn(Monitor *mon, void *opaque, Error **errp);
  * For a command's function, as its last deed: the command is not done when the function
  * returns, but when a step says so, or monitor_job_done() if there is no step. Until then
  * nothing of this client's is run. free is called in any case, also when the client goes.
- * Who cannot wait has all steps run at once.
+ * fd: steps are run while this descriptor takes output; -1: whenever the loop has time.
  */
-void monitor_job_start(Monitor *mon, MonitorStepFn *step, GDestroyNotify free, void *opaque);
-/* False: monitor_job_done() would have nobody to answer later. */
-bool monitor_can_wait(const Monitor *mon);
+void monitor_job_start(Monitor *mon, int fd, MonitorStepFn *step, GDestroyNotify free,
+                       void *opaque);
 /* Done: with ret (NULL: an empty object) or err, both consumed. */
 void monitor_job_done(Monitor *mon, json_t *ret, Error *err);
 /* The client has gone; harmless without a job. */

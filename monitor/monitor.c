@@ -259,11 +259,13 @@ json_t *monitor_internal_text(const Monitor *mon)
     return json_string(text);
 }
 
-Monitor *monitor_new_internal(MonitorHub *hub, Monitor *parent, unsigned cpu_index)
+Monitor *monitor_new_internal(MonitorHub *hub, unsigned cpu_index, MonitorDoneFn *done,
+                              void *opaque)
 {
     Monitor *mon = monitor_new(hub);
 
-    mon->parent = parent;
+    mon->done = done;
+    mon->opaque = opaque;
     mon->internal = true;
     mon->out = g_string_new(NULL);
     mon->cpu_index = cpu_index;
@@ -333,7 +335,7 @@ static void hub_machine_event(MachineState *ms, const char *event,
     g_idle_add_full(G_PRIORITY_DEFAULT, hub_send_queued, ev, hub_free_queued);
 }
 
-static MonitorHub *monitor_hub(MachineState *ms)
+MonitorHub *monitor_hub(MachineState *ms)
 {
     MonitorHub *hub = ms->monitors;
 

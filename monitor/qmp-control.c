@@ -178,12 +178,14 @@ static void save_free(gpointer opaque)
     g_free(s);
 }
 
-static bool save_chunk(Monitor *mon, SaveJob *s, Error **errp)
+/* *full: the file takes no more now. */
+static bool save_chunk(Monitor *mon, SaveJob *s, bool *full, Error **errp)
 {
     uint64_t n = MIN(s->size - s->done, sizeof(s->buf));
     bool ok = s->cs ? guest_virtual_rw(s->cs, s->addr + s->done, s->buf, n, false) :
         address_space_read(&mon->ms->memory, s->addr + s->done, s->buf, n);
-    int ret;
+    ssize_t written;
+    int err;
 
     if (!ok) {
         bad_range(s->addr, s->size, errp);
@@ -191,13 +193,15 @@ static bool save_chunk(Monitor *mon, SaveJob *s, Error **errp)
     }
     /* The file may take its time: the CPUs do not wait for it. */
     bql_unlock();
-    ret = qemu_write_full(s->fd, s->buf, n);
+    written = write(s->fd, s->buf, n);
+    err = errno;
     bql_lock();
-    if (ret) {
-        error_setg(errp, "writing '%s' failed: %s", s->filename, strerror(-ret));
+    *full = written < 0 && (err == EAGAIN || err == EINTR);
+    if (written < 0 && !*full) {
+        error_setg(errp, "writing '%s' failed: %s", s->filename, strerror(err));
         return false;
     }
-    s->done += n;
+    s->done += MAX(written, 0);
     return true;
 }
 
@@ -205,9 +209,10 @@ static bool save_step(Monitor *mon, void *opaque, Error **errp)
 {
     SaveJob *s = opaque;
     uint64_t until = MIN(s->size, s->done + SAVE_STEP);
+    bool full = false;
 
-    while (s->done < until) {
-        if (!save_chunk(mon, s, errp)) {
+    while (s->done < until && !full) {
+        if (!save_chunk(mon, s, &full, errp)) {
             return false;
         }
     }
@@ -226,7 +231,7 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
         bad_range(addr, size, errp);
         return;
     }
-    fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0666);
     if (fd < 0) {
         error_setg(errp, "Could not open '%s': %s", filename, strerror(errno));
         return;
@@ -234,7 +239,7 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
     s = g_new0(SaveJob, 1);
     *s = (SaveJob) { .cs = cs, .addr = addr, .size = size, .fd = fd };
     s->filename = g_strdup(filename);
-    monitor_job_start(mon, save_step, save_free, s);
+    monitor_job_start(mon, fd, save_step, save_free, s);
 }
 
 json_t *qmp_memsave(Monitor *mon, json_t *args, Error **errp)

@@ -476,6 +476,12 @@ json_t *qmp_query_schema(Monitor *mon, json_t *args, Error **errp)
     return qmp_schema();
 }
 
+/* The job of the client's own session is the monitor of its command: it goes, too. */
+static void answer_client(Monitor *hmp, void *client)
+{
+    monitor_job_done(client, monitor_internal_text(hmp), NULL);
+}
+
 static void free_internal(gpointer hmp)
 {
     monitor_free_internal(hmp);
@@ -483,7 +489,8 @@ static void free_internal(gpointer hmp)
 
 json_t *qmp_human_monitor_command(Monitor *mon, json_t *args, Error **errp)
 {
-    Monitor *hmp = monitor_new_internal(mon->hub, mon, qmp_int(args, "cpu-index", 0));
+    Monitor *hmp = monitor_new_internal(mon->hub, qmp_int(args, "cpu-index", 0), answer_client,
+                                        mon);
     json_t *ret;
 
     if (hmp->cpu_index && !monitor_cpu(hmp)) {
@@ -493,7 +500,7 @@ json_t *qmp_human_monitor_command(Monitor *mon, json_t *args, Error **errp)
     }
     hmp_execute(hmp, qmp_str(args, "command-line"));
     if (hmp->job) {
-        monitor_job_start(mon, NULL, free_internal, hmp);
+        monitor_job_start(mon, -1, NULL, free_internal, hmp);
         return NULL;
     }
     ret = monitor_internal_text(hmp);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "qemu/cutils.h"
+#include "qemu/main-loop.h"
 
 #define FDSET_PATH "/dev/fdset/"
 
@@ -141,11 +142,16 @@ static int open_from_set(int64_t set, int flags)
 
 int qemu_open(const char *path, int flags, mode_t mode)
 {
+    int no_wait = qemu_main_loop_running() ? O_NONBLOCK & ~flags : 0, fd;
     uint64_t set;
 
     if (g_str_has_prefix(path, FDSET_PATH) &&
         !qemu_strtou64(path + strlen(FDSET_PATH), &set) && set <= INT64_MAX) {
         return open_from_set(set, flags);
     }
-    return open(path, flags | O_CLOEXEC, mode);
+    fd = open(path, flags | no_wait | O_CLOEXEC, mode);
+    if (fd >= 0 && no_wait) {
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    }
+    return fd;
 }

@@ -67,6 +67,11 @@ void qemu_main_loop(void)
     g_main_loop_run(main_loop.loop);
 }
 
+bool qemu_main_loop_running(void)
+{
+    return main_loop.loop && g_main_loop_is_running(main_loop.loop);
+}
+
 void qemu_main_loop_quit(void)
 {
     g_main_loop_quit(main_loop.loop);

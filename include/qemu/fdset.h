@@ -34,7 +34,8 @@ const GArray *fdset_members(void);
 /*
  * open(2) that knows "/dev/fdset/N": a duplicate of the member that was opened
  * for the same access, or else for reading and writing. ENOENT: no such set;
- * EACCES: no such member. mode is for O_CREAT.
+ * EACCES: no such member. mode is for O_CREAT. At start it may wait for the other end of a
+ * FIFO; once the main loop runs that is an error (ENXIO).
  */
 int qemu_open(const char *path, int flags, mode_t mode);
 

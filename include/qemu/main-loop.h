@@ -24,6 +24,8 @@ void qemu_init_main_loop(void);
 void qemu_main_loop(void);
 /* Any thread or callback. */
 void qemu_main_loop_quit(void);
+/* The machine is there, and clients are: nothing may wait. */
+bool qemu_main_loop_running(void);
 
 /*
  * Call fn from ctx's loop (NULL: the main loop) while cond holds for fd, until it

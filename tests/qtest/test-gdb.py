@@ -122,6 +122,38 @@ def threads():
 
 
 @test
+def long_commands():
+    """a command of the monitor about all of RAM lets the loop run; packets wait for its end"""
+    with Target() as (_, g, qmp), tempfile.TemporaryDirectory() as folder:
+        fifo = os.path.join(folder, "fifo")
+        os.mkfifo(fifo)
+        with open(os.open(fifo, os.O_RDWR), "rb", buffering=0) as file:
+            g.put("qRcmd," + f'pmemsave 0 0x100000 "{fifo}"'.encode().hex())
+            g.put("qC")
+            assert g.byte() == b"+"
+            for _ in range(3):
+                assert not qmp.cmd("query-status")["running"]
+            left = 1 << 20
+            while left:
+                left -= len(file.read(left))
+            assert g.get() == "OK" and g.byte() == b"+" and g.get() == "QC01"
+            assert re.fullmatch(rb"\d{5}\n", bytes.fromhex(
+                g.packet("qRcmd," + b"sum 0 0x100000".hex())))
+            # Who goes in the middle ends it.
+            g.put("qRcmd," + f'pmemsave 0 0x100000 "{fifo}"'.encode().hex())
+            assert g.byte() == b"+"
+            path = g.sock.getpeername()
+            g.sock.close()
+            again = Gdb(path)
+            assert again.packet("qC") == "QC01"
+            core = os.path.join(folder, "core")
+            again.packet("qRcmd," + f"dump-guest-memory -d {core}".encode().hex())
+            while qmp.cmd("query-dump")["status"] == "active":
+                pass
+            assert qmp.cmd("query-dump")["status"] == "completed"
+
+
+@test
 def running():
     """continue, Ctrl-C, stops by others, detach; a new debugger stops the guest"""
     with Target() as (vm, g, qmp):

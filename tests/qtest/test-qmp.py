@@ -953,6 +953,46 @@ def long_commands():
 
 
 @test
+def slow_files():
+    """a FIFO that nobody reads holds neither the loop nor the end of the process"""
+    with tempfile.TemporaryDirectory() as folder, \
+            VM("-m", "16M", machine="microvm", qmp=2, hmp=1) as vm:
+        a, b, h = vm.qmp(0), vm.qmp(1), vm.hmp()
+        h.until("(qemu) ")
+        fifo = os.path.join(folder, "fifo")
+        os.mkfifo(fifo)
+        save = {"val": 0, "size": 1 << 20, "filename": fifo}
+        gone = f"Could not open '{fifo}': No such device or address"
+        assert a.error("pmemsave", **save) == (GENERIC, gone)
+        assert a.error("dump-guest-memory", paging=False, protocol=f"file:{fifo}")[1] == gone
+        for data in ({"out": fifo}, {"out": "/dev/null", "logfile": fifo}):
+            assert a.error("chardev-add", id="c", backend={"type": "file", "data": data})[0] == \
+                GENERIC
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        # What a log does not take is lost, and nobody waits for it.
+        a.cmd("chardev-add", id="r", backend={"type": "ringbuf", "data": {"logfile": fifo}})
+        a.cmd("chardev-remove", id="r")
+        a.send(json.dumps({"execute": "pmemsave", "arguments": save}))
+        h.send(f'pmemsave 0 0x100000 "{fifo}"\n')
+        for _ in range(3):
+            assert b.cmd("query-status")["running"]
+        assert silent(a)
+        os.set_blocking(fd, True)
+        left = 2 << 20
+        while left:
+            left -= len(os.read(fd, left))
+        assert a.receive() == {"return": {}}
+        h.until("(qemu) ")
+        a.send(json.dumps({"execute": "dump-guest-memory", "arguments": {
+            "paging": False, "protocol": f"file:{fifo}"}}))
+        assert os.read(fd, 4) == b"\x7fELF"
+        assert b.cmd("query-dump")["status"] == "active"
+        b.cmd("quit")
+        assert vm.wait() == 0
+        os.close(fd)
+
+
+@test
 def options():
     """query-command-line-options: the rows of machine, chardevs and networks, and usage texts"""
     with VM() as vm:
