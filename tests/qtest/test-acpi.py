@@ -191,14 +191,20 @@ def refused(*args):
     return done.stdout
 
 
-@test
-def processors():
-    """Processors that the MP tables have no room for need ACPI, and are not in half a table"""
+def kernel_file():
+    """The least of a kernel, as a temporary file."""
     kernel = tempfile.NamedTemporaryFile(prefix="acpi-")
     # Multiboot 1, 3.1.2: loaded at 1 MiB by the addresses in its header.
     kernel.write(struct.pack("<8I", 0x1badb002, 0x10000, -0x1badb002 - 0x10000 & 0xffffffff,
                              0x100000, 0x100000, 0, 0, 0x100020) + bytes(4064))
     kernel.flush()
+    return kernel
+
+
+@test
+def processors():
+    """Processors that the MP tables have no room for need ACPI, and are not in half a table"""
+    kernel = kernel_file()
 
     def mp_tables(machine, smp):
         with VM("-smp", smp, "-kernel", kernel.name, machine=machine, qtest=True) as vm:
@@ -212,6 +218,39 @@ def processors():
             said = refused("-M", "microvm", "-smp", smp)
             assert "need ACPI, which is off (there is no kernel)" in said, said
     assert "Invalid SMP CPUs 289" in refused("-M", "microvm,acpi=on", "-smp", "289")
+
+
+@test
+def all_at_once():
+    """24 devices, 288 processors, other devices and SMBIOS to its limit: whole, or an error"""
+    limit = 0xff00
+    with kernel_file() as kernel, tempfile.NamedTemporaryFile(prefix="acpi-") as structures:
+        def options(count):
+            """With so many structures of a maker's own type, 6 bytes each."""
+            with open(structures.name, "wb") as file:
+                file.write(b"".join(struct.pack("<BBHH", 200, 4, n, 0) for n in range(count)))
+            return ["-smp", "288", *devices(24), *["-serial", "null"] * 4, "-device", "i8042",
+                    "-device", "pvpanic", "-device", "vmgenid", "-device", "vmclock", "-device",
+                    "vmcoreinfo", "-device", "ib700", "-fw_cfg", "name=opt/a,string=b",
+                    "-kernel", kernel.name, "-smbios", f"file={structures.name}"]
+
+        # So much of it is about processors and memory.
+        said = refused("-M", "microvm,acpi=on", *options(limit // 6))
+        total = int(re.search(r"-smbios: tables of (\d+) bytes are too large", said)[1])
+        count = (limit - (total - limit)) // 6
+        assert "(at most 65280)" in refused("-M", "microvm,acpi=on", *options(count + 1))
+        with VM(*options(count), machine="microvm,acpi=on,rtc=on", qtest=True) as vm:
+            found = tables(vm)
+            text = decompile(found)
+            execute(found)
+            assert len(re.findall(r"Device \(VR\d\d\)", text["DSDT"])) == 24
+            assert len(re.findall(r"Processor Local x?2?APIC\]", text["APIC"])) == 288
+            q = QTest(vm)
+            entry = q.read(0xf0000, 24)
+            length, place = struct.unpack("<IQ", entry[12:24])
+            assert entry[:5] == b"_SM3_" and limit - 6 < length <= limit, length
+            # Type 127 ends the tables: none is missing.
+            assert q.read(place + length - 6, 2) == b"\x7f\x04"
 
 
 @test

@@ -13,7 +13,7 @@ SELECTOR, DATA, DMA_HIGH, DMA_LOW = 0x510, 0x511, 0x514, 0x518
 SIGNATURE, FEATURES, FILE_DIR = 0, 1, 0x19
 ERROR, READ, SKIP, SELECT, WRITE = 1, 2, 4, 8, 16
 RAM = 128 << 20
-REQUEST, BUFFER = 0x1000, 0x2000
+REQUEST, BUFFER, TABLES = 0x1000, 0x2000, 0xe0000
 
 
 class FwCfg(QTest):
@@ -40,10 +40,10 @@ class FwCfg(QTest):
         return {name.rstrip(b"\0").decode(): (key, size) for size, key, _, name in entries}
 
 
-def start(*args):
+def start(*args, machine="microvm"):
     """A machine with two files."""
     return VM("-fw_cfg", "name=opt/b,string=hello", "-fw_cfg", "opt/a,string=x,,y", *args,
-              machine="microvm", qtest=True)
+              machine=machine, qtest=True)
 
 
 @test
@@ -90,9 +90,18 @@ def by_dma():
 @test
 def hostile_dma():
     """Requests and buffers beyond RAM, in registers, over each other; long reads; writes"""
-    with start() as vm:
+    with start(machine="microvm,acpi=on") as vm:
         q = FwCfg(vm)
         select = 0x21 << 16 | SELECT
+        # Firmware's tables are RAM; a reset writes them anew.
+        tables = q.read(TABLES, 16)
+        assert tables[:8] == b"RSD PTR "
+        assert q.dma(select | READ, 5, TABLES) == 0 and q.read(TABLES, 5) == b"hello"
+        assert q.dma(select | READ, 5, TABLES + 16, TABLES) == 0    # a request there, too
+        qmp = vm.qmp()
+        qmp.cmd("system_reset")
+        qmp.event("RESET")
+        assert q.read(TABLES, 16) == tables
         for address in (RAM - 4, RAM, 0xd0000000, 0xfec00000, 0xfffffffffffffffe, 1 << 52):
             assert q.dma(select | READ, 5, address) == ERROR, hex(address)
         for length in (0xffffffff, RAM, (1 << 20) + 6):
@@ -107,6 +116,13 @@ def hostile_dma():
             q.outl(DMA_HIGH, int.from_bytes((request >> 32).to_bytes(4, "big"), "little"))
             q.outl(DMA_LOW, int.from_bytes((request & 0xffffffff).to_bytes(4, "big"), "little"))
         assert q.dma(select | READ, 5, BUFFER) == 0
+        # Addresses that wrap around, of buffers and of requests of every alignment.
+        for length in (1, 5, 16, 0x10000):
+            for back in (1, 4, length):
+                for end in (1 << 64, 1 << 63, 1 << 52, 1 << 32):
+                    assert q.dma(select | READ, length, end - back) == ERROR, (end, back)
+        for offset in range(8):
+            assert q.dma(select | READ, 5, BUFFER, REQUEST + offset) == 0, offset
 
 
 @test

@@ -143,6 +143,38 @@ def full_queue():
 
 
 @test
+def every_access():
+    """i8042: each width at each port, each command with bytes of all kinds: none hangs it"""
+    with machine("i8042") as vm:
+        k = Keyboard(QTest(vm))
+        k.command(0x60, 0x24)
+        # A register has one byte: of a wider access it gets that one, a reset of the keyboard
+        # and a pulse of no line.
+        for port in range(0x5d, 0x68):
+            for width, value in (("b", 0xff), ("w", 0xffff), ("l", 0xffffffff)):
+                k.q.cmd("out" + width, port, value)
+                k.q.cmd("in" + width, port)
+        k.bytes()
+        assert k.command(0x20) == [0x24]
+        for command in range(256):
+            for parameter in (0x01, 0x60, 0xed, 0xf3, 0xff):
+                if command >= 0xf0 and not command & 1 or \
+                        command == 0xd1 and not parameter & 1:
+                    continue                        # the reset line
+                k.q.outb(0x64, command)
+                k.q.outb(0x60, parameter)
+                k.q.outb(0x60, parameter)           # of a command that takes no parameter
+                k.q.inb(0x60)
+            k.command(0x60, 0x24)
+            k.send(0xff)
+            assert k.command(0xaa) == [0x55] and k.send(0xee) == [0xee], hex(command)
+        k.q.outb(0x64, 0x60)                        # its parameter is lost with a reset
+        vm.qmp().cmd("system_reset")
+        vm.qmp().event("RESET")
+        assert k.send(0xee) == [0xee]
+
+
+@test
 def reset_line():
     """The controller's reset line resets the machine"""
     for values in ((0xfe,), (0xd1, 0x02)):
