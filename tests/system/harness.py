@@ -32,6 +32,7 @@ QEMU = os.environ.get("QEMU") or os.path.join(ROOT, "build", "qemu-system-x86_64
 MACHINE = os.environ.get("QEMU_MACHINE") or "microvm,legacy"
 ACCEL = os.environ.get("QEMU_ACCEL") or "kvm"
 OWN_CASES = bool(os.environ.get("OWN_CASES"))  # only those for this accelerator
+LONG_CASES = bool(os.environ.get("LONG_CASES"))  # the long ones, and only those
 HEARTBEAT = 10  # seconds between the lines that show that we run
 BOOT_TIME = 180  # seconds of a machine of its own after which a guest hangs
 
@@ -42,11 +43,14 @@ class Failed(Exception):
     """What a test case found wrong."""
 
 
-def case(name, accel=None, twice=False):
+def case(name, accel=None, twice=False, long=False):
     """Mark a function as a test case with this name, for one accelerator only if named.
 
-    twice: worth a run with each accelerator, also where the rest has run with another."""
+    twice: worth a run with each accelerator, also where the rest has run with another.
+    long: too long for every run; LONG_CASES=1 in the environment asks for it."""
     def register(function):
+        if long != LONG_CASES:
+            return function
         if accel == ACCEL or (accel is None and (twice or not OWN_CASES)):
             CASES.append((name, function))
         return function
@@ -195,14 +199,15 @@ class Qemu:
         return " ".join(self.args) + "\n" + "\n".join(lines)
 
 
-def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), env=None, **machine):
+def run_job(job, flavour="lean", image="vmlinux", append="quiet", extra=(), env=None, files=(),
+            **machine):
     """Boot a guest that runs a shell script and powers off; the script's output.
 
-    extra: more arguments for the emulator; env: its environment.
+    extra: more arguments for the emulator; env: its environment; files: as of initrd().
     Fails if the script or the emulator ends with a status other than 0."""
     nonce = secrets.token_hex(6)
     args = machine_args(kernel_path=kernel(flavour, image), append=append,
-                        initrd_path=initrd(job, nonce), **machine)
+                        initrd_path=initrd(job, nonce, files), **machine)
     with Qemu([*args, "-no-reboot", "-serial", "stdio", *extra], env=env) as qemu:
         status = qemu.wait()
         word = nonce.encode()
