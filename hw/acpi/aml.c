@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "qemu/le.h"
+
 /* ACPI 6.5, table 20.2 and following. */
 enum {
     ZERO_OP = 0x00,
@@ -55,12 +57,9 @@ static void put8(Aml *aml, uint8_t byte)
     g_byte_array_append(aml->buf, &byte, 1);
 }
 
-/* Little-endian. */
 static void put(Aml *aml, uint64_t value, unsigned size)
 {
-    for (unsigned i = 0; i < size; i++) {
-        put8(aml, value >> (8 * i));
-    }
+    append_le(aml->buf, value, size);
 }
 
 static void put_ext(Aml *aml, uint8_t op)

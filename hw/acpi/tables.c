@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hw/acpi/acpi.h"
+#include "qemu/le.h"
 
 #define OEM_ID          "QEMU  "
 #define OEM_TABLE_ID    "MICROVM "
@@ -58,25 +59,9 @@ enum {
 #define MADT_NMI_LINT       1
 #define XAPIC_ID_LIMIT      255
 
-void acpi_put(GByteArray *buf, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        uint8_t byte = value >> (8 * i);
-
-        g_byte_array_append(buf, &byte, 1);
-    }
-}
-
 static void put_text(GByteArray *buf, const char *text)
 {
     g_byte_array_append(buf, (const uint8_t *)text, strlen(text));
-}
-
-static void store(uint8_t *at, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        at[i] = value >> (8 * i);
-    }
 }
 
 /* The byte that makes len bytes (which hold 0 in its place) add up to 0. */
@@ -93,7 +78,7 @@ static uint8_t checksum(const uint8_t *data, size_t len)
 static void align(GByteArray *buf)
 {
     while (buf->len % TABLE_ALIGN) {
-        acpi_put(buf, 0, 1);
+        append_le(buf, 0, 1);
     }
 }
 
@@ -117,14 +102,14 @@ GByteArray *acpi_table_begin(AcpiTables *t, const char *signature, uint8_t revis
     align(buf);
     t->start = buf->len;
     put_text(buf, signature);
-    acpi_put(buf, 0, 4);            /* length */
-    acpi_put(buf, revision, 1);
-    acpi_put(buf, 0, 1);            /* checksum */
+    append_le(buf, 0, 4);           /* length */
+    append_le(buf, revision, 1);
+    append_le(buf, 0, 1);           /* checksum */
     put_text(buf, OEM_ID);
     put_text(buf, OEM_TABLE_ID);
-    acpi_put(buf, OEM_REVISION, 4);
+    append_le(buf, OEM_REVISION, 4);
     put_text(buf, CREATOR_ID);
-    acpi_put(buf, OEM_REVISION, 4);
+    append_le(buf, OEM_REVISION, 4);
     return buf;
 }
 
@@ -135,7 +120,7 @@ uint64_t acpi_table_end(AcpiTables *t, bool listed)
     uint64_t addr = t->base + t->start;
 
     g_assert(t->start && size >= ACPI_HEADER_SIZE);
-    store(table + HEADER_LENGTH, size, 4);
+    st_le(table + HEADER_LENGTH, size, 4);
     table[HEADER_CHECKSUM] = checksum(table, size);
     if (listed) {
         g_assert(t->nr_listed < ACPI_MAX_TABLES);
@@ -150,7 +135,7 @@ static uint64_t build_xsdt(AcpiTables *t)
     GByteArray *buf = acpi_table_begin(t, "XSDT", XSDT_REVISION);
 
     for (unsigned i = 0; i < t->nr_listed; i++) {
-        acpi_put(buf, t->listed[i], 8);
+        append_le(buf, t->listed[i], 8);
     }
     return acpi_table_end(t, false);
 }
@@ -161,13 +146,13 @@ void acpi_tables_finish(AcpiTables *t)
     uint64_t xsdt = build_xsdt(t);
 
     put_text(rsdp, "RSD PTR ");
-    acpi_put(rsdp, 0, 1);           /* checksum of the first 20 bytes */
+    append_le(rsdp, 0, 1);          /* checksum of the first 20 bytes */
     put_text(rsdp, OEM_ID);
-    acpi_put(rsdp, RSDP_REVISION, 1);
-    acpi_put(rsdp, 0, 4);           /* no RSDT */
-    acpi_put(rsdp, ACPI_RSDP_SIZE, 4);
-    acpi_put(rsdp, xsdt, 8);
-    acpi_put(rsdp, 0, 4);           /* checksum of all, and reserved */
+    append_le(rsdp, RSDP_REVISION, 1);
+    append_le(rsdp, 0, 4);          /* no RSDT */
+    append_le(rsdp, ACPI_RSDP_SIZE, 4);
+    append_le(rsdp, xsdt, 8);
+    append_le(rsdp, 0, 4);          /* checksum of all, and reserved */
     g_assert(rsdp->len == ACPI_RSDP_SIZE);
     rsdp->data[RSDP_CHECKSUM] = checksum(rsdp->data, RSDP_ACPI1_SIZE);
     rsdp->data[RSDP_EXTENDED_CHECKSUM] = checksum(rsdp->data, ACPI_RSDP_SIZE);
@@ -183,7 +168,7 @@ static void store_gas(uint8_t *at, uint64_t addr)
     at[1] = 8;                      /* bits */
     at[2] = 0;                      /* from bit */
     at[3] = GAS_BYTE_ACCESS;
-    store(at + 4, addr, 8);
+    st_le(at + 4, addr, 8);
 }
 
 /* Hardware-reduced (4.1): there is no FACS, no SCI, no fixed register block. */
@@ -196,11 +181,11 @@ void acpi_build_fadt(AcpiTables *t, const AcpiFadtInfo *info)
     g_byte_array_set_size(buf, start + FADT_SIZE);
     fadt = buf->data + start;
     memset(fadt + ACPI_HEADER_SIZE, 0, FADT_SIZE - ACPI_HEADER_SIZE);
-    store(fadt + FADT_BOOT_ARCH, info->boot_arch, 2);
-    store(fadt + FADT_FLAGS, FLAG_RESET_REG | FLAG_HW_REDUCED, 4);
+    st_le(fadt + FADT_BOOT_ARCH, info->boot_arch, 2);
+    st_le(fadt + FADT_FLAGS, FLAG_RESET_REG | FLAG_HW_REDUCED, 4);
     store_gas(fadt + FADT_RESET_REG, info->reset);
     fadt[FADT_RESET_VALUE] = info->reset_value;
-    store(fadt + FADT_X_DSDT, info->dsdt, 8);
+    st_le(fadt + FADT_X_DSDT, info->dsdt, 8);
     store_gas(fadt + FADT_SLEEP_CONTROL, info->sleep_control);
     store_gas(fadt + FADT_SLEEP_STATUS, info->sleep_status);
     acpi_table_end(t, true);
@@ -210,8 +195,8 @@ void acpi_build_fadt(AcpiTables *t, const AcpiFadtInfo *info)
 
 static void put_entry_head(GByteArray *buf, uint8_t type, uint8_t size)
 {
-    acpi_put(buf, type, 1);
-    acpi_put(buf, size, 1);
+    append_le(buf, type, 1);
+    append_le(buf, size, 1);
 }
 
 /* 5.2.12.2, 5.2.12.12. */
@@ -219,15 +204,15 @@ static void put_cpu(GByteArray *buf, uint32_t uid, uint32_t apic_id)
 {
     if (apic_id < XAPIC_ID_LIMIT) {
         put_entry_head(buf, MADT_LAPIC, 8);
-        acpi_put(buf, uid, 1);      /* never more than the id */
-        acpi_put(buf, apic_id, 1);
-        acpi_put(buf, MADT_ENABLED, 4);
+        append_le(buf, uid, 1);     /* never more than the id */
+        append_le(buf, apic_id, 1);
+        append_le(buf, MADT_ENABLED, 4);
     } else {
         put_entry_head(buf, MADT_X2APIC, 16);
-        acpi_put(buf, 0, 2);
-        acpi_put(buf, apic_id, 4);
-        acpi_put(buf, MADT_ENABLED, 4);
-        acpi_put(buf, uid, 4);
+        append_le(buf, 0, 2);
+        append_le(buf, apic_id, 4);
+        append_le(buf, MADT_ENABLED, 4);
+        append_le(buf, uid, 4);
     }
 }
 
@@ -235,25 +220,25 @@ static void put_cpu(GByteArray *buf, uint32_t uid, uint32_t apic_id)
 static void put_ioapic(GByteArray *buf, const AcpiIOAPIC *ioapic)
 {
     put_entry_head(buf, MADT_IOAPIC, 12);
-    acpi_put(buf, ioapic->id, 1);
-    acpi_put(buf, 0, 1);
-    acpi_put(buf, ioapic->addr, 4);
-    acpi_put(buf, ioapic->gsi_base, 4);
+    append_le(buf, ioapic->id, 1);
+    append_le(buf, 0, 1);
+    append_le(buf, ioapic->addr, 4);
+    append_le(buf, ioapic->gsi_base, 4);
 }
 
 /* 5.2.12.7, 5.2.12.13: NMI is LINT1 of every processor. */
 static void put_nmis(GByteArray *buf, bool x2apic)
 {
     put_entry_head(buf, MADT_LAPIC_NMI, 6);
-    acpi_put(buf, MADT_ALL_XAPICS, 1);
-    acpi_put(buf, 0, 2);            /* as the bus has it: edge, active high */
-    acpi_put(buf, MADT_NMI_LINT, 1);
+    append_le(buf, MADT_ALL_XAPICS, 1);
+    append_le(buf, 0, 2);           /* as the bus has it: edge, active high */
+    append_le(buf, MADT_NMI_LINT, 1);
     if (x2apic) {
         put_entry_head(buf, MADT_X2APIC_NMI, 12);
-        acpi_put(buf, 0, 2);
-        acpi_put(buf, MADT_ALL_X2APICS, 4);
-        acpi_put(buf, MADT_NMI_LINT, 1);
-        acpi_put(buf, 0, 3);
+        append_le(buf, 0, 2);
+        append_le(buf, MADT_ALL_X2APICS, 4);
+        append_le(buf, MADT_NMI_LINT, 1);
+        append_le(buf, 0, 3);
     }
 }
 
@@ -262,8 +247,8 @@ void acpi_build_madt(AcpiTables *t, const AcpiMadtInfo *info)
     GByteArray *buf = acpi_table_begin(t, "APIC", MADT_REVISION);
     bool x2apic = false;
 
-    acpi_put(buf, info->lapic_addr, 4);
-    acpi_put(buf, info->pcat_compat ? MADT_PCAT_COMPAT : 0, 4);
+    append_le(buf, info->lapic_addr, 4);
+    append_le(buf, info->pcat_compat ? MADT_PCAT_COMPAT : 0, 4);
     for (unsigned i = 0; i < info->nr_cpus; i++) {
         put_cpu(buf, i, info->apic_ids[i]);
         x2apic |= info->apic_ids[i] >= XAPIC_ID_LIMIT;

@@ -8,6 +8,7 @@
 #include "hw/acpi/ged.h"
 #include "hw/acpi/shared-page.h"
 #include "hw/loader.h"
+#include "qemu/le.h"
 
 #define PAGE_SIZE               4096
 #define NOTIFY_CHANGED          0x80
@@ -30,13 +31,6 @@ typedef struct VMClockState {
     hwaddr addr;            /* 0: the board has not placed it */
 } VMClockState;
 
-static void put(uint8_t *p, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        p[i] = value >> (8 * i);
-    }
-}
-
 bool acpi_vmclock_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error **errp)
 {
     uint8_t *rom = rom_add(dev->machine, "VM clock", addr, PAGE_SIZE, errp);
@@ -44,12 +38,12 @@ bool acpi_vmclock_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error *
     if (!rom) {
         return false;
     }
-    put(rom + VMCLOCK_MAGIC, VMCLOCK_MAGIC_VALUE, 4);
-    put(rom + VMCLOCK_SIZE, PAGE_SIZE, 4);
-    put(rom + VMCLOCK_VERSION, 1, 2);
-    put(rom + VMCLOCK_COUNTER_ID, COUNTER_INVALID, 1);
-    put(rom + VMCLOCK_TIME_TYPE, TIME_TAI, 1);
-    put(rom + VMCLOCK_FLAGS, FLAG_VM_GEN_COUNTER | FLAG_NOTIFICATION, 8);
+    st_le(rom + VMCLOCK_MAGIC, VMCLOCK_MAGIC_VALUE, 4);
+    st_le(rom + VMCLOCK_SIZE, PAGE_SIZE, 4);
+    st_le(rom + VMCLOCK_VERSION, 1, 2);
+    st_le(rom + VMCLOCK_COUNTER_ID, COUNTER_INVALID, 1);
+    st_le(rom + VMCLOCK_TIME_TYPE, TIME_TAI, 1);
+    st_le(rom + VMCLOCK_FLAGS, FLAG_VM_GEN_COUNTER | FLAG_NOTIFICATION, 8);
     ((VMClockState *)dev)->addr = addr;
     acpi_ged_add_event(ged, ACPI_GED_VMCLOCK, "VCLK", NOTIFY_CHANGED);
     return true;

@@ -15,6 +15,7 @@
 #include "hw/i386/x86-boot.h"
 #include "hw/loader.h"
 #include "qemu/error.h"
+#include "qemu/le.h"
 
 #define X86_KERNEL_MAX_SEGMENTS 64
 #define X86_MAX_MODULES         64
@@ -161,24 +162,6 @@ void x86_build_start_info(const X86BootInfo *info, uint64_t base,
 void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE]);
 /* Descriptors for X86_BOOT_CS, of 64 or 32 bits, and X86_BOOT_DS. */
 void x86_build_gdt(bool is64, uint8_t gdt[X86_BOOT_GDT_SIZE]);
-
-/* Little-endian stores and loads at any alignment. */
-static inline void x86_st(uint8_t *p, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        p[i] = value >> (8 * i);
-    }
-}
-
-static inline uint64_t x86_ld(const uint8_t *p, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size; i++) {
-        value |= (uint64_t)p[i] << (8 * i);
-    }
-    return value;
-}
 
 /* Is [offset, offset + len) inside size bytes? No sum overflows. */
 static inline bool x86_range_fits(uint64_t offset, uint64_t len, uint64_t size)

@@ -9,6 +9,7 @@
 
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/i386/x86-setup-header.h"
+#include "qemu/le.h"
 
 /* SDM 3A, table 4-14 and following. */
 #define PTE_PRESENT     (1u << 0)
@@ -51,26 +52,26 @@ void x86_build_boot_params(const X86BootInfo *info,
            SETUP_HEADER_END - SETUP_HEADER_START);
 
     page[SETUP_TYPE_OF_LOADER] = SETUP_LOADER_UNDEFINED;
-    x86_st(page + SETUP_DATA, 0, 8);
-    x86_st(page + SETUP_CMD_LINE_PTR, info->cmdline_addr, 4);
-    x86_st(page + BP_EXT_CMD_LINE_PTR, info->cmdline_addr >> 32, 4);
+    st_le(page + SETUP_DATA, 0, 8);
+    st_le(page + SETUP_CMD_LINE_PTR, info->cmdline_addr, 4);
+    st_le(page + BP_EXT_CMD_LINE_PTR, info->cmdline_addr >> 32, 4);
     /* Of a bzImage: the longest that it takes. Others find the length there. */
-    if (!x86_ld(page + SETUP_CMDLINE_SIZE, 4)) {
-        x86_st(page + SETUP_CMDLINE_SIZE, info->cmdline_size, 4);
+    if (!ld_le(page + SETUP_CMDLINE_SIZE, 4)) {
+        st_le(page + SETUP_CMDLINE_SIZE, info->cmdline_size, 4);
     }
-    x86_st(page + SETUP_RAMDISK_IMAGE, info->initrd_addr, 4);
-    x86_st(page + BP_EXT_RAMDISK_IMAGE, info->initrd_addr >> 32, 4);
-    x86_st(page + SETUP_RAMDISK_SIZE, info->initrd_size, 4);
-    x86_st(page + BP_EXT_RAMDISK_SIZE, info->initrd_size >> 32, 4);
+    st_le(page + SETUP_RAMDISK_IMAGE, info->initrd_addr, 4);
+    st_le(page + BP_EXT_RAMDISK_IMAGE, info->initrd_addr >> 32, 4);
+    st_le(page + SETUP_RAMDISK_SIZE, info->initrd_size, 4);
+    st_le(page + BP_EXT_RAMDISK_SIZE, info->initrd_size >> 32, 4);
 
-    x86_st(page + BP_ACPI_RSDP_ADDR, info->rsdp_addr, 8);
+    st_le(page + BP_ACPI_RSDP_ADDR, info->rsdp_addr, 8);
     page[BP_E820_ENTRIES] = info->nr_e820;
     for (unsigned i = 0; i < info->nr_e820; i++) {
         uint8_t *row = page + BP_E820_TABLE + i * BP_E820_ROW;
 
-        x86_st(row, info->e820[i].addr, 8);
-        x86_st(row + 8, info->e820[i].size, 8);
-        x86_st(row + 16, info->e820[i].type, 4);
+        st_le(row, info->e820[i].addr, 8);
+        st_le(row + 8, info->e820[i].size, 8);
+        st_le(row + 16, info->e820[i].type, 4);
     }
 }
 
@@ -78,25 +79,25 @@ void x86_build_start_info(const X86BootInfo *info, uint64_t base,
                           uint8_t buf[X86_START_INFO_SIZE])
 {
     memset(buf, 0, X86_START_INFO_SIZE);
-    x86_st(buf, START_INFO_MAGIC, 4);
-    x86_st(buf + 4, START_INFO_VERSION, 4);
-    x86_st(buf + START_INFO_CMDLINE, info->cmdline_addr, 8);
-    x86_st(buf + START_INFO_RSDP, info->rsdp_addr, 8);
+    st_le(buf, START_INFO_MAGIC, 4);
+    st_le(buf + 4, START_INFO_VERSION, 4);
+    st_le(buf + START_INFO_CMDLINE, info->cmdline_addr, 8);
+    st_le(buf + START_INFO_RSDP, info->rsdp_addr, 8);
     if (info->initrd_size) {
-        x86_st(buf + START_INFO_NR_MODULES, 1, 4);
-        x86_st(buf + START_INFO_MODLIST, base + MODLIST_OFFSET, 8);
-        x86_st(buf + MODLIST_OFFSET, info->initrd_addr, 8);
-        x86_st(buf + MODLIST_OFFSET + 8, info->initrd_size, 8);
+        st_le(buf + START_INFO_NR_MODULES, 1, 4);
+        st_le(buf + START_INFO_MODLIST, base + MODLIST_OFFSET, 8);
+        st_le(buf + MODLIST_OFFSET, info->initrd_addr, 8);
+        st_le(buf + MODLIST_OFFSET + 8, info->initrd_size, 8);
     }
 
-    x86_st(buf + START_INFO_MEMMAP, base + MEMMAP_OFFSET, 8);
-    x86_st(buf + START_INFO_MEMMAP_ENTRIES, info->nr_e820, 4);
+    st_le(buf + START_INFO_MEMMAP, base + MEMMAP_OFFSET, 8);
+    st_le(buf + START_INFO_MEMMAP_ENTRIES, info->nr_e820, 4);
     for (unsigned i = 0; i < info->nr_e820; i++) {
         uint8_t *row = buf + MEMMAP_OFFSET + i * MEMMAP_ENTRY_SIZE;
 
-        x86_st(row, info->e820[i].addr, 8);
-        x86_st(row + 8, info->e820[i].size, 8);
-        x86_st(row + 16, info->e820[i].type, 4);
+        st_le(row, info->e820[i].addr, 8);
+        st_le(row + 8, info->e820[i].size, 8);
+        st_le(row + 16, info->e820[i].type, 4);
     }
 }
 
@@ -106,17 +107,17 @@ void x86_build_page_tables(uint64_t base, uint8_t buf[X86_PAGE_TABLES_SIZE])
     uint8_t *pd = pdpt + X86_PAGE_SIZE;
 
     memset(buf, 0, X86_PAGE_TABLES_SIZE);
-    x86_st(buf, (base + X86_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE, 8);
-    x86_st(pdpt, (base + 2 * X86_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE, 8);
+    st_le(buf, (base + X86_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE, 8);
+    st_le(pdpt, (base + 2 * X86_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE, 8);
     for (unsigned i = 0; i < PTES_PER_PAGE; i++) {
-        x86_st(pd + 8 * i,
-               i * LARGE_PAGE_SIZE | PTE_PRESENT | PTE_WRITE | PTE_LARGE, 8);
+        st_le(pd + 8 * i,
+              i * LARGE_PAGE_SIZE | PTE_PRESENT | PTE_WRITE | PTE_LARGE, 8);
     }
 }
 
 void x86_build_gdt(bool is64, uint8_t gdt[X86_BOOT_GDT_SIZE])
 {
     memset(gdt, 0, X86_BOOT_GDT_SIZE);
-    x86_st(gdt + X86_BOOT_CS, is64 ? GDT_FLAT_CODE64 : GDT_FLAT_CODE32, 8);
-    x86_st(gdt + X86_BOOT_DS, GDT_FLAT_DATA, 8);
+    st_le(gdt + X86_BOOT_CS, is64 ? GDT_FLAT_CODE64 : GDT_FLAT_CODE32, 8);
+    st_le(gdt + X86_BOOT_DS, GDT_FLAT_DATA, 8);
 }

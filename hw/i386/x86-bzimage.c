@@ -12,6 +12,7 @@
 #include "hw/i386/microvm.h"
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/i386/x86-setup-header.h"
+#include "qemu/le.h"
 
 /* The first protocols that tell about memory (init_size) and a 64-bit entry (xloadflags). */
 #define MIN_PROTOCOL        0x20a
@@ -41,7 +42,7 @@ typedef struct SetupFields {
 bool x86_bzimage_probe(const uint8_t *head, size_t len)
 {
     return len >= SETUP_VERSION + 2 &&
-           x86_ld(head + SETUP_BOOT_FLAG, 2) == SETUP_BOOT_FLAG_VALUE &&
+           ld_le(head + SETUP_BOOT_FLAG, 2) == SETUP_BOOT_FLAG_VALUE &&
            memcmp(head + SETUP_MAGIC, SETUP_MAGIC_TEXT, 4) == 0;
 }
 
@@ -51,22 +52,22 @@ static void decode_fields(const X86KernelFile *file, const uint8_t *head, SetupF
     uint64_t stored;
 
     f->setup_size = ((sects ? sects : DEFAULT_SETUP_SECTS) + 1) * SECTOR_SIZE;
-    f->image_size = x86_ld(head + SETUP_SYSSIZE, 4) * PARAGRAPH;
+    f->image_size = ld_le(head + SETUP_SYSSIZE, 4) * PARAGRAPH;
     /* The last paragraph may be cut short (memtest86+); the rest of it is zeros. */
     stored = file->size < f->setup_size ? 0 : file->size - f->setup_size;
     f->stored_size = stored < f->image_size && f->image_size - stored < PARAGRAPH
                      ? stored : f->image_size;
-    f->protocol = x86_ld(head + SETUP_VERSION, 2);
+    f->protocol = ld_le(head + SETUP_VERSION, 2);
     f->loadflags = head[SETUP_LOADFLAGS];
-    f->xloadflags = x86_ld(head + SETUP_XLOADFLAGS, 2);
+    f->xloadflags = ld_le(head + SETUP_XLOADFLAGS, 2);
     f->relocatable = head[SETUP_RELOCATABLE];
-    f->alignment = x86_ld(head + SETUP_ALIGNMENT, 4);
-    f->pref_address = x86_ld(head + SETUP_PREF_ADDRESS, 8);
-    f->init_size = x86_ld(head + SETUP_INIT_SIZE, 4);
-    f->initrd_addr_max = x86_ld(head + SETUP_INITRD_ADDR_MAX, 4);
-    f->cmdline_size = x86_ld(head + SETUP_CMDLINE_SIZE, 4);
-    f->payload_offset = x86_ld(head + SETUP_PAYLOAD_OFFSET, 4);
-    f->payload_length = x86_ld(head + SETUP_PAYLOAD_LENGTH, 4);
+    f->alignment = ld_le(head + SETUP_ALIGNMENT, 4);
+    f->pref_address = ld_le(head + SETUP_PREF_ADDRESS, 8);
+    f->init_size = ld_le(head + SETUP_INIT_SIZE, 4);
+    f->initrd_addr_max = ld_le(head + SETUP_INITRD_ADDR_MAX, 4);
+    f->cmdline_size = ld_le(head + SETUP_CMDLINE_SIZE, 4);
+    f->payload_offset = ld_le(head + SETUP_PAYLOAD_OFFSET, 4);
+    f->payload_length = ld_le(head + SETUP_PAYLOAD_LENGTH, 4);
 }
 
 static bool check_fields(const X86KernelFile *file, const SetupFields *f,

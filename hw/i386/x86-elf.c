@@ -13,6 +13,7 @@
 
 #include "hw/i386/x86-boot-internal.h"
 #include "hw/i386/x86-setup-header.h"
+#include "qemu/le.h"
 
 #define MAX_PROGRAM_HEADERS 256
 #define MAX_NOTE_SIZE       (64 * 1024)
@@ -216,9 +217,9 @@ static bool scan_notes(const uint8_t *notes, uint64_t size, unsigned align,
     uint64_t pos = 0;
 
     while (x86_range_fits(pos, sizeof(Elf64_Nhdr), size)) {
-        uint64_t name_size = x86_ld(notes + pos, 4);
-        uint64_t desc_size = x86_ld(notes + pos + 4, 4);
-        uint32_t type = x86_ld(notes + pos + 8, 4);
+        uint64_t name_size = ld_le(notes + pos, 4);
+        uint64_t desc_size = ld_le(notes + pos + 4, 4);
+        uint32_t type = ld_le(notes + pos + 8, 4);
         uint64_t name = pos + sizeof(Elf64_Nhdr);
         uint64_t desc = (name + name_size + align - 1) / align * align;
 
@@ -237,7 +238,7 @@ static bool scan_notes(const uint8_t *notes, uint64_t size, unsigned align,
                            "of 4 or 8", desc_size);
                 return false;
             }
-            pvh->entry = x86_ld(notes + desc, desc_size);
+            pvh->entry = ld_le(notes + desc, desc_size);
             pvh->seen = true;
         }
         pos = (desc + desc_size + align - 1) / align * align;
@@ -348,10 +349,10 @@ static bool choose_protocol(const X86KernelFile *file, const ElfHeader *h, const
 /* What a loader makes up for a kernel that is no bzImage and hence has none. */
 static void default_setup_header(uint8_t header[SETUP_HEADER_END - SETUP_HEADER_START])
 {
-    x86_st(&header[SETUP_BOOT_FLAG - SETUP_HEADER_START],
-           SETUP_BOOT_FLAG_VALUE, 2);
+    st_le(&header[SETUP_BOOT_FLAG - SETUP_HEADER_START],
+          SETUP_BOOT_FLAG_VALUE, 2);
     memcpy(&header[SETUP_MAGIC - SETUP_HEADER_START], SETUP_MAGIC_TEXT, 4);
-    x86_st(&header[SETUP_VERSION - SETUP_HEADER_START], 0x20f, 2);
+    st_le(&header[SETUP_VERSION - SETUP_HEADER_START], 0x20f, 2);
     header[SETUP_LOADFLAGS - SETUP_HEADER_START] = LOADFLAGS_LOADED_HIGH;
 }
 

@@ -10,6 +10,7 @@
 #include "hw/i386/microvm.h"
 #include "hw/i386/x86-boot-internal.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 
 /* 3.1: where to look, and the magic fields. */
 #define SEARCH_SIZE         8192
@@ -53,10 +54,10 @@ bool x86_multiboot_find(const X86KernelFile *file, MultibootHeader *h)
         return false;
     }
     for (size_t at = 0; x86_range_fits(at, HEADER_SIZE, len); at += HEADER_ALIGN) {
-        uint32_t flags = x86_ld(head + at + 4, 4);
+        uint32_t flags = ld_le(head + at + 4, 4);
 
-        if (x86_ld(head + at, 4) != HEADER_MAGIC ||
-            (uint32_t)(HEADER_MAGIC + flags + x86_ld(head + at + 8, 4)) != 0) {
+        if (ld_le(head + at, 4) != HEADER_MAGIC ||
+            (uint32_t)(HEADER_MAGIC + flags + ld_le(head + at + 8, 4)) != 0) {
             continue;
         }
         *h = (MultibootHeader) { .offset = at, .flags = flags };
@@ -64,11 +65,11 @@ bool x86_multiboot_find(const X86KernelFile *file, MultibootHeader *h)
             const uint8_t *fields = head + at + HEADER_SIZE;
 
             h->has_addresses = true;
-            h->header_addr = x86_ld(fields, 4);
-            h->load_addr = x86_ld(fields + 4, 4);
-            h->load_end_addr = x86_ld(fields + 8, 4);
-            h->bss_end_addr = x86_ld(fields + 12, 4);
-            h->entry_addr = x86_ld(fields + 16, 4);
+            h->header_addr = ld_le(fields, 4);
+            h->load_addr = ld_le(fields + 4, 4);
+            h->load_end_addr = ld_le(fields + 8, 4);
+            h->bss_end_addr = ld_le(fields + 12, 4);
+            h->entry_addr = ld_le(fields + 16, 4);
         }
         return true;
     }
@@ -180,30 +181,30 @@ void x86_build_multiboot_info(const MultibootInfo *info, uint32_t base, uint8_t 
     size_t strings = tables_size(info);
 
     memset(buf, 0, INFO_SIZE);
-    x86_st(buf + INFO_FLAGS, INFO_HAS_MEMORY | INFO_HAS_CMDLINE | INFO_HAS_MODULES |
-           INFO_HAS_MMAP | INFO_HAS_LOADER, 4);
-    x86_st(buf + INFO_MEM_LOWER, ram_from(info, 0), 4);
-    x86_st(buf + INFO_MEM_UPPER, ram_from(info, HIMEM_START), 4);
-    x86_st(buf + INFO_LOADER_NAME, put_string(buf, base, &strings, LOADER_NAME), 4);
-    x86_st(buf + INFO_CMDLINE, put_string(buf, base, &strings, info->cmdline), 4);
+    st_le(buf + INFO_FLAGS, INFO_HAS_MEMORY | INFO_HAS_CMDLINE | INFO_HAS_MODULES |
+          INFO_HAS_MMAP | INFO_HAS_LOADER, 4);
+    st_le(buf + INFO_MEM_LOWER, ram_from(info, 0), 4);
+    st_le(buf + INFO_MEM_UPPER, ram_from(info, HIMEM_START), 4);
+    st_le(buf + INFO_LOADER_NAME, put_string(buf, base, &strings, LOADER_NAME), 4);
+    st_le(buf + INFO_CMDLINE, put_string(buf, base, &strings, info->cmdline), 4);
 
-    x86_st(buf + INFO_MMAP_LENGTH, info->nr_e820 * MMAP_ENTRY_SIZE, 4);
-    x86_st(buf + INFO_MMAP_ADDR, base + mmap, 4);
+    st_le(buf + INFO_MMAP_LENGTH, info->nr_e820 * MMAP_ENTRY_SIZE, 4);
+    st_le(buf + INFO_MMAP_ADDR, base + mmap, 4);
     for (unsigned i = 0; i < info->nr_e820; i++, mmap += MMAP_ENTRY_SIZE) {
-        x86_st(buf + mmap, MMAP_ENTRY_SIZE - 4, 4);     /* what follows this field */
-        x86_st(buf + mmap + 4, info->e820[i].addr, 8);
-        x86_st(buf + mmap + 12, info->e820[i].size, 8);
-        x86_st(buf + mmap + 20, info->e820[i].type, 4);
+        st_le(buf + mmap, MMAP_ENTRY_SIZE - 4, 4);     /* what follows this field */
+        st_le(buf + mmap + 4, info->e820[i].addr, 8);
+        st_le(buf + mmap + 12, info->e820[i].size, 8);
+        st_le(buf + mmap + 20, info->e820[i].type, 4);
     }
 
-    x86_st(buf + INFO_MODS_COUNT, info->nr_modules, 4);
-    x86_st(buf + INFO_MODS_ADDR, base + mods, 4);
+    st_le(buf + INFO_MODS_COUNT, info->nr_modules, 4);
+    st_le(buf + INFO_MODS_ADDR, base + mods, 4);
     for (unsigned i = 0; i < info->nr_modules; i++, mods += MODULE_ENTRY_SIZE) {
         const MultibootModule *m = &info->modules[i];
 
-        x86_st(buf + mods, m->start, 4);
-        x86_st(buf + mods + 4, m->start + m->size, 4);
-        x86_st(buf + mods + 8, put_string(buf, base, &strings, m->string), 4);
-        x86_st(buf + mods + 12, 0, 4);
+        st_le(buf + mods, m->start, 4);
+        st_le(buf + mods + 4, m->start + m->size, 4);
+        st_le(buf + mods + 8, put_string(buf, base, &strings, m->string), 4);
+        st_le(buf + mods + 12, 0, 4);
     }
 }

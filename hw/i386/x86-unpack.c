@@ -19,6 +19,7 @@
 
 #include "hw/i386/x86-boot-internal.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 #include "qemu/zstd-lib.h"
 
 #define SIZE_BYTES 4
@@ -76,7 +77,7 @@ static bool unpack_lz4(const uint8_t *in, size_t in_size, uint8_t *out,
     size_t at = 4, done = 0;
 
     while (at + 4 <= in_size) {
-        uint32_t len = x86_ld(in + at, 4);
+        uint32_t len = ld_le(in + at, 4);
         int n;
 
         at += 4;
@@ -166,7 +167,7 @@ int x86_unpack(int fd, const X86Payload *payload, uint64_t *size)
     if (!unpack) {
         return -ENOTSUP;
     }
-    *size = x86_ld(in + payload->size - SIZE_BYTES, SIZE_BYTES);
+    *size = ld_le(in + payload->size - SIZE_BYTES, SIZE_BYTES);
     if (*size == 0 || *size > payload->limit) {
         return -EINVAL;
     }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 
 /* 5.2.2: the entry point. */
 #define ENTRY_CHECKSUM      5
@@ -36,9 +37,7 @@ typedef struct Structure {
 
 static void put(Structure *s, uint64_t value, unsigned size)
 {
-    uint64_t le = GUINT64_TO_LE(value);
-
-    g_byte_array_append(s->out, (const uint8_t *)&le, size);
+    append_le(s->out, value, size);
 }
 
 static Structure begin(GByteArray *out, uint8_t type, uint16_t handle)
@@ -362,8 +361,6 @@ GByteArray *smbios_build_tables(const SmbiosOptions *o, const SmbiosInfo *info)
 void smbios_build_entry(uint64_t addr, uint32_t size, uint8_t entry[SMBIOS_ENTRY_SIZE])
 {
     uint8_t sum = 0;
-    uint32_t le_size = GUINT32_TO_LE(size);
-    uint64_t le_addr = GUINT64_TO_LE(addr);
 
     memset(entry, 0, SMBIOS_ENTRY_SIZE);
     memcpy(entry, "_SM3_", 5);
@@ -371,8 +368,8 @@ void smbios_build_entry(uint64_t addr, uint32_t size, uint8_t entry[SMBIOS_ENTRY
     entry[7] = SMBIOS_MAJOR;
     entry[8] = SMBIOS_MINOR;
     entry[10] = 1;                      /* revision of the entry point */
-    memcpy(entry + ENTRY_MAX_SIZE, &le_size, 4);
-    memcpy(entry + ENTRY_ADDRESS, &le_addr, 8);
+    st_le(entry + ENTRY_MAX_SIZE, size, 4);
+    st_le(entry + ENTRY_ADDRESS, addr, 8);
     for (unsigned i = 0; i < SMBIOS_ENTRY_SIZE; i++) {
         sum += entry[i];
     }

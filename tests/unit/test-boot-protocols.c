@@ -14,12 +14,13 @@
 #include "hw/loader.h"
 #include "kernel-image.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 
 #define RAM_SIZE (64 * MiB)
 
 static uint32_t rd32(const uint8_t *p)
 {
-    return x86_ld(p, 4);
+    return ld_le(p, 4);
 }
 
 /* ---- The choice ---- */
@@ -93,7 +94,7 @@ static void test_elf64_addresses(void)
 
     image_build(IMAGE_MULTIBOOT, flat);
     memcpy(image + 0x200, flat + IMG_MB_HEADER, 32);
-    x86_st(image + 0x200 + 12, IMG_TEXT_ADDR + 0x200, 4);
+    st_le(image + 0x200 + 12, IMG_TEXT_ADDR + 0x200, 4);
     boot_load(&a, RAM_SIZE, image, len, NULL, "");
     g_assert_true(a.ok);
     g_assert_cmpint(a.boot.protocol, ==, X86_BOOT_MULTIBOOT);
@@ -109,8 +110,8 @@ static void test_unknown_wish(void)
     size_t len = image_build(IMAGE_MULTIBOOT32, image);
     BootAttempt a;
 
-    x86_st(image + IMG_MB_ELF_HEADER + 4, 0x8003, 4);
-    x86_st(image + IMG_MB_ELF_HEADER + 8, -(0x1badb002u + 0x8003), 4);
+    st_le(image + IMG_MB_ELF_HEADER + 4, 0x8003, 4);
+    st_le(image + IMG_MB_ELF_HEADER + 8, -(0x1badb002u + 0x8003), 4);
     boot_load(&a, RAM_SIZE, image, len, NULL, "");
     g_assert_false(a.ok);
     g_assert_nonnull(strstr(error_get_pretty(a.err), "flags 0x8000"));
@@ -132,10 +133,10 @@ static void check_information(const BootMachine *m, const uint8_t *info)
 
     g_assert_cmpuint(rd32(info + 44), ==, 3 * 24);
     g_assert_cmphex(rd32(row), ==, 20);
-    g_assert_cmphex(x86_ld(row + 4, 8), ==, 0);
+    g_assert_cmphex(ld_le(row + 4, 8), ==, 0);
     g_assert_cmphex(rd32(row + 20), ==, E820_RAM);
-    g_assert_cmphex(x86_ld(row + 48 + 4, 8), ==, MiB);
-    g_assert_cmphex(x86_ld(row + 48 + 12, 8), ==, RAM_SIZE - MiB);
+    g_assert_cmphex(ld_le(row + 48 + 4, 8), ==, MiB);
+    g_assert_cmphex(ld_le(row + 48 + 12, 8), ==, RAM_SIZE - MiB);
 }
 
 static void check_module(const BootMachine *m, const uint8_t *entry, const char *content,
@@ -261,13 +262,13 @@ static void test_linux32(void)
     g_assert_cmphex(env->regs[R_EBX] | env->regs[R_EBP] | env->regs[R_EDI], ==, 0);
     g_assert_cmphex(env->cr[0], ==, CR0_ET | CR0_PE);
     g_assert_cmphex(env->segs[R_CS].selector, ==, 0x10);
-    g_assert_cmphex(x86_ld(a.m.ram + BOOT_GDT_START + 0x10, 8) >> 40 & 0xf0ff, ==,
+    g_assert_cmphex(ld_le(a.m.ram + BOOT_GDT_START + 0x10, 8) >> 40 & 0xf0ff, ==,
                     env->segs[R_CS].attr);
     g_assert_cmphex(env->gdt.base, ==, BOOT_GDT_START);
     g_assert_cmpmem(a.m.ram + BOOT_PARAMS_START + 0x202, 4, "HdrS", 4);
-    g_assert_cmphex(x86_ld(a.m.ram + BOOT_PARAMS_START + 0x70, 8), ==, BOOT_RSDP);
+    g_assert_cmphex(ld_le(a.m.ram + BOOT_PARAMS_START + 0x70, 8), ==, BOOT_RSDP);
     g_assert_cmpstr((char *)a.m.ram + KERNEL_CMDLINE_START, ==, "hello");
-    g_assert_cmphex(x86_ld(a.m.ram + PML4_START, 8), ==, 0);
+    g_assert_cmphex(ld_le(a.m.ram + PML4_START, 8), ==, 0);
     boot_done(&a);
 }
 

@@ -11,6 +11,7 @@
 #include "hw/i386/x86-boot-internal.h"
 #include "kernel-image.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 
 #define RAM_SIZE (64 * MiB)
 
@@ -144,7 +145,7 @@ static void test_bad_files(void)
         const BadFile *b = &bad_files[i];
         size_t len = image_build(b->kind, image);
 
-        x86_st(image + b->offset, b->value, b->size);
+        st_le(image + b->offset, b->value, b->size);
         boot_load(&a, RAM_SIZE, image, len, NULL, "");
         if (a.ok || !strstr(error_get_pretty(a.err), b->message)) {
             g_error("row %u (kind %d, offset 0x%x): got \"%s\", wanted \"%s\"",
@@ -253,8 +254,8 @@ static void test_random(gconstpointer data)
             unsigned off = g_rand_int_range(rand, 0, 0x500);
             unsigned size = 1 << g_rand_int_range(rand, 0, 4);
 
-            x86_st(bad + off, g_rand_boolean(rand) ? g_rand_int(rand)
-                   : UINT64_MAX - g_rand_int_range(rand, 0, 16), size);
+            st_le(bad + off, g_rand_boolean(rand) ? g_rand_int(rand)
+                  : UINT64_MAX - g_rand_int_range(rand, 0, 16), size);
         }
         g_assert_cmpint(pwrite(fd, bad, 0x500, 0), ==, 0x500);
         parse_any(fd, len);

@@ -14,6 +14,7 @@
 #include "hw/loader.h"
 #include "kernel-image.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 
 #define RAM_SIZE (64 * MiB)
 
@@ -224,14 +225,14 @@ static void test_bzimage_address(void)
     BootAttempt a;
 
     /* A relocatable kernel goes up to its alignment, … */
-    x86_st(image + 0x258, 0x1001000, 8);
+    st_le(image + 0x258, 0x1001000, 8);
     boot_load(&a, RAM_SIZE, image, len, NULL, "");
     g_assert_true(a.ok);
     g_assert_cmphex(a.boot.entry, ==, 0x1200200);
     boot_done(&a);
     /* … another stays where it was linked. */
     image[0x234] = 0;
-    x86_st(image + 0x230, 0, 4);
+    st_le(image + 0x230, 0, 4);
     boot_load(&a, RAM_SIZE, image, len, NULL, "");
     g_assert_true(a.ok);
     g_assert_cmphex(a.boot.entry, ==, 0x1001200);
@@ -378,7 +379,7 @@ static void test_big_ram(void)
     size_t len = image_build(IMAGE_ELF64_PVH, image);
     BootAttempt a;
 
-    x86_st(image + IMG_ELF64_DATA_PADDR, 1ULL << 32, 8);
+    st_le(image + IMG_ELF64_DATA_PADDR, 1ULL << 32, 8);
     boot_load(&a, 5 * GiB, image, len, "i", "");
     g_assert_true(a.ok);
     g_assert_cmphex(a.m.ram[MICROVM_LOWMEM_END], ==, image[IMG_ELF_DATA]);
@@ -417,8 +418,8 @@ static void test_cpu_linux64(void)
 
     /* Reloading the selectors from the GDT changes nothing. */
     x86_build_gdt(true, gdt);
-    g_assert_cmphex(x86_ld(gdt + X86_BOOT_CS, 8) >> 40 & 0xf0ff, ==, env->segs[R_CS].attr);
-    g_assert_cmphex(x86_ld(gdt + X86_BOOT_DS, 8) >> 40 & 0xf0ff, ==, env->segs[R_DS].attr);
+    g_assert_cmphex(ld_le(gdt + X86_BOOT_CS, 8) >> 40 & 0xf0ff, ==, env->segs[R_CS].attr);
+    g_assert_cmphex(ld_le(gdt + X86_BOOT_DS, 8) >> 40 & 0xf0ff, ==, env->segs[R_DS].attr);
     g_assert_cmphex(env->gdt.base, ==, BOOT_GDT_START);
     g_assert_cmphex(env->gdt.limit, ==, sizeof(gdt) - 1);
 }

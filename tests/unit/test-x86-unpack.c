@@ -17,6 +17,7 @@
 #include "hw/i386/x86-boot-internal.h"
 #include "kernel-image.h"
 #include "qemu/cutils.h"
+#include "qemu/le.h"
 #include "sysemu/accel.h"
 
 #define RAM_SIZE (64 * MiB)
@@ -76,7 +77,7 @@ static size_t pack_lz4(const uint8_t *in, size_t size, uint8_t *out)
                                        MIN(0x1000, size - at), PACKED_MAX - n - 4);
 
         g_assert_cmpint(len, >, 0);
-        x86_st(out + n, len, 4);
+        st_le(out + n, len, 4);
         n += 4 + len;
     }
     return n;
@@ -102,12 +103,12 @@ static size_t build(Packer *pack, uint8_t file[FILE_MAX])
     memset(file, 0, FILE_MAX);
     memcpy(file, head, IMG_BZ_CODE + PAYLOAD);
     n = pack(elf, size, file + IMG_BZ_CODE + PAYLOAD);
-    x86_st(file + IMG_BZ_CODE + PAYLOAD + n, size, 4);
+    st_le(file + IMG_BZ_CODE + PAYLOAD + n, size, 4);
     n += 4;
     code = QEMU_ALIGN_UP(PAYLOAD + n, 16);
-    x86_st(file + 0x1f4, code / 16, 4);     /* syssize */
-    x86_st(file + 0x248, PAYLOAD, 4);       /* payload_offset, payload_length */
-    x86_st(file + 0x24c, n, 4);
+    st_le(file + 0x1f4, code / 16, 4);     /* syssize */
+    st_le(file + 0x248, PAYLOAD, 4);       /* payload_offset, payload_length */
+    st_le(file + 0x24c, n, 4);
     return IMG_BZ_CODE + code;
 }
 
@@ -150,29 +151,29 @@ static void test_lies(gconstpointer data)
 {
     uint8_t good[FILE_MAX], file[FILE_MAX];
     size_t size = build(packers[GPOINTER_TO_UINT(data)].pack, good);
-    size_t n = x86_ld(good + 0x24c, 4), end = IMG_BZ_CODE + PAYLOAD + n;
+    size_t n = ld_le(good + 0x24c, 4), end = IMG_BZ_CODE + PAYLOAD + n;
     static const uint64_t sizes[] = { 0, 1, IMG_ELF_SIZE - 1, IMG_ELF_SIZE + 1,
                                       IMG_BZ_INIT_SIZE, 0x7fffffff, 0xffffffff };
     uint64_t out_size;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
         memcpy(file, good, sizeof(file));
-        x86_st(file + end - 4, sizes[i], 4);
+        st_le(file + end - 4, sizes[i], 4);
         g_assert_cmpint(unpack(file, size, RAM_SIZE, &out_size), <, 0);
     }
     for (size_t cut = 0; cut < n; cut++) {
         memcpy(file, good, sizeof(file));
-        x86_st(file + 0x24c, cut, 4);
+        st_le(file + 0x24c, cut, 4);
         if (cut >= 4) {
-            x86_st(file + IMG_BZ_CODE + PAYLOAD + cut - 4, IMG_ELF_SIZE, 4);
+            st_le(file + IMG_BZ_CODE + PAYLOAD + cut - 4, IMG_ELF_SIZE, 4);
         }
         g_assert_cmpint(unpack(file, size, RAM_SIZE, &out_size), <, 0);
     }
     memcpy(file, good, sizeof(file));
-    x86_st(file + 0x24c, 0xffffffff, 4);
+    st_le(file + 0x24c, 0xffffffff, 4);
     g_assert_cmpint(unpack(file, size, RAM_SIZE, &out_size), ==, -ENOENT);
     memset(file + IMG_BZ_CODE + PAYLOAD, 0x42, 6);
-    x86_st(file + 0x24c, n, 4);
+    st_le(file + 0x24c, n, 4);
     g_assert_cmpint(unpack(file, size, RAM_SIZE, &out_size), ==, -ENOTSUP);
 }
 

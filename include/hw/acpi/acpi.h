@@ -44,9 +44,6 @@ uint64_t acpi_table_end(AcpiTables *t, bool listed);
 /* XSDT (5.2.8) and RSDP (5.2.5.3). The blob is complete then. */
 void acpi_tables_finish(AcpiTables *t);
 
-/* Little-endian, for those who write tables. */
-void acpi_put(GByteArray *buf, uint64_t value, unsigned size);
-
 /* What a hardware-reduced FADT (5.2.9, 4.1) says; addresses are guest-physical. */
 typedef struct AcpiFadtInfo {
     uint64_t dsdt;
