@@ -22,6 +22,7 @@
 /* A peer that cannot be accepted now waits so long. */
 #define ACCEPT_RETRY_MS 200
 
+static const ChardevClass socket_class;
 static gboolean try_connect(gpointer opaque);
 static void socket_update_read_handler(Chardev *s);
 
@@ -226,7 +227,7 @@ static ssize_t receive(SocketChardev *c, uint8_t *buf, size_t len)
     return n;
 }
 
-static gboolean read_ready(gint fd, GIOCondition cond, gpointer opaque)
+gboolean socket_read_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
     SocketChardev *c = opaque;
     uint8_t buf[READ_CHUNK];
@@ -287,7 +288,7 @@ static void socket_update_read_handler(Chardev *s)
     remove_source(&c->io_tag);
     c->io_is_read = want;
     if (want) {
-        c->io_tag = qemu_fd_add(c->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, read_ready, c);
+        c->io_tag = qemu_fd_add(c->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, socket_read_ready, c);
     } else if (!c->hung_up) {
         c->io_tag = qemu_fd_add(c->fd, G_IO_HUP | G_IO_ERR, hang_up, c);
     }
@@ -382,42 +383,72 @@ static int socket_watch_fd(Chardev *s)
 /* Life --------------------------------------------------------------------- */
 
 /*
- * wait=on: nothing goes on before a client is there. The main loop does not run
- * yet; when a blocked signal is pending that asks us to end, it gets its turn,
- * and normally does not come back.
+ * Nothing goes on before a peer is there, and the main loop does not run yet. Wait for
+ * fd (-1: for nothing) up to ms (-1: for ever). False when a blocked signal is pending that
+ * asks us to end: it gets its turn, and normally does not come back.
  */
-static bool wait_for_client(SocketChardev *c, Error **errp)
+static bool wait_blocked(SocketChardev *c, int fd, int ms, Error **errp)
 {
-    struct pollfd pfd[2] = {
-        { .fd = c->listen_fd, .events = POLLIN }, { .fd = -1, .events = POLLIN },
-    };
+    struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
     sigset_t set;
-    int fd = -1;
 
-    info_report("QEMU waiting for connection on: %s", c->parent.filename);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     pfd[1].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    while (fd < 0 && !pfd[1].revents) {
-        if (poll(pfd, 2, -1) > 0 && pfd[0].revents) {
-            fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        }
-    }
+    poll(pfd, 2, ms);
     if (pfd[1].fd >= 0) {
         close(pfd[1].fd);
     }
-    if (fd < 0) {
-        /* We are not yet in the list that is cleaned up at exit. */
-        socket_unlink(c);
-        while (g_main_context_iteration(NULL, FALSE)) {
+    if (!pfd[1].revents) {
+        return true;
+    }
+    /* We may not yet be in the list that is cleaned up at exit. */
+    socket_unlink(c);
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    error_setg(errp, "terminated while waiting for a connection");
+    return false;
+}
+
+static bool wait_for_client(SocketChardev *c, Error **errp)
+{
+    int fd = -1;
+
+    info_report("QEMU waiting for connection on: %s", c->parent.filename);
+    while (fd < 0) {
+        if (!wait_blocked(c, c->listen_fd, -1, errp)) {
+            return false;
         }
-        error_setg(errp, "terminated while waiting for a connection");
-        return false;
+        fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     }
     peer_connected(c, fd);
     return true;
+}
+
+bool socket_wait_connected(SocketChardev *c, Error **errp)
+{
+    if (c->server) {
+        return wait_for_client(c, errp);
+    }
+    if (!c->reconnect) {
+        error_setg(errp, "chardev '%s' is not connected", c->parent.obj.id);
+        return false;
+    }
+    while (!c->parent.be_open) {
+        if (!wait_blocked(c, -1, c->reconnect * 1000, errp)) {
+            return false;
+        }
+        remove_source(&c->connect_tag);
+        try_connect(c);
+    }
+    return true;
+}
+
+SocketChardev *socket_chardev(const Chardev *s)
+{
+    return chr_class(s) == &socket_class ? (SocketChardev *)s : NULL;
 }
 
 static bool open_server(SocketChardev *c, Error **errp)

@@ -62,4 +62,11 @@ char *socket_describe(const SocketChardev *c);
 /* Remove the path of a listening unix socket that we made. */
 void socket_unlink(const SocketChardev *c);
 
+/* s as what it is; NULL: a chardev of another kind. */
+SocketChardev *socket_chardev(const Chardev *s);
+/* Hand to the frontend what there is to read, or that the peer has gone; for GLib's sources. */
+gboolean socket_read_ready(gint fd, GIOCondition cond, gpointer opaque);
+/* See qemu_chr_fe_wait_connected(). */
+bool socket_wait_connected(SocketChardev *c, Error **errp);
+
 #endif
