@@ -17,6 +17,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define MAX_ADDRS 8     /* of a name that are tried */
+
+typedef struct SockAddr {
+    struct sockaddr_storage ss;
+    socklen_t len;
+} SockAddr;
+
 bool net_addr_parse(NetAddr *a, const char *text, Error **errp)
 {
     const char *colon = strrchr(text, ':');
@@ -87,65 +94,61 @@ char *net_addr_text(const NetAddr *a)
         g_strdup_printf("%s:%s", a->host ? a->host : "", a->port ? a->port : "");
 }
 
-static bool resolve_unix(const NetAddr *a, struct sockaddr_storage *ss, socklen_t *len,
-                         Error **errp)
+static bool resolve_unix(const NetAddr *a, SockAddr *to, Error **errp)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)ss;
+    struct sockaddr_un *un = (struct sockaddr_un *)&to->ss;
 
     if (!a->path || strlen(a->path) >= sizeof(un->sun_path)) {
         error_setg(errp, a->path ? "UNIX socket path '%s' is too long"
                                  : "Parameter 'path' is missing%s", a->path ? a->path : "");
         return false;
     }
+    *to = (SockAddr){ .len = sizeof(*un) };
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, a->path, strlen(a->path) + 1);
-    *len = sizeof(*un);
     return true;
 }
 
-static bool resolve(const NetAddr *a, int type, bool passive, struct sockaddr_storage *ss,
-                    socklen_t *len, Error **errp)
+/* How many addresses a has, at most MAX_ADDRS; 0 with errp set. */
+static unsigned resolve(const NetAddr *a, const struct addrinfo *hints, SockAddr *to,
+                        Error **errp)
 {
-    struct addrinfo hints = { .ai_socktype = type, .ai_flags = passive ? AI_PASSIVE : 0 };
+    const char *any = hints->ai_flags & AI_PASSIVE ? "0.0.0.0" : "127.0.0.1";
     struct addrinfo *list;
+    unsigned n = 0;
     int ret;
 
-    memset(ss, 0, sizeof(*ss));
     if (a->type && !strcmp(a->type, "unix")) {
-        return resolve_unix(a, ss, len, errp);
+        return resolve_unix(a, to, errp);
     }
     if (!a->type || strcmp(a->type, "inet")) {
         error_setg(errp, "Parameter 'type' does not accept value '%s'", a->type ? a->type : "");
-        return false;
+        return 0;
     }
     if (!a->port) {
         error_setg(errp, "Parameter 'port' is missing");
-        return false;
+        return 0;
     }
-    ret = getaddrinfo(a->host && *a->host ? a->host : passive ? "0.0.0.0" : "127.0.0.1",
-                      a->port, &hints, &list);
+    ret = getaddrinfo(a->host && *a->host ? a->host : any, a->port, hints, &list);
     if (ret) {
         error_setg(errp, "address resolution failed for %s:%s: %s", a->host ? a->host : "",
                    a->port, gai_strerror(ret));
-        return false;
+        return 0;
     }
-    memcpy(ss, list->ai_addr, list->ai_addrlen);
-    *len = list->ai_addrlen;
+    for (struct addrinfo *ai = list; ai && n < MAX_ADDRS; ai = ai->ai_next) {
+        to[n].len = ai->ai_addrlen;
+        memcpy(&to[n++].ss, ai->ai_addr, ai->ai_addrlen);
+    }
     freeaddrinfo(list);
-    return true;
+    return n;
 }
 
-static bool bind_local(int fd, const NetAddr *local, int type, Error **errp)
+static bool bind_to(int fd, const SockAddr *at, Error **errp)
 {
-    struct sockaddr_storage ss;
-    socklen_t len;
     int one = 1;
 
-    if (!resolve(local, type, true, &ss, &len, errp)) {
-        return false;
-    }
-    if (ss.ss_family == AF_UNIX) {
-        const char *path = ((struct sockaddr_un *)&ss)->sun_path;
+    if (at->ss.ss_family == AF_UNIX) {
+        const char *path = ((const struct sockaddr_un *)&at->ss)->sun_path;
         struct stat st;
 
         /* A socket that an earlier process left behind, never another file. */
@@ -155,34 +158,33 @@ static bool bind_local(int fd, const NetAddr *local, int type, Error **errp)
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     }
-    if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
+    if (bind(fd, (const struct sockaddr *)&at->ss, at->len) < 0) {
         error_setg_errno(errp, errno, "can't bind socket");
         return false;
     }
     return true;
 }
 
-static int family_of(const NetAddr *a, int type, Error **errp)
+static bool listen_at(int fd, const SockAddr *at, int type, Error **errp)
 {
-    struct sockaddr_storage ss;
-    socklen_t len;
-
-    return resolve(a, type, true, &ss, &len, errp) ? ss.ss_family : -1;
-}
-
-static bool connect_remote(int fd, const NetAddr *remote, int type, Error **errp)
-{
-    struct sockaddr_storage ss;
-    socklen_t len;
-    int ret, one = 1;
-
-    if (!resolve(remote, type, false, &ss, &len, errp)) {
+    if (!bind_to(fd, at, errp)) {
         return false;
     }
+    if (type == SOCK_STREAM && listen(fd, 1) < 0) {
+        error_setg_errno(errp, errno, "can't listen on socket");
+        return false;
+    }
+    return true;
+}
+
+static bool connect_to(int fd, const SockAddr *to, int type, Error **errp)
+{
+    int ret, one = 1;
+
     do {
-        ret = connect(fd, (struct sockaddr *)&ss, len);
+        ret = connect(fd, (const struct sockaddr *)&to->ss, to->len);
     } while (ret < 0 && errno == EINTR);
-    if (ret < 0 && type == SOCK_DGRAM && ss.ss_family == AF_UNIX &&
+    if (ret < 0 && type == SOCK_DGRAM && to->ss.ss_family == AF_UNIX &&
         (errno == ENOENT || errno == ECONNREFUSED)) {
         return true;        /* net_addr_find_peer() */
     }
@@ -190,46 +192,57 @@ static bool connect_remote(int fd, const NetAddr *remote, int type, Error **errp
         error_setg_errno(errp, errno, "can't connect socket");
         return false;
     }
-    if (type == SOCK_STREAM && ss.ss_family != AF_UNIX) {
+    if (type == SOCK_STREAM && to->ss.ss_family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     }
     return true;
 }
 
+/* From local, if it is given, whose address is to be of the family that to has. */
+static bool connect_from(int fd, const NetAddr *local, const SockAddr *to, int type,
+                         Error **errp)
+{
+    const struct addrinfo hints = {
+        .ai_family = to->ss.ss_family, .ai_socktype = type, .ai_flags = AI_PASSIVE,
+    };
+    SockAddr at[MAX_ADDRS];
+
+    return (!local || (resolve(local, &hints, at, errp) && bind_to(fd, at, errp))) &&
+           connect_to(fd, to, type, errp);
+}
+
 int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error **errp)
 {
-    int family = family_of(remote ? remote : local, type, errp);
-    int fd = family < 0 ? -1 : socket(family, type | SOCK_CLOEXEC, 0);
+    const struct addrinfo hints = { .ai_socktype = type, .ai_flags = remote ? 0 : AI_PASSIVE };
+    SockAddr addrs[MAX_ADDRS];
+    Error *err = NULL;
+    unsigned n = resolve(remote ? remote : local, &hints, addrs, &err);
 
-    if (family < 0) {
-        return -1;
+    for (const SockAddr *a = addrs; a < addrs + n; a++) {
+        int fd = socket(a->ss.ss_family, type | SOCK_CLOEXEC, 0);
+
+        error_free(err);
+        err = NULL;
+        if (fd < 0) {
+            error_setg_errno(&err, errno, "can't create socket");
+        } else if (remote ? connect_from(fd, local, a, type, &err)
+                          : listen_at(fd, a, type, &err)) {
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+            return fd;
+        } else {
+            close(fd);
+        }
     }
-    if (fd < 0) {
-        error_setg_errno(errp, errno, "can't create socket");
-        return -1;
-    }
-    if ((local && !bind_local(fd, local, type, errp)) ||
-        (remote && !connect_remote(fd, remote, type, errp))) {
-        close(fd);
-        return -1;
-    }
-    if (!remote && type == SOCK_STREAM && listen(fd, 1) < 0) {
-        error_setg_errno(errp, errno, "can't listen on socket");
-        close(fd);
-        return -1;
-    }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    return fd;
+    error_propagate(errp, err);
+    return -1;
 }
 
 bool net_addr_find_peer(int fd, const NetAddr *remote)
 {
-    struct sockaddr_storage ss = { 0 };
-    socklen_t len;
+    SockAddr to;
 
-    return remote->type && !strcmp(remote->type, "unix") &&
-           resolve_unix(remote, &ss, &len, NULL) &&
-           connect(fd, (struct sockaddr *)&ss, len) == 0;
+    return remote->type && !strcmp(remote->type, "unix") && resolve_unix(remote, &to, NULL) &&
+           connect(fd, (struct sockaddr *)&to.ss, to.len) == 0;
 }
 
 int net_addr_mcast(const NetAddr *group, const char *localaddr, struct sockaddr_storage *ss,
@@ -237,11 +250,15 @@ int net_addr_mcast(const NetAddr *group, const char *localaddr, struct sockaddr_
 {
     struct sockaddr_in *in = (struct sockaddr_in *)ss;
     struct ip_mreq mreq = { .imr_interface.s_addr = INADDR_ANY };
+    const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+    SockAddr to[MAX_ADDRS];
     int fd, one = 1;
 
-    if (!resolve(group, SOCK_DGRAM, false, ss, len, errp)) {
+    if (!resolve(group, &hints, to, errp)) {
         return -1;
     }
+    *ss = to->ss;
+    *len = to->len;
     if (ss->ss_family != AF_INET || !IN_MULTICAST(ntohl(in->sin_addr.s_addr)) ||
         (localaddr && !inet_aton(localaddr, &mreq.imr_interface))) {
         error_setg(errp, "not an IPv4 multicast group, or not a local address");

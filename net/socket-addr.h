@@ -28,7 +28,8 @@ char *net_addr_text(const NetAddr *a);
 /*
  * A new non-blocking socket (SOCK_STREAM or SOCK_DGRAM) bound to local and
  * connected to remote; either may be NULL. A stream socket without remote
- * listens. -1 with errp set on failure.
+ * listens. A name's addresses are tried in turn. -1 with errp set, for the last of them,
+ * on failure.
  */
 int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error **errp);
 /*
