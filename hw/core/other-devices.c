@@ -24,7 +24,7 @@ static const struct {
     { "VGA *-vga qxl bochs-display ramfb sga vmware-svga", NO_DISPLAY },
     { "virtio-input* virtio-keyboard* virtio-mouse* virtio-tablet* vhost-user-input* vmmouse "
       "i8042 usb-kbd usb-mouse usb-*tablet", "there is no keyboard or mouse" },
-    { "vhost-*vsock*", "use virtio-vsock-device" },
+    { "vhost-user-vsock*", "use vhost-vsock-device or virtio-vsock-device" },
     { "vhost-user-rng*", "use virtio-rng-device" },
     { "e1000* i825* i82801 ne2k_* pcnet* rtl8139 tulip vmxnet3 rocker pvrdma usb-net", USE_NIC },
     { "virtio-scsi* vhost-scsi* vhost-user-scsi* vhost-user-blk* scsi-* am53c974 dc390 lsi* "

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "hw/virtio/vsock-common.h"
 #include "hw/virtio/vsock.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
@@ -157,20 +158,10 @@ static void vsock_handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 static void vsock_handle_event(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOVsock *s = (VirtIOVsock *)vdev;
-    struct virtio_vsock_event event = { .id = VIRTIO_VSOCK_EVENT_TRANSPORT_RESET };
-    VirtQueueElement *elem = s->transport_reset ? virtqueue_pop(vq) : NULL;
 
-    if (!elem) {
-        return;
+    if (s->transport_reset) {
+        s->transport_reset = !vsock_send_reset(vdev, vq);
     }
-    if (iov_from_buf(elem->in_sg, elem->in_num, 0, &event, sizeof(event)) < sizeof(event)) {
-        virtio_error(vdev, "a buffer for events is too small");
-        virtqueue_detach(vq, elem);
-        return;
-    }
-    s->transport_reset = false;
-    virtqueue_push(vq, elem, sizeof(event));
-    virtio_notify(vq);
 }
 
 /* Life ------------------------------------------------------------------------ */

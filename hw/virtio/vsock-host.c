@@ -32,20 +32,6 @@
 #define BUF_OF_MANY     (64 * 1024)
 #define LISTENER        UINT64_MAX      /* in epoll's data: else generation and slot */
 
-bool vsock_check_cid(uint64_t cid, Error **errp)
-{
-    if (cid <= VSOCK_HOST_CID) {
-        error_setg(errp, "guest-cid property must be greater than 2");
-    } else if (cid > UINT32_MAX) {
-        error_setg(errp, "guest-cid property must be a 32-bit number");
-    } else if (cid == UINT32_MAX) {
-        error_setg(errp, "guest-cid %u is reserved", UINT32_MAX);
-    } else {
-        return true;
-    }
-    return false;
-}
-
 /* Ports ----------------------------------------------------------------------- */
 
 static guint ports_hash(gconstpointer key)

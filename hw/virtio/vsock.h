@@ -97,9 +97,6 @@ struct VsockHost {
     uint32_t next_port;
 };
 
-/* Check a guest's CID: -device …,guest-cid=. */
-bool vsock_check_cid(uint64_t cid, Error **errp);
-
 /* Listen at path (copied); guest_cid and wake are set. False with errp set. */
 bool vsock_host_init(VsockHost *h, const char *path, Error **errp);
 void vsock_host_cleanup(VsockHost *h);

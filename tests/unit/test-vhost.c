@@ -26,6 +26,8 @@ static struct {
     struct vhost_vring_addr addr[2];
     unsigned num[2], base[2];
     int kick[2];
+    uint64_t cid;
+    int running, changes;       /* of a socket worker; how often it was told */
     unsigned long fail;         /* a request to be refused */
 } worker;
 
@@ -61,6 +63,13 @@ static int worker_request(unsigned long request, void *arg)
         break;
     case VHOST_SET_VRING_KICK:
         worker.kick[file->index] = file->fd;
+        break;
+    case VHOST_VSOCK_SET_GUEST_CID:
+        worker.cid = *(uint64_t *)arg;
+        break;
+    case VHOST_VSOCK_SET_RUNNING:
+        worker.running = *(int *)arg;
+        worker.changes++;
         break;
     }
     return 0;
@@ -243,6 +252,110 @@ static void test_position(gconstpointer legacy)
     finish(t, &hdev);
 }
 
+/* Sockets by the host's kernel ------------------------------------------------- */
+
+static const DeviceClass *vsock_class(void)
+{
+    return (const DeviceClass *)object_class_by_name(device_classes, "vhost-vsock-device");
+}
+
+/* The worker as an inherited descriptor; caller frees. */
+static char *vsock_options(const char *more)
+{
+    memset(&worker, 0, sizeof(worker));
+    worker.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    worker.knows = ~0ull;
+    return g_strdup_printf("vhostfd=%d,%s", worker.fd, more);
+}
+
+/* It runs while the driver does and the machine; the driver is told when packets were lost. */
+static void test_vsock(gconstpointer legacy)
+{
+    g_autofree char *options = vsock_options("guest-cid=77");
+    VT *t = vt_new(legacy != NULL);
+    VTRing *event;
+
+    vt_plug(t, vsock_class(), options);
+    g_assert_cmpuint(worker.cid, ==, 77);
+    g_assert_cmpuint(vt_rd(t, VT_DEVICE_ID), ==, VIRTIO_ID_VSOCK);
+    g_assert_cmpuint(vt_rd(t, VT_CONFIG), ==, 77);
+    g_assert_cmphex(vt_offered(t) & 0xffffff, ==, 2);
+    vt_negotiate(t, ~0ull);
+    vt_setup_queue(t, 0, 16);
+    vt_setup_queue(t, 1, 8);
+    event = vt_setup_queue(t, 2, 8);
+    vt_driver_ok(t);
+    g_assert_cmpint(worker.running, ==, 1);
+    g_assert_cmpuint(worker.num[1], ==, 8);
+    g_assert_cmphex(worker.features & 2, ==, 2);
+    vt_add(event, &(VTBuf) { 0x10000, 4, true }, 1);
+    vt_kick(t, event);
+    g_assert_null(vt_used(event));
+    if (!legacy) {
+        memset(t->ram + 0x10000, 0xff, 4);
+        vt_wr(t, VT_QUEUE_SEL, 0);
+        vt_wr(t, VT_QUEUE_RESET, 1);
+        VT_WAIT(t, vt_used(event));
+        g_assert_cmpuint(t->ram[0x10000], ==, 0);
+        g_assert_cmpint(worker.running, ==, 0);
+    }
+    vt_wr(t, VT_STATUS, 0);
+    g_assert_cmpint(worker.running, ==, 0);
+    g_assert_cmpint(worker.changes, ==, 2);
+    vt_free(t);
+}
+
+/* The kernel does not start: the device says that it needs a reset, and lives. */
+static void test_vsock_refused(gconstpointer legacy)
+{
+    g_autofree char *options = vsock_options("guest-cid=3");
+    VT *t = vt_new(legacy != NULL);
+
+    vt_plug(t, vsock_class(), options);
+    worker.fail = VHOST_VSOCK_SET_RUNNING;
+    vt_negotiate(t, 0);
+    vt_setup_queue(t, 0, 16);
+    vt_setup_queue(t, 1, 16);
+    vt_driver_ok(t);
+    g_assert_cmphex(vt_rd(t, VT_STATUS) & 0x40, ==, 0x40);
+    vt_wr(t, VT_STATUS, 0);
+    worker.fail = 0;
+    vt_negotiate(t, 0);
+    vt_setup_queue(t, 0, 16);
+    vt_setup_queue(t, 1, 16);
+    vt_driver_ok(t);
+    g_assert_cmpint(worker.running, ==, 1);
+    vt_free(t);
+}
+
+static void test_vsock_options(gconstpointer legacy)
+{
+    static const struct {
+        const char *options, *error;
+        unsigned long fail;
+        uint64_t lacks;
+    } bad[] = {
+        { "guest-cid=2", "guest-cid property must be greater than 2", 0, 0 },
+        { "guest-cid=3,vhostfd=x",
+          "vhost-vsock: unable to parse vhostfd: 'x' is no open file descriptor", 0, 0 },
+        { "guest-cid=3", "vhost-vsock: unable to set guest cid: Cannot allocate memory",
+          VHOST_VSOCK_SET_GUEST_CID, 0 },
+        { "guest-cid=3,seqpacket=on",
+          "vhost-vsock: seqpacket=on: this host's kernel has no such sockets", 0, 2 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *options = vsock_options(bad[i].options), *error = NULL;
+        VT *t = vt_new(legacy != NULL);
+
+        worker.fail = bad[i].fail;
+        worker.knows &= ~bad[i].lacks;
+        error = vt_plug_error(t, vsock_class(), options);
+        g_assert_cmpstr(error, ==, bad[i].error);
+        vt_free(t);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -251,5 +364,8 @@ int main(int argc, char **argv)
     vt_add_test("/vhost/info", test_info);
     vt_add_test("/vhost/refused", test_refused);
     vt_add_test("/vhost/position", test_position);
+    vt_add_test("/vhost/vsock", test_vsock);
+    vt_add_modern_test("/vhost/vsock-refused", test_vsock_refused);
+    vt_add_modern_test("/vhost/vsock-options", test_vsock_options);
     return g_test_run();
 }
