@@ -152,7 +152,7 @@ json_t *qmp_query_cpu_model_expansion(Monitor *mon, json_t *args, Error **errp)
     }
     model->check = false;
     if (x86_cpuid_build(table, model, &topo, errp)) {
-        ret = json_pack("{s:{s:s,s:o}}", "model", "name", full ? model->name : "base",
+        ret = json_pack("{s:{s:s,s:o}}", "model", "name", full ? model->obj.oc->name : "base",
                         "props", feature_props(table));
     }
     x86_cpu_model_free(model);

@@ -58,7 +58,7 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
     }
     model->accel_name = ac->host_cpus ? "host" : "TCG";
     table->want_msrs = x86_cpu_model_wants_msrs(model);
-    if (!strcmp(model->name, "host") && !ac->host_cpus && ac->supported_cpuid) {
+    if (!strcmp(model->obj.oc->name, "host") && !ac->host_cpus && ac->supported_cpuid) {
         error_setg(errp, "CPU model 'host' requires KVM");
         ok = false;
     } else if (!ac->supported_cpuid) {

@@ -10,12 +10,75 @@
 #include "target/i386/cpuid.h"
 
 typedef struct ModelDef {
-    const char *name;
-    const char *desc;
+    ObjectClass oc;
     const struct ModelDef *parent;      /* whose features it has too */
     const char *features;               /* NULL: all that there are */
     int16_t family, model, stepping;
 } ModelDef;
+
+/* Properties that are not feature bits. */
+
+/* A 32-bit field; arg: the most that it takes. */
+static bool set_number(Object *obj, const Property *prop, const char *value, Error **errp)
+{
+    uint32_t max = *(const uint32_t *)prop->arg;
+    uint64_t number;
+
+    if (qemu_strtou64(value, &number) < 0) {
+        error_setg(errp, "Parameter '%s' expects uint64", prop->name);
+        return false;
+    }
+    if (number > max) {
+        error_setg(errp, "Property '%s.%s' doesn't take value '%s' (maximum: %u)",
+                   object_class_type_name(obj->oc), prop->name, value, max);
+        return false;
+    }
+    *(uint32_t *)property_field(obj, prop) = number;
+    return true;
+}
+
+static const PropertyInfo prop_number = { .name = "uint32", .set = set_number };
+
+#define NUMBER(n, f, limit) { \
+        .name = (n), .info = &prop_number, .offset = offsetof(X86CPUModel, f), \
+        .arg = (const uint32_t[]) { limit }, \
+    }
+#define BOOL(n, f, def) DEFINE_PROP_BOOL(n, X86CPUModel, f, def, NULL)
+
+static const Property cpu_props[] = {
+    BOOL("kvm", kvm, "on"),
+    BOOL("pmu", pmu, NULL),
+    BOOL("migratable", migratable, "on"),
+    BOOL("check", check, "on"),
+    BOOL("enforce", enforce, NULL),
+    BOOL("host-phys-bits", host_phys_bits, NULL),
+    NUMBER("host-phys-bits-limit", host_phys_bits_limit, 64),
+    NUMBER("phys-bits", phys_bits, 255),
+    NUMBER("family", family, 0xff + 0xf),
+    NUMBER("model", model, 0xff),
+    NUMBER("stepping", stepping, 0xf),
+    NUMBER("level", level, 0xffff),
+    NUMBER("xlevel", xlevel, 0xffffffff),
+    DEFINE_PROP_STRING("vendor", X86CPUModel, vendor, NULL, NULL),
+    DEFINE_PROP_STRING("model-id", X86CPUModel, model_id, NULL, NULL),
+    /* Set by habit; they say what we do anyway or name what we do not have. */
+    BOOL("l3-cache", ignored, NULL),
+    BOOL("host-cache-info", ignored, NULL),
+    BOOL("legacy-cache", ignored, NULL),
+    BOOL("fill-mtrr-mask", ignored, NULL),
+    BOOL("full-cpuid-auto-level", ignored, NULL),
+    BOOL("kvm-pv-enforce-cpuid", ignored, NULL),
+    BOOL("lmce", ignored, NULL),
+    BOOL("realized", ignored, NULL),
+    DEFINE_PROP_IGNORED("min-level", NULL),
+    DEFINE_PROP_IGNORED("min-xlevel", NULL),
+    DEFINE_PROP_END
+};
+
+#define CPU_CLASS(model, description) { \
+        .name = (model), .type_name = model "-x86_64-cpu", .desc = (description), \
+        .instance_size = sizeof(X86CPUModel), .props = cpu_props, \
+    }
 
 /*
  * What every model has on top where the accelerator does, and nobody is to miss: what makes
@@ -28,29 +91,29 @@ typedef struct ModelDef {
 
 /* The levels of the x86-64 psABI, 3.1.1, with what an operating system needs. */
 static const ModelDef model_v1 = {
-    "x86-64-v1", "x86-64 baseline", NULL,
+    CPU_CLASS("x86-64-v1", "x86-64 baseline"), NULL,
     "fpu de pse tsc msr pae cx8 apic sep pge cmov pat clflush mmx fxsr sse sse2 syscall nx lm",
     15, 107, 1,
 };
 static const ModelDef model_v2 = {
-    "x86-64-v2", "x86-64 level 2", &model_v1,
+    CPU_CLASS("x86-64-v2", "x86-64 level 2"), &model_v1,
     "cx16 lahf-lm popcnt pni sse4.1 sse4.2 ssse3 svm", 15, 107, 1,
 };
 static const ModelDef model_v3 = {
-    "x86-64-v3", "x86-64 level 3", &model_v2,
+    CPU_CLASS("x86-64-v3", "x86-64 level 3"), &model_v2,
     "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave xsaveopt", 15, 107, 1,
 };
 static const ModelDef model_qemu64 = {
-    "qemu64", "QEMU Virtual CPU", &model_v1, "cx16 pni lahf-lm svm", 15, 107, 1,
+    CPU_CLASS("qemu64", "QEMU Virtual CPU"), &model_v1, "cx16 pni lahf-lm svm", 15, 107, 1,
 };
 static const ModelDef model_kvm64 = {
-    "kvm64", "Common KVM processor", &model_v1, "vme cx16 pni", 15, 6, 1,
+    CPU_CLASS("kvm64", "Common KVM processor"), &model_v1, "vme cx16 pni", 15, 6, 1,
 };
 static const ModelDef model_host = {
-    "host", "processor with all supported host features", NULL, NULL, -1, -1, -1,
+    CPU_CLASS("host", "processor with all supported host features"), NULL, NULL, -1, -1, -1,
 };
 static const ModelDef model_max = {
-    "max", "Everything that the accelerator offers on this host",
+    CPU_CLASS("max", "Everything that the accelerator offers on this host"),
     NULL, NULL, -1, -1, -1,
 };
 
@@ -62,7 +125,7 @@ static const ModelDef *const models[] = {
 static const ModelDef *find_model(const char *name)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
-        if (!strcmp(models[i]->name, name)) {
+        if (!strcmp(models[i]->oc.name, name)) {
             return models[i];
         }
     }
@@ -99,134 +162,17 @@ static void set_base(X86CPUModel *model, const ModelDef *def)
 
 const char *x86_cpu_model_name(unsigned i)
 {
-    return i < G_N_ELEMENTS(models) ? models[i]->name : NULL;
+    return i < G_N_ELEMENTS(models) ? models[i]->oc.name : NULL;
 }
 
 void x86_cpu_list(void)
 {
     printf("Available CPUs:\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
-        printf("x86 %-20s  %s\n", models[i]->name, models[i]->desc);
+        printf("x86 %-20s  %s\n", models[i]->oc.name, models[i]->oc.desc);
     }
     printf("\nRecognized CPUID flags:\n");
     x86_feature_list();
-}
-
-/* Properties that are not feature bits. */
-
-typedef enum CPUPropType {
-    CPU_PROP_BOOL, CPU_PROP_UINT8, CPU_PROP_UINT32, CPU_PROP_INT32, CPU_PROP_STRING,
-    CPU_PROP_IGNORED_BOOL, CPU_PROP_IGNORED,
-} CPUPropType;
-
-typedef struct CPUProp {
-    const char *name;
-    CPUPropType type;
-    uint16_t offset;
-    uint32_t max;
-} CPUProp;
-
-#define FIELD(f) offsetof(X86CPUModel, f)
-
-static const CPUProp cpu_props[] = {
-    { "pmu", CPU_PROP_BOOL, FIELD(pmu) },
-    { "migratable", CPU_PROP_BOOL, FIELD(migratable) },
-    { "check", CPU_PROP_BOOL, FIELD(check) },
-    { "enforce", CPU_PROP_BOOL, FIELD(enforce) },
-    { "host-phys-bits", CPU_PROP_BOOL, FIELD(host_phys_bits) },
-    { "host-phys-bits-limit", CPU_PROP_UINT8, FIELD(host_phys_bits_limit), 64 },
-    { "phys-bits", CPU_PROP_UINT8, FIELD(phys_bits), 255 },
-    { "family", CPU_PROP_INT32, FIELD(family), 0xff + 0xf },
-    { "model", CPU_PROP_INT32, FIELD(model), 0xff },
-    { "stepping", CPU_PROP_INT32, FIELD(stepping), 0xf },
-    { "level", CPU_PROP_UINT32, FIELD(level), 0xffff },
-    { "xlevel", CPU_PROP_UINT32, FIELD(xlevel), 0xffffffff },
-    { "vendor", CPU_PROP_STRING, FIELD(vendor), 12 },
-    { "model-id", CPU_PROP_STRING, FIELD(model_id), 48 },
-    /* Set by habit; they say what we do anyway or name what we do not have. */
-    { "l3-cache", CPU_PROP_IGNORED_BOOL },
-    { "host-cache-info", CPU_PROP_IGNORED_BOOL },
-    { "legacy-cache", CPU_PROP_IGNORED_BOOL },
-    { "fill-mtrr-mask", CPU_PROP_IGNORED_BOOL },
-    { "full-cpuid-auto-level", CPU_PROP_IGNORED_BOOL },
-    { "kvm-pv-enforce-cpuid", CPU_PROP_IGNORED_BOOL },
-    { "lmce", CPU_PROP_IGNORED_BOOL },
-    { "realized", CPU_PROP_IGNORED_BOOL },
-    { "min-level", CPU_PROP_IGNORED },
-    { "min-xlevel", CPU_PROP_IGNORED },
-};
-
-static const CPUProp *find_prop(const char *name)
-{
-    g_autofree char *canonical = g_strdelimit(g_strdup(name), "_", '-');
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(cpu_props); i++) {
-        if (!strcmp(cpu_props[i].name, canonical)) {
-            return &cpu_props[i];
-        }
-    }
-    return NULL;
-}
-
-static bool parse_bool(const char *name, const char *value, bool *result,
-                       Error **errp)
-{
-    if (!qemu_parse_bool(value, result)) {
-        error_setg(errp, "Parameter '%s' expects 'on' or 'off'", name);
-        return false;
-    }
-    return true;
-}
-
-static bool parse_number(const X86CPUModel *model, const CPUProp *prop,
-                         const char *value, uint64_t *result, Error **errp)
-{
-    if (qemu_strtou64(value, result) < 0) {
-        error_setg(errp, "Parameter '%s' expects uint64", prop->name);
-        return false;
-    }
-    if (*result > prop->max) {
-        error_setg(errp, "Property '%s-x86_64-cpu.%s' doesn't take value '%s' "
-                   "(maximum: %u)", model->name, prop->name, value, prop->max);
-        return false;
-    }
-    return true;
-}
-
-static bool set_prop(X86CPUModel *model, const CPUProp *prop, const char *value,
-                     Error **errp)
-{
-    void *field = (char *)model + prop->offset;
-    uint64_t number = 0;
-    bool ignored;
-
-    switch (prop->type) {
-    case CPU_PROP_BOOL:
-        return parse_bool(prop->name, value, field, errp);
-    case CPU_PROP_IGNORED_BOOL:
-        return parse_bool(prop->name, value, &ignored, errp);
-    case CPU_PROP_IGNORED:
-        return true;
-    case CPU_PROP_STRING:
-        if (strlen(value) > prop->max || (prop->max == 12 && strlen(value) != 12)) {
-            error_setg(errp, "Property '%s-x86_64-cpu.%s' doesn't take value '%s'",
-                       model->name, prop->name, value);
-            return false;
-        }
-        g_free(*(char **)field);
-        *(char **)field = g_strdup(value);
-        return true;
-    default:
-        if (!parse_number(model, prop, value, &number, errp)) {
-            return false;
-        }
-    }
-    if (prop->type == CPU_PROP_UINT8) {
-        *(uint8_t *)field = number;
-    } else {
-        *(uint32_t *)field = number;
-    }
-    return true;
 }
 
 /* Move the feature's bits to what is asked for (on) or taken away. */
@@ -235,7 +181,7 @@ static bool set_feature(X86CPUModel *model, const char *name, bool on, Error **e
     X86FeatureSet bits = { 0 };
 
     if (!x86_feature_find(name, &bits)) {
-        error_setg(errp, "Property '%s-x86_64-cpu.%s' not found", model->name, name);
+        error_setg(errp, "Property '%s.%s' not found", object_class_type_name(model->obj.oc), name);
         return false;
     }
     for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
@@ -250,24 +196,21 @@ static bool set_feature(X86CPUModel *model, const char *name, bool on, Error **e
 static bool set_named(X86CPUModel *model, const char *name, const char *value,
                       Error **errp)
 {
-    const CPUProp *prop = find_prop(name);
-    bool on = false;
+    const Property *prop = property_find(model->obj.oc, name);
+    bool on;
 
     if (prop) {
-        return set_prop(model, prop, value, errp);
-    }
-    if (!strcmp(name, "kvm")) {
-        if (!parse_bool(name, value, &on, errp)) {
-            return false;
-        }
-        model->kvm_hidden = !on;
-        return true;
+        return prop->info->set(&model->obj, prop, value, errp);
     }
     /* The name first: an unknown one is the likelier mistake. */
     if (!set_feature(model, name, true, errp)) {
         return false;
     }
-    return parse_bool(name, value, &on, errp) && set_feature(model, name, on, errp);
+    if (!qemu_parse_bool(value, &on)) {
+        error_setg(errp, "Parameter '%s' expects 'on' or 'off'", name);
+        return false;
+    }
+    return set_feature(model, name, on, errp);
 }
 
 /* "+f" and "-f": they also name the properties that are not bits. */
@@ -275,7 +218,7 @@ static bool set_signed(X86CPUModel *model, const char *word, Error **errp)
 {
     const char *name = word + 1;
 
-    if (find_prop(name) || !strcmp(name, "kvm")) {
+    if (property_find(model->obj.oc, name)) {
         return set_named(model, name, *word == '+' ? "on" : "off", errp);
     }
     return set_feature(model, name, *word == '+', errp);
@@ -309,6 +252,17 @@ static bool parse_features(X86CPUModel *model, char **list, Error **errp)
     return true;
 }
 
+static bool check_text(const X86CPUModel *model, const char *name, const char *text,
+                       size_t min, size_t max, Error **errp)
+{
+    if (text && (strlen(text) < min || strlen(text) > max)) {
+        error_setg(errp, "Property '%s.%s' doesn't take value '%s'",
+                   object_class_type_name(model->obj.oc), name, text);
+        return false;
+    }
+    return true;
+}
+
 static bool check_model(const X86CPUModel *model, Error **errp)
 {
     if (model->phys_bits && (model->phys_bits < 32 || model->phys_bits > 52)) {
@@ -316,7 +270,8 @@ static bool check_model(const X86CPUModel *model, Error **errp)
                    model->phys_bits);
         return false;
     }
-    return true;
+    return check_text(model, "vendor", model->vendor, 12, 12, errp) &&
+           check_text(model, "model-id", model->model_id, 0, 48, errp);
 }
 
 X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
@@ -335,19 +290,17 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
         error_setg(errp, "unable to find CPU model '%s'", list[0]);
         return NULL;
     }
-    model = g_new0(X86CPUModel, 1);
-    model->name = g_strdup(def->name);
+    model = (X86CPUModel *)object_new(&def->oc, NULL);
     model->accel_name = "host";
     model->family = def->family;
     model->model = def->model;
     model->stepping = def->stepping;
-    model->migratable = model->check = true;
     model->has_base = def->features != NULL;
     model->pmu = model->host_phys_bits = !model->has_base;
     if (model->has_base) {
         set_base(model, def);
         model->phys_bits = 40;
-        model->model_id = g_strdup_printf("%s", def->desc);
+        model->model_id = g_strdup(def->oc.desc);
     }
     if (!parse_features(model, list + 1, errp) || !check_model(model, errp)) {
         x86_cpu_model_free(model);
@@ -358,10 +311,5 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
 
 void x86_cpu_model_free(X86CPUModel *model)
 {
-    if (model) {
-        g_free(model->name);
-        g_free(model->vendor);
-        g_free(model->model_id);
-        g_free(model);
-    }
+    object_free((Object *)model);
 }

@@ -432,7 +432,7 @@ bool x86_cpuid_build(CPUIDTable *table, const X86CPUModel *model,
     if (!model->pmu) {
         hide_pmu(table);
     }
-    if (model->kvm_hidden) {
+    if (!model->kvm) {
         remove_if(table, is_hypervisor, 0);
     }
     apply_identity(table, model);

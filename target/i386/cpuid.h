@@ -7,6 +7,7 @@
 #ifndef TARGET_I386_CPUID_H
 #define TARGET_I386_CPUID_H
 
+#include "qemu/object.h"
 #include "target/i386/cpu.h"
 
 /* The position of one CPU in the machine: hw/i386/cpu.c computes it. */
@@ -38,21 +39,22 @@ CPUIDEntry *x86_cpuid_find(CPUIDTable *table, uint32_t leaf, uint32_t subleaf);
 
 /* -cpu MODEL[,+feature][,-feature][,feature=on|off]… parsed, not yet applied. */
 typedef struct X86CPUModel {
-    char *name;             /* "host", "max", "qemu64", … */
+    Object obj;             /* its class is the named model */
     bool has_base;          /* false: everything the accelerator has */
     X86FeatureSet base;     /* what the named model has */
     X86FeatureSet optional; /* the part of it that nobody misses */
     X86FeatureSet plus;     /* asked for */
     X86FeatureSet minus;    /* taken away */
     const char *accel_name; /* for messages: "host" (KVM) or "TCG" */
-    bool kvm_hidden;        /* kvm=off */
+    bool kvm;               /* tell the guest of it */
     bool migratable;        /* no invtsc unless asked for */
     bool pmu;
     bool check;             /* warn about what the accelerator lacks */
     bool enforce;           /* and make it an error */
     bool host_phys_bits;
-    uint8_t phys_bits;      /* 0: the accelerator's */
-    uint8_t host_phys_bits_limit;   /* 0: none */
+    bool ignored;
+    uint32_t phys_bits;     /* 0: the accelerator's */
+    uint32_t host_phys_bits_limit;  /* 0: none */
     int32_t family, model, stepping;    /* -1: the accelerator's */
     uint32_t level, xlevel;     /* 0: as many as there are */
     char *vendor;           /* 12 characters; NULL: the accelerator's */
