@@ -58,37 +58,23 @@ bool x86_elf_probe(const uint8_t *head, size_t len)
     return len >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
 }
 
-static bool read_header64(const X86KernelFile *file, ElfHeader *h, Error **errp)
-{
-    Elf64_Ehdr e;
-
-    if (!x86_kernel_read(file, 0, &e, sizeof(e), "ELF header", errp)) {
-        return false;
+#define READ_HEADER(bits) \
+    static bool read_header##bits(const X86KernelFile *file, ElfHeader *h, Error **errp) \
+    { \
+        Elf##bits##_Ehdr e; \
+        \
+        if (!x86_kernel_read(file, 0, &e, sizeof(e), "ELF header", errp)) { \
+            return false; \
+        } \
+        *h = (ElfHeader) { \
+            .is64 = (bits) == 64, .type = e.e_type, .machine = e.e_machine, .entry = e.e_entry, \
+            .phoff = e.e_phoff, .phentsize = e.e_phentsize, .phnum = e.e_phnum, \
+        }; \
+        return true; \
     }
-    h->type = e.e_type;
-    h->machine = e.e_machine;
-    h->entry = e.e_entry;
-    h->phoff = e.e_phoff;
-    h->phentsize = e.e_phentsize;
-    h->phnum = e.e_phnum;
-    return true;
-}
 
-static bool read_header32(const X86KernelFile *file, ElfHeader *h, Error **errp)
-{
-    Elf32_Ehdr e;
-
-    if (!x86_kernel_read(file, 0, &e, sizeof(e), "ELF header", errp)) {
-        return false;
-    }
-    h->type = e.e_type;
-    h->machine = e.e_machine;
-    h->entry = e.e_entry;
-    h->phoff = e.e_phoff;
-    h->phentsize = e.e_phentsize;
-    h->phnum = e.e_phnum;
-    return true;
-}
+READ_HEADER(64)
+READ_HEADER(32)
 
 static bool read_header(const X86KernelFile *file, ElfHeader *h, Error **errp)
 {
@@ -106,9 +92,8 @@ static bool read_header(const X86KernelFile *file, ElfHeader *h, Error **errp)
                    ident[EI_CLASS]);
         return false;
     }
-    h->is64 = ident[EI_CLASS] == ELFCLASS64;
-    return h->is64 ? read_header64(file, h, errp)
-                   : read_header32(file, h, errp);
+    return ident[EI_CLASS] == ELFCLASS64 ? read_header64(file, h, errp)
+                                         : read_header32(file, h, errp);
 }
 
 static bool check_header(const ElfHeader *h, Error **errp)
