@@ -122,10 +122,11 @@ void tcg_fxrstor_image(TCGCPU *c, const uint8_t *m)
     memcpy(c->xmm, m + 160, 256);
 }
 
-static void check_fx(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned align)
+/* Before the area of an instruction that saves or restores the FPU is touched; off: bits of CR0. */
+static void check_area(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned align, uint64_t off)
 {
     sync_eip(c, op);
-    if (c->cr0 & (CR0_EM | CR0_TS)) {
+    if (c->cr0 & off) {
         tcg_raise(c, EXCP_NM);
     }
     if (addr & (align - 1)) {
@@ -148,7 +149,7 @@ OP(op_fxsave)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    check_fx(c, op, addr, 16);
+    check_area(c, op, addr, 16, CR0_EM | CR0_TS);
     tcg_probe_write(c, addr, 512);
     tcg_load_bytes(c, addr + 288, m + 288, 224);
     save_x87(c, m, op->flags & OF_REXW);
@@ -169,7 +170,7 @@ OP(op_fxrstor)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    check_fx(c, op, addr, 16);
+    check_area(c, op, addr, 16, CR0_EM | CR0_TS);
     tcg_load_bytes(c, addr, m, 512);
     memcpy(&mxcsr, m + 24, 4);
     if (mxcsr & ~MXCSR_MASK) {
@@ -223,13 +224,7 @@ OP(op_xsave)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    sync_eip(c, op);
-    if (c->cr0 & CR0_TS) {
-        tcg_raise(c, EXCP_NM);
-    }
-    if (addr & 63) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
+    check_area(c, op, addr, 64, CR0_TS);
     rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
     tcg_probe_write(c, addr, 520);
     tcg_load_bytes(c, addr, m, 512);
@@ -267,13 +262,7 @@ OP(op_xrstor)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    sync_eip(c, op);
-    if (c->cr0 & CR0_TS) {
-        tcg_raise(c, EXCP_NM);
-    }
-    if (addr & 63) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
+    check_area(c, op, addr, 64, CR0_TS);
     tcg_load_bytes(c, addr, m, 576);
     memcpy(&bv, m + 512, 8);
     memcpy(&comp, m + 520, 8);
