@@ -343,13 +343,16 @@ bool blk_attach(BlockBackend *blk, const char *dev_id, bool rw, bool share_rw,
     return true;
 }
 
-static void free_engines(BlockNode *bs)
+static void renew_engines(BlockNode *bs)
 {
     g_clear_pointer(&bs->engine, block_engine_free);
     g_clear_pointer(&bs->pool, block_engine_free);
+    if (block_context(bs) && block_driver(bs)->prepare) {
+        block_driver(bs)->prepare(bs);
+    }
     for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
         if (bs->child[i]) {
-            free_engines(bs->child[i]);
+            renew_engines(bs->child[i]);
         }
     }
 }
@@ -358,8 +361,8 @@ void blk_set_context(BlockBackend *blk, GMainContext *ctx,
                      const BlockDevOps *ops, void *opaque)
 {
     g_assert(!blk->in_flight);
-    free_engines(blk->root);
     blk->ctx = ctx;
+    renew_engines(blk->root);
     blk->ops = ops;
     blk->opaque = opaque;
 }

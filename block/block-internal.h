@@ -46,8 +46,8 @@ struct BlockDriver {
     /* Main thread: what the image says of itself, into a filled-in *info. May be NULL. */
     void (*get_info)(const BlockNode *bs, BlockImageInfo *info);
     /* Permissions: see block_set_perm(). NULL: ask the child. */
-    bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared,
-                     Error **errp);
+    bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared, Error **errp);
+    void (*prepare)(BlockNode *bs);     /* main thread: make what an iothread may not; or NULL */
 };
 
 /* The nodes that one may have below it. */

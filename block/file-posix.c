@@ -247,6 +247,11 @@ static BlockEngine *ring(FileNode *f)
     return f->bs.engine;
 }
 
+static void file_prepare(BlockNode *bs)
+{
+    ring((FileNode *)bs);
+}
+
 static void file_submit(BlockNode *bs, BlockRequest *req)
 {
     FileNode *f = (FileNode *)bs;
@@ -308,6 +313,7 @@ const BlockDriver block_file = {
     .open = file_open,
     .close = file_close,
     .submit = file_submit,
+    .prepare = file_prepare,
     .run = file_run,
     .truncate = file_truncate,
     .set_perm = file_set_perm,

@@ -301,10 +301,36 @@ static const BlockEngineOps uring_ops = {
     .free = uring_free,
 };
 
+/* The thread that has the ring gets no more from the host by it than transfers. */
+static int make_ring(struct io_uring *ring)
+{
+    static const uint8_t ops[] = {
+        IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE, IORING_OP_WRITEV, IORING_OP_FSYNC,
+    };
+    struct io_uring_restriction allowed[G_N_ELEMENTS(ops)] = { 0 };
+    int ret = io_uring_queue_init(RING_ENTRIES, ring, IORING_SETUP_R_DISABLED);
+
+    if (ret < 0) {
+        return ret;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(ops); i++) {
+        allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
+        allowed[i].sqe_op = ops[i];
+    }
+    ret = io_uring_register_restrictions(ring, allowed, G_N_ELEMENTS(allowed));
+    if (ret == 0) {
+        ret = io_uring_enable_rings(ring);
+    }
+    if (ret < 0) {
+        io_uring_queue_exit(ring);
+    }
+    return ret;
+}
+
 BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err)
 {
     UringEngine *u = g_new0(UringEngine, 1);
-    int ret = io_uring_queue_init(RING_ENTRIES, &u->ring, 0);
+    int ret = make_ring(&u->ring);
 
     if (ret < 0) {
         *err = -ret;

@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "block-internal.h"
+#include "qemu/confine.h"
 
 #define MAX_THREADS 32
+
+/* From pool-calls.inc. */
+extern const ThreadFilter block_pool_filter;
 
 typedef struct ThreadsEngine {
     BlockEngine e;
@@ -25,6 +29,7 @@ static void threads_worker(gpointer data, gpointer user_data)
     BlockRequest *req = data;
     bool was_empty;
 
+    thread_confine(&block_pool_filter);
     req->ret = block_run(t->e.bs, req);
     g_mutex_lock(&t->lock);
     was_empty = !t->finished;

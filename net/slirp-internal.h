@@ -58,6 +58,7 @@ typedef struct UserState {
     struct in_addr guest;   /* where hostfwd goes by default */
     FrameQueue in;          /* to the guest */
     bool receiving;         /* the NIC waits for frames */
+    bool outdated;          /* the guest has started anew since: see renew_stack() */
     bool accept;            /* guest forwards may take more input */
     bool flush;             /* libslirp may have packets that waited for an address */
     SlirpSource *source;

@@ -199,6 +199,57 @@ static void drop_polls(UserState *s)
     }
 }
 
+/* The stack ---------------------------------------------------------------- */
+
+static bool user_new_stack(UserState *s, Error **errp)
+{
+    SlirpConfig cfg = { .version = SLIRP_CONFIG_VERSION_MAX };
+    bool ok = slirp_fill_config(s, &cfg, errp);
+
+    if (ok) {
+        s->slirp = s->lib.new(&cfg, &slirp_callbacks, s);
+        if (!s->slirp) {
+            error_setg(errp, "libslirp %s refuses the configuration", s->lib.version_string());
+        }
+    }
+    g_free(cfg.vdnssearch);
+    return s->slirp != NULL;
+}
+
+/* Whatever the user allows, the process needs as many descriptors for other things. */
+static unsigned limit_of(const UserState *s)
+{
+    struct rlimit lim;
+
+    return getrlimit(RLIMIT_NOFILE, &lim) < 0 ? s->max_connections
+                                              : MIN(s->max_connections, lim.rlim_cur / 2);
+}
+
+/*
+ * After a reset: what the guest's past has opened is closed. libslirp can only close all at once,
+ * so peers of the guest's past are cut off, too; forwards stay.
+ */
+static void renew_stack(UserState *s)
+{
+    bool ok;
+
+    if (!s->outdated) {
+        return;
+    }
+    s->outdated = false;
+    s->round++;
+    drop_polls(s);
+    g_clear_pointer(&s->slirp, s->lib.cleanup);
+    slirp_limit_cleanup(&s->limit);
+    slirp_limit_init(&s->limit, limit_of(s));
+    frame_queue_clear(&s->in);
+    ok = user_new_stack(s, NULL);
+    g_assert(ok);       /* it was with the same options */
+    slirp_restore_forwards(s);
+}
+
+/* A round of the source ---------------------------------------------------- */
+
 static bool frames_wait(const UserState *s)
 {
     return s->receiving && !frame_queue_empty(&s->in);
@@ -214,6 +265,7 @@ static gboolean user_prepare(GSource *source, gint *timeout)
     UserState *s = ((SlirpSource *)source)->s;
     uint32_t ms = UINT32_MAX;
 
+    renew_stack(s);
     s->round++;
     s->lib.pollfds_fill(s->slirp, &ms, add_poll, s);
     drop_polls(s);
@@ -242,6 +294,7 @@ static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
     UserState *s = ((SlirpSource *)source)->s;
 
+    renew_stack(s);
     s->flush = false;
     s->lib.pollfds_poll(s->slirp, 0, get_revents, s);
     if (s->accept) {
@@ -309,6 +362,7 @@ static int user_send(NetClientState *nc, unsigned q, const struct iovec *iov, un
     UserState *s = (UserState *)nc;
     size_t len = iov_to_buf(iov, cnt, 0, s->frame, sizeof(s->frame));
 
+    renew_stack(s);
     if (ip_is_fragment(s->frame, len)) {
         len = ip_reassemble(&s->fragments, s->frame, len,
                             now_ms(), s->frame, sizeof(s->frame));
@@ -352,30 +406,6 @@ static void user_start(UserState *s)
     g_source_attach(source, NULL);
 }
 
-static bool user_new_stack(UserState *s, Error **errp)
-{
-    SlirpConfig cfg = { .version = SLIRP_CONFIG_VERSION_MAX };
-    bool ok = slirp_fill_config(s, &cfg, errp);
-
-    if (ok) {
-        s->slirp = s->lib.new(&cfg, &slirp_callbacks, s);
-        if (!s->slirp) {
-            error_setg(errp, "libslirp %s refuses the configuration", s->lib.version_string());
-        }
-    }
-    g_free(cfg.vdnssearch);
-    return s->slirp != NULL;
-}
-
-/* Whatever the user allows, the process needs as many descriptors for other things. */
-static unsigned limit_of(const UserState *s)
-{
-    struct rlimit lim;
-
-    return getrlimit(RLIMIT_NOFILE, &lim) < 0 ? s->max_connections
-                                              : MIN(s->max_connections, lim.rlim_cur / 2);
-}
-
 static bool user_open(NetClientState *nc, Error **errp)
 {
     UserState *s = (UserState *)nc;
@@ -393,28 +423,19 @@ static bool user_open(NetClientState *nc, Error **errp)
 }
 
 /*
- * The guest starts anew: what its past has opened is closed. libslirp can only close all at
- * once, so peers of the guest's past are cut off, too; forwards stay.
+ * The guest starts anew: what its past has opened is closed, by the source: this may be a vCPU's
+ * thread, which opens no sockets.
  */
 static void user_reset(NetClientState *nc)
 {
     UserState *s = (UserState *)nc;
-    bool ok;
 
     ip_reassembly_clear(&s->fragments);
-    if (!s->limit.by_guest) {
-        return;
-    }
-    s->round++;
-    drop_polls(s);
-    g_clear_pointer(&s->slirp, s->lib.cleanup);
-    slirp_limit_cleanup(&s->limit);
-    slirp_limit_init(&s->limit, limit_of(s));
     frame_queue_clear(&s->in);
-    ok = user_new_stack(s, NULL);
-    g_assert(ok);       /* it was with the same options */
-    slirp_restore_forwards(s);
-    g_main_context_wakeup(NULL);
+    if (s->limit.by_guest) {
+        s->outdated = true;
+        g_main_context_wakeup(NULL);
+    }
 }
 
 static void user_close(NetClientState *nc)

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "net-fd.h"
+#include "qemu/confine.h"
 
 #define TUN_DEVICE "/dev/net/tun"
 #define VHOST_DEVICE "/dev/vhost-net"
@@ -174,6 +176,11 @@ static int tap_set_queues(NetClientState *nc, unsigned n)
 static bool is_no(const char *script)
 {
     return !*script || !strcmp(script, "no");
+}
+
+static const char *downscript(const TAPState *s)
+{
+    return s->downscript ? s->downscript : DEFAULT_DOWNSCRIPT;
 }
 
 static bool run_script(TAPState *s, const char *script, Error **errp)
@@ -408,6 +415,9 @@ static bool tap_open_interface(TAPState *s, Error **errp)
         }
     }
     s->script_ran = true;
+    if (!is_no(downscript(s))) {
+        confine_keep_capability(CAP_NET_ADMIN);
+    }
     return true;
 }
 
@@ -438,7 +448,7 @@ static void tap_close(NetClientState *nc)
     TAPState *s = (TAPState *)nc;
 
     if (s->script_ran) {
-        const char *script = s->downscript ? s->downscript : DEFAULT_DOWNSCRIPT;
+        const char *script = downscript(s);
         Error *err = NULL;
 
         if (!is_no(script) && !run_script(s, script, &err)) {

@@ -1,19 +1,23 @@
 /*
- * What the process gives up before the guest runs: its root folder, its user, system
- * calls. Everything is open by then: -chroot and -sandbox never get in the way of the
- * set-up itself.
+ * What the process gives up: what it inherited at once; before the guest runs its root folder,
+ * its user, capabilities, system calls. Everything is open by then: -chroot and -sandbox never
+ * get in the way of the set-up itself.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "confine.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "opts.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 
 static struct {
@@ -24,6 +28,7 @@ static struct {
         gid_t gid;
         char *name;         /* for its supplementary groups; NULL: none */
     } user;
+    bool off;               /* -sandbox off: nothing but what other options ask for */
     bool sandbox;
     unsigned denied;        /* set of SandboxSet */
 } confine;
@@ -117,12 +122,77 @@ bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
         return false;
     }
     confine.sandbox = on;
+    confine.off = !on;
     confine.denied = SANDBOX_OBSOLETE;
     return sandbox_choice(opts, "obsolete", SANDBOX_OBSOLETE, false, errp) &&
         sandbox_choice(opts, "elevateprivileges", SANDBOX_PRIVILEGES, true, errp) &&
         sandbox_choice(opts, "spawn", SANDBOX_SPAWN, false, errp) &&
         sandbox_choice(opts, "resourcecontrol", SANDBOX_RESOURCES, false, errp) &&
         (!on || sandbox_available(errp)) && qemu_opts_check_unused(opts, errp);
+}
+
+/* ---- Descriptors left open by who started us ---- */
+
+/* The numbers that stand in the arguments, whatever they mean there. */
+static GArray *numbers_in(int argc, char **argv)
+{
+    GArray *numbers = g_array_new(FALSE, FALSE, sizeof(unsigned));
+
+    for (int i = 1; i < argc; i++) {
+        for (char *p = argv[i]; *p;) {
+            uint64_t n;
+
+            if (!g_ascii_isdigit(*p)) {
+                p++;
+                continue;
+            }
+            n = g_ascii_strtoull(p, &p, 10);
+            if (n > STDERR_FILENO && n <= INT_MAX) {
+                g_array_append_vals(numbers, &(unsigned){ n }, 1);
+            }
+        }
+    }
+    return numbers;
+}
+
+static gint by_value(gconstpointer a, gconstpointer b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+    return (x > y) - (x < y);
+}
+
+bool confine_early(int argc, char **argv, Error **errp)
+{
+    unsigned first = STDERR_FILENO + 1;
+    GArray *kept;
+    int ret = 0;
+
+    if (confine.off) {
+        return true;
+    }
+    kept = numbers_in(argc, argv);
+    g_array_sort(kept, by_value);
+    for (guint i = 0; i < kept->len && ret == 0; i++) {
+        unsigned fd = g_array_index(kept, unsigned, i);
+
+        if (fd > first) {
+            ret = close_range(first, fd - 1, 0);
+        }
+        first = MAX(first, fd + 1);
+    }
+    if (ret == 0) {
+        ret = close_range(first, ~0U, 0);
+    }
+    g_array_free(kept, TRUE);
+    if (ret < 0 && errno != ENOSYS) {
+        error_setg_errno(errp, errno, "cannot close the descriptors that were left open");
+        return false;
+    }
+    if (ret < 0) {
+        warn_report("this host's kernel (before 5.9) leaves inherited descriptors open");
+    }
+    return true;
 }
 
 /* ---- Doing it ---- */
@@ -157,8 +227,30 @@ static bool change_user(Error **errp)
     return true;
 }
 
-bool confine_process(Error **errp)
+/* What nobody needs while the guest runs. The filters of -sandbox are for all threads alike and
+ * must be there before a thread has one of its own. */
+static void confine_always(bool dumpable)
 {
-    return change_root(errp) && change_user(errp) &&
-        (!confine.sandbox || sandbox_enter(confine.denied, errp));
+    confine_drop_capabilities(true);
+    if (!dumpable) {
+        prctl(PR_SET_DUMPABLE, 0);
+    }
+    confine_threads();
+}
+
+void confine_end(void)
+{
+    prctl(PR_SET_DUMPABLE, 1);
+}
+
+bool confine_process(bool dumpable, Error **errp)
+{
+    if (!change_root(errp) || !change_user(errp) ||
+        (confine.sandbox && !sandbox_enter(confine.denied, errp))) {
+        return false;
+    }
+    if (!confine.off) {
+        confine_always(dumpable);
+    }
+    return true;
 }

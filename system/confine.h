@@ -20,10 +20,19 @@ typedef enum SandboxSet {
 } SandboxSet;
 
 /*
- * Do what the options -chroot, -user and -sandbox asked for: when all is set up, before
- * the guest runs. All threads are confined, those to come too. False with errp set.
+ * Unless -sandbox is off, close the descriptors above 2 that were left open for us and that no
+ * number in the arguments can mean: before anything is opened. False with errp set.
  */
-bool confine_process(Error **errp);
+bool confine_early(int argc, char **argv, Error **errp);
+/*
+ * Do what the options -chroot, -user and -sandbox asked for: when all is set up, before
+ * the guest runs. All threads are confined, those to come too. Unless -sandbox is off, then give
+ * up capabilities, let threads confine themselves (qemu/confine.h), and, unless dumpable, let no
+ * one of the same user read our memory and no crash write it to a file. False with errp set.
+ */
+bool confine_process(bool dumpable, Error **errp);
+/* Nothing of the guest runs any more: a sanitizer may read our memory now, to find leaks. */
+void confine_end(void);
 
 /* Whether there is a sandbox in this build and on this host. */
 bool sandbox_available(Error **errp);

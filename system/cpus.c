@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/main-loop.h"
 #include "sysemu/accel.h"
 
@@ -101,6 +102,7 @@ static void *cpu_thread(void *opaque)
                 break;
             }
             bql_unlock();
+            thread_confine(ac->vcpu_filter);
             ac->vcpu_exec(cpu);
             bql_lock();
             /* Whoever set it did so before queueing what we look at next. */

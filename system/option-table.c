@@ -131,7 +131,8 @@ const OptionRow option_table[] = {
       KEYVAL(NULL) },
     { "sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
       "[,spawn=allow|deny][,resourcecontrol=allow|deny]",
-      "deny system calls when all is set up", PHASE_EARLY, opt_sandbox, KEYVAL("enable") },
+      "deny system calls when all is set up; off: also keep privileges",
+      PHASE_SELECT, opt_sandbox, KEYVAL("enable") },
 
     /* What clients pass by habit; checked, but the machine has no such thing */
     { "boot", "[strict=on|off][,…]", NULL, PHASE_EARLY, opt_boot, KEYVAL("order") },

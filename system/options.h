@@ -56,6 +56,7 @@ typedef struct VLState {
     OnOffAuto hints;            /* -msg hints= */
     bool running;               /* the main loop has been entered */
     bool sigterm_powerdown;     /* -action sigterm= */
+    bool dump_guest_core;   /* asked for: memory may be in a core file */
     bool button_pressed;        /* by a SIGTERM */
     bool done;                  /* help was printed: leave with status 0 */
 } VLState;

@@ -50,7 +50,13 @@ static bool create_machine(VLState *vl, Error **errp)
     vl->ms = (MachineState *)object_new(&mc->oc, NULL);
     runstate_init(vl->ms);
     take_accel_options(vl);
-    return !vl->machine_opts || object_set_opts(&vl->ms->obj, vl->machine_opts, errp);
+    if (vl->machine_opts && !object_set_opts(&vl->ms->obj, vl->machine_opts, errp)) {
+        return false;
+    }
+    /* The property's default is "on", as QEMU's: to be asked for is another thing. */
+    vl->dump_guest_core = vl->machine_opts &&
+        qemu_opt_get_bool(vl->machine_opts, "dump-guest-core", false, NULL);
+    return true;
 }
 
 /* Each -accel in turn, then "-machine accel=", then what there is. */
@@ -278,7 +284,8 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
     if (!options_parse(vl, argc, argv, errp) || vl->done) {
         return vl->done;
     }
-    if (!options_run_phase(vl, PHASE_SELECT, errp) || !create_machine(vl, errp) ||
+    if (!options_run_phase(vl, PHASE_SELECT, errp) || !confine_early(argc, argv, errp) ||
+        !create_machine(vl, errp) ||
         !options_run_phase(vl, PHASE_EARLY, errp) ||
         !options_run_phase(vl, PHASE_MACHINE, errp) || !check_combinations(vl, errp)) {
         return false;
@@ -302,7 +309,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         (vl->hints == ON_OFF_AUTO_AUTO && !vl->daemonize && isatty(STDERR_FILENO))) {
         hints_start(vl->ms);
     }
-    return confine_process(errp) && os_daemonize_done(errp);
+    return confine_process(vl->dump_guest_core, errp) && os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)
@@ -325,6 +332,7 @@ int qemu_main(int argc, char **argv)
         status = vl.ms->rsm.exit_status;
     }
     cleanup(&vl);
+    confine_end();
     /* The rest of the memory goes with the process. */
     exit(status);
 }

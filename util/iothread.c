@@ -8,7 +8,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/timer.h"
+
+/* From iothread-calls.inc. */
+extern const ThreadFilter iothread_filter;
 
 /* A call that another thread waits for. */
 typedef struct SyncCall {
@@ -77,6 +81,7 @@ static gint poll_busily(GPollFD *fds, guint nfds, gint timeout)
     int64_t end;
     gint ret;
 
+    thread_confine(&iothread_filter);
     if (!timeout || !iothread->poll_max_ns) {
         return g_poll(fds, nfds, timeout);
     }

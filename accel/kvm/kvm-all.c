@@ -324,6 +324,7 @@ static const AccelClass kvm_class = {
     .vcpu_init = kvm_vcpu_init,
     .vcpu_destroy = kvm_vcpu_destroy,
     .vcpu_exec = kvm_vcpu_exec,
+    .vcpu_filter = &kvm_vcpu_filter,
     .vcpu_kick = kvm_vcpu_kick,
     .get_registers = kvm_arch_get_registers,
     .put_registers = kvm_arch_put_registers,

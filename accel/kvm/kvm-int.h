@@ -180,4 +180,7 @@ void kvm_supported_msrs(KVMState *s, CPUIDTable *table);
 /* Take table->msr_hidden from the new vCPU, which has its CPUID. 0 or negative errno. */
 int kvm_hide_msr_features(CPUState *cpu);
 
+/* From vcpu-calls.inc. */
+extern const ThreadFilter kvm_vcpu_filter;
+
 #endif

@@ -94,6 +94,7 @@ static const AccelClass tcg_class = {
     .vcpu_init = tcg_vcpu_init,
     .vcpu_destroy = tcg_vcpu_destroy,
     .vcpu_exec = tcg_vcpu_exec,
+    .vcpu_filter = &tcg_vcpu_filter,
     .vcpu_kick = tcg_vcpu_kick,
     .get_registers = tcg_get_registers,
     .put_registers = tcg_put_registers,

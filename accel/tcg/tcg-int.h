@@ -64,4 +64,7 @@ void tcg_connect_apic(TCGCPU *c, X86CPU *cpu);
 /* Make a halted or waiting vCPU look at its poll word. Any thread. */
 void tcg_wake(TCGCPU *c);
 
+/* From vcpu-calls.inc. */
+extern const ThreadFilter tcg_vcpu_filter;
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "hw/core/cpu.h"
 #include "hw/irq.h"
+#include "qemu/confine.h"
 #include "qemu/object.h"
 
 typedef struct AccelClass AccelClass;
@@ -96,6 +97,7 @@ struct AccelClass {
      * sysemu/runstate.h). Called and returns without the machine lock.
      */
     void (*vcpu_exec)(CPUState *cpu);
+    const ThreadFilter *vcpu_filter;    /* what its threads may call; with has_vcpu_threads */
     /* Make a running vcpu_exec() notice exit_request. Any thread. */
     void (*vcpu_kick)(CPUState *cpu);
     /*

@@ -34,7 +34,7 @@ def sources():
 @functools.lru_cache(None)
 def product():
     """The sources of the program itself."""
-    return [f for f in sources() if not f.startswith("tests/")]
+    return [f for f in sources() if not f.startswith(("tests/", "scripts/"))]
 
 
 @functools.lru_cache(None)

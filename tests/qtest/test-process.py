@@ -224,6 +224,54 @@ def sandbox():
 
 
 @test
+def inherited():
+    """Descriptors that were left open for us are closed unless a number on the command line is theirs"""
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as file2:
+        # Numbers that no file's name has by chance.
+        one, two = (os.fdopen(fcntl.fcntl(f.fileno(), fcntl.F_DUPFD, 1000)) for f in (file, file2))
+        kept = ["-add-fd", f"set=7,fd={two.fileno()}"]
+        for args, want in (([], (False, False)), (kept, (False, True)),
+                           (["-sandbox", "off"], (True, True))):
+            with VM(*args, pass_fds=(one.fileno(), two.fileno())) as vm:
+                vm.qmp().cmd("query-status")
+                names = [os.stat(f"/proc/{vm.proc.pid}/fd/{fd}") for fd in
+                         os.listdir(f"/proc/{vm.proc.pid}/fd")]
+                found = tuple(any((st.st_dev, st.st_ino) == (mine.st_dev, mine.st_ino)
+                                  for st in names)
+                              for mine in (os.fstat(one.fileno()), os.fstat(two.fileno())))
+                assert found == want, (args, found)
+
+
+@test
+def privileges():
+    """Once set up no thread has a capability or can gain one, and nobody reads its memory"""
+    if os.getuid() != 0:
+        return
+    for args, confined in (([], True), (["-sandbox", "off"], False)):
+        with VM("-object", "iothread,id=io0", *args) as vm:
+            c = vm.qmp()
+            c.cmd("object-add", **{"qom-type": "iothread", "id": "io1"})
+            for thread in status(vm.proc.pid):
+                gone = int(thread["CapPrm"][0], 16) == 0 and thread["NoNewPrivs"] == ["1"]
+                assert gone == confined, thread
+    for option, owner in (("", 0), (",dump-guest-core=on", 65534)):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chown(folder, 65534, 65534)
+            log = os.path.join(folder, "pid")
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", QEMU,
+                                   "-M", "microvm" + option, "-accel", "qtest", "-daemonize",
+                                   "-display", "none", "-pidfile", log], check=False,
+                                  timeout=300, capture_output=True, text=True)
+            assert done.returncode == 0, done
+            with open(log, encoding="ascii") as file:
+                pid = int(file.read())
+            try:
+                assert os.stat(f"/proc/{pid}/mem").st_uid == owner, option
+            finally:
+                os.kill(pid, signal.SIGKILL)
+
+
+@test
 def another_user():
     """-run-with, -user, -runas, -chroot: root no more, in every thread, and the folder is the root"""
     if os.getuid() != 0:

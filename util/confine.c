@@ -1,0 +1,123 @@
+/*
+ * Threads give up what they do not need: capabilities, and the system calls that are not in the
+ * list of their kind.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/confine.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "qemu/cutils.h"
+
+static struct {
+    bool threads;               /* threads confine themselves; set once */
+    uint64_t kept;              /* capabilities */
+} confine;
+
+/* Of the calling thread, once it is confined. */
+static __thread const ThreadFilter *own_filter;
+
+/* ---- Capabilities ---- */
+
+void confine_keep_capability(unsigned cap)
+{
+    confine.kept |= UINT64_C(1) << cap;
+}
+
+void confine_drop_capabilities(bool keep)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
+    uint64_t kept = keep ? confine.kept : 0;
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (syscall(SYS_capget, &header, now) < 0) {
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(now); i++) {
+        now[i].permitted &= kept >> (32 * i);
+        now[i].effective &= now[i].permitted;
+        now[i].inheritable = 0;
+    }
+    syscall(SYS_capset, &header, now);
+}
+
+/* ---- System calls ---- */
+
+static const char *syscall_name(int nr)
+{
+    const char *name = own_filter->names;
+
+    if (nr < 0 || nr >= SYSCALL_NAMES) {
+        return "unknown";
+    }
+    while (nr-- > 0) {
+        name += strlen(name) + 1;
+    }
+    return name;
+}
+
+/* The thread made a call that is not in its list: all that is left is to say so. */
+static void refuse(int signum, siginfo_t *info, void *context)
+{
+    char name[16] = "?", line[128];
+
+    prctl(PR_GET_NAME, name);
+    snprintf(line, sizeof(line), "%s: thread '%s' was stopped at system call %d (%s)\n",
+             program_invocation_short_name, name, info->si_syscall,
+             syscall_name(info->si_syscall));
+    qemu_write_full(STDERR_FILENO, line, strlen(line));
+    syscall(SYS_exit_group, 128 + SIGSYS);
+}
+
+static void catch_refused_calls(void)
+{
+    struct sigaction act = { .sa_sigaction = refuse, .sa_flags = SA_SIGINFO };
+
+    sigfillset(&act.sa_mask);
+    sigaction(SIGSYS, &act, NULL);
+}
+
+void confine_threads(void)
+{
+    catch_refused_calls();
+    __atomic_store_n(&confine.threads, true, __ATOMIC_RELEASE);
+}
+
+static void enter_filter(const ThreadFilter *filter)
+{
+    struct sock_fprog prog = {
+        .len = filter->len, .filter = (struct sock_filter *)filter->insns,
+    };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGSYS);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0) {
+        g_error("cannot confine a thread: %s", g_strerror(errno));
+    }
+}
+
+void thread_confine(const ThreadFilter *filter)
+{
+    if (G_LIKELY(own_filter) || !__atomic_load_n(&confine.threads, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    own_filter = filter;
+    confine_drop_capabilities(false);
+    if (filter->len) {
+        enter_filter(filter);
+    }
+}
