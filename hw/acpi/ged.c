@@ -40,7 +40,7 @@ typedef struct GedState {
 
 /* ---- Events ---- */
 
-void acpi_ged_send_event(DeviceState *dev, uint32_t bit)
+static void send_event(DeviceState *dev, uint32_t bit)
 {
     GedState *s = (GedState *)dev;
 
@@ -53,7 +53,7 @@ static void press_power_button(MachineState *ms, RunStateEvent event, ShutdownCa
                                void *opaque)
 {
     if (event == RUN_STATE_EVENT_POWERDOWN) {
-        acpi_ged_send_event(opaque, ACPI_GED_POWER_BUTTON);
+        send_event(opaque, ACPI_GED_POWER_BUTTON);
     }
 }
 

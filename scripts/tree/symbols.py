@@ -20,9 +20,6 @@ FOR_TESTS = {
 # Symbols that compilers, sanitizers and coverage add.
 FOREIGN = re.compile(r"^(\.L|__|_GLOBAL_|asan\.|gcov)|\.(?!\d+$)")
 
-# Being built: nothing uses all of it yet.
-UNFINISHED = ("hw/acpi/",)
-
 Symbols = collections.namedtuple("Symbols", "defined used state")
 
 
@@ -97,8 +94,6 @@ def check_dead():
     for name, path in definitions():
         # The table of classes and main() are used by what is no source of the tree.
         if name == "main" or name in FOR_TESTS or users(name):
-            continue
-        if path.startswith(UNFINISHED):
             continue
         others = symbols().used[name]
         if any(not o.startswith("tests/") for o in others):

@@ -47,7 +47,5 @@ DeviceState *acpi_ged_create(MachineState *ms, const AcpiGedSlot *slot, Error **
  * value. Before the tables are built.
  */
 void acpi_ged_add_event(DeviceState *ged, uint32_t bit, const char *path, uint8_t value);
-/* Tell the guest of an event. Machine lock held. */
-void acpi_ged_send_event(DeviceState *ged, uint32_t bit);
 
 #endif
