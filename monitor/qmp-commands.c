@@ -132,7 +132,7 @@ const QmpCommand qmp_commands[] = {
       DOC("refused") },
     { "netdev_add", "type:s,id:s,*", NULL, qmp_netdev_add, DOC("add a network backend") },
     { "netdev_del", "id:s", NULL, qmp_netdev_del, DOC("remove a network backend") },
-    { "object-add", "qom-type:s,id:s,*", NULL, qmp_object_add, DOC("add an object (-object)") },
+    { "object-add", "qom-type:O,id:s,*", NULL, qmp_object_add, DOC("add an object (-object)") },
     { "object-del", "id:s", NULL, qmp_object_del, DOC("remove an object") },
 
     /* Devices and properties */

@@ -100,6 +100,7 @@ static bool check_value(const char *type, json_t *v, const char *name, Error **e
     switch (*type) {
     case 's':
     case 'B':
+    case 'O':
         return json_is_string(v) || wrong_type(name, "string", errp);
     case 'i':
     case 'u':
@@ -293,12 +294,18 @@ static void append_rows(GString *out, const Property *row)
     g_string_append(out, *group ? "}," : "");
 }
 
-static char *driver_enum(void)
+/* The classes that the letter B or O stands for. */
+static const ObjectClass *const *const *classes_of(char letter)
+{
+    return letter == 'B' ? block_classes : object_classes;
+}
+
+static char *class_enum(const ObjectClass *const *const *classes)
 {
     GString *text = g_string_new("(");
 
-    for (unsigned i = 0; block_classes[i]; i++) {
-        const ObjectClass *oc = *block_classes[i];
+    for (unsigned i = 0; classes[i]; i++) {
+        const ObjectClass *oc = *classes[i];
 
         g_string_append_printf(text, "%s%s", i ? "|" : "", oc->name);
         if (oc->alias) {
@@ -309,29 +316,33 @@ static char *driver_enum(void)
     return g_string_free(text, FALSE);
 }
 
-static void add_variant(Schema *s, json_t *list, const ObjectClass *oc, const char *name)
+static void add_variant(Schema *s, json_t *list, char letter, const ObjectClass *oc,
+                        const char *name)
 {
     g_autoptr(GString) members = g_string_new("{");
     g_autofree char *type = NULL;
 
-    if (!block_class_is_protocol(oc)) {
+    if (letter == 'B' && !block_class_is_protocol(oc)) {
         g_string_append(members, "file:R,");
     }
-    if (block_class_has_backing(oc)) {
+    if (letter == 'B' && block_class_has_backing(oc)) {
         g_string_append(members, "?backing:R,?data-file:R,");
     }
     append_rows(members, oc->props);
+    /* An object's parents are its own; a node's are those of all nodes. */
+    for (oc = oc->parent; letter == 'O' && oc; oc = oc->parent) {
+        append_rows(members, oc->props);
+    }
     g_string_append_c(members, '}');
     type = schema_type(s, members->str);
     json_array_append_new(list, json_pack("{s:s,s:s}", "case", name, "type", type));
 }
 
-/* entry is an object whose member tag is a block driver: all nodes' options, and each one's. */
-static void add_variants(Schema *s, json_t *entry, const char *tag)
+/* All nodes have these options; node-name is there. */
+static void add_node_members(Schema *s, json_t *members)
 {
     g_autoptr(GString) common = g_string_new(NULL);
-    json_t *members = json_object_get(entry, "members"), *list = json_array(), *m;
-    json_t *more;
+    json_t *more, *m;
     size_t i;
 
     append_rows(common, (*block_classes[0])->parent->props);
@@ -342,14 +353,22 @@ static void add_variants(Schema *s, json_t *entry, const char *tag)
         }
     }
     json_decref(more);
+}
+
+/* entry is an object whose member tag names a class (B, O): it has that one's members, too. */
+static void add_variants(Schema *s, json_t *entry, const char *tag, char letter)
+{
+    const ObjectClass *const *const *classes = classes_of(letter);
+    json_t *list = json_array();
+
     json_object_set_new(entry, "tag", json_string(tag));
     json_object_set_new(entry, "variants", list);
-    for (i = 0; block_classes[i]; i++) {
-        const ObjectClass *oc = *block_classes[i];
+    for (size_t i = 0; classes[i]; i++) {
+        const ObjectClass *oc = *classes[i];
 
-        add_variant(s, list, oc, oc->name);
+        add_variant(s, list, letter, oc, oc->name);
         if (oc->alias) {
-            add_variant(s, list, oc, oc->alias);
+            add_variant(s, list, letter, oc, oc->alias);
         }
     }
 }
@@ -361,11 +380,14 @@ static json_t *schema_object(Schema *s, const char *name, const char *members)
     Member m;
 
     while (next_member(&members, &m)) {
-        if (!m.any && *m.type == 'B') {
+        if (!m.any && (*m.type == 'B' || *m.type == 'O')) {
             g_autofree char *tag = g_strndup(m.name, m.name_len);
 
-            s->node = g_strdup(name);
-            add_variants(s, entry, tag);
+            if (*m.type == 'B') {
+                s->node = g_strdup(name);
+                add_node_members(s, json_object_get(entry, "members"));
+            }
+            add_variants(s, entry, tag, *m.type);
         }
     }
     return entry;
@@ -407,7 +429,8 @@ static char *schema_type(Schema *s, const char *type)
     case 'a':
         return schema_builtin(s, "any", "value");
     case 'B':
-        key = driver_enum();
+    case 'O':
+        key = class_enum(classes_of(*type));
         return schema_type(s, key);
     case 'R':
         return schema_node_ref(s);

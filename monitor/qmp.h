@@ -22,6 +22,7 @@ enum {
  *   s string   i integer   u unsigned integer   b boolean   n number
  *   a anything   [T] array of T   (x|y) one of these strings
  *   B name of a block driver, whose options the object has, too   R its node, or a node's name
+ *   O name of an object's class, whose properties the object around it has, too
  *   {name:T,?name:T,*} object; '?' marks what may be left out, '*' allows more
  * args lists members without the braces; ret NULL means an empty object.
  */
@@ -56,13 +57,18 @@ int64_t qmp_int(json_t *args, const char *name, int64_t def);
 bool qmp_bool(json_t *args, const char *name, bool def);
 
 /*
- * Check the types of obj's members, and of members of members, against the rows of oc
- * (NULL: none). What has no row is left to those who set properties. One value alone: prop
- * is the row's name, name the client's.
+ * Check obj's members, and members of members, against the rows of oc (NULL: whoever sets
+ * the properties finds out that there is no such class). One value alone: prop is the row's
+ * name, name the client's.
  */
 bool qmp_check_props(const ObjectClass *oc, json_t *obj, Error **errp);
 bool qmp_check_prop(const ObjectClass *oc, const char *prop, json_t *v, const char *name,
                     Error **errp);
+
+/* v fits type, "uint16" and so on. */
+bool qmp_check_unsigned(const char *type, json_t *v, const char *name, Error **errp);
+/* data, which may be addr itself, has what the address's type needs; prefix: around addr. */
+bool qmp_check_address(json_t *addr, json_t *data, const char *prefix, Error **errp);
 
 typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,
@@ -77,12 +83,12 @@ QmpFn qmp_query_cpus_fast, qmp_query_cpu_definitions,
     qmp_query_cpu_model_expansion;                              /* qmp-cpu.c */
 QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
-    qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
     qmp_balloon, qmp_query_balloon, qmp_query_hotpluggable_cpus,
     qmp_block_set_io_throttle, qmp_migrate,
     qmp_trace_event_get_state, qmp_trace_event_set_state,
     qmp_migrate_set_capabilities;                               /* qmp-control.c */
+QmpFn qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read;     /* qmp-chardev.c */
 QmpFn qmp_input_send_event, qmp_send_key;                       /* qmp-input.c */
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */
 QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,

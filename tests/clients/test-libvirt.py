@@ -36,6 +36,7 @@ DOMAIN = """<domain type='qemu'>
   <name>guest</name>
   <memory unit='MiB'>128</memory>
   <vcpu>2</vcpu>
+  <cpu mode='host-model'/>
   <os>
     <type arch='x86_64' machine='microvm'>hvm</type>
     <kernel>{kernel}</kernel>
@@ -47,7 +48,7 @@ DOMAIN = """<domain type='qemu'>
   <devices>
     <emulator>{qemu}</emulator>
     <disk type='file' device='disk'>
-      <driver name='qemu' type='raw' cache='none'/>
+      <driver name='qemu' type='raw' cache='none' io='io_uring'/>
       <source file='{disk}'/>
       <target dev='vda' bus='virtio'/>
       <serial>disk-1</serial>
@@ -71,11 +72,18 @@ DOMAIN = """<domain type='qemu'>
 </domain>
 """
 
+CHANNEL = """<channel type='unix'>
+  <source mode='bind' path='{folder}/socket'/>
+  <target type='virtio' name='org.example.0'/>
+</channel>
+"""
+
 # What the guest does: it answers lines on its console.
 JOB = """while read -r word; do
     case $word in
     cpus) echo "cpus $(nproc)." ;;
     disk) echo "disk $(cat /sys/block/vda/serial) $(cat /sys/block/vda/size)." ;;
+    port) echo "port $(cat /sys/class/virtio-ports/*/name | grep example)." ;;
     link) ip link set eth0 up; sleep 1; echo "link $(cat /sys/class/net/eth0/carrier)." ;;
     esac
 done
@@ -191,6 +199,9 @@ def statistics(virsh, _state):
     text = virsh("domstats guest")
     for line in ("vcpu.current=2", "vcpu.1.state=1", "block.0.capacity=67108864", "net.count=1"):
         check(line in text, f"{line} is missing: {text}")
+    check(re.search(r"vda rd_req [1-9]", virsh("domblkstat guest vda")), "no reads of the disk")
+    text = virsh("domblkinfo guest vda")
+    check(re.search(r"Capacity: *67108864\n", text), text)
 
 
 def resize(virsh, state):
@@ -206,6 +217,19 @@ def link(virsh, state):
         text = virsh(f"domif-setlink guest 52:54:00:11:22:33 {word}")
         check("updated" in text, text)
         state["console"].ask("link", carrier)
+
+
+def hotplug(virsh, state):
+    """A channel is plugged in, which the guest sees, and out again."""
+    path = os.path.join(state["folder"], "channel")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(CHANNEL.format(**state))
+    text = virsh(f"attach-device guest {path}")
+    check("attached" in text, text)
+    state["console"].ask("port", "org.example.0")
+    text = virsh(f"detach-device guest {path}")
+    check("detached" in text, text)
+    state["console"].ask("port", "")
 
 
 def dump(virsh, state):
@@ -241,7 +265,7 @@ def destroy(virsh, _state):
     check("destroyed" in virsh("destroy guest"), "not destroyed")
 
 
-CASES = [start, pause, statistics, resize, link, dump, reset, refuse, destroy]
+CASES = [start, pause, statistics, resize, link, hotplug, dump, reset, refuse, destroy]
 
 
 def prepare(folder, qemu):

@@ -748,6 +748,66 @@ def memory_files():
         assert c.error("memsave", val=0, size=1, filename=out, cpu_index=7)[0] == GENERIC
 
 
+# Wrong members, and what QEMU 7.2 says.
+UNEXPECTED, MISSING = "Parameter '%s' is unexpected", "Parameter '%s' is missing"
+WRONG = "Invalid parameter type for '%s', expected: %s"
+OBJECT = [
+    ({"nope": 1}, UNEXPECTED % "nope"), ({"size": {"a": 1}}, "Parameter 'size' expects uint64"),
+    ({"share": {"a": 1}}, WRONG % ("share", "boolean")),
+    ({"prealloc-threads": 1 << 32}, "Parameter 'prealloc-threads' expects uint32_t"),
+    ({"prealloc-threads": -1}, "Parameter 'prealloc-threads' expects uint32_t"),
+    ({"host-nodes": 1}, WRONG % ("host-nodes", "array")),
+    ({"qom_type": "memory-backend-file"}, MISSING % "mem-path"),
+]
+NETWORK = [
+    ({"type": "user", "nope": 1}, UNEXPECTED % "nope"),
+    ({"type": "user", "hostfwd": "tcp::1-:2"}, WRONG % ("hostfwd", "array")),
+    ({"type": "user", "hostfwd": [{"str": 5}]}, WRONG % ("hostfwd[0].str", "string")),
+    ({"type": "user", "hostfwd": [{"str": "a"}, {}]}, MISSING % "hostfwd[1].str"),
+    ({"type": "user", "hostfwd": [{"str": "a", "x": 1}]}, UNEXPECTED % "hostfwd[0].x"),
+    ({"type": "tap", "queues": 1 << 32}, "Parameter 'queues' expects uint32_t"),
+    ({"type": "stream"}, MISSING % "addr"),
+    ({"type": "stream", "addr": 5}, WRONG % ("addr", "object")),
+    ({"type": "stream", "addr": {}}, MISSING % "addr.type"),
+    ({"type": "stream", "addr": {"type": "x"}}, "Parameter 'type' does not accept value 'x'"),
+    ({"type": "stream", "addr": {"type": "inet"}}, MISSING % "addr.host"),
+    ({"type": "stream", "addr": {"type": "inet", "host": "a"}}, MISSING % "addr.port"),
+    ({"type": "stream", "addr": {"type": "unix", "path": "/", "x": 5}}, UNEXPECTED % "addr.x"),
+    ({"type": "dgram", "local": {"type": "fd"}}, MISSING % "local.str"),
+]
+NODE = [
+    ({"driver": "null-co", "nope": 1}, UNEXPECTED % "nope"),
+    ({"driver": "null-co", "size": "1"}, WRONG % ("size", "integer")),
+    ({"driver": "null-co", "cache": 5}, WRONG % ("cache", "object")),
+    ({"driver": "null-co", "cache": {"nope": True}}, UNEXPECTED % "cache.nope"),
+    ({"driver": "file"}, MISSING % "filename"), ({"driver": "raw"}, MISSING % "file"),
+    ({"driver": "raw", "file": 5}, WRONG % ("file", "BlockdevRef")),
+    ({"driver": "raw", "file": {}}, MISSING % "file.driver"),
+    ({"driver": "raw", "file": {"driver": "x"}}, "Parameter 'driver' does not accept value 'x'"),
+    ({"driver": "raw", "file": {"driver": "file"}}, MISSING % "file.filename"),
+    ({"driver": "raw", "file": {"driver": "file", "filename": 5}},
+     WRONG % ("file.filename", "string")),
+    ({"driver": "raw", "file": {"driver": "null-co", "x": 5}}, UNEXPECTED % "file.x"),
+    ({"driver": "raw", "file": {"driver": "null-co", "size": "x"}},
+     WRONG % ("file.size", "integer")),
+    ({"driver": "qcow2", "file": {"driver": "null-co"}, "backing": 5},
+     WRONG % ("backing", "BlockdevRefOrNull")),
+]
+CHARDEV = [
+    ("file", {}, MISSING % "backend.data.out"), ("socket", {}, MISSING % "backend.data.addr"),
+    ("null", {"x": 1}, UNEXPECTED % "backend.data.x"),
+    ("socket", {"addr": {}}, MISSING % "backend.data.addr.type"),
+    ("socket", {"addr": {"type": "x"}}, "Parameter 'type' does not accept value 'x'"),
+    ("socket", {"addr": {"type": "inet", "data": {}}}, MISSING % "backend.data.addr.data.host"),
+    ("socket", {"addr": {"type": "unix", "data": {"path": "x", "y": 1}}},
+     UNEXPECTED % "backend.data.addr.data.y"),
+    ("socket", {"addr": {"type": "inet", "data": {"host": "a", "port": "1", "to": "1"}}},
+     "Parameter 'backend.data.addr.data.to' expects uint64"),
+    ("socket", {"addr": {"type": "inet", "data": {"host": "a", "port": "1", "to": 70000}}},
+     "Parameter 'to' expects uint16_t"),
+]
+
+
 @test
 def member_types():
     """object-add, netdev_add, chardev-add and blockdev-add: numbers are no strings; HMP has text"""
@@ -773,7 +833,7 @@ def member_types():
                 ("netdev_add", {"type": "user", "id": "n", "hostname": 1},
                  wrong % ("hostname", "string")),
                 ("chardev-add", {"id": "c", "backend": ringbuf("4096")},
-                 "Parameter 'backend.data.size' expects uint64"),
+                 wrong % ("backend.data.size", "integer")),
                 ("chardev-add", {"id": "c", "backend": sock(path=5)},
                  wrong % ("backend.data.addr.data.path", "string")),
                 ("blockdev-add", {"driver": "null-co", "node_name": "b", "read-only": "on"},
@@ -782,8 +842,20 @@ def member_types():
                                   "cache": {"direct": "on"}},
                  wrong % ("cache.direct", "boolean")),
                 ("blockdev-add", {"driver": "file", "node_name": "b", "filename": 5},
-                 wrong % ("filename", "string"))]:
+                 wrong % ("filename", "string")),
+                *(("object-add", {**ram, "size": 4096, **more}, text) for more, text in OBJECT),
+                *(("netdev_add", {"id": "n", **more}, text) for more, text in NETWORK),
+                *(("blockdev-add", {"node_name": "b", **more}, text) for more, text in NODE),
+                *(("chardev-add", {"id": "c", "backend": {"type": kind, "data": data}}, text)
+                  for kind, data, text in CHARDEV)]:
             assert c.error(command, **more) == (GENERIC, text), (command, more)
+        schema = {e["name"]: e for e in c.cmd("query-qmp-schema")}
+        flat = schema[schema["object-add"]["arg-type"]]
+        assert flat["tag"] == "qom-type"
+        assert "secret" in schema[flat["members"][0]["type"]]["values"]
+        members = {m["name"] for v in flat["variants"] if v["case"] == "memory-backend-file"
+                   for m in schema[v["type"]]["members"]}
+        assert {"mem-path", "size", "share"} <= members, members
         c.cmd("object-add", **ram, size=4096, share=True)
         c.cmd("object-add", qom_type="memory-backend-ram", id="m2", props={"size": 8192})
         c.cmd("chardev-add", id="c", backend=ringbuf(4096))
@@ -968,7 +1040,7 @@ def slow_files():
         for data in ({"out": fifo}, {"out": "/dev/null", "logfile": fifo}):
             assert a.error("chardev-add", id="c", backend={"type": "file", "data": data})[0] == \
                 GENERIC
-        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        fd = os.open(fifo, os.O_RDWR)
         # What a log does not take is lost, and nobody waits for it.
         a.cmd("chardev-add", id="r", backend={"type": "ringbuf", "data": {"logfile": fifo}})
         a.cmd("chardev-remove", id="r")
@@ -977,7 +1049,6 @@ def slow_files():
         for _ in range(3):
             assert b.cmd("query-status")["running"]
         assert silent(a)
-        os.set_blocking(fd, True)
         left = 2 << 20
         while left:
             left -= len(os.read(fd, left))
