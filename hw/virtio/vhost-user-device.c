@@ -5,13 +5,32 @@
  */
 #include "hw/virtio/vhost-user.h"
 
-VhostUserConfig vhost_user_device_config(VhostUserDevice *d)
+/* The queues are always lent. */
+static void never_kicked(VirtIODevice *vdev, VirtQueue *vq)
 {
-    return (VhostUserConfig) { .chr = &d->chardev, .timeout_ms = d->reply_timeout };
 }
 
-void vhost_user_device_handle(VirtIODevice *vdev, VirtQueue *vq)
+bool vhost_user_device_realize(VhostUserDevice *d, const VhostUserConfig *cfg, Error **errp)
 {
+    VhostUserConfig own = *cfg;
+
+    own.chr = &d->chardev;
+    own.timeout_ms = d->reply_timeout;
+    d->vu = vhost_user_new(&d->vdev, &own, errp);
+    if (!d->vu) {
+        return false;
+    }
+    for (unsigned i = 0; i < cfg->nr_queues; i++) {
+        virtio_add_queue(&d->vdev, cfg->queue_size, sizeof(VirtQueueElement), never_kicked);
+    }
+    return true;
+}
+
+void vhost_user_device_unrealize(VirtIODevice *vdev)
+{
+    VhostUserDevice *d = (VhostUserDevice *)vdev;
+
+    g_clear_pointer(&d->vu, vhost_user_free);
 }
 
 void vhost_user_device_start(VirtIODevice *vdev)
@@ -29,11 +48,4 @@ void vhost_user_device_stop(VirtIODevice *vdev)
 void vhost_user_device_reset(VirtIODevice *vdev)
 {
     vhost_user_reset(((VhostUserDevice *)vdev)->vu);
-}
-
-void vhost_user_device_unrealize(VirtIODevice *vdev)
-{
-    VhostUserDevice *d = (VhostUserDevice *)vdev;
-
-    g_clear_pointer(&d->vu, vhost_user_free);
 }

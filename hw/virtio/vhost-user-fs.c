@@ -60,23 +60,12 @@ static bool fs_check_props(const VhostUserFS *fs, Error **errp)
 static bool fs_realize(VirtIODevice *vdev, Error **errp)
 {
     VhostUserFS *fs = (VhostUserFS *)vdev;
-    VhostUserConfig cfg = vhost_user_device_config(&fs->d);
+    VhostUserConfig cfg = {
+        .nr_queues = HIPRIO_QUEUES + fs->num_request_queues, .queue_size = fs->queue_size,
+    };
 
-    if (!fs_check_props(fs, errp)) {
-        return false;
-    }
-    cfg.nr_queues = HIPRIO_QUEUES + fs->num_request_queues;
-    cfg.queue_size = fs->queue_size;
-    fs->d.vu = vhost_user_new(vdev, &cfg, errp);
-    if (!fs->d.vu) {
-        return false;
-    }
-    for (unsigned i = 0; i < cfg.nr_queues; i++) {
-        virtio_add_queue(vdev, fs->queue_size, sizeof(VirtQueueElement),
-                         vhost_user_device_handle);
-    }
     vdev->config_len = sizeof(struct virtio_fs_config);
-    return true;
+    return fs_check_props(fs, errp) && vhost_user_device_realize(&fs->d, &cfg, errp);
 }
 
 static const Property fs_props[] = {

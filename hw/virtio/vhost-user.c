@@ -73,6 +73,27 @@ static void config_changed(void *opaque)
     }
 }
 
+void vhost_user_set_config(VhostUser *vu, unsigned offset, const void *data, unsigned len)
+{
+    VuPayload payload = { .config = { .offset = offset, .size = len } };
+
+    memcpy(vu->config + offset, data, len);
+    memcpy(payload.config.data, data, len);
+    if (vu->state == VU_UP) {
+        vu_send_acked(&vu->conn, &(VuMessage) { VU_SET_CONFIG, &payload, VU_CONFIG_HEAD + len });
+    }
+}
+
+const void *vhost_user_config(const VhostUser *vu)
+{
+    return vu->config;
+}
+
+uint64_t vhost_user_features(const VhostUser *vu)
+{
+    return vu->features;
+}
+
 /* Acquaintance ------------------------------------------------------------- */
 
 static void got_queue_num(VuConn *conn, unsigned index, const VuPayload *payload)

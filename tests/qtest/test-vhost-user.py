@@ -331,6 +331,78 @@ def silence():
         served(d, back)
 
 
+BLK, CONFIG_LEN = "vhost-user-blk-device", 60
+F_RO, F_WCE = 1 << 5, 1 << 11
+
+
+def blk_config(sectors, wce=1):
+    return struct.pack("<Q", sectors).ljust(32, b"\0") + bytes([wce]) + bytes(27)
+
+
+@test
+def disk():
+    """the configuration space is the back end's: read, written, changed; another one's differs"""
+    vm, back = machine(BLK, config=blk_config(100), features=vu.F_VERSION_1 | F_RO | F_WCE)
+    with vm:
+        d = Driver(QTest(vm), 2)
+        assert d.features() & 0xffffff == F_RO | F_WCE
+        d.start(queues=1)
+        assert d.config(0, 8) == struct.pack("<Q", 100) and d.config(34, 2) == b"\1\0"
+        generation = d.rd(0xfc)
+        d.q.cmd("writeb", d.base + 0x120, 0)
+        back.wait(lambda: back.config[32] == 0)
+        d.q.cmd("writeb", d.base + 0x100, 7)        # not writable
+        assert d.config(0, 1) == b"d" and d.config(32, 1) == b"\0"
+        with back.lock:
+            back.config[:8] = struct.pack("<Q", 200)
+        assert back.ask(vu.CONFIG_CHANGE) == (vu.CONFIG_CHANGE, vu.VERSION | vu.REPLY, 8, 0)
+        while d.config(0, 8) != struct.pack("<Q", 200):
+            time.sleep(0.002)
+        assert d.rd(0xfc) != generation and d.rd(0x60) & 2
+        assert back.ask(9, bytes(40))[3] == 1       # what we do not know
+        for _ in range(1000):                       # nobody waits for answers
+            back.channel.sendall(struct.pack("<III", vu.CONFIG_CHANGE, vu.VERSION, 0))
+        assert back.ask(vu.CONFIG_CHANGE)[3] == 0
+        back.channel.sendall(struct.pack("<III", vu.CONFIG_CHANGE, vu.VERSION, 1 << 31))
+        assert back.channel.recv(1) == b""          # the channel is closed, no more
+        served(d, back, n=0)
+        back.close()
+        back = vu.connect(vm.back_ends, config=blk_config(300), features=back.features)
+        served(d, back, n=0)
+        assert d.config(0, 8) == struct.pack("<Q", 300)
+        back.close()
+        for how, what in (({"config": b""}, "12 bytes in answer to request 24, not 72"),
+                          ({"protocol": vu.P_ALL & ~vu.P_CONFIG}, "it has no configuration space"),
+                          ({"features": vu.F_VERSION_1}, "it lacks features 0x820")):
+            how = {"config": blk_config(9), "features": back.features} | how
+            liar = vu.connect(vm.back_ends, **how)
+            assert liar.gone()
+            assert what in reports(vm)[-1], reports(vm)
+        served(d, vu.connect(vm.back_ends, config=blk_config(300), features=back.features), n=0)
+
+
+@test
+def sockets():
+    """vhost-user-vsock-device: the event queue is ours, and tells of another back end"""
+    vm, back = machine("vhost-user-vsock-device", config=struct.pack("<Q", 42))
+    with vm:
+        d = Driver(QTest(vm), 19)
+        d.start(queues=3)
+        assert d.config(0, 8) == struct.pack("<Q", 42)
+        served(d, back, n=0)
+        served(d, back, n=1)
+        back.wait(lambda: back.status == 15)
+        assert sorted(back.rings) == [0, 1]
+        d.add(2, 0)
+        assert d.used(2) == 0
+        back.close()
+        back = vu.connect(vm.back_ends, config=struct.pack("<Q", 43))
+        d.wait_used(2, 1)       # TRANSPORT_RESET
+        assert d.q.read(RINGS + 0x2804, 8) == struct.pack("<II", 0, 4)
+        assert d.q.read(BUFFERS, 4) == bytes(4) and d.config(0, 1) == b"+"
+        served(d, back, n=1)
+
+
 @test
 def refused():
     """devices and memory that cannot be"""
@@ -338,6 +410,9 @@ def refused():
     for args, what in (
             (("vhost-user-fs-device,tag=T",), "missing chardev"),
             (("vhost-user-fs-device,chardev=c",), "missing tag property"),
+            (("vhost-user-blk-device,chardev=c,num-queues=0",), "invalid number of IO queues"),
+            (("vhost-user-blk-device,chardev=c,queue-size=0",), "queue size must be non-zero"),
+            (("vhost-user-vsock-device",), "missing chardev"),
             (("vhost-user-fs-device,chardev=n,tag=T",),
              "chardev \"n\" does not support FD passing"),
             (("vhost-user-fs-device,chardev=c,tag=T", *private),

@@ -44,6 +44,13 @@ VhostUser *vhost_user_new(VirtIODevice *vdev, const VhostUserConfig *cfg, Error 
 /* Stopped. Harmless with NULL. */
 void vhost_user_free(VhostUser *vu);
 
+/* All features of the back end. Constant. */
+uint64_t vhost_user_features(const VhostUser *vu);
+/* config_len bytes, as the back end last said. */
+const void *vhost_user_config(const VhostUser *vu);
+/* The driver wrote to them. */
+void vhost_user_set_config(VhostUser *vu, unsigned offset, const void *data, unsigned len);
+
 /*
  * Lend the queues that the driver has set up, and are among the first nr; take them back. The
  * latter is over when the back end has let go of them, or was given up. Harmless when it is so.
@@ -62,14 +69,15 @@ typedef struct VhostUserDevice {
     VhostUser *vu;              /* set by realize */
 } VhostUserDevice;
 
+/*
+ * vhost_user_new() with the device's chardev and time limit, and the queues: all the back end's,
+ * of the one size.
+ */
+bool vhost_user_device_realize(VhostUserDevice *d, const VhostUserConfig *cfg, Error **errp);
 void vhost_user_device_unrealize(VirtIODevice *vdev);
 void vhost_user_device_start(VirtIODevice *vdev);
 void vhost_user_device_stop(VirtIODevice *vdev);
 void vhost_user_device_reset(VirtIODevice *vdev);
-/* The handler of queues that are always lent. */
-void vhost_user_device_handle(VirtIODevice *vdev, VirtQueue *vq);
-/* VhostUserConfig of the device, but for what is its own. */
-VhostUserConfig vhost_user_device_config(VhostUserDevice *d);
 
 #define DEFINE_VHOST_USER_PROPS(type) \
     DEFINE_PROP_CHR("chardev", type, d.chardev), \

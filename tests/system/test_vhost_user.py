@@ -1,0 +1,100 @@
+"""vhost-user with Debian's back ends: a shared folder by virtiofsd, a disk by qemu-storage-daemon.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+On the software CPU, which is quicker where KVM is emulated: KVM has no part in it.
+"""
+import contextlib
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+
+from harness import Failed, Patience, Qemu, case, check, initrd, kernel, machine_args
+
+VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+MODULES = ("virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "fuse", "virtiofs")
+BLOCKS, BLOCK = 120, 16384
+JOB = "".join(f"insmod /root/{name}.ko\n" for name in MODULES) + f"""
+mount -t virtiofs tree /mnt && md5sum </mnt/big && cp /mnt/big /mnt/copy && mkdir /mnt/d || exit 1
+mv /mnt/copy /mnt/d/moved && ln /mnt/d/moved /mnt/link && umount /mnt
+i=0; while [ $i -lt {BLOCKS} ]; do
+    [ $i -ne 20 ] || echo "@@writing@@" >/dev/console
+    (yes "block $i" | head -c {BLOCK}) |
+        dd of=/dev/vda bs={BLOCK} seek=$i conv=notrunc oflag=direct 2>/dev/null || exit 1
+    i=$((i+1))
+done
+sync
+head -c {BLOCKS * BLOCK} /dev/vda | md5sum
+"""
+
+
+def wait_for(path):
+    """Until somebody listens there."""
+    limit = Patience(60)
+    while not os.path.exists(path):
+        if limit.over():
+            raise Failed(f"no {path}")
+        time.sleep(0.02)
+
+
+def disk_daemon(folder):
+    """qemu-storage-daemon that listens at blk.sock."""
+    name = f"{folder}/blk.sock"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    daemon = subprocess.Popen([
+        "qemu-storage-daemon", "--blockdev", f"driver=file,node-name=d,filename={folder}/disk",
+        "--export", f"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path={name},"
+        "writable=on"])
+    wait_for(name)
+    return daemon
+
+
+def folder_daemon(folder):
+    """virtiofsd of folder/tree that listens at fs.sock."""
+    daemon = subprocess.Popen([VIRTIOFSD, f"--socket-path={folder}/fs.sock", "-o",
+                               f"source={folder}/tree", "-o", "sandbox=chroot"],
+                              stderr=subprocess.DEVNULL)
+    wait_for(f"{folder}/fs.sock")
+    return daemon
+
+
+@case("vhost-user: a folder, and a disk whose server dies", "tcg")
+def back_ends():
+    """what the guest reads and writes is what the host has, also when the back end is killed"""
+    data = os.urandom(2 << 20)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vhost-user-"))
+        os.mkdir(f"{folder}/tree")
+        with open(f"{folder}/tree/big", "wb") as file:
+            file.write(data)
+        with open(f"{folder}/disk", "wb") as file:
+            file.truncate(BLOCKS * BLOCK)
+        stack.callback(folder_daemon(folder).kill)
+        disk = disk_daemon(folder)
+        files = [(kernel("debian", f"modules/{name}.ko"), f"root/{name}.ko") for name in MODULES]
+        args = machine_args(kernel_path=kernel("debian"), append="quiet",
+                            initrd_path=initrd(JOB, "vu", files))
+        qemu = stack.enter_context(Qemu([
+            *args, "-no-reboot", "-serial", "stdio", "-object",
+            "memory-backend-memfd,id=mem,size=256M,share=on", "-numa", "node,memdev=mem",
+            "-chardev", f"socket,id=fs,path={folder}/fs.sock,reconnect=1", "-device",
+            "vhost-user-fs-device,chardev=fs,tag=tree", "-chardev",
+            f"socket,id=b,path={folder}/blk.sock,reconnect=1", "-device",
+            "vhost-user-blk-device,chardev=b"]))
+        qemu.expect(hashlib.md5(data).hexdigest().encode())
+        qemu.expect(b"@@writing@@")
+        disk.kill()
+        disk.wait()
+        qemu.expect(b"it has hung up")
+        stack.callback(disk_daemon(folder).kill)
+        check(qemu.wait() == 0, f"exit status\n{qemu.tail()}")
+        want = b"".join((b"block %d\n" % i * BLOCK)[:BLOCK] for i in range(BLOCKS))
+        check(hashlib.md5(want).hexdigest().encode() in qemu.log, f"the disk\n{qemu.tail()}")
+        check(b"@@vu:end:0@@" in qemu.log, f"the job\n{qemu.tail()}")
+        with open(f"{folder}/disk", "rb") as file:
+            check(file.read() == want, "the disk's file")
+        with open(f"{folder}/tree/link", "rb") as file:
+            check(file.read() == data, "what the guest wrote into the folder")
