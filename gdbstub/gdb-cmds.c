@@ -230,7 +230,7 @@ static void read_registers(GdbServer *s)
         gdb_answer(s, "E22");
         return;
     }
-    for (unsigned n = 0; n < gdb_num_regs(); n++) {
+    for (unsigned n = 0; n < gdb_num_general_regs(); n++) {
         gdb_read_reg(env, n, buf);
         append_hex(hex, buf, gdb_reg_size(n));
     }
@@ -242,7 +242,7 @@ static void write_registers(GdbServer *s, const char *p)
     CPUX86State *env = gdb_env(s);
     uint8_t buf[16];
 
-    for (unsigned n = 0; env && n < gdb_num_regs(); n++) {
+    for (unsigned n = 0; env && n < gdb_num_general_regs(); n++) {
         unsigned size = gdb_reg_size(n);
 
         if (parse_hex(p, buf, size) < size) {
@@ -271,7 +271,8 @@ static void one_register(GdbServer *s, char *p)
         return;
     }
     if (*p == 'P') {
-        if (*end != '=' || parse_hex(end + 1, buf, gdb_reg_size(n)) < gdb_reg_size(n)) {
+        if (n >= gdb_num_general_regs() || *end != '=' ||
+            parse_hex(end + 1, buf, gdb_reg_size(n)) < gdb_reg_size(n)) {
             gdb_answer(s, "E22");
             return;
         }

@@ -11,7 +11,7 @@
 
 typedef enum GdbRegKind {
     GDB_REG_GPR, GDB_REG_RIP, GDB_REG_EFLAGS, GDB_REG_SEG, GDB_REG_ST, GDB_REG_FPU,
-    GDB_REG_XMM, GDB_REG_MXCSR, GDB_REG_BASE,
+    GDB_REG_XMM, GDB_REG_MXCSR, GDB_REG_BASE, GDB_REG_CR, GDB_REG_EFER, GDB_REG_KERNEL_GS,
 } GdbRegKind;
 
 typedef struct GdbReg {
@@ -26,6 +26,7 @@ typedef struct GdbReg {
 #define SEG(n, i) { n, "int32", 32, GDB_REG_SEG, i }
 #define ST(n, i) { n, "i387_ext", 80, GDB_REG_ST, i }
 #define FPU(n, i) { n, "int", 32, GDB_REG_FPU, i }
+#define CR(n, i) { n, "int64", 64, GDB_REG_CR, i }
 #define XMM(n, i) { n, "vec128", 128, GDB_REG_XMM, i }
 
 static const GdbReg core_regs[] = {
@@ -54,6 +55,13 @@ static const GdbReg base_regs[] = {
     { "fs_base", "int64", 64, GDB_REG_BASE, R_FS }, { "gs_base", "int64", 64, GDB_REG_BASE, R_GS },
 };
 
+/* What gdb has no group for; not in its "g" packets, and only to be looked at. */
+static const GdbReg system_regs[] = {
+    CR("cr0", 0), CR("cr2", 2), CR("cr3", 3), CR("cr4", 4), CR("cr8", 8),
+    { "efer", "int64", 64, GDB_REG_EFER, 0 },
+    { "k_gs_base", "int64", 64, GDB_REG_KERNEL_GS, 0 },
+};
+
 static const struct {
     const char *name;
     const GdbReg *regs;
@@ -62,6 +70,7 @@ static const struct {
     { "org.gnu.gdb.i386.core", core_regs, G_N_ELEMENTS(core_regs) },
     { "org.gnu.gdb.i386.sse", sse_regs, G_N_ELEMENTS(sse_regs) },
     { "org.gnu.gdb.i386.segments", base_regs, G_N_ELEMENTS(base_regs) },
+    { "org.microvm.i386.system", system_regs, G_N_ELEMENTS(system_regs) },
 };
 
 static const GdbReg *find_reg(unsigned n)
@@ -83,6 +92,11 @@ unsigned gdb_num_regs(void)
         n += features[f].n;
     }
     return n;
+}
+
+unsigned gdb_num_general_regs(void)
+{
+    return gdb_num_regs() - G_N_ELEMENTS(system_regs);
 }
 
 unsigned gdb_reg_size(unsigned n)
@@ -109,8 +123,9 @@ char *gdb_target_xml(void)
         for (unsigned i = 0; i < features[f].n; i++) {
             const GdbReg *r = &features[f].regs[i];
 
-            g_string_append_printf(s, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n",
-                                   r->name, r->bits, r->type);
+            g_string_append_printf(s, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"%s/>\n",
+                                   r->name, r->bits, r->type,
+                                   features[f].regs == system_regs ? " group=\"system\"" : "");
         }
         g_string_append(s, "</feature>\n");
     }
@@ -180,6 +195,15 @@ void gdb_read_reg(const CPUX86State *env, unsigned n, uint8_t *buf)
         break;
     case GDB_REG_BASE:
         value = env->segs[r->index].base;
+        break;
+    case GDB_REG_CR:
+        value = r->index == 8 ? env->cr8 : env->cr[r->index];
+        break;
+    case GDB_REG_EFER:
+        value = env->efer;
+        break;
+    case GDB_REG_KERNEL_GS:
+        value = env->kernel_gs_base;
         break;
     case GDB_REG_MXCSR:
         value = env->mxcsr;

@@ -15,6 +15,8 @@ char *gdb_target_xml(void);
 
 /* Registers are numbered from 0 to below this. */
 unsigned gdb_num_regs(void);
+/* Those of "g" and "G" packets come first; the system's are read one by one. */
+unsigned gdb_num_general_regs(void);
 /* Bytes of register n. */
 unsigned gdb_reg_size(unsigned n);
 /* Copy register n, little-endian, to or from buf of gdb_reg_size(n) bytes. */

@@ -77,7 +77,12 @@ def registers():
         names = [name for name, _ in regs]
         assert names[:4] == ["rax", "rbx", "rcx", "rdx"] and "xmm15" in names, names
         everything = g.packet("g")
-        assert len(everything) == sum(bits for _, bits in regs) // 4
+        system = names.index("cr0")
+        assert names[system:] == ["cr0", "cr2", "cr3", "cr4", "cr8", "efer", "k_gs_base"]
+        assert len(everything) == sum(bits for _, bits in regs[:system]) // 4
+        assert g.packet(f"p{system:x}") == "1000006000000000"
+        assert g.packet(f"P{system:x}=1100006000000000").startswith("E")
+        assert g.packet(f"p{system:x}") == "1000006000000000"
         rip = names.index("rip")
         assert g.packet(f"p{rip:x}") == "f0ff000000000000"
         assert g.packet("P0=8877665544332211") == "OK"
@@ -271,12 +276,12 @@ def gdb_itself():
         g.close()
         out = subprocess.run(
             ["gdb", "-nx", "-batch", "-ex", f"target remote {path}", "-ex", "p/x $rip",
-             "-ex", "p/x $cs", "-ex", "x/1gx 0x100000", "-ex", "info threads",
+             "-ex", "p/x $cs", "-ex", "p/x $cr0", "-ex", "x/1gx 0x100000", "-ex", "info threads",
              "-ex", "set $rax = 0x1234", "-ex", "p/x $rax", "-ex", "p $st0",
              "-ex", "monitor info status", "-ex", "detach"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1000,
             stdin=subprocess.DEVNULL).stdout
-        for text in ["= 0xfff0", "= 0xf000", "0x1122334455667788", "Thread 2 (CPU#1)", "= 0x1234",
+        for text in ["= 0xfff0", "= 0xf000", "= 0x60000010", "0x1122334455667788", "Thread 2 (CPU#1)", "= 0x1234",
                      "VM status: paused", "detached"]:
             assert text in out, (text, out)
 
@@ -294,6 +299,8 @@ SESSION = [
     ("break start_kernel", "Breakpoint 1 at 0xffffffff8"),
     ("continue", "hit Breakpoint 1, 0x[0-9a-f]+ in start_kernel"),
     ("stepi", r"0x[0-9a-f]+ in start_kernel \(\)"),
+    ("p/x $cr3", "= 0x[0-9a-f]+000"),
+    ("p/x $efer", "= 0x[0-9a-f]*d01"),
     ("break rest_init", "Breakpoint 2 at 0xffffffff8"),
     ("continue", "hit Breakpoint 2, 0x[0-9a-f]+ in rest_init"),
     ("backtrace 3", r"#2 +0x[0-9a-f]+ in start_kernel"),
