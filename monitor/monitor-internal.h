@@ -19,6 +19,7 @@ typedef struct MonitorJob MonitorJob;
 struct MonitorHub {
     MachineState *ms;
     GPtrArray *monitors;        /* of Monitor; owned */
+    bool started;               /* the main loop runs: the machine is complete */
     unsigned next_compat;       /* N of the next compat_monitorN */
     struct DumpJob *dump;       /* the last dump-guest-memory, or NULL */
 };
@@ -39,6 +40,7 @@ struct Monitor {
     MonitorDoneFn *done;        /* internal: see monitor_new_internal() */
     void *opaque;
     MonitorMode mode;
+    bool greet;                 /* READLINE: a peer came before the main loop */
     bool pretty;
     char *id;                   /* -mon id=; may be NULL */
 

@@ -187,11 +187,14 @@ static void monitor_event(void *opaque, QEMUChrEvent event)
     case CHR_EVENT_OPENED:
         if (mon->mode == MONITOR_CONTROL) {
             qmp_session_start(mon);
-        } else {
+        } else if (mon->hub->started) {
             hmp_session_start(mon);
+        } else {
+            mon->greet = true;
         }
         break;
     case CHR_EVENT_CLOSED:
+        mon->greet = false;
         monitor_closed(mon);
         return;
     case CHR_EVENT_MUX_IN:
@@ -335,6 +338,22 @@ static void hub_machine_event(MachineState *ms, const char *event,
     g_idle_add_full(G_PRIORITY_DEFAULT, hub_send_queued, ev, hub_free_queued);
 }
 
+/* No prompt before the machine is there: what comes first may be an error, and the end. */
+static void hub_start(void *opaque)
+{
+    MonitorHub *hub = opaque;
+
+    hub->started = true;
+    for (guint i = 0; i < hub->monitors->len; i++) {
+        Monitor *mon = g_ptr_array_index(hub->monitors, i);
+
+        if (mon->greet) {
+            hmp_session_start(mon);
+            monitor_resume(mon);        /* what has been typed meanwhile */
+        }
+    }
+}
+
 MonitorHub *monitor_hub(MachineState *ms)
 {
     MonitorHub *hub = ms->monitors;
@@ -347,6 +366,7 @@ MonitorHub *monitor_hub(MachineState *ms)
         net_set_stream_listener(qmp_stream_event, hub);
         block_set_listener(&qmp_block_listener, hub);
         runstate_add_notifier(ms, hub_runstate, hub);
+        qemu_bh_schedule_oneshot(hub_start, hub);
     }
     return hub;
 }
