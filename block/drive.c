@@ -55,7 +55,7 @@ static const Property drive_props[] = {
     DEFINE_PROP_END
 };
 
-static const ObjectClass drive_class = {
+const ObjectClass drive_class = {
     .name = "drive",
     .instance_size = sizeof(DriveOptions),
     .props = drive_props,

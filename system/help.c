@@ -9,21 +9,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block/block.h"
 #include "chardev/char.h"
 #include "hw/qdev.h"
 #include "net/net.h"
 #include "opts.h"
 
-static void list_chardev(GString *out, const ObjectClass *oc)
-{
-    if (!((const ChardevClass *)oc)->internal) {
-        g_string_append_printf(out, "  %s\n", oc->name);
-    }
-}
-
 static void list_object(GString *out, const ObjectClass *oc)
 {
     g_string_append_printf(out, "  %s\n", oc->name);
+}
+
+static void list_chardev(GString *out, const ObjectClass *oc)
+{
+    if (!((const ChardevClass *)oc)->internal) {
+        list_object(out, oc);
+    }
 }
 
 static void list_netdev(GString *out, const ObjectClass *oc)
@@ -58,6 +59,7 @@ static const struct HelpTable {
     const char *title;
     void (*list)(GString *out, const ObjectClass *oc);
 } kinds[] = {
+    [HELP_BLOCKDEV] = { "driver", block_classes, "Available block drivers:\n", list_object },
     [HELP_CHARDEV] = { "backend", chardev_classes, "Available chardev backend types: \n",
                        list_chardev },
     [HELP_DEVICE] = { "driver", device_classes, "", list_device },
@@ -94,6 +96,45 @@ static bool print_help(HelpKind kind, QemuOpts *opts)
     g_autoptr(GString) text = g_string_new(NULL);
 
     return option_help(text, kind, opts) && printf("%s", text->str);
+}
+
+bool help_blockdev(const char *arg, QemuOpts *opts)
+{
+    return print_help(HELP_BLOCKDEV, opts);
+}
+
+bool help_drive(const char *arg, QemuOpts *opts)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!qemu_opts_has_help(opts)) {
+        return false;
+    }
+    object_class_help(text, &drive_class);
+    printf("%s", text->str);
+    return true;
+}
+
+/* What stands for a character device in one word: the short form of -chardev. */
+bool help_dev(const char *arg, QemuOpts *opts)
+{
+    if (strcmp(arg, "help") && strcmp(arg, "?")) {
+        return false;
+    }
+    printf("DEV is one of\n"
+           "  none                     nothing\n"
+           "  null                     what is written is lost\n"
+           "  stdio                    this terminal\n"
+           "  pty                      a new pseudo-terminal; its name is printed\n"
+           "  file:PATH                a file that is written to\n"
+           "  pipe:PATH                the FIFOs PATH.in and PATH.out, or the one PATH\n"
+           "  unix:PATH[,server=on][,wait=off]\n"
+           "  tcp:HOST:PORT[,server=on][,wait=off]\n"
+           "  telnet:HOST:PORT[,server=on][,wait=off]\n"
+           "  ringbuf                  memory, which ringbuf-read reads\n"
+           "  chardev:ID               what -chardev has made\n"
+           "  mon:DEV                  DEV shared with a monitor: Ctrl-A c switches (-serial)\n");
+    return true;
 }
 
 bool help_chardev(const char *arg, QemuOpts *opts)

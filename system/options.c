@@ -72,6 +72,34 @@ static const char *option_name(const char *word)
     return word + (word[1] == '-' ? 2 : 1);
 }
 
+#define HELP_COLUMN 28  /* where the words about an option begin */
+
+static void print_row(const OptionRow *row)
+{
+    g_autofree char *left = g_strdup_printf("-%s%s%s", row->name, row->arg ? " " : "",
+                                            row->arg ? row->arg : "");
+    int width = g_utf8_strlen(left, -1);
+
+    if (width < HELP_COLUMN) {
+        printf("%s%*s %s\n", left, HELP_COLUMN - width, "", row->help);
+    } else {
+        printf("%s\n%*s %s\n", left, HELP_COLUMN, "", row->help);
+    }
+}
+
+/* The option's own list; or for a list of parameters that has none its row. */
+static bool print_help(const OptionRow *row, const char *arg, QemuOpts *opts)
+{
+    if (row->print_help) {
+        return row->print_help(arg, opts);
+    }
+    if (!row->keyval || !row->help || !qemu_opts_has_help(opts)) {
+        return false;
+    }
+    print_row(row);
+    return true;
+}
+
 /* Parse what can be parsed now and keep it; or print the help it asks for. */
 static bool store(VLState *vl, const OptionRow *row, const char *word,
                   const char *arg, Error **errp)
@@ -89,9 +117,7 @@ static bool store(VLState *vl, const OptionRow *row, const char *word,
         so.opts->where = g_strdup(so.where);
     }
     g_array_append_val(vl->stored, so);
-    if (row->print_help && row->print_help(arg, so.opts)) {
-        vl->done = true;
-    }
+    vl->done = print_help(row, arg, so.opts);
     return true;
 }
 
@@ -162,27 +188,6 @@ void options_print_version(void)
            " GPL-2.0-or-later\n");
 }
 
-#define HELP_COLUMN 28  /* where the words about an option begin */
-
-static void print_row(const OptionRow *row)
-{
-    g_autofree char *left = g_strdup_printf("-%s%s%s", row->name, row->arg ? " " : "",
-                                            row->arg ? row->arg : "");
-    int width = g_utf8_strlen(left, -1);
-
-    if (row->section) {
-        printf("\n%s:\n", row->section);
-    }
-    if (!row->help) {
-        return;
-    }
-    if (width < HELP_COLUMN) {
-        printf("%s%*s %s\n", left, HELP_COLUMN - width, "", row->help);
-    } else {
-        printf("%s\n%*s %s\n", left, HELP_COLUMN, "", row->help);
-    }
-}
-
 void options_print_help(void)
 {
     options_print_version();
@@ -190,7 +195,12 @@ void options_print_help(void)
            "Every option may be written with one dash or two. Where an option takes a list,\n"
            "\"help\" as its argument shows the choice: -device help, -device NAME,help.\n");
     for (const OptionRow *row = option_table; row->name; row++) {
-        print_row(row);
+        if (row->section) {
+            printf("\n%s:\n", row->section);
+        }
+        if (row->help) {
+            print_row(row);
+        }
     }
     printf("\nExamples:\n"
            "  A kernel whose console is this terminal; Ctrl-A x ends the machine:\n"

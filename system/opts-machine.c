@@ -346,8 +346,19 @@ bool help_machine(const char *arg, QemuOpts *opts)
 
 bool help_accel(const char *arg, QemuOpts *opts)
 {
+    const char *name = qemu_opt_get(opts, "accel");
+    const ObjectClass *oc;
+
     if (!qemu_opts_has_help(opts)) {
         return false;
+    }
+    oc = name ? object_class_by_name(accel_classes, name) : NULL;
+    if (oc) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        object_class_help(text, oc);
+        printf("%s", text->str);
+        return true;
     }
     printf("Accelerators supported in QEMU binary:\n");
     for (const ObjectClass *const *const *p = accel_classes; *p; p++) {
@@ -358,7 +369,7 @@ bool help_accel(const char *arg, QemuOpts *opts)
 
 bool help_cpu(const char *arg, QemuOpts *opts)
 {
-    if (!asks_help(arg)) {
+    if (!asks_help(arg) && !g_str_has_suffix(arg, ",help") && !g_str_has_suffix(arg, ",?")) {
         return false;
     }
     x86_cpu_list();

@@ -424,6 +424,7 @@ static const VirtioDeviceClass virtio_net_class = {
     .dc = {
         .oc = {
             .name = "virtio-net-device",
+            .desc = "virtio network card",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(VirtIONet),
             .props = virtio_net_props,

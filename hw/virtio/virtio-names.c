@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
@@ -18,6 +19,7 @@ typedef struct FeatureName {
 } FeatureName;
 
 #define ALL(name)           { 0, name, #name }
+#define BALLOON(name)       { VIRTIO_ID_BALLOON, name, #name }
 #define BLK(name)           { VIRTIO_ID_BLOCK, name, #name }
 #define CONSOLE(name)       { VIRTIO_ID_CONSOLE, name, #name }
 #define NET(name)           { VIRTIO_ID_NET, name, #name }
@@ -29,6 +31,12 @@ static const FeatureName features[] = {
     ALL(VIRTIO_RING_F_EVENT_IDX),
     ALL(VIRTIO_F_VERSION_1),
     { 0, VIRTIO_FEATURE_RING_RESET, "VIRTIO_F_RING_RESET" },
+    BALLOON(VIRTIO_BALLOON_F_MUST_TELL_HOST),
+    BALLOON(VIRTIO_BALLOON_F_STATS_VQ),
+    BALLOON(VIRTIO_BALLOON_F_DEFLATE_ON_OOM),
+    BALLOON(VIRTIO_BALLOON_F_FREE_PAGE_HINT),
+    BALLOON(VIRTIO_BALLOON_F_PAGE_POISON),
+    BALLOON(VIRTIO_BALLOON_F_REPORTING),
     BLK(VIRTIO_BLK_F_SIZE_MAX),
     BLK(VIRTIO_BLK_F_SEG_MAX),
     BLK(VIRTIO_BLK_F_GEOMETRY),
@@ -95,6 +103,8 @@ const char *virtio_device_name(uint16_t device_id)
         return "virtio-blk";
     case VIRTIO_ID_CONSOLE:
         return "virtio-serial";
+    case VIRTIO_ID_BALLOON:
+        return "virtio-balloon";
     case VIRTIO_ID_RNG:
         return "virtio-rng";
     default:

@@ -114,6 +114,8 @@ typedef struct BlockInfo {
 
 /* Making them -------------------------------------------------------------- */
 
+/* The rows of -drive, for help. */
+extern const ObjectClass drive_class;
 /* -drive. False with errp set; prints the probing warning. */
 bool drive_new(QemuOpts *opts, Error **errp);
 /* Of block_classes: one that opens an image itself; others have a node below, their "file". */

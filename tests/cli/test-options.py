@@ -256,6 +256,7 @@ BAD = [
     ("-action foo=bar", ".*Invalid parameter 'foo'"),
     ("-pidfile /nonexist/pid", "cannot create PID file: Could not create '/nonexist/pid': "
      "No such file or directory"),
+    ("-monitor stdio -device nope", ".*'nope' is not a valid device model name"),
     ("-msg timestamp=x", ".*"), ("-msg foo=on", ".*Invalid parameter 'foo'"),
     ("-d nosuch", "-d nosuch: unknown log item 'nosuch'"), ("-D /nonexist/log", ".*No such file.*"),
     ("-display none,gl=on", ".*OpenGL is not supported by the display"),
@@ -415,6 +416,18 @@ PRINTS = [
     ("-device virtio-rng-device,help", r"\n  max-bytes=<uint64>"), ("-device '?'", "virtserialport"),
     ("-netdev help", r"\AAvailable netdev backend types:\n(.*\n)*user\n"),
     ("-netdev user,help", r"\n  hostfwd=<str>"), ("-object iothread,help", "poll-max-ns"),
+    ("-drive help", r"\Adrive options:\n(.*\n)*  file=<str> +- the image"),
+    ("-drive file=x,help", r"\Adrive options:\n"), ("-blockdev help", r"  raw\n"),
+    ("-blockdev raw,help", r"  read-only=<bool>"), ("-accel kvm,help", "  kernel-irqchip=<str>"),
+    ("-cpu max,help", r"\bhost\b"),
+    *[(f"-{option} {word}", r"\ADEV is one of\n(.*\n)*  stdio +this terminal\n")
+      for option in ("serial", "monitor", "qmp", "qmp-pretty", "gdb") for word in ("help", "'?'")],
+    ("-m help", r"\A-m \[size=\]MEGS +size of RAM"), ("-smp help", r"\A-smp \[cpus=\]N\[,maxcpus"),
+    *[(f"-{option} help", rf"\A-{option} (.*\n)+\Z")
+      for option in ("rtc", "action", "msg", "smbios", "fw_cfg", "numa", "overcommit", "sandbox",
+                     "run-with", "add-fd", "mon", "name")],
+    # Each device says what it is.
+    ("-device help", r'\A(name "[^"]+".* desc "[^"]+"\n)+\Z'),
 ]
 
 
@@ -461,7 +474,7 @@ def check_bad(options, expect):
         return f"stderr {result.stderr!r}"
     if result.stderr.count(os.path.basename(QEMU) + ": ") != 1:
         return f"more than one line: {result.stderr!r}"
-    return None
+    return f"a prompt: {result.stdout!r}" if "(qemu)" in result.stdout else None
 
 
 def check_prints(options, expect):

@@ -13,7 +13,7 @@ DEVICES = ["-device", "virtio-rng-device,id=r,rng=o", "-object",
            "rng-random,id=o,filename=/dev/zero",
            "-blockdev", "null-co,node-name=d", "-device", "virtio-blk-device,drive=d,num-queues=2",
            "-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n,id=net0",
-           "-device", "virtio-serial-device"]
+           "-device", "virtio-serial-device", "-device", "virtio-balloon-device"]
 BASE = 0xd0000000
 DESC, AVAIL, USED = 0x10000, 0x11000, 0x12000
 
@@ -67,7 +67,7 @@ def before_a_driver():
         q = vm.qmp()
         found = q.cmd("x-query-virtio")
         assert [d["name"] for d in found] == ["virtio-rng", "virtio-blk", "virtio-net",
-                                              "virtio-serial"], found
+                                              "virtio-serial", "virtio-balloon"], found
         assert found[0]["path"] == "/machine/peripheral/r"
         for device in found:
             st = status(q, device["path"])
