@@ -107,6 +107,10 @@ const char *virtio_device_name(uint16_t device_id)
         return "virtio-balloon";
     case VIRTIO_ID_RNG:
         return "virtio-rng";
+    case VIRTIO_ID_VSOCK:
+        return "virtio-vsock";
+    case VIRTIO_ID_FS:
+        return "virtio-fs";
     default:
         return NULL;
     }

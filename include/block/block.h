@@ -113,9 +113,7 @@ typedef struct BlockInfo {
 } BlockInfo;
 
 /* Making them -------------------------------------------------------------- */
-
-/* The rows of -drive, for help. */
-extern const ObjectClass drive_class;
+extern const ObjectClass drive_class;   /* the rows of -drive */
 /* -drive. False with errp set; prints the probing warning. */
 bool drive_new(QemuOpts *opts, Error **errp);
 /* Of block_classes: one that opens an image itself; others have a node below, their "file". */

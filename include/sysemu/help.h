@@ -11,11 +11,13 @@
 
 #include "qemu/option.h"
 
-typedef enum HelpKind { HELP_BLOCKDEV, HELP_CHARDEV, HELP_DEVICE, HELP_NETDEV, HELP_OBJECT } HelpKind;
+typedef enum HelpKind {
+    HELP_BLOCKDEV, HELP_CHARDEV, HELP_DEVICE, HELP_NETDEV, HELP_OBJECT
+} HelpKind;
 
 /*
- * If opts of -blockdev, -chardev, -device, -netdev or -object ask for help: append the rows of the class
- * that they name, or else the list of classes. False: they do not ask.
+ * If opts of -blockdev, -chardev, -device, -netdev or -object ask for help: append the rows of
+ * the class that they name, or else the list of classes. False: they do not ask.
  */
 bool option_help(GString *out, HelpKind kind, QemuOpts *opts);
 
