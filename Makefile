@@ -23,6 +23,17 @@ demo:
 	@$(DEPS) demo
 	@scripts/demo
 
+# A kernel, an initramfs and a Debian disk, in a folder.
+guest:
+	@$(DEPS) guest
+	@scripts/guest guest
+
+# The documents as a site; a warning is an error.
+docs:
+	@$(DEPS) docs
+	@sphinx-build -W --keep-going -q -n -b html -d $(BUILD)/docs/doctrees docs $(BUILD)/docs/html
+	@echo '  $(BUILD)/docs/html/index.html'
+
 # Every test; ends with "N passed, N failed".
 check:
 	@command -v python3 >/dev/null || $(DEPS) check || { echo "0 passed, 1 failed"; exit 1; }
@@ -50,6 +61,8 @@ clean:
 help:
 	@echo 'make                build the program: $(BUILD)/qemu-system-x86_64'
 	@echo 'make demo           boot a small Debian to a login; DEMO_CMD="…" runs commands in it'
+	@echo 'make guest          a kernel, an initramfs and a Debian disk in the folder guest/'
+	@echo 'make docs           the documents as a site: $(BUILD)/docs/html'
 	@echo 'make install        program, manual page, completions, documents; PREFIX=/usr/local DESTDIR='
 	@echo 'make uninstall      remove them; with the same PREFIX and DESTDIR'
 	@echo 'make check          every test, 20 to 45 minutes'
@@ -59,4 +72,4 @@ help:
 	@echo
 	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
 
-.PHONY: all demo check check-long bench install uninstall clean help
+.PHONY: all demo guest docs check check-long bench install uninstall clean help
