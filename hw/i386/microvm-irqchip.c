@@ -175,6 +175,14 @@ bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp)
     if (mode != ACCEL_IRQCHIP_KERNEL && mms->pit != ON_OFF_AUTO_OFF) {
         x86_irqchip_add_pit(mms->irqchip, ms, mms->gsi[0]);
     }
+    /*
+     * An accelerator with a choice of modes offers no deadline timer in this one, and Linux
+     * compares the APIC timer's other modes with the PIT before it relies on them.
+     */
+    if (mode == ACCEL_IRQCHIP_USER && mms->pit == ON_OFF_AUTO_OFF &&
+        accel_get_class(ms->accel)->irqchip_mode) {
+        warn_report("kernel-irqchip=off: without the PIT (pit=off) Linux has no clock tick");
+    }
     return true;
 }
 

@@ -158,6 +158,16 @@ def wide_ids():
 
 
 @test
+def no_tick():
+    """kernel-irqchip=off,pit=off leaves Linux without a tick: one line says so, else none"""
+    for more, want in (("kernel-irqchip=off,pit=off", 1), ("kernel-irqchip=off", 0),
+                       ("kernel-irqchip=split,pit=off", 0), ("pit=off", 0)):
+        text = refused((CREATE_VCPU, -1, -errno.EIO), args=("-smp", "2", "-M",
+                                                            f"microvm,{more}"))[1]
+        assert text.count("no clock tick") == want, (more, text)
+
+
+@test
 def other_guests():
     """named alone, a KVM that runs no ordinary guests is tried, and a line says what it is"""
     for args in ((), ("-enable-kvm",)):
