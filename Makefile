@@ -47,6 +47,9 @@ check-long:
 bench:
 	@scripts/bench
 
+bench-quick:
+	@scripts/bench --quick
+
 # Only the program is built, and what is made of it; DESTDIR=/d goes in front of all paths.
 install: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD) checked installed
@@ -68,8 +71,9 @@ help:
 	@echo 'make check          every test, 20 to 45 minutes'
 	@echo 'make check-long     longer forms of some tests, for hours'
 	@echo 'make bench          speed and size beside Debian'"'"'s QEMU'
+	@echo 'make bench-quick    the part of it that takes some minutes'
 	@echo 'make clean          remove the build folder'
 	@echo
 	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
 
-.PHONY: all demo guest docs check check-long bench install uninstall clean help
+.PHONY: all demo guest docs check check-long bench bench-quick install uninstall clean help
