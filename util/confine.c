@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "qemu/cutils.h"
@@ -71,12 +72,14 @@ static const char *syscall_name(int nr)
 /* The thread made a call that is not in its list: all that is left is to say so. */
 static void refuse(int signum, siginfo_t *info, void *context)
 {
-    char name[16] = "?", line[128];
+    const greg_t *regs = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    char name[16] = "?", line[160];
 
     prctl(PR_GET_NAME, name);
-    snprintf(line, sizeof(line), "%s: thread '%s' was stopped at system call %d (%s)\n",
-             program_invocation_short_name, name, info->si_syscall,
-             syscall_name(info->si_syscall));
+    snprintf(line, sizeof(line), "%s: thread '%s' was stopped at system call %d (%s) of "
+             "%#llx, %#llx\n",
+             program_invocation_short_name, name, info->si_syscall, syscall_name(info->si_syscall),
+             regs[REG_RDI], regs[REG_RSI]);
     qemu_write_full(STDERR_FILENO, line, strlen(line));
     syscall(SYS_exit_group, 128 + SIGSYS);
 }
