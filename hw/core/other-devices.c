@@ -16,6 +16,8 @@ static const struct {
     const char *patterns;       /* of g_pattern_match_simple(), with spaces between */
     const char *why;
 } other_devices[] = {
+    { "vhost-user-fs-pci vhost-user-fs-ccw", "use vhost-user-fs-device" },
+    { "vhost-user-blk-pci vhost-user-blk-ccw", "use vhost-user-blk-device" },
     { "virtio-9p* vhost-user-fs*", "file systems of the host cannot be shared" },
     { "virtio-mem* virtio-pmem* nvdimm pc-dimm", "memory is fixed, use -m" },
     { "virtio-crypto*", "there is no crypto device" },

@@ -42,6 +42,13 @@ static void virtio_net_handle(VirtIODevice *vdev, VirtQueue *vq)
     }
 }
 
+/* Who serves the queues, the device being run or not. */
+static void virtio_net_update_workers(VirtIONet *n, bool run)
+{
+    virtio_net_vhost_update(n, run);
+    virtio_net_user_update(n, run);
+}
+
 static void net_readable(void *opaque, unsigned q)
 {
     VirtIONet *n = opaque;
@@ -77,7 +84,7 @@ static void net_link_changed(void *opaque)
         virtio_queue_kick(n->pairs[i].rx);
         virtio_queue_kick(n->pairs[i].tx);
     }
-    virtio_net_vhost_update(n, true);
+    virtio_net_update_workers(n, true);
 }
 
 static void net_announce(void *opaque)
@@ -100,14 +107,14 @@ static const NICOps nic_ops = {
 
 static void virtio_net_start(VirtIODevice *vdev)
 {
-    virtio_net_vhost_update((VirtIONet *)vdev, true);
+    virtio_net_update_workers((VirtIONet *)vdev, true);
 }
 
 static void virtio_net_stop(VirtIODevice *vdev)
 {
     VirtIONet *n = (VirtIONet *)vdev;
 
-    virtio_net_vhost_update(n, false);
+    virtio_net_update_workers(n, false);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         net_set_receive(&n->nic, i, false);
         virtio_net_rx_stop(&n->pairs[i]);
@@ -128,7 +135,7 @@ bool virtio_net_set_pairs(VirtIONet *n, unsigned pairs)
         virtio_queue_kick(n->pairs[i].tx);
     }
     n->cur_pairs = pairs;
-    virtio_net_vhost_update(n, true);
+    virtio_net_update_workers(n, true);
     return true;
 }
 
@@ -199,7 +206,7 @@ static uint64_t virtio_net_get_features(VirtIODevice *vdev, bool modern)
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         f |= rows[i].on ? BIT64(rows[i].bit) : 0;
     }
-    return f;
+    return virtio_net_user_features(n, f);
 }
 
 /* Section 5.1.3.1: which bit needs which. */
@@ -284,6 +291,7 @@ static void virtio_net_reset(VirtIODevice *vdev)
     }
     virtio_net_filter_reset(n);
     net_nic_reset(&n->nic);
+    virtio_net_user_reset(n);
     n->announce = false;
     n->guest_offloads = 0;
     n->hdr_len = sizeof(struct virtio_net_hdr);
@@ -339,7 +347,7 @@ static bool virtio_net_realize(VirtIODevice *vdev, Error **errp)
     /* A backend with several queues means it: mq=on is only said to be sure. */
     n->max_pairs = n->nic.nc ? n->nic.nc->queues : 1;
     n->cur_pairs = 1;
-    if (!virtio_net_vhost_init(n, errp)) {
+    if (!virtio_net_vhost_init(n, errp) || !virtio_net_user_init(n, errp)) {
         return false;
     }
     n->pairs = g_new0(NetQueuePair, n->max_pairs);
@@ -371,6 +379,7 @@ static void virtio_net_unrealize(VirtIODevice *vdev)
     VirtIONet *n = (VirtIONet *)vdev;
 
     virtio_net_vhost_cleanup(n);
+    virtio_net_user_cleanup(n);
     net_nic_detach(&n->nic);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         g_free(n->pairs[i].spill);

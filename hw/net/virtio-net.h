@@ -8,6 +8,7 @@
 
 #include <linux/virtio_net.h>
 
+#include "hw/virtio/vhost-user.h"
 #include "hw/virtio/vhost.h"
 #include "hw/virtio/virtio.h"
 #include "net/net.h"
@@ -63,6 +64,8 @@ struct VirtIONet {
     unsigned max_pairs;         /* of queues that exist */
     NetQueuePair *pairs;
     VhostDev *vhost;            /* of each pair; NULL: not used */
+    VhostUser *user;            /* a back end in another process; NULL: none */
+    unsigned user_queues;       /* that it has enabled; 0: none are lent */
     uint8_t *bounce;            /* for frames in very many pieces; or NULL */
     unsigned cur_pairs;         /* of queues in use */
     unsigned hdr_len;           /* of the header in the guest's buffers */
@@ -112,5 +115,14 @@ bool virtio_net_vhost_init(VirtIONet *n, Error **errp);
 void virtio_net_vhost_cleanup(VirtIONet *n);
 /* Let workers serve the pairs that are in use; run: false when the device stops. */
 void virtio_net_vhost_update(VirtIONet *n, bool run);
+
+
+/* vhost-user-net.c: the same for a netdev that is the way to another process. */
+bool virtio_net_user_init(VirtIONet *n, Error **errp);
+void virtio_net_user_cleanup(VirtIONet *n);
+/* What remains of features to offer. */
+uint64_t virtio_net_user_features(const VirtIONet *n, uint64_t features);
+void virtio_net_user_update(VirtIONet *n, bool run);
+void virtio_net_user_reset(VirtIONet *n);
 
 #endif

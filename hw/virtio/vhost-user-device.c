@@ -42,7 +42,7 @@ void vhost_user_device_start(VirtIODevice *vdev)
 
 void vhost_user_device_stop(VirtIODevice *vdev)
 {
-    vhost_user_stop(((VhostUserDevice *)vdev)->vu);
+    vhost_user_stop(((VhostUserDevice *)vdev)->vu, false);
 }
 
 void vhost_user_device_reset(VirtIODevice *vdev)

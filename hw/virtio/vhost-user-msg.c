@@ -208,7 +208,9 @@ static void send_message(VuConn *conn, const VuMessage *msg, uint32_t flags)
 
 static void wait_for(VuConn *conn, const VuWaiting *w)
 {
-    if (conn->alive) {
+    if (conn->waiting.length == VU_MAX_WAITING) {
+        vu_conn_fail(conn, "%u requests without an answer", VU_MAX_WAITING);
+    } else if (conn->alive) {
         g_queue_push_tail(&conn->waiting, g_memdup2(w, sizeof(*w)));
         if (!conn->timer) {
             restart_timer(conn);
@@ -276,6 +278,7 @@ void vu_conn_init(VuConn *conn)
 void vu_conn_cleanup(VuConn *conn)
 {
     if (conn->chr) {
+        qemu_chr_fe_hang_up(conn->chr);     /* nobody else could go on from here */
         qemu_chr_fe_set_handlers(conn->chr, NULL, NULL, NULL, NULL);
         forget_all(conn);
     }

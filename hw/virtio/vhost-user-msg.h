@@ -65,6 +65,8 @@ enum {
 #define VU_REPLY        0x4u
 #define VU_NEED_REPLY   0x8u
 
+/* Requests that wait for an answer: some for each queue, and what a guest may cause. */
+#define VU_MAX_WAITING  1024u
 #define VU_MAX_REGIONS  8u          /* in a memory table */
 #define VU_CONFIG_MAX   256u
 #define VU_CONFIG_HEAD  12u         /* before the data */

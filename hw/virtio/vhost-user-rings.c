@@ -263,7 +263,15 @@ void vhost_user_start(VhostUser *vu, unsigned nr)
     }
 }
 
-void vhost_user_stop(VhostUser *vu)
+void vhost_user_forget_inflight(VhostUser *vu)
+{
+    if (vu->inflight_fd >= 0) {
+        close(vu->inflight_fd);
+        vu->inflight_fd = -1;
+    }
+}
+
+void vhost_user_stop(VhostUser *vu, bool go_on)
 {
     if (!vu->running) {
         return;
@@ -278,19 +286,14 @@ void vhost_user_stop(VhostUser *vu)
         if (r->vq && vu->lost) {
             position_from_used(r);
         }
-        vhost_ring_end(r, false);
+        vhost_ring_end(r, go_on);
     }
     vu->lost = false;
+    if (go_on) {
+        vhost_user_forget_inflight(vu);     /* we complete them */
+    }
     g_source_destroy(vu->err_source);
     g_clear_pointer(&vu->err_source, g_source_unref);
-}
-
-void vhost_user_forget_inflight(VhostUser *vu)
-{
-    if (vu->inflight_fd >= 0) {
-        close(vu->inflight_fd);
-        vu->inflight_fd = -1;
-    }
 }
 
 void vhost_user_reset(VhostUser *vu)

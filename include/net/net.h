@@ -73,6 +73,8 @@ struct NetClientClass {
     bool (*change_hostfwd)(NetClientState *nc, const char *rule, bool add, Error **errp);
 };
 
+typedef struct CharBackend CharBackend;
+
 /* A worker in the host's kernel that can move a queue pair's frames: vhost. */
 typedef struct NetVhost {
     int fd;                 /* of /dev/vhost-net */
@@ -89,6 +91,7 @@ struct NetClientState {
     bool carrier_off;       /* the backend has lost its host side */
     bool link_off;          /* set_link NAME off */
     const NetVhost *vhost;  /* of each queue pair, or NULL; set by open */
+    CharBackend *vhost_user; /* to a back end that serves the card's queues, or NULL; by open */
     char *info;             /* "type=tap,ifname=tap0": info network; owned */
 };
 

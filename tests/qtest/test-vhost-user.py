@@ -73,10 +73,11 @@ class Driver:
     def word(self, addr):
         return struct.unpack("<H", self.q.read(addr, 2))[0]
 
-    def add(self, n, head):
-        """Make a one-buffer request available and kick."""
+    def add(self, n, head, flags=2):
+        """Make a one-buffer request (2: to be written) available and kick."""
         ring = RINGS + 0x1000 * n
-        self.q.write(ring + 16 * head, struct.pack("<QIHH", BUFFERS + 0x100 * head, 0x100, 2, 0))
+        self.q.write(ring + 16 * head, struct.pack("<QIHH", BUFFERS + 0x100 * head, 0x100,
+                                              flags, 0))
         idx = self.word(ring + 0x402)
         self.q.write(ring + 0x404 + 2 * (idx % NUM), struct.pack("<H", head))
         self.q.write(ring + 0x402, struct.pack("<H", (idx + 1) & 0xffff))
@@ -401,6 +402,74 @@ def sockets():
         assert d.q.read(RINGS + 0x2804, 8) == struct.pack("<II", 0, 4)
         assert d.q.read(BUFFERS, 4) == bytes(4) and d.config(0, 1) == b"+"
         served(d, back, n=1)
+
+
+NET_FEATURES = vu.F_VERSION_1 | vu.F_EVENT_IDX | 0xffffff
+NIC = "virtio-net-device,netdev=n0"
+
+
+def card(queues, **how):
+    """A machine with a card, whose back end listens; and the first one."""
+    path = f"/tmp/vu-{os.getpid()}-{time.monotonic_ns()}"
+    server, accept = vu.listen(path, features=NET_FEATURES, **how)
+    args = (*MEMORY, "-chardev", f"socket,id=c,path={path},reconnect=1", "-netdev",
+            f"vhost-user,id=n0,chardev=c,queues={queues},vhostforce=on", "-device",
+            f"{NIC},id=dut,mq=on")
+    first = []
+    thread = threading.Thread(target=lambda: first.append(accept()), daemon=True)
+    thread.start()
+    vm = VM(*args, machine="microvm", qtest=True)
+    thread.join()
+    return vm, first[0], server, accept
+
+
+@test
+def network():
+    """a card's queues, the link with the back end, queue pairs, netdev_del"""
+    vm, back, server, accept = card(2)
+    with vm, server:
+        q, d = vm.qmp(), Driver(QTest(vm), 1)
+        assert "type=vhost-user,chardev=c" in q.hmp("info network")
+        offered = d.features()
+        assert offered >> 22 & 1 and offered >> 17 & 1 and not offered >> 2 & 1, hex(offered)
+        d.start(queues=5)
+        served(d, back, n=1)
+        assert d.config(6, 1)[0] & 1
+        with back.lock:
+            assert [back.rings[i].enabled for i in range(4)] == [1, 1, 0, 0]
+            assert 4 not in back.rings
+        # VQ_PAIRS_SET: the control queue is ours
+        d.q.write(BUFFERS, b"\4\0\2\0")
+        ring = RINGS + 0x4000
+        d.q.write(ring, struct.pack("<QIHHQIHH", BUFFERS, 4, 1, 1, BUFFERS + 8, 1, 2, 0))
+        d.q.write(ring + 0x402, b"\1\0")
+        d.wr(0x50, 4)
+        d.wait_used(4, 1)
+        assert d.q.read(BUFFERS + 8, 1) == b"\0"
+        back.wait(lambda: 3 in back.rings and back.rings[3].enabled and back.rings[3].kick)
+        served(d, back, n=3)
+        served(d, back, n=0)
+        q.cmd("set_link", name="n0", up=False)
+        assert not d.config(6, 1)[0] & 1
+        back.wait(lambda: back.requests().count(vu.GET_VRING_BASE) == 8)
+        count = d.used(1)
+        d.add(1, count % NUM, flags=0)      # sent to nobody
+        d.wait_used(1, count + 1)
+        q.cmd("set_link", name="n0", up=True)
+        served(d, back, n=1)
+        back.close()
+        while d.config(6, 1)[0] & 1:
+            time.sleep(0.002)
+        back = accept()
+        while not d.config(6, 1)[0] & 1:
+            time.sleep(0.002)
+        served(d, back, n=0)
+        served(d, back, n=3)
+        q.cmd("netdev_del", id="n0")
+        assert back.gone()
+        d.wr(0x70, 0)
+        d.start(queues=5)
+        assert q.cmd("query-status")["running"]
 
 
 @test

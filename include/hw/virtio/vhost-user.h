@@ -52,11 +52,12 @@ const void *vhost_user_config(const VhostUser *vu);
 void vhost_user_set_config(VhostUser *vu, unsigned offset, const void *data, unsigned len);
 
 /*
- * Lend the queues that the driver has set up, and are among the first nr; take them back. The
- * latter is over when the back end has let go of them, or was given up. Harmless when it is so.
+ * Lend the queues that the driver has set up, the first nr of them enabled; take them back. The
+ * latter is over when the back end has let go of them, or was given up. go_on: our handlers
+ * serve them from now on. Harmless when it is so.
  */
 void vhost_user_start(VhostUser *vu, unsigned nr);
-void vhost_user_stop(VhostUser *vu);
+void vhost_user_stop(VhostUser *vu, bool go_on);
 /* Forget the requests in flight. Stopped. */
 void vhost_user_reset(VhostUser *vu);
 
