@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "block-internal.h"
+#include "job-internal.h"
 #include "qemu/cutils.h"
 
 /* One process has one set of images, as it has one machine. Main thread. */
@@ -237,6 +237,7 @@ BlockBackend *blk_new(const char *id, BlockNode *root)
 
 void blk_free(BlockBackend *blk)
 {
+    block_job_abort(blk);
     g_ptr_array_remove(block_state.backends, blk);
     blk->root->blk = NULL;
     if (blk->root->is_twin) {
@@ -315,7 +316,7 @@ BlockBackend *blk_find_for_device(const char *name)
         blk = blk_idle_twin(name);
         bs = blk ? blk->root : block_node_twin(bs, NULL);
     }
-    if (!bs || bs->parent) {
+    if (!bs || bs->parent || bs->busy) {
         return NULL;
     }
     return bs->blk ? bs->blk : blk_new(NULL, bs);
@@ -343,7 +344,7 @@ bool blk_attach(BlockBackend *blk, const char *dev_id, bool rw, bool share_rw,
     return true;
 }
 
-static void renew_engines(BlockNode *bs)
+void block_renew_engines(BlockNode *bs)
 {
     g_clear_pointer(&bs->engine, block_engine_free);
     g_clear_pointer(&bs->pool, block_engine_free);
@@ -352,7 +353,7 @@ static void renew_engines(BlockNode *bs)
     }
     for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
         if (bs->child[i]) {
-            renew_engines(bs->child[i]);
+            block_renew_engines(bs->child[i]);
         }
     }
 }
@@ -362,7 +363,7 @@ void blk_set_context(BlockBackend *blk, GMainContext *ctx,
 {
     g_assert(!blk->in_flight);
     blk->ctx = ctx;
-    renew_engines(blk->root);
+    block_renew_engines(blk->root);
     blk->ops = ops;
     blk->opaque = opaque;
 }
@@ -393,6 +394,7 @@ void blk_flush_all(void)
 
 void blk_cleanup_all(void)
 {
+    block_job_abort_all();
     blk_flush_all();
     while (block_state.backends && block_state.backends->len) {
         blk_free(block_state.backends->pdata[0]);
@@ -539,62 +541,4 @@ void blk_get_stats(const BlockBackend *blk, BlockStats *stats)
     }
     stats->wr_highest_offset = __atomic_load_n(&s->wr_highest_offset, __ATOMIC_RELAXED);
     stats->last_end = __atomic_load_n(&s->last_end, __ATOMIC_RELAXED);
-}
-
-static bool node_truncate(BlockNode *bs, uint64_t size, Error **errp)
-{
-    int ret;
-
-    if (size > INT64_MAX - BDRV_SECTOR_SIZE) {
-        error_setg(errp, "Parameter 'size' expects a size below 8 EiB");
-        return false;
-    }
-    if (bs->is_ro) {
-        error_setg(errp, "Image is read-only");
-        return false;
-    }
-    size = QEMU_ALIGN_UP(size, BDRV_SECTOR_SIZE);
-    ret = block_driver(bs)->truncate ? block_driver(bs)->truncate(bs, size) : -ENOTSUP;
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "Failed to resize '%s'", bs->filename);
-        return false;
-    }
-    return true;
-}
-
-bool blk_truncate(BlockBackend *blk, uint64_t size, Error **errp)
-{
-    if (!node_truncate(blk->root, size, errp)) {
-        return false;
-    }
-    if (blk->ops && blk->ops->resized) {
-        blk->ops->resized(blk->opaque);
-    }
-    return true;
-}
-
-bool blk_check_shrink(const BlockBackend *blk, uint64_t size, Error **errp)
-{
-    uint64_t length = blk_getlength(blk);
-
-    if (blk->dev_id && size < length) {
-        error_setg(errp, "the disk is in use and would lose its last %" PRIu64
-                   " bytes: force says that this is meant", length - size);
-        return false;
-    }
-    return true;
-}
-
-bool block_resize(const char *name, uint64_t size, bool force, Error **errp)
-{
-    BlockNode *bs = top_node(name);
-
-    if (!bs) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
-        return false;
-    }
-    if (!bs->blk) {
-        return node_truncate(bs, size, errp);
-    }
-    return (force || blk_check_shrink(bs->blk, size, errp)) && blk_truncate(bs->blk, size, errp);
 }

@@ -1,5 +1,5 @@
 /*
- * What drivers, engines and backends share.
+ * What drivers and backends share.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -48,6 +48,16 @@ struct BlockDriver {
     /* Permissions: see block_set_perm(). NULL: ask the child. */
     bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared, Error **errp);
     void (*prepare)(BlockNode *bs);     /* main thread: make what an iothread may not; or NULL */
+    /* For writing from now on, or not; nothing is in flight. On failure it is as it was. */
+    bool (*reopen)(BlockNode *bs, bool read_only, Error **errp);
+    /* Those that have backing files; any thread. Whether bytes at pos, *n of them, are here. */
+    int (*allocated)(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
+    /* Take over from the backing file what is not here. 0 or negative errno. */
+    int (*populate)(BlockNode *bs, uint64_t pos, uint64_t bytes);
+    /* What the image names; NULL: nothing. Main thread or loop, nothing is in flight. */
+    int (*change_backing)(BlockNode *bs, const char *name, const char *format);
+    /* A new image: in file, or a protocol's own. Any thread. */
+    bool (*create)(BlockNode *file, QemuOpts *opts, Error **errp);
 };
 
 /* The nodes that one may have below it. */
@@ -79,6 +89,7 @@ struct BlockNode {
     bool is_twin;               /* not registered; named as the node that it stands for */
     unsigned twins;             /* that stand for this one */
     bool is_ro;                 /* in effect */
+    bool busy;                  /* a job has it */
     uint64_t length;            /* bytes, whole sectors; atomic */
     uint32_t align;             /* of requests, in bytes */
     uint32_t mem_align;         /* of buffers; 1: any, then align too */
@@ -110,6 +121,8 @@ struct BlockBackend {
     bool batch_pending;         /* loop: completions since the last batch_end */
     int iostatus;               /* BlockIoStatus; atomic */
     BlockStats stats;           /* atomic */
+    struct BlockDirty *dirty;   /* loop: where writes are marked; NULL: nowhere */
+    struct BlockJob *job;       /* at work on the disk; NULL: none */
 };
 
 typedef enum BlockOnError {
@@ -168,33 +181,6 @@ BlockNode *block_node_twin(BlockNode *bs, Error **errp);
 /* Close and free, children included. NULL is harmless. */
 void block_node_close(BlockNode *bs);
 
-/* Engines: who waits for the host. ------------------------------------------- */
+#include "block-engine.h"
 
-struct BlockEngineOps {
-    void (*submit)(BlockEngine *e, BlockRequest *req);
-    /* Hand over what submit() collected. */
-    void (*kick)(BlockEngine *e);
-    /* Deliver completions; with wait, at least one (something is in flight). */
-    void (*poll)(BlockEngine *e, bool wait);
-    void (*free)(BlockEngine *e);
-};
-
-struct BlockEngine {
-    const BlockEngineOps *ops;
-    BlockNode *bs;
-    unsigned in_flight;         /* loop only */
-};
-
-/* Worker threads that call the driver's run(). Never fails. */
-BlockEngine *block_threads_new(BlockNode *bs);
-/* A ring for fd; NULL when the host has no io_uring (errno in *err). */
-BlockEngine *block_io_uring_new(BlockNode *bs, int fd, int *err);
-static inline void block_engine_free(BlockEngine *e)
-{
-    if (e) {
-        e->ops->free(e);
-    }
-}
-/* bs's worker threads, made at first use. */
-BlockEngine *block_pool(BlockNode *bs);
 #endif

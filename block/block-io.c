@@ -7,11 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "block-internal.h"
+#include "dirty.h"
+#include "job-internal.h"
 
 /* True if all bytes are zero. Looks at words; guests' buffers are aligned. */
-static bool buffer_is_zero(const uint8_t *p, size_t len)
+bool block_buffer_is_zero(const void *buf, size_t len)
 {
+    const uint8_t *p = buf;
+
     /* Most data shows itself early. */
     for (size_t i = 0; i < MIN(len, 16); i++) {
         if (p[i]) {
@@ -24,7 +27,7 @@ static bool buffer_is_zero(const uint8_t *p, size_t len)
 static bool request_is_zero(const BlockRequest *req)
 {
     for (unsigned i = 0; i < req->niov; i++) {
-        if (!buffer_is_zero(req->iov[i].iov_base, req->iov[i].iov_len)) {
+        if (!block_buffer_is_zero(req->iov[i].iov_base, req->iov[i].iov_len)) {
             return false;
         }
     }
@@ -168,6 +171,9 @@ void block_request_done(BlockRequest *req, int ret)
 
     if (req->watcher) {
         block_driver(req->watcher)->ended(req->watcher, req);
+    }
+    if (blk->dirty && is_write(req->op)) {
+        block_dirty_mark(blk->dirty, req->offset, req->bytes);
     }
     count(blk, req, ret);
     request_end(blk, req, ret);

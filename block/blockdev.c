@@ -96,7 +96,7 @@ static BlockNode *find_child(const char *name, QemuOpts *opts, Error **errp)
 
     if (!child) {
         error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
-    } else if (child->parent || child->blk) {
+    } else if (child->busy || child->parent || child->blk) {
         if (read_only && !strcmp(read_only, "on")) {
             return block_node_twin(child, errp);
         }
@@ -275,7 +275,7 @@ bool blockdev_del(const char *node_name, Error **errp)
         error_setg(errp, "Failed to find node with node-name='%s'", node_name);
     } else if (bs->blk) {
         error_setg(errp, "Node %s is in use", node_name);
-    } else if (bs->parent || bs->twins) {
+    } else if (bs->parent || bs->twins || bs->busy) {
         error_setg(errp, "Block device %s is in use", node_name);
     } else {
         block_node_close(bs);

@@ -18,6 +18,13 @@ void block_set_listener(const BlockListener *ops, void *opaque)
     listener.opaque = opaque;
 }
 
+void block_job_event(const BlockJobInfo *info, BlockJobEvent event)
+{
+    if (listener.ops && listener.ops->job) {
+        listener.ops->job(listener.opaque, info, event);
+    }
+}
+
 /* On its way to the main thread, where the node may be gone. */
 typedef struct Message {
     BlockCorruption c;
@@ -31,7 +38,7 @@ static gboolean deliver(gpointer data)
 
     m->c.node_name = m->node_name;
     m->c.device = blk ? blk_name(blk) : "";
-    if (listener.ops) {
+    if (listener.ops && listener.ops->corrupted) {
         listener.ops->corrupted(listener.opaque, &m->c);
     }
     return G_SOURCE_REMOVE;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qemu/cutils.h"
 #include "qemu/fdset.h"
 
 /* Opening ------------------------------------------------------------------ */
@@ -198,6 +199,91 @@ fail:
     return false;
 }
 
+/* The same file by another descriptor, which gets the locks. */
+static bool file_reopen(BlockNode *bs, bool read_only, Error **errp)
+{
+    FileNode *f = (FileNode *)bs;
+    FileLocks held = f->locks, none = { 0 };
+    int old = f->fd, fd = qemu_open(f->name, open_flags(f, read_only), 0);
+    struct stat a, b;
+
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "Could not open '%s'", f->name);
+        return false;
+    }
+    if (fstat(old, &a) < 0 || fstat(fd, &b) < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino) {
+        error_setg(errp, "'%s' is another file now", f->name);
+        close(fd);
+        return false;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    if (f->lock_works) {
+        file_lock_set(old, f->name, &f->locks, none, NULL);
+    }
+    f->fd = fd;
+    if (!file_set_perm(bs, BLOCK_PERM_READ | (read_only ? 0 : BLOCK_PERM_WRITE), 0, errp)) {
+        f->fd = old;
+        file_lock_set(old, f->name, &f->locks, held, NULL);
+        close(fd);
+        return false;
+    }
+    close(old);
+    if (!f->is_blkdev) {
+        /* Who has a format in it writes behind the end. */
+        __atomic_store_n(&bs->length, QEMU_ALIGN_UP((uint64_t)b.st_size, BDRV_SECTOR_SIZE),
+                         __ATOMIC_RELEASE);
+    }
+    return true;
+}
+
+/* Those who have the file open are asked before it is emptied. */
+static bool create_at(int fd, const char *name, uint64_t size, Error **errp)
+{
+    FileLocks held = { 0 }, want = { BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE,
+                                     BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE };
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        error_setg(errp, "'%s' is not a regular file", name);
+        return false;
+    }
+    if (!file_lock_set(fd, name, &held, want, errp)) {
+        return false;
+    }
+    if (ftruncate(fd, 0) < 0 || ftruncate(fd, size) < 0) {
+        error_setg_errno(errp, errno, "Could not resize file");
+        return false;
+    }
+    return true;
+}
+
+static bool file_create(BlockNode *file, QemuOpts *opts, Error **errp)
+{
+    g_autofree char *name = qemu_opt_take(opts, "filename"), *size = qemu_opt_take(opts, "size");
+    g_autofree char *prealloc = qemu_opt_take(opts, "preallocation");
+    uint64_t bytes = size ? g_ascii_strtoull(size, NULL, 10) : 0;
+    bool ok;
+    int fd;
+
+    if (!name || !size || bytes > INT64_MAX || opts->opts->len) {
+        error_setg(errp, opts->opts->len ? "Driver 'file' creates with filename, size and "
+                   "preallocation alone" : "Parameters 'filename' and 'size' are needed");
+        return false;
+    }
+    if (prealloc && strcmp(prealloc, "off")) {
+        error_setg(errp, "Preallocation mode '%s' is not supported", prealloc);
+        return false;
+    }
+    fd = qemu_open(name, O_RDWR | O_CREAT | O_NONBLOCK, 0644);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "Could not create '%s'", name);
+        return false;
+    }
+    ok = create_at(fd, name, bytes, errp);
+    close(fd);
+    return ok;
+}
+
 static void file_copy_options(BlockNode *to, const BlockNode *from)
 {
     const FileNode *f = (const FileNode *)from;
@@ -317,5 +403,7 @@ const BlockDriver block_file = {
     .run = file_run,
     .truncate = file_truncate,
     .set_perm = file_set_perm,
+    .reopen = file_reopen,
+    .create = file_create,
 };
 DEFINE_CLASS(block_file, &block_file.oc);

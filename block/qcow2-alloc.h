@@ -57,5 +57,7 @@ int qcow2_truncate(BlockNode *bs, uint64_t size);
 int qcow2_write(Qcow2Node *s, BlockRequest *req);
 /* Discard and write-zeroes. */
 int qcow2_clear(Qcow2Node *s, BlockRequest *req);
+/* BlockDriver.populate */
+int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes);
 
 #endif

@@ -13,6 +13,7 @@
 #define QCOW2_MAX_CLUSTER_BITS 21
 #define QCOW2_MAX_L1_BYTES (32 * MiB)
 #define QCOW2_MAX_REFTABLE_BYTES (8 * MiB)
+#define QCOW2_MAX_NAME 1023     /* bytes of a backing file's name */
 #define QCOW2_MAX_SNAPSHOTS 65536u
 #define QCOW2_MAX_SNAPSHOT_BYTES (16 * MiB)
 

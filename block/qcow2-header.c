@@ -11,7 +11,6 @@
 #define MAGIC 0x514649fbu
 #define V2_HEADER_LENGTH 72
 #define V3_HEADER_LENGTH 104
-#define MAX_NAME 1023           /* bytes of a backing file's name */
 
 /* Header extensions. */
 enum {
@@ -172,7 +171,7 @@ static bool parse_names(Qcow2Header *h, const uint8_t *p, size_t len, Error **er
         error_setg(errp, "qcow2 header exceeds cluster size");
         return false;
     }
-    if (backing && size > MAX_NAME) {
+    if (backing && size > QCOW2_MAX_NAME) {
         error_setg(errp, "Backing file name too long");
         return false;
     }

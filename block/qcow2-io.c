@@ -202,6 +202,9 @@ static bool submit_rw(Qcow2Node *s, BlockRequest *req)
     uint64_t miss;
     bool whole;
 
+    if (req->watcher && !s->bs.is_ro) {
+        return false;           /* an image above waits for it; a worker can wait for both */
+    }
     g_mutex_lock(&s->lock);
     whole = qcow2_lookup(s, req->pos, req->bytes, &ext, &miss) == 0 && ext.bytes >= req->bytes;
     if (whole) {

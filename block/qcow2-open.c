@@ -169,6 +169,7 @@ void qcow2_close_for_writing(Qcow2Node *s)
     GArray **lists[] = { &s->tables, &s->freed, &s->retired, &s->waiting, &s->reclaim };
 
     qcow2_cache_clear(&s->ref_cache);
+    s->free_hint = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++) {
         g_clear_pointer(lists[i], g_array_unref);
     }

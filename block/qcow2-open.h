@@ -8,6 +8,7 @@
 #ifndef BLOCK_QCOW2_OPEN_H
 #define BLOCK_QCOW2_OPEN_H
 
+#include "job-internal.h"
 #include "qcow2-alloc.h"
 
 /* The refcount table, where tables are, caches. On failure the caller closes. */
@@ -15,7 +16,15 @@ bool qcow2_open_for_writing(Qcow2Node *s, Error **errp);
 void qcow2_close_for_writing(Qcow2Node *s);
 /* Bytes that the file cannot grow beyond; 0: it can. */
 uint64_t qcow2_file_limit(const Qcow2Node *s);
+/* qcow2.c: as it is, for reading or writing. */
+bool qcow2_lock_files(Qcow2Node *s, Error **errp);
 /* qcow2-repair.c: the refcounts of a dirty image, which is not dirty then. */
 bool qcow2_repair(Qcow2Node *s, Error **errp);
+
+/* The driver's functions: qcow2-chain.c, qcow2-write.c, qcow2-create.c. */
+int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
+int qcow2_change_backing(BlockNode *bs, const char *name, const char *format);
+bool qcow2_reopen(BlockNode *bs, bool read_only, Error **errp);
+bool qcow2_create(BlockNode *file, QemuOpts *opts, Error **errp);
 
 #endif

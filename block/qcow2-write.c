@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job-internal.h"
 #include "qcow2-alloc.h"
 #include "qemu/iov.h"
 
@@ -351,6 +352,86 @@ int qcow2_write(Qcow2Node *s, BlockRequest *req)
             ret = qcow2_relieve(s);
         }
     }
+    g_mutex_unlock(&s->lock);
+    return ret;
+}
+
+/* Taking over what is below ---------------------------------------------------------------- */
+
+/* a's clusters, which are the caller's, say that they are zeroes; false: they cannot. */
+static bool populate_zeroes(Qcow2Node *s, const Alloc *a, int *ret)
+{
+    uint64_t end = a->pos + a->bytes;
+
+    if (s->h.version < 3 || qcow2_offset_in_cluster(s, a->pos) || a->old.bitmap ||
+        (qcow2_offset_in_cluster(s, end) && end != s->bs.length)) {
+        return false;
+    }
+    *ret = own_l2(s, a->pos);
+    for (uint64_t pos = a->pos; *ret == 0 && pos < end; pos += s->cluster_size) {
+        *ret = set_entry(s, pos, s->l2_entry == 16 ? 0 : QCOW2_ZERO,
+                         (uint64_t)ALL_SUBCLUSTERS << 32, 0);
+    }
+    return true;
+}
+
+/* From a->pos on, of one kind. With the lock, given up meanwhile. */
+static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf)
+{
+    struct iovec iov = { buf, a->bytes };
+    BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = a->pos, .bytes = a->bytes,
+                         .iov = &iov, .niov = 1 };
+    bool zero;
+    int ret;
+
+    g_mutex_unlock(&s->lock);
+    ret = qcow2_read(s, &req);
+    zero = ret == 0 && block_buffer_is_zero(buf, a->bytes);
+    g_mutex_lock(&s->lock);
+    if (ret < 0 || (zero && populate_zeroes(s, a, &ret))) {
+        return ret;
+    }
+    req.node_op = BLOCK_OP_WRITE;
+    a->req = &req;
+    return alloc_and_write(s, a);
+}
+
+static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf)
+{
+    int ret = s->unsound ? -EIO : s->reclaim->len ? qcow2_reclaim(s) : 0;
+    uint64_t end = pos + bytes;
+
+    while (ret == 0 && pos < end) {
+        Alloc a = { .pos = pos };
+        Qcow2Region r;
+
+        do {
+            ret = qcow2_lookup_wait(s, pos, end - pos, &a.old);
+            a.bytes = MIN(a.old.bytes, end - pos);
+        } while (ret == 0 && a.old.kind == QCOW2_UNALLOCATED &&
+                 !begin_region(s, &r, pos >> s->cluster_bits,
+                               (pos + a.bytes - 1) >> s->cluster_bits));
+        if (ret == 0 && a.old.kind == QCOW2_UNALLOCATED) {
+            ret = populate_part(s, &a, buf);
+            end_region(s, &r);
+        }
+        pos += a.bytes;
+        ret = ret == 0 ? qcow2_relieve(s) : ret;
+    }
+    return ret;
+}
+
+int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+    g_autofree uint8_t *buf = g_malloc(bytes);
+    unsigned epoch;
+    int ret;
+
+    g_mutex_lock(&s->lock);
+    epoch = qcow2_enter(s);
+    ret = populate(s, pos, bytes, buf);
+    qcow2_leave(s, epoch);
     g_mutex_unlock(&s->lock);
     return ret;
 }

@@ -139,7 +139,7 @@ static bool may_write(Qcow2Node *s, Error **errp)
 }
 
 /* Tables are ours alone, whatever the device shares. */
-static bool lock_files(Qcow2Node *s, Error **errp)
+bool qcow2_lock_files(Qcow2Node *s, Error **errp)
 {
     unsigned perm = BLOCK_PERM_READ, unshared = BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
 
@@ -187,7 +187,7 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
         goto fail;
     }
     s->data = bs->data_file ? bs->data_file : bs->file;
-    if (!check_options(s, errp) || !may_write(s, errp) || !lock_files(s, errp) ||
+    if (!check_options(s, errp) || !may_write(s, errp) || !qcow2_lock_files(s, errp) ||
         !read_l1(s, errp) || !qcow2_read_snapshots(s, errp)) {
         goto fail;
     }
@@ -282,5 +282,10 @@ static const BlockDriver block_qcow2 = {
     .run = qcow2_run,
     .truncate = qcow2_truncate,
     .set_perm = qcow2_set_perm,
+    .reopen = qcow2_reopen,
+    .allocated = qcow2_allocated,
+    .populate = qcow2_populate,
+    .change_backing = qcow2_change_backing,
+    .create = qcow2_create,
 };
 DEFINE_CLASS(block_qcow2, &block_qcow2.oc);

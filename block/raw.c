@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "job-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 
@@ -173,6 +174,11 @@ static int raw_truncate(BlockNode *bs, uint64_t size)
     return ret;
 }
 
+static bool raw_reopen(BlockNode *bs, bool read_only, Error **errp)
+{
+    return block_reopen(bs->file, read_only, errp);
+}
+
 static bool set_size(Object *obj, const Property *prop, const char *value,
                      Error **errp)
 {
@@ -204,5 +210,6 @@ const BlockDriver block_raw = {
     .submit = raw_submit,
     .run = raw_run,
     .truncate = raw_truncate,
+    .reopen = raw_reopen,
 };
 DEFINE_CLASS(block_raw, &block_raw.oc);

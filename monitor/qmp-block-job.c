@@ -1,9 +1,18 @@
 /*
- * QMP about what happens to images by themselves.
+ * QMP about what is done to images in the background, and what happens to them by themselves.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <string.h>
+
 #include "qmp.h"
+
+static const char *const status_names[] = {
+    "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
+    "concluded", "null",
+};
+
+/* Events -------------------------------------------------------------------------------- */
 
 static void on_corrupted(void *opaque, const BlockCorruption *c)
 {
@@ -12,6 +21,345 @@ static void on_corrupted(void *opaque, const BlockCorruption *c)
                        "msg", c->what, "offset", (json_int_t)c->offset, "fatal", c->fatal));
 }
 
+static json_t *progress_json(const BlockJobInfo *info)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I}", "type", info->type, "device", info->id,
+                     "len", (json_int_t)info->len, "offset", (json_int_t)info->offset,
+                     "speed", (json_int_t)info->speed);
+}
+
+static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
+{
+    static const char *const names[] = {
+        [JOB_EVENT_READY] = "BLOCK_JOB_READY", [JOB_EVENT_PENDING] = "BLOCK_JOB_PENDING",
+        [JOB_EVENT_COMPLETED] = "BLOCK_JOB_COMPLETED",
+        [JOB_EVENT_CANCELLED] = "BLOCK_JOB_CANCELLED",
+    };
+    json_t *data;
+
+    switch (event) {
+    case JOB_EVENT_STATUS:
+        qmp_emit(opaque, "JOB_STATUS_CHANGE", json_pack("{s:s, s:s}", "id", info->id, "status",
+                                                        status_names[info->status]));
+        break;
+    case JOB_EVENT_ERROR_STOP:
+    case JOB_EVENT_ERROR_REPORT:
+        qmp_emit(opaque, "BLOCK_JOB_ERROR",
+                 json_pack("{s:s, s:s, s:s}", "device", info->id, "operation", "write", "action",
+                           event == JOB_EVENT_ERROR_STOP ? "stop" : "report"));
+        break;
+    case JOB_EVENT_PENDING:
+        qmp_emit(opaque, names[event], json_pack("{s:s, s:s}", "type", info->type,
+                                                 "id", info->id));
+        break;
+    default:
+        data = progress_json(info);
+        if (event == JOB_EVENT_COMPLETED && info->error) {
+            json_object_set_new(data, "error", json_string(info->error));
+        }
+        qmp_emit(opaque, names[event], data);
+        break;
+    }
+}
+
 const BlockListener qmp_block_listener = {
     .corrupted = on_corrupted,
+    .job = on_job,
 };
+
+/* Queries ----------------------------------------------------------------------------------- */
+
+static void add_job(const BlockJobInfo *info, void *opaque)
+{
+    json_t *item = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", info->id, "type", info->type,
+                             "status", status_names[info->status],
+                             "current-progress", (json_int_t)info->offset,
+                             "total-progress", (json_int_t)info->len);
+
+    if (info->error) {
+        json_object_set_new(item, "error", json_string(info->error));
+    }
+    json_array_append_new(opaque, item);
+}
+
+json_t *qmp_query_jobs(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    block_job_foreach(add_job, list);
+    return list;
+}
+
+static void add_block_job(const BlockJobInfo *info, void *opaque)
+{
+    json_t *item, *more;
+
+    if (!info->is_block) {
+        return;
+    }
+    item = progress_json(info);
+    more = json_pack("{s:b, s:b, s:s, s:b, s:s, s:b, s:b}", "busy", info->busy,
+                     "paused", info->paused, "io-status", info->io_status ? "failed" : "ok",
+                     "ready", info->status == JOB_READY || info->status == JOB_STANDBY,
+                     "status", status_names[info->status], "auto-finalize", info->auto_finalize,
+                     "auto-dismiss", info->auto_dismiss);
+    json_object_update(item, more);
+    json_decref(more);
+    if (info->error) {
+        json_object_set_new(item, "error", json_string(info->error));
+    }
+    json_array_append_new(opaque, item);
+}
+
+json_t *qmp_query_block_jobs(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *list = json_array();
+
+    block_job_foreach(add_block_job, list);
+    return list;
+}
+
+/* What is done to jobs ------------------------------------------------------------------------ */
+
+/* By id, or by the older commands' name of the disk, which is the same. */
+static json_t *job_do(json_t *args, BlockJobVerb verb, uint64_t value, Error **errp)
+{
+    const char *id = qmp_str(args, "id");
+    BlockJob *job = block_job_find(id ? id : qmp_str(args, "device"), errp);
+
+    if (job) {
+        block_job_do(job, verb, value, errp);
+    }
+    return NULL;
+}
+
+json_t *qmp_job_cancel(Monitor *mon, json_t *args, Error **errp)
+{
+    /* The new command knows no half measures. */
+    return job_do(args, JOB_VERB_CANCEL, qmp_bool(args, "force", qmp_str(args, "id")), errp);
+}
+
+json_t *qmp_job_pause(Monitor *mon, json_t *args, Error **errp)
+{
+    return job_do(args, JOB_VERB_PAUSE, 0, errp);
+}
+
+json_t *qmp_job_resume(Monitor *mon, json_t *args, Error **errp)
+{
+    return job_do(args, JOB_VERB_RESUME, 0, errp);
+}
+
+json_t *qmp_job_complete(Monitor *mon, json_t *args, Error **errp)
+{
+    return job_do(args, JOB_VERB_COMPLETE, 0, errp);
+}
+
+json_t *qmp_job_finalize(Monitor *mon, json_t *args, Error **errp)
+{
+    return job_do(args, JOB_VERB_FINALIZE, 0, errp);
+}
+
+json_t *qmp_job_dismiss(Monitor *mon, json_t *args, Error **errp)
+{
+    return job_do(args, JOB_VERB_DISMISS, 0, errp);
+}
+
+json_t *qmp_block_job_set_speed(Monitor *mon, json_t *args, Error **errp)
+{
+    int64_t speed = qmp_int(args, "speed", 0);
+
+    if (speed < 0) {
+        error_setg(errp, "Parameter 'speed' expects a non-negative value");
+        return NULL;
+    }
+    return job_do(args, JOB_VERB_SET_SPEED, speed, errp);
+}
+
+/* What makes jobs ---------------------------------------------------------------------------- */
+
+static bool job_options(json_t *args, BlockJobOptions *o, Error **errp)
+{
+    int64_t speed = qmp_int(args, "speed", 0);
+    const char *on_error = qmp_str(args, "on-target-error");
+
+    if (speed < 0) {
+        error_setg(errp, "Parameter 'speed' expects a non-negative value");
+        return false;
+    }
+    *o = (BlockJobOptions) {
+        .id = qmp_str(args, "job-id"), .speed = speed,
+        .manual_finalize = !qmp_bool(args, "auto-finalize", true),
+        .manual_dismiss = !qmp_bool(args, "auto-dismiss", true),
+        .on_error = on_error ? on_error : qmp_str(args, "on-source-error"),
+    };
+    if (!o->on_error) {
+        o->on_error = qmp_str(args, "on-error");
+    }
+    return true;
+}
+
+/* The node that args name by itself or by its file; NULL: none, or errp is set. */
+static const char *chain_node(json_t *args, const char *node_arg, const char *file_arg,
+                              Error **errp)
+{
+    const char *node = qmp_str(args, node_arg), *file = qmp_str(args, file_arg);
+
+    if (node && file) {
+        error_setg(errp, "'%s' and '%s' cannot be specified at the same time", node_arg, file_arg);
+    } else if (file) {
+        node = block_chain_node(qmp_str(args, "device"), file);
+        if (!node) {
+            error_setg(errp, "Can't find '%s' in the backing chain", file);
+        }
+        return node;
+    }
+    return node;
+}
+
+json_t *qmp_block_stream(Monitor *mon, json_t *args, Error **errp)
+{
+    Error *err = NULL;
+    const char *base = chain_node(args, "base-node", "base", &err);
+    BlockJobOptions o;
+
+    if (err) {
+        error_propagate(errp, err);
+    } else if (job_options(args, &o, errp)) {
+        block_stream_start(qmp_str(args, "device"), base, qmp_str(args, "backing-file"), &o,
+                           errp);
+    }
+    return NULL;
+}
+
+json_t *qmp_block_commit(Monitor *mon, json_t *args, Error **errp)
+{
+    Error *err = NULL;
+    BlockCommitOptions c = {
+        .device = qmp_str(args, "device"), .backing_file = qmp_str(args, "backing-file"),
+        .top_node = chain_node(args, "top-node", "top", &err),
+    };
+    BlockJobOptions o;
+
+    if (!err) {
+        c.base_node = chain_node(args, "base-node", "base", &err);
+    }
+    if (err) {
+        error_propagate(errp, err);
+    } else if (job_options(args, &o, errp)) {
+        block_commit_start(&c, &o, errp);
+    }
+    return NULL;
+}
+
+json_t *qmp_blockdev_mirror(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *mode = qmp_str(args, "copy-mode");
+    BlockJobOptions o;
+
+    if (mode && strcmp(mode, "background")) {
+        error_setg(errp, "copy-mode '%s' is not supported", mode);
+    } else if (qmp_str(args, "replaces")) {
+        error_setg(errp, "Parameter 'replaces' is not supported: the copy takes the disk's place");
+    } else if (job_options(args, &o, errp)) {
+        block_mirror_start(qmp_str(args, "device"), qmp_str(args, "target"),
+                           qmp_str(args, "sync"), &o, errp);
+    }
+    return NULL;
+}
+
+json_t *qmp_blockdev_create(Monitor *mon, json_t *args, Error **errp)
+{
+    QemuOpts *opts = qemu_opts_from_object(json_object_get(args, "options"), errp);
+
+    if (opts) {
+        block_create_start(opts, qmp_str(args, "job-id"), errp);
+    }
+    return NULL;
+}
+
+/* Snapshots ------------------------------------------------------------------------------- */
+
+json_t *qmp_blockdev_snapshot(Monitor *mon, json_t *args, Error **errp)
+{
+    BlockSnapshot sn = { qmp_str(args, "node"), qmp_str(args, "overlay") };
+
+    block_snapshot(&sn, 1, errp);
+    return NULL;
+}
+
+/* One with a file of its own; the overlay has to be closed where it is not taken. */
+static bool prepare_sync(json_t *args, BlockSnapshot *sn, Error **errp)
+{
+    const char *format = qmp_str(args, "format"), *mode = qmp_str(args, "mode");
+    const char *file = qmp_str(args, "snapshot-file"), *device = qmp_str(args, "device");
+
+    device = device ? device : qmp_str(args, "node-name");
+    if (!device || !file) {
+        error_setg(errp, "Need 'device' or 'node-name', and 'snapshot-file'");
+        return false;
+    }
+    if (format && strcmp(format, "qcow2")) {
+        error_setg(errp, "Format '%s' does not support backing files", format);
+        return false;
+    }
+    if (mode && strcmp(mode, "existing") && strcmp(mode, "absolute-paths")) {
+        error_setg(errp, "Parameter 'mode' does not accept value '%s'", mode);
+        return false;
+    }
+    sn->overlay = block_snapshot_file(device, file, qmp_str(args, "snapshot-node-name"),
+                                      mode && !strcmp(mode, "existing"), errp);
+    sn->node = sn->overlay ? block_top_name(device) : NULL;
+    return sn->overlay;
+}
+
+json_t *qmp_blockdev_snapshot_sync(Monitor *mon, json_t *args, Error **errp)
+{
+    BlockSnapshot sn;
+
+    if (prepare_sync(args, &sn, errp) && !block_snapshot(&sn, 1, errp)) {
+        blockdev_del(sn.overlay, NULL);
+    }
+    return NULL;
+}
+
+static bool prepare_action(json_t *action, BlockSnapshot *sn, bool *made, Error **errp)
+{
+    const char *type = qmp_str(action, "type");
+    json_t *data = json_object_get(action, "data");
+
+    *made = false;
+    if (!strcmp(type, "blockdev-snapshot")) {
+        *sn = (BlockSnapshot) { qmp_str(data, "node"), qmp_str(data, "overlay") };
+        if (!sn->node || !sn->overlay) {
+            error_setg(errp, "Parameters 'node' and 'overlay' are needed");
+        }
+        return sn->node && sn->overlay;
+    }
+    if (!strcmp(type, "blockdev-snapshot-sync")) {
+        *made = prepare_sync(data, sn, errp);
+        return *made;
+    }
+    error_setg(errp, "Action '%s' is not supported in a transaction", type);
+    return false;
+}
+
+/* All or none. */
+json_t *qmp_transaction(Monitor *mon, json_t *args, Error **errp)
+{
+    json_t *actions = json_object_get(args, "actions"), *action;
+    size_t n = json_array_size(actions), i;
+    g_autofree BlockSnapshot *sn = g_new0(BlockSnapshot, n + 1);
+    g_autofree bool *made = g_new0(bool, n + 1);
+    bool ok = true;
+
+    json_array_foreach(actions, i, action) {
+        ok = ok && prepare_action(action, &sn[i], &made[i], errp);
+    }
+    ok = ok && (!n || block_snapshot(sn, n, errp));
+    for (i = 0; !ok && i < n; i++) {
+        if (made[i]) {
+            blockdev_del(sn[i].overlay, NULL);
+        }
+    }
+    return NULL;
+}

@@ -13,6 +13,11 @@
     "kernel-bytes:i,vmm-bytes:i}"
 #define VIRTIO_FEATURES "{transports:[s],?dev-features:[s],?unknown-dev-features:i}"
 #define RX_STATE "(normal|none|all)"
+#define JOB_STATUS "(undefined|created|running|paused|ready|standby|waiting|pending|aborting|" \
+    "concluded|null)"
+#define JOB_ENDS "?auto-finalize:b,?auto-dismiss:b"
+#define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
+#define ON_ERROR "(report|ignore|enospc|stop)"
 #define STOP_REASON "guest:b,reason:s"
 
 const QmpCommand qmp_commands[] = {
@@ -126,8 +131,46 @@ const QmpCommand qmp_commands[] = {
       DOC("what network cards receive") },
     { "block_resize", "?device:s,?node-name:s,size:i,?force:b", NULL, qmp_block_resize,
       DOC("change an image's size and tell the guest; a disk in use shrinks only with force") },
-    { "query-block-jobs", "", "[a]", qmp_empty_list, DOC("none") },
-    { "query-jobs", "", "[a]", qmp_empty_list, DOC("none") },
+    { "query-block-jobs", "", "[{type:s,device:s,len:i,offset:i,busy:b,paused:b,speed:i,"
+      "io-status:(ok|failed|nospace),ready:b,status:" JOB_STATUS ",auto-finalize:b,"
+      "auto-dismiss:b,?error:s}]", qmp_query_block_jobs, DOC("jobs of disks") },
+    { "query-jobs", "", "[{id:s,type:(commit|stream|mirror|create),status:" JOB_STATUS ","
+      "current-progress:i,total-progress:i,?error:s}]", qmp_query_jobs, DOC("jobs") },
+    { "job-cancel", "id:s", NULL, qmp_job_cancel, DOC("end a job, whatever it has done") },
+    { "job-pause", "id:s", NULL, qmp_job_pause, DOC("a job waits") },
+    { "job-resume", "id:s", NULL, qmp_job_resume, DOC("it goes on") },
+    { "job-complete", "id:s", NULL, qmp_job_complete,
+      DOC("a job that is ready ends: the disk moves to the copy") },
+    { "job-finalize", "id:s", NULL, qmp_job_finalize, DOC("a job that is pending ends") },
+    { "job-dismiss", "id:s", NULL, qmp_job_dismiss, DOC("forget a job that has ended") },
+    { "block-job-cancel", "device:s,?force:b", NULL, qmp_job_cancel,
+      DOC("the same; without force, a job that is ready ends well and the disk stays") },
+    { "block-job-pause", "device:s", NULL, qmp_job_pause, DOC("as job-pause") },
+    { "block-job-resume", "device:s", NULL, qmp_job_resume, DOC("as job-resume") },
+    { "block-job-complete", "device:s", NULL, qmp_job_complete, DOC("as job-complete") },
+    { "block-job-finalize", "id:s", NULL, qmp_job_finalize, DOC("as job-finalize") },
+    { "block-job-dismiss", "id:s", NULL, qmp_job_dismiss, DOC("as job-dismiss") },
+    { "block-job-set-speed", "device:s,speed:i", NULL, qmp_block_job_set_speed,
+      DOC("limit a job to these bytes per second; 0: no limit") },
+    { "block-stream", "?job-id:s,device:s,?base:s,?base-node:s,?backing-file:s,?speed:i,"
+      "?on-error:" ON_ERROR "," JOB_ENDS ",?filter-node-name:s", NULL, qmp_block_stream,
+      DOC("a disk's image takes over what is below it") },
+    { "block-commit", "?job-id:s,device:s,?base-node:s,?base:s,?top-node:s,?top:s,"
+      "?backing-file:s,?speed:i,?on-error:" ON_ERROR ",?filter-node-name:s," JOB_ENDS, NULL,
+      qmp_block_commit, DOC("what images have goes into one below them") },
+    { "blockdev-mirror", "?job-id:s,device:s,target:s,?replaces:s,sync:(full|top|none),?speed:i,"
+      "?granularity:i,?buf-size:i,?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ","
+      "?filter-node-name:s,?copy-mode:(background|write-blocking)," JOB_ENDS, NULL,
+      qmp_blockdev_mirror, DOC("copy a disk while it is written") },
+    { "blockdev-create", "job-id:s,options:{driver:(file|qcow2),*}", NULL, qmp_blockdev_create,
+      DOC("a new file, or an image in one") },
+    { "blockdev-snapshot", "node:s,overlay:s", NULL, qmp_blockdev_snapshot,
+      DOC("a node takes all that a disk writes from now on") },
+    { "blockdev-snapshot-sync", "?device:s,?node-name:s,snapshot-file:s,?snapshot-node-name:s,"
+      "?format:s,?mode:(existing|absolute-paths)", NULL, qmp_blockdev_snapshot_sync,
+      DOC("the same with a new file") },
+    { "transaction", "actions:[{type:s,data:{*}}],?properties:{*}", NULL, qmp_transaction,
+      DOC("snapshots of several disks at one moment, or none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
       DOC("refused") },
     { "netdev_add", "type:s,id:s,*", NULL, qmp_netdev_add, DOC("add a network backend") },
@@ -214,6 +257,13 @@ const QmpEvent qmp_events[] = {
       DOC("an access to a disk's backend failed") },
     { "BLOCK_IMAGE_CORRUPTED", "device:s,?node-name:s,msg:s,?offset:i,?size:i,fatal:b",
       DOC("an image is not sound: it is marked so, and not written any more") },
+    { "JOB_STATUS_CHANGE", "id:s,status:" JOB_STATUS, DOC("a job is in another state") },
+    { "BLOCK_JOB_READY", JOB_PROGRESS, DOC("a job can be completed") },
+    { "BLOCK_JOB_PENDING", "type:s,id:s", DOC("a job waits for job-finalize") },
+    { "BLOCK_JOB_COMPLETED", JOB_PROGRESS ",?error:s", DOC("a job has ended") },
+    { "BLOCK_JOB_CANCELLED", JOB_PROGRESS, DOC("a job was cancelled") },
+    { "BLOCK_JOB_ERROR", "device:s,operation:(read|write),action:(ignore|report|stop)",
+      DOC("an access of a job failed") },
     { "VSERPORT_CHANGE", "id:s,open:b", DOC("the guest opened or closed a port") },
     { "BALLOON_CHANGE", "actual:i", DOC("the guest has given memory back, or taken some") },
     { "RTC_CHANGE", "offset:i", DOC("the guest set its clock") },

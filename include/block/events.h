@@ -6,7 +6,7 @@
 #ifndef BLOCK_EVENTS_H
 #define BLOCK_EVENTS_H
 
-#include "block/block.h"
+#include "block/job.h"
 
 /* An image turned out not to be sound. */
 typedef struct BlockCorruption {
@@ -17,8 +17,14 @@ typedef struct BlockCorruption {
     bool fatal;                 /* it is not written any more */
 } BlockCorruption;
 
+typedef enum BlockJobEvent {
+    JOB_EVENT_STATUS, JOB_EVENT_READY, JOB_EVENT_PENDING, JOB_EVENT_COMPLETED,
+    JOB_EVENT_CANCELLED, JOB_EVENT_ERROR_STOP, JOB_EVENT_ERROR_REPORT,
+} BlockJobEvent;
+
 typedef struct BlockListener {
     void (*corrupted)(void *opaque, const BlockCorruption *c);
+    void (*job)(void *opaque, const BlockJobInfo *info, BlockJobEvent event);
 } BlockListener;
 
 /* NULL: nobody. Called on the main thread with the machine lock. */
@@ -26,5 +32,7 @@ void block_set_listener(const BlockListener *listener, void *opaque);
 
 /* Any thread. what: a literal. */
 void block_image_corrupted(const BlockNode *bs, const char *what, uint64_t offset, bool fatal);
+/* Main thread. */
+void block_job_event(const BlockJobInfo *info, BlockJobEvent event);
 
 #endif

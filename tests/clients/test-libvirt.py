@@ -54,6 +54,13 @@ DOMAIN = """<domain type='qemu'>
       <serial>disk-1</serial>
       <address type='virtio-mmio'/>
     </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='{image}'/>
+      <target dev='vdb' bus='virtio'/>
+      <serial>disk-2</serial>
+      <address type='virtio-mmio'/>
+    </disk>
     <controller type='usb' model='none'/>
     <controller type='virtio-serial' index='0'><address type='virtio-mmio'/></controller>
     <serial type='pty'><target type='isa-serial' port='0'/></serial>
@@ -84,6 +91,9 @@ JOB = """while read -r word; do
     cpus) echo "cpus $(nproc)." ;;
     disk) echo "disk $(cat /sys/block/vda/serial) $(cat /sys/block/vda/size)." ;;
     port) echo "port $(cat /sys/class/virtio-ports/*/name | grep example)." ;;
+    fill) dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync 2>/dev/null
+        echo "fill $(md5sum </dev/vdb | cut -c1-32)." ;;
+    sum) echo 3 >/proc/sys/vm/drop_caches; echo "sum $(md5sum </dev/vdb | cut -c1-32)." ;;
     link) ip link set eth0 up; sleep 1; echo "link $(cat /sys/class/net/eth0/carrier)." ;;
     esac
 done
@@ -232,6 +242,48 @@ def hotplug(virsh, state):
     state["console"].ask("port", "")
 
 
+def snapshot(virsh, name, state):
+    """An external snapshot of the second disk; what is written from then on is in name."""
+    path = os.path.join(state["folder"], name)
+    text = virsh(f"snapshot-create-as guest {name} --disk-only --no-metadata --diskspec "
+                 f"vda,snapshot=no --diskspec vdb,snapshot=external,file={path}")
+    check("created" in text, text)
+    check(path in virsh("domblklist guest"), "the disk is where it was")
+    return state["console"].ask("fill", "[0-9a-f]{32}")[1]
+
+
+def commit(virsh, state):
+    """snapshot-create-as --disk-only, blockcommit of the active image with pivot."""
+    digest = snapshot(virsh, "s1", state)
+    text = virsh("blockcommit guest vdb --active --pivot --verbose")
+    check("Successfully pivoted" in text, text)
+    check(state["image"] in virsh("domblklist guest"), "the disk is not the base")
+    check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
+
+
+def middle(virsh, state):
+    """blockcommit of an image in the middle, blockpull of all that is left."""
+    snapshot(virsh, "s2", state)
+    digest = snapshot(virsh, "s3", state)
+    path = os.path.join(state["folder"], "s2")
+    text = virsh(f"blockcommit guest vdb --top {path} --wait --verbose")
+    check("Commit complete" in text, text)
+    text = virsh("blockpull guest vdb --wait --verbose")
+    check("Pull complete" in text, text)
+    check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
+
+
+def copy(virsh, state):
+    """blockcopy with pivot; the copy is sound, and has all."""
+    path = os.path.join(state["folder"], "copy")
+    digest = state["console"].ask("fill", "[0-9a-f]{32}")[1]
+    text = virsh(f"blockcopy guest vdb --dest {path} --format qcow2 --transient-job --pivot "
+                 "--wait --verbose")
+    check("Successfully pivoted" in text, text)
+    check(path in virsh("domblklist guest"), "the disk is where it was")
+    check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
+
+
 def dump(virsh, state):
     """A core of the guest's memory is an ELF file."""
     path = os.path.join(state["folder"], "core")
@@ -265,7 +317,8 @@ def destroy(virsh, _state):
     check("destroyed" in virsh("destroy guest"), "not destroyed")
 
 
-CASES = [start, pause, statistics, resize, link, hotplug, dump, reset, refuse, destroy]
+CASES = [start, pause, statistics, resize, commit, middle, copy, link, hotplug, dump, reset, refuse,
+         destroy]
 
 
 def prepare(folder, qemu):
@@ -276,16 +329,17 @@ def prepare(folder, qemu):
     kernel = os.environ.get("LEAN_KERNEL") or subprocess.run(
         [os.path.join(GUEST, "build-kernel")], stdout=subprocess.PIPE, check=True,
         stdin=subprocess.DEVNULL).stdout.decode().strip()
-    names = {name: os.path.join(folder, name) for name in ("job", "initrd", "disk", "xml")}
+    names = {name: os.path.join(folder, name) for name in ("job", "initrd", "disk", "image", "xml")}
     with open(names["job"], "w", encoding="ascii") as file:
         file.write(JOB)
     subprocess.run([os.path.join(GUEST, "mkinitramfs"), "-o", names["initrd"],
                     "--job", names["job"]], check=True)
     with open(names["disk"], "wb") as file:
         file.truncate(64 << 20)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", names["image"], "64M"], check=True)
     with open(names["xml"], "w", encoding="ascii") as file:
         file.write(DOMAIN.format(kernel=os.path.join(kernel, "vmlinux"), qemu=qemu, **names))
-    return {"folder": folder, "xml": names["xml"],
+    return {"folder": folder, "xml": names["xml"], "image": names["image"],
             "log": os.path.join(folder, "log", "qemu", "guest.log")}
 
 

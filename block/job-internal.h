@@ -1,0 +1,102 @@
+/*
+ * What kinds of jobs share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_JOB_INTERNAL_H
+#define BLOCK_JOB_INTERNAL_H
+
+#include "block-internal.h"
+#include "block/job.h"
+
+#define JOB_CHUNK (1u << 20)    /* bytes that are copied at once at most */
+
+typedef struct BlockJobOps {
+    const char *type;
+    bool is_block;
+    int (*run)(BlockJob *job);                      /* on its thread: 0 or negative errno */
+    bool (*finish)(BlockJob *job, Error **errp);    /* main thread, run() went well; may be NULL */
+    void (*end)(BlockJob *job);                     /* main thread, in any case; may be NULL */
+} BlockJobOps;
+
+/* Jobs embed it. Main thread's, but for what lock guards. */
+struct BlockJob {
+    const BlockJobOps *ops;
+    char *id;
+    BlockBackend *blk;          /* the disk; NULL: none */
+    BlockJobStatus status;      /* written on the main thread */
+    bool auto_finalize, auto_dismiss;
+    int on_error;               /* BlockOnError */
+    GThread *thread;
+    char *error;
+    int ret;                    /* of run() */
+
+    GMutex lock;                /* what follows; a leaf */
+    GCond cond;                 /* one of these has changed */
+    bool cancelled, paused, completing, ready;
+    bool stays;                 /* completing: the disk stays where it is */
+    bool stopped_by_error;
+    uint64_t offset, len, speed;
+    int64_t slice_start;        /* us: since when slice_bytes were done */
+    uint64_t slice_bytes;
+};
+
+/* NULL with errp set: the id is taken, or the disk has a job. Not yet started. */
+BlockJob *block_job_new(const BlockJobOps *ops, size_t size, BlockBackend *blk,
+                        const BlockJobOptions *options, Error **errp);
+void block_job_start(BlockJob *job);
+/* Before it was started. */
+void block_job_free(BlockJob *job);
+/* The disk goes: its job ends now. Main thread. */
+void block_job_abort(BlockBackend *blk);
+/* At exit. */
+void block_job_abort_all(void);
+
+/* On the job's thread -------------------------------------------------------------- */
+
+/* bytes were done: waits for speed and pauses. -ECANCELED: no more. */
+int block_job_pace(BlockJob *job, uint64_t bytes);
+void block_job_set_length(BlockJob *job, uint64_t len);
+/* Work to be done once more. */
+void block_job_add_length(BlockJob *job, uint64_t bytes);
+/* A request failed: 0, try it again; or the error. */
+int block_job_failed(BlockJob *job, bool is_read, int ret);
+/* All is done but what the disk writes meanwhile: it is ready to be completed. */
+void block_job_set_ready(BlockJob *job);
+/* Waits up to us; true: it is to be completed. */
+bool block_job_wait(BlockJob *job, int64_t us);
+
+/* graph.c: main thread ------------------------------------------------------------- */
+
+typedef void BlockQuietFn(void *opaque);
+/* Call fn while none of the disks has anything in flight, nor will. */
+void block_quiesce(BlockBackend **blks, unsigned n, BlockQuietFn *fn, void *opaque);
+/* bs is opened again, for writing or not; nobody uses it meanwhile: within block_quiesce(). */
+bool block_reopen(BlockNode *bs, bool read_only, Error **errp);
+/* Within block_quiesce(): blk's disk is bs from now on, which stood below or nowhere. */
+void block_replace_root(BlockBackend *blk, BlockNode *bs);
+/* bs's child in the slot stands alone from now on. */
+void block_detach_child(BlockNode *bs, BlockChild slot);
+/* Close nodes that got their names from us and stand alone, and what they own. */
+void block_drop_node(BlockNode *bs);
+/* Is base below bs, by backing files? */
+bool block_is_below(const BlockNode *bs, const BlockNode *base);
+/*
+ * Any thread. 1: bs itself or a backing file above base (NULL: any) has the data at pos; 0: none
+ * has; negative errno. For *n bytes, at most bytes.
+ */
+int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, uint64_t bytes,
+                          uint64_t *n);
+/* Any thread: from a buffer, and all zeroes without data. */
+int block_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
+int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
+int block_run_flush(BlockNode *bs);
+bool block_buffer_is_zero(const void *buf, size_t len);     /* block-io.c */
+
+/*
+ * create.c: a new image of that driver, in file where it is a format; opts are what
+ * blockdev-create takes. Any thread.
+ */
+bool block_create(const char *driver, BlockNode *file, QemuOpts *opts, Error **errp);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * New qcow2 images.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "qcow2-open.h"
+
+#define EXT_BACKING_FORMAT 0xe2792acau
+
+typedef struct CreateOptions {
+    Object obj;
+    uint64_t size, cluster_size;
+    uint32_t refcount_bits;
+    char *backing_file, *backing_fmt;
+    int version, compression, preallocation;
+    bool lazy_refcounts, extended_l2;
+} CreateOptions;
+
+static const char *const versions[] = { "v2", "v3", NULL };
+static const char *const compressions[] = { "zlib", "zstd", NULL };
+static const char *const preallocations[] = { "off", NULL };
+
+static const Property create_props[] = {
+    DEFINE_PROP_SIZE("size", CreateOptions, size, "0", NULL),
+    DEFINE_PROP_SIZE("cluster-size", CreateOptions, cluster_size, "64k", NULL),
+    DEFINE_PROP_UINT32("refcount-bits", CreateOptions, refcount_bits, "16", NULL),
+    DEFINE_PROP_STRING("backing-file", CreateOptions, backing_file, NULL, NULL),
+    DEFINE_PROP_STRING("backing-fmt", CreateOptions, backing_fmt, NULL, NULL),
+    DEFINE_PROP_ENUM("version", CreateOptions, version, &versions, "v3", NULL),
+    DEFINE_PROP_ENUM("compression-type", CreateOptions, compression, &compressions, "zlib", NULL),
+    DEFINE_PROP_ENUM("preallocation", CreateOptions, preallocation, &preallocations, "off", NULL),
+    DEFINE_PROP_BOOL("lazy-refcounts", CreateOptions, lazy_refcounts, "off", NULL),
+    DEFINE_PROP_BOOL("extended-l2", CreateOptions, extended_l2, "off", NULL),
+    DEFINE_PROP_END
+};
+
+static const ObjectClass create_class = {
+    .name = "qcow2-create", .instance_size = sizeof(CreateOptions), .props = create_props,
+};
+
+/* Where everything is, in clusters. */
+typedef struct Layout {
+    unsigned cluster_bits, refcount_order;
+    uint64_t cluster, l1_entries, l1, blocks, table;    /* how many */
+} Layout;
+
+static bool plan(const CreateOptions *o, Layout *l, Error **errp)
+{
+    uint64_t span, per_block, n;
+
+    l->cluster = o->cluster_size;
+    l->cluster_bits = __builtin_ctzll(o->cluster_size | 1ull << 63);
+    l->refcount_order = __builtin_ctz(o->refcount_bits | 1u << 31);
+    if (o->cluster_size != 1ull << l->cluster_bits || l->cluster_bits < QCOW2_MIN_CLUSTER_BITS ||
+        l->cluster_bits > QCOW2_MAX_CLUSTER_BITS) {
+        error_setg(errp, "Cluster size must be a power of two between 512 and 2048k");
+        return false;
+    }
+    if (o->refcount_bits != 1u << l->refcount_order || o->refcount_bits > 64) {
+        error_setg(errp, "Refcount width must be a power of two and may not exceed 64 bits");
+        return false;
+    }
+    if (!o->version && (o->refcount_bits != 16 || o->lazy_refcounts || o->extended_l2 ||
+                        o->compression)) {
+        error_setg(errp, "This needs compatibility level 1.1 and above (use version=v3)");
+        return false;
+    }
+    if (o->extended_l2 && l->cluster_bits < 14) {
+        error_setg(errp, "Extended L2 entries are only supported with cluster sizes of at least "
+                   "16384 bytes");
+        return false;
+    }
+    if (o->size % BDRV_SECTOR_SIZE || o->size > INT64_MAX - (1ull << 40)) {
+        error_setg(errp, "The image size must be a multiple of 512 bytes");
+        return false;
+    }
+    span = l->cluster / (o->extended_l2 ? 16 : 8) * l->cluster;
+    l->l1_entries = MAX(DIV_ROUND_UP(o->size, span), 1);
+    if (l->l1_entries * 8 > QCOW2_MAX_L1_BYTES) {
+        error_setg(errp, "The image size is too large for its cluster size");
+        return false;
+    }
+    l->l1 = DIV_ROUND_UP(l->l1_entries * 8, l->cluster);
+    per_block = l->cluster * 8 >> l->refcount_order;
+    do {
+        n = l->blocks + l->table;
+        l->blocks = DIV_ROUND_UP(1 + l->l1 + n, per_block);
+        l->table = DIV_ROUND_UP(l->blocks * 8, l->cluster);
+    } while (n != l->blocks + l->table);
+    return true;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+    v = GUINT32_TO_BE(v);
+    memcpy(p, &v, 4);
+}
+
+static void put64(uint8_t *p, uint64_t v)
+{
+    v = GUINT64_TO_BE(v);
+    memcpy(p, &v, 8);
+}
+
+/* The backing file's format and name, behind the header's fields. */
+static bool put_backing(const CreateOptions *o, uint8_t *p, size_t at, size_t size)
+{
+    size_t format = o->backing_fmt ? strlen(o->backing_fmt) : 0, len = strlen(o->backing_file);
+    size_t end = at + (format ? 8 + QEMU_ALIGN_UP(format, 8) : 0) + 8;
+
+    if (len > QCOW2_MAX_NAME || end + len > size) {
+        return false;
+    }
+    if (format) {
+        put32(p + at, EXT_BACKING_FORMAT);
+        put32(p + at + 4, format);
+        memcpy(p + at + 8, o->backing_fmt, format);
+    }
+    memcpy(p + end, o->backing_file, len);
+    put64(p + 8, end);
+    put32(p + 16, len);
+    return true;
+}
+
+static bool fill_header(const CreateOptions *o, const Layout *l, uint8_t *p)
+{
+    size_t length = !o->version ? 72 : o->compression ? 112 : 104;
+
+    put32(p, 0x514649fb);
+    put32(p + 4, o->version ? 3 : 2);
+    put32(p + 20, l->cluster_bits);
+    put64(p + QCOW2_AT_SIZE, o->size);
+    put32(p + QCOW2_AT_L1, l->l1_entries);
+    put64(p + QCOW2_AT_L1 + 4, (1 + l->table + l->blocks) << l->cluster_bits);
+    put64(p + QCOW2_AT_REFTABLE, l->cluster);
+    put32(p + QCOW2_AT_REFTABLE + 8, l->table);
+    if (o->version) {
+        put64(p + QCOW2_AT_INCOMPATIBLE, (o->extended_l2 ? QCOW2_EXTENDED_L2 : 0) |
+              (o->compression ? QCOW2_COMPRESSION : 0));
+        put64(p + 80, o->lazy_refcounts ? QCOW2_LAZY_REFCOUNTS : 0);
+        put32(p + 96, l->refcount_order);
+        put32(p + 100, length);
+        p[104] = o->compression;
+    }
+    return !o->backing_file || put_backing(o, p, length, l->cluster);
+}
+
+/* All tables; the header comes when they are there. */
+static int write_image(BlockNode *file, const CreateOptions *o, const Layout *l,
+                       const uint8_t *header)
+{
+    uint64_t used = 1 + l->table + l->blocks + l->l1, bytes = used << l->cluster_bits;
+    uint64_t per_block = l->cluster * 8 >> l->refcount_order;
+    Qcow2Node format = { .h.refcount_order = l->refcount_order };
+    g_autofree uint8_t *buf = g_malloc0(bytes - l->cluster);
+    uint8_t *blocks = buf + (l->table << l->cluster_bits);
+    BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
+    int ret;
+
+    for (uint64_t b = 0; b < l->blocks; b++) {
+        put64(buf + b * 8, (1 + l->table + b) << l->cluster_bits);
+    }
+    for (uint64_t i = 0; i < used; i++) {
+        qcow2_set_count(&format, blocks + (i / per_block << l->cluster_bits), i % per_block, 1);
+    }
+    if (block_driver(file)->truncate) {
+        block_driver(file)->truncate(file, 0);
+    }
+    ret = qcow2_pwrite(file, l->cluster, buf, bytes - l->cluster);
+    if (ret == 0) {
+        ret = block_run(file, &flush);
+    }
+    if (ret == 0) {
+        ret = qcow2_pwrite(file, 0, header, l->cluster);
+    }
+    return ret < 0 ? ret : block_run(file, &flush);
+}
+
+static bool create(BlockNode *file, const CreateOptions *o, Error **errp)
+{
+    g_autofree uint8_t *header = NULL;
+    Layout l = { 0 };
+    int ret;
+
+    if (!plan(o, &l, errp)) {
+        return false;
+    }
+    header = g_malloc0(l.cluster);
+    if (!fill_header(o, &l, header)) {
+        error_setg(errp, "Backing file name too long");
+        return false;
+    }
+    ret = write_image(file, o, &l, header);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write the image");
+        return false;
+    }
+    /* Who opens the format over this node looks at its length. */
+    __atomic_store_n(&file->length, MAX(file->length, (1 + l.table + l.blocks + l.l1) * l.cluster),
+                     __ATOMIC_RELEASE);
+    return true;
+}
+
+bool qcow2_create(BlockNode *file, QemuOpts *opts, Error **errp)
+{
+    CreateOptions *o = (CreateOptions *)object_new(&create_class, NULL);
+    bool ok = object_set_opts(&o->obj, opts, errp) && create(file, o, errp);
+
+    object_free(&o->obj);
+    return ok;
+}

@@ -1,0 +1,87 @@
+/*
+ * Jobs: what is done to images in the background, while guests use them.
+ *
+ * A job's work is done on a thread of its own, by synchronous requests to nodes; what changes the
+ * nodes' places is done on the main thread, while the disk's loop has nothing in flight.
+ *
+ * All on the main thread with the machine lock.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_JOB_H
+#define BLOCK_JOB_H
+
+#include "block/block.h"
+
+typedef struct BlockJob BlockJob;
+
+typedef enum BlockJobStatus {
+    JOB_CREATED, JOB_RUNNING, JOB_PAUSED, JOB_READY, JOB_STANDBY, JOB_WAITING, JOB_PENDING,
+    JOB_ABORTING, JOB_CONCLUDED, JOB_NULL,
+} BlockJobStatus;
+
+typedef struct BlockJobInfo {
+    const char *id, *type;
+    BlockJobStatus status;
+    bool is_block;              /* has a disk: query-block-jobs, BLOCK_JOB_… events */
+    bool paused, busy, auto_finalize, auto_dismiss;
+    bool cancelled;
+    uint64_t offset, len;       /* bytes done, and in sum */
+    uint64_t speed;             /* bytes per second; 0: no limit */
+    int io_status;              /* BlockIoStatus */
+    const char *error;          /* NULL: none */
+} BlockJobInfo;
+
+/* What all commands that make jobs have. */
+typedef struct BlockJobOptions {
+    const char *id;             /* NULL: the disk's name */
+    uint64_t speed;
+    bool manual_finalize, manual_dismiss;
+    const char *on_error;       /* report, ignore, enospc, stop; NULL: report */
+} BlockJobOptions;
+
+typedef enum BlockJobVerb {
+    JOB_VERB_CANCEL, JOB_VERB_PAUSE, JOB_VERB_RESUME, JOB_VERB_SET_SPEED, JOB_VERB_COMPLETE,
+    JOB_VERB_FINALIZE, JOB_VERB_DISMISS,
+} BlockJobVerb;
+
+/* NULL with errp set: no job has that id. */
+BlockJob *block_job_find(const char *id, Error **errp);
+/* value: speed; or whether to cancel at once, a job that is ready too. May free the job. */
+bool block_job_do(BlockJob *job, BlockJobVerb verb, uint64_t value, Error **errp);
+typedef void BlockJobInfoFn(const BlockJobInfo *info, void *opaque);
+void block_job_foreach(BlockJobInfoFn *fn, void *opaque);
+
+/* What makes them ------------------------------------------------------------- */
+
+/* The names of nodes, or NULL for what the command did not say. */
+typedef struct BlockCommitOptions {
+    const char *device, *top_node, *base_node, *backing_file;
+} BlockCommitOptions;
+
+bool block_stream_start(const char *device, const char *base_node, const char *backing_file,
+                        const BlockJobOptions *options, Error **errp);
+bool block_commit_start(const BlockCommitOptions *commit, const BlockJobOptions *options,
+                        Error **errp);
+/* sync: "full", "top", "none". */
+bool block_mirror_start(const char *device, const char *target, const char *sync,
+                        const BlockJobOptions *options, Error **errp);
+/* opts: driver and what it takes; consumed. */
+bool block_create_start(QemuOpts *opts, const char *job_id, Error **errp);
+
+/* Snapshots --------------------------------------------------------------------- */
+
+typedef struct BlockSnapshot {
+    const char *node, *overlay;
+} BlockSnapshot;
+
+/* The name of a disk's uppermost node, of the one in its chain that has this file; NULL: none. */
+const char *block_top_name(const char *device);
+const char *block_chain_node(const char *device, const char *filename);
+/* Each overlay on top of its node, all at one moment, or none. */
+bool block_snapshot(const BlockSnapshot *snapshots, unsigned n, Error **errp);
+/* An overlay for a disk: a new qcow2 file, or one that is there. Its node's name; NULL on error. */
+const char *block_snapshot_file(const char *device, const char *file, const char *node_name,
+                                bool existing, Error **errp);
+
+#endif

@@ -1,0 +1,445 @@
+/*
+ * Jobs and snapshots under a disk that is written meanwhile, judged by a plain buffer and by
+ * Debian's qemu-img.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/events.h"
+#include "block/job.h"
+#include "qcow2-harness.h"
+#include "qemu/cutils.h"
+
+#define DISK (8u << 20)
+
+typedef struct State {
+    BlockBackend *blk;
+    GRand *rng;
+    uint8_t *model;
+    GString *history;           /* of the job's states */
+    char *error;
+    bool ready, concluded;
+} State;
+
+static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
+{
+    static const char letters[] = "CRPYSWDXEN";
+    State *st = opaque;
+
+    if (event == JOB_EVENT_STATUS) {
+        g_string_append_c(st->history, letters[info->status]);
+        st->concluded |= info->status == JOB_CONCLUDED;
+        if (info->error) {
+            g_free(st->error);
+            st->error = g_strdup(info->error);
+        }
+    }
+    st->ready |= event == JOB_EVENT_READY;
+}
+
+static const BlockListener listener = { .job = on_job };
+
+static void add_node(const char *text)
+{
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);
+    Error *err = NULL;
+
+    if (!blockdev_add(opts, &err)) {
+        g_error("%s: %s", text, error_get_pretty(err));
+    }
+}
+
+/* base <- mid <- top, with something in each; the disk is top. */
+static void begin(State *st, const char *create, const char *base_format)
+{
+    size_t length;
+
+    *st = (State) { .rng = g_rand_new_with_seed(11), .history = g_string_new(NULL) };
+    tool("qemu-img create -q -f %s base.img 6M; qemu-io -t unsafe -f %s -c 'write -P 1 0 5M' "
+         "base.img >/dev/null; qemu-img create -q -f qcow2 -o %s -b base.img -F %s mid.img %u; "
+         "qemu-io -t unsafe -f qcow2 -c 'write -P 2 1M 1M' -c 'write -P 0 3M 128k' mid.img "
+         ">/dev/null; qemu-img create -q -f qcow2 -o %s -b mid.img -F qcow2 top.img; "
+         "qemu-io -t unsafe -f qcow2 -c 'write -P 3 1536k 1M' top.img >/dev/null",
+         base_format, base_format, create, base_format, DISK, create);
+    st->model = contents("top.img", &length);
+    g_assert_cmpint(chdir(scratch()), ==, 0);
+    g_autofree char *base = g_strdup_printf(
+        "driver=%s,node-name=base,read-only=on,file.driver=file,file.filename=base.img",
+        base_format);
+    add_node(base);
+    add_node("driver=qcow2,node-name=mid,read-only=on,file.driver=file,file.filename=mid.img,"
+             "backing=base");
+    add_node("driver=qcow2,node-name=top,file.driver=file,file.filename=top.img,backing=mid,"
+             "discard=unmap");
+    st->blk = blk_find_for_device("top");
+    g_assert_true(blk_attach(st->blk, "dev", true, false, NULL));
+    block_set_listener(&listener, st);
+}
+
+/* What a guest does. */
+static void use_disk(State *st)
+{
+    uint64_t len = g_rand_int_range(st->rng, 1, 200) * 512;
+    uint64_t pos = g_rand_int_range(st->rng, 0, (DISK - len) / 512) * 512;
+    g_autofree uint8_t *buf = g_malloc(len);
+    unsigned what = g_rand_int_range(st->rng, 0, 8);
+
+    if (what < 4) {
+        memset(buf, g_rand_int_range(st->rng, 1, 255), len);
+        memcpy(st->model + pos, buf, len);
+        g_assert_cmpint(run_request(st->blk, BLOCK_OP_WRITE, 0, pos, buf, len), ==, 0);
+    } else if (what == 4) {
+        memset(st->model + pos, 0, len);
+        g_assert_cmpint(run_request(st->blk, BLOCK_OP_WRITE_ZEROES, BLOCK_REQ_MAY_UNMAP, pos, NULL,
+                                    len), ==, 0);
+    } else if (what == 5) {
+        g_assert_cmpint(run_request(st->blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
+    } else {
+        g_assert_cmpint(run_request(st->blk, BLOCK_OP_READ, 0, pos, buf, len), ==, 0);
+        g_assert_true(!memcmp(buf, st->model + pos, len));
+    }
+}
+
+static void use_until(State *st, const bool *flag)
+{
+    gint64 late = g_get_monotonic_time() + 300 * G_TIME_SPAN_SECOND;
+
+    while (!*flag) {
+        use_disk(st);
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, late);
+    }
+}
+
+static void check_disk(State *st)
+{
+    compare_reads(st->blk, st->model, DISK, st->rng);
+}
+
+/* What its own tools say the image has. */
+static void check_file(State *st, const char *name, const char *format)
+{
+    g_autofree uint8_t *now = NULL;
+    size_t length;
+
+    if (!strcmp(format, "qcow2")) {
+        check_image(name, true);
+    }
+    now = contents(name, &length);
+    g_assert_cmpuint(length, ==, DISK);
+    g_assert_true(!memcmp(now, st->model, length));
+}
+
+static void flush_and_close(State *st)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        use_disk(st);
+    }
+    check_disk(st);
+    blk_detach(st->blk);
+    blk_cleanup_all();
+}
+
+static void finish_closed(State *st)
+{
+    block_set_listener(NULL, NULL);
+    g_assert_cmpint(chdir("/"), ==, 0);
+    g_string_free(st->history, TRUE);
+    g_rand_free(st->rng);
+    g_free(st->model);
+    g_free(st->error);
+    scratch_remove();
+}
+
+static void test_stream(gconstpointer arg)
+{
+    BlockJobOptions options = { .id = "job" };
+    Error *err = NULL;
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    begin(&st, "cluster_size=64k", arg);
+    g_assert_true(block_stream_start("top", "base", NULL, &options, &err));
+    use_until(&st, &st.concluded);
+    g_assert_cmpstr(st.history->str, ==, "CRWDEN");
+    g_assert_cmpstr(st.error, ==, NULL);
+    g_assert_true(blockdev_del("mid", NULL));
+    check_disk(&st);
+    st.concluded = false;
+    g_assert_true(block_stream_start("dev", NULL, NULL, &options, &err));
+    use_until(&st, &st.concluded);
+    g_assert_true(blockdev_del("base", NULL));
+    for (unsigned i = 0; i < 50; i++) {
+        use_disk(&st);
+    }
+    check_disk(&st);
+    blk_flush_all();
+    tool("rm base.img mid.img");
+    blk_detach(st.blk);
+    blk_cleanup_all();
+    check_file(&st, "top.img", "qcow2");
+    finish_closed(&st);
+}
+
+static void test_commit(gconstpointer arg)
+{
+    BlockCommitOptions commit = { .device = "top", .top_node = "mid", .base_node = "base" };
+    BlockJobOptions options = { .id = "job", .manual_dismiss = true, .manual_finalize = true };
+    Error *err = NULL;
+    BlockJob *job;
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    begin(&st, "cluster_size=4k", arg);
+    g_assert_true(block_commit_start(&commit, &options, &err));
+    for (unsigned i = 0; i < 100000 && !strstr(st.history->str, "D"); i++) {
+        use_disk(&st);
+        g_main_context_iteration(NULL, FALSE);
+    }
+    job = block_job_find("job", NULL);
+    g_assert_nonnull(job);
+    g_assert_false(block_job_do(job, JOB_VERB_DISMISS, 0, NULL));
+    g_assert_true(block_job_do(job, JOB_VERB_FINALIZE, 0, &err));
+    g_assert_cmpstr(st.history->str, ==, "CRWDE");
+    g_assert_true(block_job_do(job, JOB_VERB_DISMISS, 0, &err));
+    g_assert_true(blockdev_del("mid", NULL));
+    g_assert_true(block_find_node("base")->is_ro);
+    flush_and_close(&st);
+    tool("rm mid.img");
+    check_file(&st, "top.img", "qcow2");
+    finish_closed(&st);
+}
+
+static void test_active_commit(gconstpointer arg)
+{
+    BlockCommitOptions commit = { .device = "top", .base_node = "base" };
+    BlockJobOptions options = { .id = "job" };
+    Error *err = NULL;
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    begin(&st, "cluster_size=64k,extended_l2=on", arg);
+    /* The first time it stays where it is. */
+    g_assert_true(block_commit_start(&commit, &options, &err));
+    use_until(&st, &st.ready);
+    g_assert_false(blockdev_del("base", NULL));
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_CANCEL, false, &err));
+    use_until(&st, &st.concluded);
+    g_assert_cmpstr(st.blk->root->node_name, ==, "top");
+    g_assert_true(block_find_node("base")->is_ro);
+    check_disk(&st);
+
+    st.ready = st.concluded = false;
+    g_assert_true(block_commit_start(&commit, &options, &err));
+    use_until(&st, &st.ready);
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_COMPLETE, 0, &err));
+    use_until(&st, &st.concluded);
+    g_assert_cmpstr(st.error, ==, NULL);
+    g_assert_cmpstr(st.blk->root->node_name, ==, "base");
+    g_assert_true(blockdev_del("top", &err));
+    g_assert_true(blockdev_del("mid", &err));
+    flush_and_close(&st);
+    check_file(&st, "base.img", arg);
+    finish_closed(&st);
+}
+
+static void test_mirror(gconstpointer arg)
+{
+    BlockJobOptions options = { .id = "job", .speed = 32 * MiB };
+    Error *err = NULL;
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    begin(&st, "cluster_size=64k", arg);
+    tool("qemu-img create -q -f qcow2 copy.img %u", DISK);
+    add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
+    g_assert_true(block_mirror_start("top", "copy", "full", &options, &err));
+    g_assert_null(blk_find_for_device("copy"));
+    g_assert_false(block_mirror_start("top", "copy", "full", &options, NULL));
+    use_until(&st, &st.ready);
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_SET_SPEED, 0, &err));
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_PAUSE, 0, &err));
+    for (unsigned i = 0; i < 20; i++) {
+        use_disk(&st);
+    }
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_RESUME, 0, &err));
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_COMPLETE, 0, &err));
+    use_until(&st, &st.concluded);
+    g_assert_cmpstr(st.history->str, ==, "CRYSYWDEN");
+    g_assert_cmpstr(st.blk->root->node_name, ==, "copy");
+    g_assert_true(blockdev_del("top", &err));
+    flush_and_close(&st);
+    check_file(&st, "copy.img", "qcow2");
+    finish_closed(&st);
+}
+
+/* Jobs end with their disk, whatever they are at. */
+static void test_gone(gconstpointer arg)
+{
+    static const BlockJobVerb verbs[] = { JOB_VERB_CANCEL, JOB_VERB_PAUSE };
+    BlockJobOptions options = { .id = "job", .speed = 4096 };
+    BlockCommitOptions commit = { .device = "top" };
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        begin(&st, "cluster_size=64k", arg);
+        if (i % 3 == 0) {
+            g_assert_true(block_stream_start("top", NULL, NULL, &options, NULL));
+        } else {
+            commit.top_node = i % 3 == 1 ? "mid" : NULL;
+            g_assert_true(block_commit_start(&commit, &options, NULL));
+        }
+        for (unsigned k = 0; k < 10; k++) {
+            use_disk(&st);
+        }
+        if (i >= 3) {
+            g_assert_true(block_job_do(block_job_find("job", NULL), verbs[i % 2], 1, NULL));
+        }
+        blk_detach(st.blk);
+        g_assert_true(st.concluded);
+        g_assert_null(block_job_find("job", NULL));
+        blk_cleanup_all();
+        check_file(&st, "top.img", "qcow2");
+        finish_closed(&st);
+    }
+}
+
+static void test_snapshot(gconstpointer arg)
+{
+    BlockSnapshot sn = { "top", "over" };
+    BlockCommitOptions commit = { .device = "dev", .top_node = "over", .base_node = "top" };
+    BlockJobOptions options = { .id = "job" };
+    g_autofree uint8_t *before = NULL;
+    const char *name;
+    Error *err = NULL;
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    begin(&st, "cluster_size=64k", arg);
+    tool("qemu-img create -q -f qcow2 -b top.img -F qcow2 -u over.img %u", DISK);
+    add_node("driver=qcow2,node-name=over,file.driver=file,file.filename=over.img,backing=");
+    use_disk(&st);
+    before = g_memdup2(st.model, DISK);
+    g_assert_true(block_snapshot(&sn, 1, &err));
+    g_assert_false(block_snapshot(&sn, 1, NULL));
+    g_assert_true(block_find_node("top")->is_ro);
+    for (unsigned i = 0; i < 100; i++) {
+        use_disk(&st);
+    }
+    name = block_snapshot_file("dev", "more.img", "more", false, &err);
+    g_assert_cmpstr(name, ==, "more");
+    sn = (BlockSnapshot) { block_top_name("dev"), name };
+    g_assert_true(block_snapshot(&sn, 1, &err));
+    for (unsigned i = 0; i < 50; i++) {
+        use_disk(&st);
+    }
+    blk_flush_all();
+    tool("cp top.img before.img");
+    /* What was written once, and has grown, is written again. */
+    g_assert_true(block_commit_start(&commit, &options, &err));
+    use_until(&st, &st.concluded);
+    g_assert_cmpstr(st.error, ==, NULL);
+    g_assert_true(blockdev_del("over", &err));
+    flush_and_close(&st);
+    check_file(&st, "more.img", "qcow2");
+    check_image("top.img", true);
+    memcpy(st.model, before, DISK);
+    check_file(&st, "before.img", "qcow2");
+    finish_closed(&st);
+}
+
+/* blockdev-create: what qemu-img says of it, and that it can be used. */
+static void test_create(void)
+{
+    static const char *const sets[] = {
+        "size=8388608", "size=0", "size=8388608,cluster-size=512,refcount-bits=1",
+        "size=8388608,version=v2", "size=1099511627776,cluster-size=4096",
+        "size=8388608,extended-l2=on,compression-type=zstd,lazy-refcounts=on",
+        "size=8388608,backing-file=base.img,backing-fmt=raw",
+    };
+    static const char *const bad[] = {
+        "size=8388608,cluster-size=3000", "size=8388608,refcount-bits=3", "size=100",
+        "size=8388608,version=v2,refcount-bits=8", "size=8388608,preallocation=full",
+        "size=8388608,nonsense=1", "size=9000000000000000000",
+    };
+    State st = { .history = g_string_new(NULL), .rng = g_rand_new() };
+
+    if (!have_tools()) {
+        return;
+    }
+    tool("truncate -s 8M base.img");
+    g_assert_cmpint(chdir(scratch()), ==, 0);
+    block_set_listener(&listener, &st);
+    for (unsigned i = 0; i < G_N_ELEMENTS(sets) + G_N_ELEMENTS(bad); i++) {
+        bool good = i < G_N_ELEMENTS(sets);
+        g_autofree char *text = g_strdup_printf("driver=qcow2,file=f,%s", good ? sets[i] :
+                                                bad[i - G_N_ELEMENTS(sets)]);
+
+        g_autofree char *path = in_scratch("t.img"), *msg = NULL;
+
+        g_assert_true(block_create_start(qemu_opts_parse("driver=file,filename=t.img,size=0", NULL,
+                                                         NULL), "job", NULL));
+        for (st.concluded = false; !st.concluded;) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        g_assert_cmpstr(st.error, ==, NULL);
+        g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_DISMISS, 0, NULL));
+        add_node("driver=file,node-name=f,filename=t.img");
+        g_assert_true(block_create_start(qemu_opts_parse(text, NULL, NULL), "job", NULL));
+        g_assert_false(blockdev_del("f", NULL));
+        for (st.concluded = false; !st.concluded;) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_DISMISS, 0, NULL));
+        if (!good) {
+            g_assert_nonnull(st.error);
+            g_clear_pointer(&st.error, g_free);
+            g_assert_true(blockdev_del("f", NULL));
+            continue;
+        }
+        g_assert_cmpstr(st.error, ==, NULL);
+        g_assert_true(blockdev_del("f", NULL));
+        check_image("t.img", true);
+        msg = try_drive(path, "format=qcow2");
+        g_assert_cmpstr(msg, ==, NULL);
+        blk_cleanup_all();
+    }
+    finish_closed(&st);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct { const char *name; GTestDataFunc fn; } tests[] = {
+        { "stream", test_stream }, { "commit", test_commit },
+        { "active-commit", test_active_commit }, { "mirror", test_mirror },
+        { "gone", test_gone }, { "snapshot", test_snapshot },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *raw = g_strconcat("/jobs/", tests[i].name, "/raw", NULL);
+        g_autofree char *qcow2 = g_strconcat("/jobs/", tests[i].name, "/qcow2", NULL);
+
+        g_test_add_data_func(raw, "raw", tests[i].fn);
+        g_test_add_data_func(qcow2, "qcow2", tests[i].fn);
+    }
+    g_test_add_func("/jobs/create", test_create);
+    return g_test_run();
+}
