@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "qemu/main-loop.h"
@@ -36,13 +37,25 @@ void event_notifier_set(EventNotifier *e)
     }
 }
 
+/*
+ * O_NONBLOCK belongs to the eventfd, not to our descriptor of it: another process that has one,
+ * too, can take it away. So that is asked for with each read, where the kernel can (5.8).
+ */
+static ssize_t read_now(int fd, uint64_t *count)
+{
+    struct iovec iov = { count, sizeof(*count) };
+    ssize_t n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+
+    return n < 0 && errno == EOPNOTSUPP ? read(fd, count, sizeof(*count)) : n;
+}
+
 bool event_notifier_test_and_clear(EventNotifier *e)
 {
     uint64_t count;
     ssize_t n;
 
     do {
-        n = read(e->fd, &count, sizeof(count));
+        n = read_now(e->fd, &count);
     } while (n < 0 && errno == EINTR);
     return n == sizeof(count);
 }

@@ -7,6 +7,7 @@ On the software CPU, which is quicker where KVM is emulated: KVM has no part in 
 import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,10 @@ i=0; while [ $i -lt {BLOCKS} ]; do
 done
 sync
 head -c {BLOCKS * BLOCK} /dev/vda | md5sum
+echo "@@written@@" >/dev/console
+read word </dev/console
+cd /sys/bus/virtio/drivers/virtio_blk
+for name in virtio*; do echo $name >unbind; done
 """
 
 
@@ -83,13 +88,19 @@ def back_ends():
             "-chardev", f"socket,id=fs,path={folder}/fs.sock,reconnect=1", "-device",
             "vhost-user-fs-device,chardev=fs,tag=tree", "-chardev",
             f"socket,id=b,path={folder}/blk.sock,reconnect=1", "-device",
-            "vhost-user-blk-device,chardev=b"]))
+            "vhost-user-blk-device,chardev=b,reply-timeout=9000"]))
         qemu.expect(hashlib.md5(data).hexdigest().encode())
         qemu.expect(b"@@writing@@")
         disk.kill()
         disk.wait()
         qemu.expect(b"it has hung up")
-        stack.callback(disk_daemon(folder).kill)
+        disk = disk_daemon(folder)
+        stack.callback(disk.kill)
+        # It falls silent, and the guest's processor resets the device.
+        qemu.expect(b"@@written@@")
+        disk.send_signal(signal.SIGSTOP)
+        qemu.send("go\n")
+        qemu.expect(b"no answer to request 11 within 9000 ms")
         check(qemu.wait() == 0, f"exit status\n{qemu.tail()}")
         want = b"".join((b"block %d\n" % i * BLOCK)[:BLOCK] for i in range(BLOCKS))
         check(hashlib.md5(want).hexdigest().encode() in qemu.log, f"the disk\n{qemu.tail()}")

@@ -356,6 +356,24 @@ static void test_vsock_options(gconstpointer legacy)
     }
 }
 
+/*
+ * O_NONBLOCK is a flag of the eventfd that both sides have: who is lent a ring can take it away,
+ * and must not make us wait.
+ */
+static void test_blocking(gconstpointer legacy)
+{
+    VhostDev hdev;
+    VTDevice *d;
+    VT *t = start(legacy, &d, &hdev);
+
+    g_assert_cmpint(vhost_dev_start(&hdev, 0, 2, 0), ==, 0);
+    g_assert_cmpint(fcntl(hdev.rings[0].call_fd, F_SETFL, 0), ==, 0);
+    alarm(60);
+    vhost_dev_stop(&hdev, true);
+    alarm(0);
+    finish(t, &hdev);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -364,6 +382,7 @@ int main(int argc, char **argv)
     vt_add_test("/vhost/info", test_info);
     vt_add_test("/vhost/refused", test_refused);
     vt_add_test("/vhost/position", test_position);
+    vt_add_modern_test("/vhost/blocking", test_blocking);
     vt_add_test("/vhost/vsock", test_vsock);
     vt_add_modern_test("/vhost/vsock-refused", test_vsock_refused);
     vt_add_modern_test("/vhost/vsock-options", test_vsock_options);
