@@ -58,6 +58,12 @@ install: $(BUILD)/build.ninja
 uninstall: $(BUILD)/build.ninja
 	@DESTDIR='$(DESTDIR)' scripts/install-files --remove --prefix '$(or $(prefix),$(PREFIX))' $(BUILD)
 
+# A Debian package that stands beside Debian's QEMU.
+deb: $(BUILD)/build.ninja
+	@$(DEPS) deb
+	@$(NINJA) -C $(BUILD) checked installed
+	@scripts/deb $(BUILD)
+
 clean:
 	@rm -rf $(BUILD)
 
@@ -68,6 +74,7 @@ help:
 	@echo 'make docs           the documents as a site: $(BUILD)/docs/html'
 	@echo 'make install        program, manual page, completions, documents; PREFIX=/usr/local DESTDIR='
 	@echo 'make uninstall      remove them; with the same PREFIX and DESTDIR'
+	@echo 'make deb            a Debian package, installable beside Debian'"'"'s QEMU: in $(BUILD)/'
 	@echo 'make check          every test, 20 to 45 minutes'
 	@echo 'make check-long     longer forms of some tests, for hours'
 	@echo 'make bench          speed and size beside Debian'"'"'s QEMU'
@@ -76,4 +83,4 @@ help:
 	@echo
 	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
 
-.PHONY: all demo guest docs check check-long bench bench-quick install uninstall clean help
+.PHONY: all demo guest docs deb check check-long bench bench-quick install uninstall clean help

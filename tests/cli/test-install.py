@@ -168,7 +168,40 @@ def check_zsh(folder):
     complete(shell)
 
 
-CASES = [check_install, check_configured, check_make, check_man, check_bash, check_zsh]
+def check_deb(folder):
+    """The Debian package has no file of Debian's QEMU, installs, runs, and goes again"""
+    shown = run(os.path.join(ROOT, "scripts/deb"), BUILD).strip()
+    listed = {line.split()[5].lstrip(".") for line in run("dpkg-deb", "-c", shown).splitlines()
+              if not line.startswith("d")}
+    others = run("sh", "-c", "dpkg -L $(dpkg-query -W -f '${Package}\\n' 'qemu*' | "
+                 "xargs -n 1 sh -c 'dpkg -s $0 >/dev/null 2>&1 && echo $0')").splitlines()
+    assert f"/usr/bin/microvm-{NAME}" in listed and "/usr/bin/" + NAME in others, (listed, others)
+    assert not listed & set(others), listed & set(others)
+    control = run("dpkg-deb", "-f", shown, "Depends", "Recommends")
+    assert "libc6 (>= " in control and "libslirp0" in control and "libzstd1" in control, control
+    for name in ("info", "updates", "status"):
+        path = f"{folder}/dpkg/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if name == "status":
+            with open(path, "w", encoding="ascii"):
+                pass
+        else:
+            os.mkdir(path)
+    dpkg = ["fakeroot"] if os.getuid() else []
+    dpkg += ["dpkg", f"--admindir={folder}/dpkg", f"--instdir={folder}/root", "--force-depends",
+             "--force-script-chrootless", f"--log={folder}/log"]
+    os.mkdir(f"{folder}/root")
+    subprocess.run([*dpkg, "-i", shown], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    text = run(f"{folder}/root/usr/bin/microvm-{NAME}", "-device", "help")
+    assert "virtio-blk-device" in text
+    subprocess.run([*dpkg, "-P", "microvm-qemu"], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    assert not files_below(f"{folder}/root"), files_below(f"{folder}/root")
+    os.unlink(shown)
+
+
+CASES = [check_install, check_configured, check_make, check_deb, check_man, check_bash, check_zsh]
 
 
 def main():
