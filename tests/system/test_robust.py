@@ -192,7 +192,8 @@ def no_shutdown():
         machine = machine_args(mem="128M", kernel_path=kernel("lean"), append="quiet -- say",
                                initrd_path=tiny_initrd())
         with Qemu([*machine, *args, "-serial", "stdio", "-S", "-no-reboot",
-                   "-action", "shutdown=pause"]) as qemu, Monitor(path) as qmp:
+                   "-action", "shutdown=pause", "-msg", "hints=on"]) as qemu, \
+                Monitor(path) as qmp:   # for hints the processor's own thread reads its state
             check(qmp.status() == "prelaunch", qmp.status())
             qmp.command("cont")
             qemu.expect(rb"@@booted@@")
