@@ -8,7 +8,6 @@
 
 #include <linux/virtio_balloon.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hw/boards.h"
@@ -86,7 +85,7 @@ static char *balloon_page(VirtIOBalloon *s, uint32_t pfn)
     return host && offset < s->ram->size ? host : NULL;
 }
 
-static int compare_pfns(const void *a, const void *b)
+static int compare_pfns(const void *a, const void *b, void *opaque)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
@@ -98,7 +97,8 @@ static void balloon_inflate(VirtIOBalloon *s, uint32_t *pfns, size_t n)
 {
     char *start = NULL, *end = NULL;
 
-    qsort(pfns, n, sizeof(*pfns), compare_pfns);
+    /* Not qsort(): it asks the host for the size of its memory, which an iothread may not. */
+    g_qsort_with_data(pfns, n, sizeof(*pfns), compare_pfns, NULL);
     for (size_t i = 0; i < n; i++) {
         char *host = balloon_page(s, pfns[i]);
 

@@ -23,7 +23,6 @@ typedef struct VirtIOVsock {
     /* Properties. */
     uint64_t guest_cid;
     char *uds_path;
-    ObjectLink iothread;
 
     VirtQueue *vq[VSOCK_QUEUES];
     VsockHost host;
@@ -222,7 +221,6 @@ static bool vsock_realize(VirtIODevice *vdev, Error **errp)
     if (!vsock_check_cid(s->guest_cid, errp) || !vsock_host_init(&s->host, s->uds_path, errp)) {
         return false;
     }
-    vdev->iothread = (IOThread *)s->iothread.obj;
     vdev->config_len = sizeof(struct virtio_vsock_config);
     for (unsigned i = 0; i < VSOCK_QUEUES; i++) {
         s->vq[i] = virtio_add_queue(vdev, VSOCK_QUEUE_SIZE, sizeof(VirtQueueElement),
@@ -236,14 +234,10 @@ static void vsock_unrealize(VirtIODevice *vdev)
     vsock_host_cleanup(&((VirtIOVsock *)vdev)->host);
 }
 
-static const ObjectLinkTarget iothread_target = { "iothread", object_is_iothread };
-
 static const Property vsock_props[] = {
     DEFINE_PROP_UINT64("guest-cid", VirtIOVsock, guest_cid, "0", "the guest's address, 3 or more"),
     DEFINE_PROP_STRING("uds-path", VirtIOVsock, uds_path, NULL,
                        "UNIX socket that leads to the guest; PATH_PORT is where the guest leads"),
-    DEFINE_PROP_LINK("iothread", VirtIOVsock, iothread, &iothread_target,
-                     "ID of the -object iothread that serves the queues"),
     DEFINE_PROP_END
 };
 
