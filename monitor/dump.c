@@ -87,7 +87,7 @@ static void add_blocks(DumpJob *job, const AddressSpace *as, uint64_t begin, uin
         if (lo > last) {
             continue;
         }
-        b.host = address_space_map(as, lo, b.size);
+        b.host = address_space_map_ro(as, lo, b.size);
         if (b.host) {
             g_array_append_val(job->blocks, b);
             job->total += b.size;

@@ -142,7 +142,7 @@ void hmp_gpa2hva(Monitor *mon, json_t *args)
 {
     hwaddr addr = hmp_int(args, "addr", 0);
     const FlatRange *r = address_space_lookup(&mon->ms->memory, addr);
-    void *host = address_space_map(&mon->ms->memory, addr, 1);
+    const void *host = address_space_map_ro(&mon->ms->memory, addr, 1);
 
     if (!host) {
         monitor_printf(mon, "Error: No memory is mapped at address 0x%" PRIx64 "\n", addr);
@@ -224,7 +224,7 @@ static bool sum_step(Monitor *mon, void *opaque, Error **errp)
     for (unsigned page = 0; page < SUM_STEP / SUM_PAGE && s->left; page++) {
         unsigned n = MIN(s->left, SUM_PAGE - s->addr % SUM_PAGE);
 
-        s->sum = bsd_sum(s->sum, address_space_map(&mon->ms->memory, s->addr, n), n);
+        s->sum = bsd_sum(s->sum, address_space_map_ro(&mon->ms->memory, s->addr, n), n);
         s->addr += n;
         s->left -= n;
     }

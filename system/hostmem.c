@@ -58,11 +58,12 @@ static bool refuse(const HostMemoryBackend *b, int err, Error **errp)
 }
 
 /*
- * Map size bytes aligned to 2 MiB (so that huge pages fit) or to align: take
+ * Map the backend aligned to 2 MiB (so that huge pages fit) or to align: take
  * more address space than needed, give the ends back.
  */
-static void *map_aligned(uint64_t size, uint64_t align, int flags, int fd)
+static void *map_aligned(const HostMemoryBackend *b, uint64_t align, int flags)
 {
+    uint64_t size = b->size;
     uint64_t total = size + align;
     char *area, *start;
     void *host;
@@ -76,7 +77,8 @@ static void *map_aligned(uint64_t size, uint64_t align, int flags, int fd)
         return MAP_FAILED;
     }
     start = (char *)QEMU_ALIGN_UP((uintptr_t)area, align);
-    host = mmap(start, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+    host = mmap(start, size, b->readonly ? PROT_READ : PROT_READ | PROT_WRITE,
+                flags | MAP_FIXED, b->fd, 0);
     if (host == MAP_FAILED) {
         int err = errno;
 
@@ -149,7 +151,8 @@ static bool backend_bind(HostMemoryBackend *b, Error **errp)
 
 static bool backend_prealloc(HostMemoryBackend *b, Error **errp)
 {
-    if (madvise(b->host, b->size, MADV_POPULATE_WRITE) == 0) {
+    if (madvise(b->host, b->size,
+                b->readonly ? MADV_POPULATE_READ : MADV_POPULATE_WRITE) == 0) {
         return true;
     }
     if (errno != EINVAL) {
@@ -157,9 +160,11 @@ static bool backend_prealloc(HostMemoryBackend *b, Error **errp)
     }
     /* Before Linux 5.14: touch each page. */
     for (uint64_t off = 0; off < b->size; off += sysconf(_SC_PAGESIZE)) {
-        volatile char *p = (char *)b->host + off;
+        volatile char *p = (char *)b->host + off, c = *p;
 
-        *p = *p;
+        if (!b->readonly) {
+            *p = c;
+        }
     }
     return true;
 }
@@ -184,7 +189,7 @@ static bool backend_map(HostMemoryBackend *b, Error **errp)
     if (!b->reserve) {
         flags |= MAP_NORESERVE;
     }
-    b->host = map_aligned(b->size, align, flags, b->fd);
+    b->host = map_aligned(b, align, flags);
     if (b->host == MAP_FAILED) {
         b->host = NULL;
         return refuse(b, errno, errp);
@@ -253,11 +258,15 @@ static bool memfd_complete(Object *obj, Error **errp)
  * A file to map: mem-path itself, *created if it was not there, or an unlinked one in the
  * directory it names.
  */
-static int open_mem_path(const char *path, bool *created)
+static int open_mem_path(const HostMemoryBackend *b, bool *created)
 {
+    const char *path = b->mem_path;
     struct stat st;
     int fd;
 
+    if (b->readonly) {
+        return open(path, O_RDONLY | O_CLOEXEC);
+    }
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         g_autofree char *name = g_strconcat(path, "/qemu_back_mem.XXXXXX", NULL);
         int fd = mkostemp(name, O_CLOEXEC);
@@ -286,6 +295,11 @@ static bool map_file(HostMemoryBackend *b, Error **errp)
         return refuse(b, errno, errp);
     }
     b->had_contents = st.st_size > 0;
+    if (b->readonly && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < b->size)) {
+        error_setg(errp, "backing store size 0x%" PRIx64 " does not match 'size' option 0x%" PRIx64,
+                   (uint64_t)st.st_size, b->size);
+        return false;
+    }
     if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->size &&
         ftruncate(b->fd, b->size) < 0) {
         return refuse(b, errno, errp);
@@ -305,7 +319,7 @@ static bool file_complete(Object *obj, Error **errp)
     if (!check_size(b, errp)) {
         return false;
     }
-    b->fd = open_mem_path(b->mem_path, &created);
+    b->fd = open_mem_path(b, &created);
     if (b->fd < 0) {
         error_setg_errno(errp, errno, "can't open backing store %s for guest RAM", b->mem_path);
         return false;
@@ -324,7 +338,8 @@ bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_
     uint64_t offset = (uintptr_t)host - (uintptr_t)b->host;
     uint64_t start, end;
 
-    if (offset >= b->size || len > b->size - offset || (b->had_contents && !b->share)) {
+    if (offset >= b->size || len > b->size - offset || b->readonly ||
+        (b->had_contents && !b->share)) {
         return false;
     }
     start = QEMU_ALIGN_UP(offset, b->page_size);
@@ -407,6 +422,8 @@ static const ObjectClass memory_backend_memfd_class = {
 static const Property file_props[] = {
     DEFINE_PROP_STRING("mem-path", HostMemoryBackend, mem_path, NULL,
                        "Path of the file or directory to use"),
+    DEFINE_PROP_BOOL("readonly", HostMemoryBackend, readonly, "off",
+                     "The file is only read: not for RAM"),
     DEFINE_PROP_SIZE("align", HostMemoryBackend, align, "0",
                      "Alignment of the mapping"),
     DEFINE_PROP_BOOL("discard-data", HostMemoryBackend, discard_data, "off",

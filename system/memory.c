@@ -34,6 +34,12 @@ void memory_region_init_ram_ptr(MemoryRegion *mr, const char *name,
     mr->host = host;
 }
 
+void memory_region_init_rom_ptr(MemoryRegion *mr, const char *name, uint64_t size, void *host)
+{
+    memory_region_init_ram_ptr(mr, name, size, host);
+    mr->readonly = true;
+}
+
 void memory_region_init_alias(MemoryRegion *mr, const char *name,
                               MemoryRegion *orig, hwaddr offset,
                               uint64_t size)

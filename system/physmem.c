@@ -40,14 +40,26 @@ static void *range_host(const FlatRange *r, hwaddr addr)
     return (char *)r->mr->host + r->offset + (addr - r->start);
 }
 
-void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len)
+/* The piece of RAM that holds all of it, or NULL. */
+static const FlatRange *find_ram(const AddressSpace *as, hwaddr addr, uint64_t len)
 {
     const FlatRange *r = find_range(as->ram, as->nr_ram, addr);
 
-    if (!r || len == 0 || len > r->size - (addr - r->start)) {
-        return NULL;
-    }
-    return range_host(r, addr);
+    return r && len && len <= r->size - (addr - r->start) ? r : NULL;
+}
+
+void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len)
+{
+    const FlatRange *r = find_ram(as, addr, len);
+
+    return r && !r->mr->readonly ? range_host(r, addr) : NULL;
+}
+
+const void *address_space_map_ro(const AddressSpace *as, hwaddr addr, uint64_t len)
+{
+    const FlatRange *r = find_ram(as, addr, len);
+
+    return r ? range_host(r, addr) : NULL;
 }
 
 /* A mask of size bytes of ones. */
@@ -142,6 +154,9 @@ static bool access_range(AddressSpace *as, const FlatRange *r, hwaddr addr,
         } else if (r->mr->kind == MEMORY_REGION_RAM) {
             void *host = range_host(r, addr);
 
+            if (is_write && r->mr->readonly) {
+                return false;
+            }
             if (is_write) {
                 memcpy(host, data, size);
             } else {
@@ -204,7 +219,7 @@ static bool copy_ram(const AddressSpace *as, hwaddr addr, void *buf,
         const FlatRange *r = find_range(as->ram, as->nr_ram, addr);
         uint64_t n;
 
-        if (!r) {
+        if (!r || (to_ram && r->mr->readonly)) {
             return false;
         }
         n = MIN(len, r->size - (addr - r->start));

@@ -107,6 +107,10 @@ static bool init_ram(VLState *vl, Error **errp)
         error_setg(errp, "Memory backend '%s' not found", ms->memory_backend);
         return false;
     }
+    if (((HostMemoryBackend *)obj)->readonly) {
+        error_setg(errp, "Memory backend '%s' is readonly, RAM cannot be", ms->memory_backend);
+        return false;
+    }
     ms->memdev = (HostMemoryBackend *)obj;
     if (ms->memdev->size != ms->ram_size) {
         if (vl->ram_size_given) {

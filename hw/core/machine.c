@@ -58,12 +58,13 @@ static void machine_finalize(Object *obj)
 {
     MachineState *ms = (MachineState *)obj;
 
+    /* Before the objects: memory backends have regions in it. */
+    address_space_destroy(&ms->memory);
+    address_space_destroy(&ms->io);
     for (guint i = ms->objects->len; i-- > 0;) {
         object_free(g_ptr_array_index(ms->objects, i));
     }
     g_ptr_array_unref(ms->objects);
-    address_space_destroy(&ms->memory);
-    address_space_destroy(&ms->io);
     g_ptr_array_unref(ms->devices);
     g_ptr_array_unref(ms->buses);
     g_ptr_array_unref(ms->serials);
@@ -133,6 +134,21 @@ Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp)
     }
     g_ptr_array_add(ms->objects, obj);
     return obj;
+}
+
+bool machine_add_device_memory(MachineState *ms, MemoryRegion *mr, uint64_t align, Error **errp)
+{
+    hwaddr addr = QEMU_ALIGN_UP(ms->device_memory, align);
+
+    if (addr < ms->device_memory || addr >= ms->device_memory_end ||
+        mr->size > ms->device_memory_end - addr) {
+        error_setg(errp, "no room for 0x%" PRIx64 " bytes of memory: the processors' addresses "
+                   "end at 0x%" PRIx64, mr->size, ms->device_memory_end);
+        return false;
+    }
+    memory_region_add_subregion(&ms->system_memory, addr, mr);
+    ms->device_memory = addr + mr->size;
+    return true;
 }
 
 /* One count of -smp: 0 when it is not given; false on a bad value. */

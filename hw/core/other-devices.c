@@ -19,7 +19,7 @@ static const struct {
     { "vhost-user-fs-pci vhost-user-fs-ccw", "use vhost-user-fs-device" },
     { "vhost-user-blk-pci vhost-user-blk-ccw", "use vhost-user-blk-device" },
     { "virtio-9p* vhost-user-fs*", "file systems of the host cannot be shared" },
-    { "virtio-mem* virtio-pmem* nvdimm pc-dimm", "memory is fixed, use -m" },
+    { "virtio-mem* nvdimm pc-dimm", "memory is fixed, use -m" },
     { "virtio-crypto*", "there is no crypto device" },
     { "virtio-iommu* *-iommu AMDVI-PCI", "there is no IOMMU" },
     { "virtio-gpu* virtio-vga* vhost-user-gpu* vhost-user-vga", NO_DISPLAY },

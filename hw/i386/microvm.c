@@ -20,6 +20,9 @@
 #include "sysemu/runstate.h"
 #include "target/i386/cpuid.h"
 
+#define MIN_ADDRESS_BITS 36     /* where CPUID does not say */
+#define MAX_ADDRESS_BITS 52
+
 static bool init_memory(MicrovmMachineState *mms, Error **errp)
 {
     MachineState *ms = &mms->parent;
@@ -47,20 +50,26 @@ static bool init_memory(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
-/* RAM that no processor of this model can address would be RAM lost. */
-static bool check_address_bits(const MachineState *ms, Error **errp)
+/*
+ * RAM that no processor of this model can address would be RAM lost. Devices' memory comes behind
+ * it.
+ */
+static bool check_address_bits(MachineState *ms, Error **errp)
 {
     const X86CPU *cpu = x86_cpu(ms->cpus[0]);
-    uint64_t top = MICROVM_HIGHMEM_START - MICROVM_LOWMEM_END + ms->ram_size;
-    uint32_t regs[4];
+    uint64_t top = MICROVM_HIGHMEM_START +
+        (ms->ram_size - MIN(ms->ram_size, MICROVM_LOWMEM_END));
+    uint32_t regs[4] = { MAX_ADDRESS_BITS };
     unsigned bits;
 
-    if (!cpu->cpuid || ms->ram_size <= MICROVM_LOWMEM_END) {
-        return true;
+    if (cpu->cpuid) {
+        x86_cpuid_lookup(cpu->cpuid, 0x80000008, 0, regs);
     }
-    x86_cpuid_lookup(cpu->cpuid, 0x80000008, 0, regs);
-    bits = regs[0] & 0xff;
-    if (bits && bits < 64 && top > 1ULL << bits) {
+    bits = MIN(regs[0] & 0xff, MAX_ADDRESS_BITS);
+    bits = bits ? bits : MIN_ADDRESS_BITS;
+    ms->device_memory = QEMU_ALIGN_UP(top, 1 * GiB);
+    ms->device_memory_end = 1ULL << bits;
+    if (ms->ram_size > MICROVM_LOWMEM_END && top > 1ULL << bits) {
         error_setg(errp, "-m: RAM would end at 0x%" PRIx64 ", the processors "
                    "address %u bits", top, bits);
         return false;

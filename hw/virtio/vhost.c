@@ -106,7 +106,7 @@ static int vhost_set_memory(VhostDev *hdev)
         mem->regions[mem->nregions++] = (struct vhost_memory_region) {
             .guest_phys_addr = r->start,
             .memory_size = r->size,
-            .userspace_addr = (uintptr_t)address_space_map(as, r->start, r->size),
+            .userspace_addr = (uintptr_t)address_space_map_ro(as, r->start, r->size),
         };
     }
     return vhost_ioctl(hdev, VHOST_SET_MEM_TABLE, mem);

@@ -243,7 +243,7 @@ static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
     VirtQueue *vq = walk->vq;
     VirtQueueElement *elem = walk->elem;
     bool write = desc->flags & VRING_DESC_F_WRITE;
-    void *host;
+    const void *host;
 
     if (walk->num == vq->regs.num) {
         virtio_error(vq->vdev, "queue %u: descriptor chain is longer than the "
@@ -255,14 +255,15 @@ static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
                      "one", vq->index);
         return false;
     }
-    host = address_space_map(vq->vdev->as, desc->addr, desc->len);
+    host = write ? address_space_map(vq->vdev->as, desc->addr, desc->len) :
+                   address_space_map_ro(vq->vdev->as, desc->addr, desc->len);
     if (!host) {
         virtio_error(vq->vdev, "queue %u: buffer 0x%llx+0x%x is empty or not in "
                      "RAM", vq->index, (unsigned long long)desc->addr,
                      desc->len);
         return false;
     }
-    walk->iov[walk->num].iov_base = host;
+    walk->iov[walk->num].iov_base = (void *)host;
     walk->iov[walk->num].iov_len = desc->len;
     walk->num++;
     if (write) {
@@ -294,7 +295,7 @@ static bool chain_add_indirect(ChainWalk *walk, const struct vring_desc *outer)
                      vq->index, outer->len);
         return false;
     }
-    table = address_space_map(vq->vdev->as, outer->addr, outer->len);
+    table = address_space_map_ro(vq->vdev->as, outer->addr, outer->len);
     if (!table) {
         virtio_error(vq->vdev, "queue %u: indirect table is not in RAM",
                      vq->index);

@@ -103,6 +103,8 @@ void memory_region_init_io(MemoryRegion *mr, const MemoryRegionOps *ops,
                            void *opaque, const char *name, uint64_t size);
 /* RAM at host, which the caller owns. */
 void memory_region_init_ram_ptr(MemoryRegion *mr, const char *name, uint64_t size, void *host);
+/* RAM that the guest cannot write, at host, which may be mapped so. */
+void memory_region_init_rom_ptr(MemoryRegion *mr, const char *name, uint64_t size, void *host);
 /* A window on [offset, offset + size) of orig. */
 void memory_region_init_alias(MemoryRegion *mr, const char *name,
                               MemoryRegion *orig, hwaddr offset,
@@ -155,11 +157,13 @@ const FlatRange *address_space_lookup(const AddressSpace *as, hwaddr addr);
 
 /*
  * The one door to guest memory: a pointer to len bytes at addr, only if all
- * of them are one piece of RAM; NULL otherwise (also for len 0). The pointer
- * is valid as long as the address space. Any thread, no lock. What it points
+ * of them are one piece of RAM that can be written; NULL otherwise (also for len 0). The
+ * pointer is valid as long as the address space. Any thread, no lock. What it points
  * to changes under the reader: read once, check, then use.
  */
 void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len);
+/* The same to read only: memory that cannot be written, too. */
+const void *address_space_map_ro(const AddressSpace *as, hwaddr addr, uint64_t len);
 
 /*
  * Read or write an access of 1, 2, 4 or 8 bytes as a CPU would: RAM or a

@@ -97,6 +97,8 @@ struct MachineState {
 
     AccelState *accel;
     HostMemoryBackend *memdev;
+    /* Where devices put memory: the next free address, and the end; 0: nowhere. */
+    hwaddr device_memory, device_memory_end;
     AddressSpace memory;
     AddressSpace io;
     MemoryRegion system_memory;
@@ -160,6 +162,12 @@ Object *machine_find_object(const MachineState *ms, const char *id);
  * the object. NULL with errp set on failure.
  */
 Object *machine_add_object(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/*
+ * Give a device's memory mr an address, a multiple of align (a power of two), and map it there.
+ * Before the map is sealed. False with errp set if there is no room.
+ */
+bool machine_add_device_memory(MachineState *ms, MemoryRegion *mr, uint64_t align, Error **errp);
 
 /*
  * The -cpu that stands for none: the host's CPU where accel (may be NULL) runs

@@ -28,6 +28,7 @@ typedef struct HostMemoryBackend {
     uint64_t hugetlbsize;
     bool seal;              /* memfd: against shrinking and growing */
     char *mem_path;         /* file */
+    bool readonly;          /* file: mapped without the right to write */
     bool discard_data;
     uint64_t align;
     uint32_t prealloc_threads;
@@ -40,6 +41,7 @@ typedef struct HostMemoryBackend {
     uint64_t page_size;     /* what the host gives and takes back */
     bool had_contents;      /* of mem_path, before we mapped it */
     bool in_use;            /* a machine maps it */
+    MemoryRegion mr;        /* a device's place for it in the guest's memory */
 } HostMemoryBackend;
 
 bool object_is_memory_backend(const Object *obj);

@@ -242,12 +242,17 @@ static uint8_t *tlb_fill(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
     uint64_t tag = (va & TCG_PAGE_MASK) + sp->gen;
     PageWalk w;
     uint8_t *host;
+    bool rom = false;
 
     walk_or_raise(c, va, acc, mode, &w);
     *pa = w.pa;
     *code = false;
     c->stat_fills++;
     host = address_space_map(c->mem, w.pa & TCG_PAGE_MASK, TCG_PAGE_SIZE);
+    if (!host && acc != MMU_WRITE) {
+        host = (uint8_t *)address_space_map_ro(c->mem, w.pa & TCG_PAGE_MASK, TCG_PAGE_SIZE);
+        rom = true;
+    }
     if (!host || w.pa >> TCG_PAGE_BITS == c->apic_page) {
         return NULL;
     }
@@ -258,7 +263,7 @@ static uint8_t *tlb_fill(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
     e->w = 0;
     e->addend = (uintptr_t)host - (va & TCG_PAGE_MASK);
     e->pa = w.pa & TCG_PAGE_MASK;
-    if (w.writable) {
+    if (w.writable && !rom) {
         if (tcg_page_may_write(c, e->pa)) {
             e->w = tag;
         } else {
@@ -501,7 +506,7 @@ uint64_t tcg_code_page(TCGCPU *c, uint64_t lin, const uint8_t **host)
         e->lin = page;
         e->tag = code_tag(c, lin);
         e->pa = w.pa & TCG_PAGE_MASK;
-        e->host = address_space_map(c->mem, e->pa, TCG_PAGE_SIZE);
+        e->host = address_space_map_ro(c->mem, e->pa, TCG_PAGE_SIZE);
         if (e->host) {
             tcg_page_verify(c, e->pa, e->host);
         }
