@@ -40,10 +40,19 @@ def system(*args):
 
 
 def rootfs(into):
-    """A copy of the cached image to write to; its path."""
-    path = os.path.join(into, "root.ext4")
-    subprocess.run(["cp", "--sparse=always", os.path.join(system(), "root.ext4"), path],
-                   check=True)
+    """An overlay on the cached image to write to; its path."""
+    path = os.path.join(into, "root.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
+                    os.path.join(system(), "root.ext4"), path], check=True)
+    return path
+
+
+def flatten(image):
+    """What a sound overlay and the image below have together, as a raw image; its path."""
+    path = image + ".raw"
+    subprocess.run(["qemu-img", "check", "-q", image], check=True)
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image, path], check=True)
+    subprocess.run(["qemu-img", "compare", "-q", image, path], check=True)
     return path
 
 
@@ -167,7 +176,7 @@ def debian():
                 "-kernel", kernel("lean"), "-append", APPEND, "-display", "none",
                 "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-device",
                  "virtio-serial-device", "-device", "virtconsole,chardev=c",
-                 "-drive", f"file={disk},format=raw,if=none,id=root,discard=unmap",
+                 "-drive", f"file={disk},if=none,id=root,discard=unmap",
                  "-device", "virtio-blk-device,drive=root", "-netdev", "user,id=n0",
                  "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device"]
         with web_server(web) as port, Qemu(args) as qemu:
@@ -175,6 +184,7 @@ def debian():
             use(shell, port)
             qemu.send("systemctl reboot\n")
             check(qemu.wait(STEP) == 0, f"exit status\n{qemu.tail()}")
+        disk = flatten(disk)
         done = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE, check=False,
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         check(done.returncode == 0, f"the file system is not clean:\n{done.stdout.decode()}")
