@@ -5,15 +5,13 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import glob
 import os
 import shutil
-import subprocess
 import tempfile
 
-from guide import PROGRAM, Session
+from guide import Session
 from harness import QEMU, ROOT, case, check, initrd, kernel
 
 USER = os.path.join(ROOT, "docs", "user")
-# With a Debian system, and on a host with TAP interfaces, bridges and KVM.
-DEBIAN = ["stop"]
+# On a host with TAP interfaces, bridges and KVM.
 HOST = ["network"]
 
 
@@ -43,12 +41,6 @@ def quick_guest(folder):
         disk.truncate(64 << 20)
 
 
-def whole_guest(folder):
-    """make guest."""
-    subprocess.run([os.path.join(ROOT, "scripts", "guest"), folder], check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-
 def pages():
     """The names of the guide's pages."""
     return sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(USER, "*.rst")))
@@ -63,7 +55,7 @@ def readme():
 def guide_page(name):
     """The test case of a page."""
     def run():
-        play(os.path.join(USER, name + ".rst"), whole_guest if name in DEBIAN else quick_guest)
+        play(os.path.join(USER, name + ".rst"), quick_guest)
     return run
 
 
