@@ -19,6 +19,7 @@
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "opts.h"
+#include "qemu/iothread.h"
 #include "qemu/main-loop.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
@@ -282,6 +283,17 @@ static void end_by_signal(void *opaque, int signum, const char *sender)
     qemu_system_shutdown_request(vl->ms, SHUTDOWN_CAUSE_HOST_SIGNAL);
 }
 
+static void confine_iothreads(const MachineState *ms)
+{
+    for (guint i = 0; i < ms->objects->len; i++) {
+        Object *obj = g_ptr_array_index(ms->objects, i);
+
+        if (object_is_iothread(obj)) {
+            iothread_confine((IOThread *)obj);
+        }
+    }
+}
+
 /* All phases; the machine lock is held from the main loop's set-up on. */
 static bool start(VLState *vl, int argc, char **argv, Error **errp)
 {
@@ -313,7 +325,11 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         (vl->hints == ON_OFF_AUTO_AUTO && !vl->daemonize && isatty(STDERR_FILENO))) {
         hints_start(vl->ms);
     }
-    return confine_process(vl->dump_guest_core, errp) && os_daemonize_done(errp);
+    if (!confine_process(vl->dump_guest_core, errp)) {
+        return false;
+    }
+    confine_iothreads(vl->ms);
+    return os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)

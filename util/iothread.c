@@ -108,6 +108,16 @@ static void iothread_nothing(void *opaque)
 {
 }
 
+static void confine_self(void *opaque)
+{
+    thread_confine(&iothread_filter);
+}
+
+void iothread_confine(IOThread *iothread)
+{
+    iothread_run(iothread, confine_self, NULL);
+}
+
 static bool iothread_complete(Object *obj, Error **errp)
 {
     IOThread *iothread = (IOThread *)obj;
