@@ -169,8 +169,9 @@ def every_access():
             k.send(0xff)
             assert k.command(0xaa) == [0x55] and k.send(0xee) == [0xee], hex(command)
         k.q.outb(0x64, 0x60)                        # its parameter is lost with a reset
-        vm.qmp().cmd("system_reset")
-        vm.qmp().event("RESET")
+        qmp = vm.qmp()
+        qmp.cmd("system_reset")
+        qmp.event("RESET")
         assert k.send(0xee) == [0xee]
 
 
