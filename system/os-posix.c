@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "opts.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 
 /* What belongs to the process as such. */
@@ -265,6 +267,8 @@ bool os_mlock(Error **errp)
         error_append_hint(errp, "locking memory failed\n");
         return false;
     }
+    /* What is mapped later is locked, too, beyond any RLIMIT_MEMLOCK. */
+    confine_keep_capability(CAP_IPC_LOCK);
     return true;
 }
 

@@ -36,11 +36,12 @@ void confine_keep_capability(unsigned cap)
     confine.kept |= UINT64_C(1) << cap;
 }
 
-void confine_drop_capabilities(bool keep)
+void confine_drop_capabilities(bool whole_process)
 {
+    /* Where all that is mapped is locked, each thread's memory is. */
+    uint64_t kept = confine.kept & (whole_process ? UINT64_MAX : UINT64_C(1) << CAP_IPC_LOCK);
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
-    uint64_t kept = keep ? confine.kept : 0;
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (syscall(SYS_capget, &header, now) < 0) {

@@ -28,15 +28,16 @@ typedef struct ThreadFilter {
 
 /*
  * Capability cap (CAP_*) is needed while the guest runs, by the main thread or a program that it
- * starts. Main thread, before confine_threads().
+ * starts; CAP_IPC_LOCK by every thread. Main thread, before confine_threads().
  */
 void confine_keep_capability(unsigned cap);
 
 /*
- * The calling thread loses all capabilities but the kept ones, if keep, and can gain none by
- * starting programs. Where that fails nothing was there to be lost.
+ * The calling thread loses all capabilities but the kept ones (whole_process: the main thread; else
+ * CAP_IPC_LOCK alone is kept), and can gain none by starting programs. Where that fails nothing was
+ * there to be lost.
  */
-void confine_drop_capabilities(bool keep);
+void confine_drop_capabilities(bool whole_process);
 
 /* From now on thread_confine() confines. Main thread. */
 void confine_threads(void);

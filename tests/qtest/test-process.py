@@ -19,6 +19,8 @@ import unittest.mock
 
 from qemutest import PATIENCE, QEMU, SANITIZED, VM, Skip, run, test
 
+CAP_IPC_LOCK = 14
+
 QTEST = ["-accel", "qtest", "-display", "none", "-nodefaults"]
 
 
@@ -269,6 +271,23 @@ def privileges():
                 assert os.stat(f"/proc/{pid}/mem").st_uid == owner, option
             finally:
                 os.kill(pid, signal.SIGKILL)
+
+
+@test
+def locked_memory():
+    """-overcommit mem-lock=on: every thread may lock what it maps, beyond RLIMIT_MEMLOCK"""
+    if not int(status(os.getpid())[0]["CapEff"][0], 16) >> CAP_IPC_LOCK & 1:
+        raise Skip("needs CAP_IPC_LOCK")
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, limit[1]))
+    try:
+        with VM("-object", "iothread,id=io0", "-overcommit", "mem-lock=on") as vm:
+            c = vm.qmp()
+            c.cmd("object-add", **{"qom-type": "memory-backend-ram", "id": "m", "size": 16 << 20})
+            for thread in status(vm.proc.pid):
+                assert int(thread["CapPrm"][0], 16) == 1 << CAP_IPC_LOCK, thread
+    finally:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, limit)
 
 
 @test
