@@ -67,6 +67,7 @@ def libraries():
         image = os.path.join(folder, "image")
         zstd_image(image)
         with VM("-drive", f"if=none,id=d,file={image},format=qcow2") as vm:
+            vm.qmp().cmd("query-status")    # from then on it is started
             with open(f"/proc/{vm.proc.pid}/maps", encoding="utf-8") as maps:
                 assert "libzstd" in maps.read()
         for name, *args in (("libslirp.so.0", "-netdev", "user,id=n"),
