@@ -339,7 +339,7 @@ static void hub_machine_event(MachineState *ms, const char *event,
 }
 
 /* No prompt before the machine is there: what comes first may be an error, and the end. */
-static void hub_start(void *opaque)
+static gboolean hub_start(gpointer opaque)
 {
     MonitorHub *hub = opaque;
 
@@ -352,6 +352,7 @@ static void hub_start(void *opaque)
             monitor_resume(mon);        /* what has been typed meanwhile */
         }
     }
+    return G_SOURCE_REMOVE;
 }
 
 MonitorHub *monitor_hub(MachineState *ms)
@@ -366,7 +367,8 @@ MonitorHub *monitor_hub(MachineState *ms)
         net_set_stream_listener(qmp_stream_event, hub);
         block_set_listener(&qmp_block_listener, hub);
         runstate_add_notifier(ms, hub_runstate, hub);
-        qemu_bh_schedule_oneshot(hub_start, hub);
+        /* Before anything that has been typed is read. */
+        g_idle_add_full(G_PRIORITY_HIGH, hub_start, hub, NULL);
     }
     return hub;
 }
