@@ -383,8 +383,7 @@ void blk_flush_all(void)
 {
     for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
         BlockBackend *blk = block_state.backends->pdata[i];
-        BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
-        int ret = blk->root->is_ro ? 0 : block_run(blk->root, &flush);
+        int ret = blk->root->is_ro ? 0 : block_run_flush(blk->root);
 
         if (ret < 0) {
             error_report("cannot flush '%s': %s", blk->root->filename, g_strerror(-ret));

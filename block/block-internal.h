@@ -153,6 +153,9 @@ GMainContext *block_context(const BlockNode *bs);   /* of the backend above; NUL
 /* Hand req on to bs, at req->pos; the same on a worker thread, synchronously. */
 void block_submit(BlockNode *bs, BlockRequest *req);
 int block_run(BlockNode *bs, BlockRequest *req);
+/* The same without a request of the caller's: len bytes at pos; all that was written. */
+int block_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
+int block_run_flush(BlockNode *bs);
 /* In the loop: the request has ended. */
 void block_request_done(BlockRequest *req, int ret);
 /*

@@ -138,6 +138,22 @@ int block_run(BlockNode *bs, BlockRequest *req)
     return block_driver(bs)->run(bs, req);
 }
 
+int block_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len)
+{
+    struct iovec iov = { buf, len };
+    BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = pos, .bytes = len,
+                         .iov = &iov, .niov = 1 };
+
+    return block_run(bs, &req);
+}
+
+int block_run_flush(BlockNode *bs)
+{
+    BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
+
+    return block_run(bs, &flush);
+}
+
 BlockEngine *block_pool(BlockNode *bs)
 {
     if (!bs->pool) {

@@ -210,15 +210,6 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
     return 0;
 }
 
-int block_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len)
-{
-    struct iovec iov = { buf, len };
-    BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = pos, .bytes = len,
-                         .iov = &iov, .niov = 1 };
-
-    return block_run(bs, &req);
-}
-
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };
@@ -229,11 +220,4 @@ int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len)
     };
 
     return block_run(bs, &req);
-}
-
-int block_run_flush(BlockNode *bs)
-{
-    BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
-
-    return block_run(bs, &flush);
 }

@@ -88,9 +88,7 @@ bool block_is_below(const BlockNode *bs, const BlockNode *base);
 int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, uint64_t bytes,
                           uint64_t *n);
 /* Any thread: from a buffer, and all zeroes without data. */
-int block_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
-int block_run_flush(BlockNode *bs);
 bool block_buffer_is_zero(const void *buf, size_t len);     /* block-io.c */
 
 /*

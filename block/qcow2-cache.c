@@ -143,7 +143,7 @@ int qcow2_cache_load(Qcow2Node *s, Qcow2Cache *c, uint64_t offset)
         return 0;
     }
     g_mutex_unlock(&s->lock);
-    ret = qcow2_pread(s->bs.file, offset, sl->data, s->slice);
+    ret = block_pread(s->bs.file, offset, sl->data, s->slice);
     g_mutex_lock(&s->lock);
     sl->loading = false;
     if (ret < 0) {

@@ -10,9 +10,6 @@
 #include "blockdev.h"
 #include "qcow2-open.h"
 
-#define EXT_END 0
-#define EXT_BACKING_FORMAT 0xe2792acau
-
 /* The disk's loop or any thread, but not within a request of its own. */
 int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
 {
@@ -50,30 +47,24 @@ static void put(Writer *w, const void *data, size_t len, size_t padded)
 
 static void put_extension(Writer *w, uint32_t type, const void *data, uint32_t len)
 {
-    uint32_t head[2] = { GUINT32_TO_BE(type), GUINT32_TO_BE(len) };
+    uint8_t head[8];
 
+    qcow2_put32(head, type);
+    qcow2_put32(head + 4, len);
     put(w, head, 8, 8);
     put(w, data, len, QEMU_ALIGN_UP((size_t)len, 8));
-}
-
-static uint32_t be32_at(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, 4);
-    return GUINT32_FROM_BE(v);
 }
 
 /* All but what is about the backing file. */
 static void copy_extensions(Writer *w, const uint8_t *old, size_t from, size_t end)
 {
     for (size_t at = from; at + 8 <= end;) {
-        uint32_t type = be32_at(old + at), len = be32_at(old + at + 4);
+        uint32_t type = qcow2_get32(old + at), len = qcow2_get32(old + at + 4);
 
-        if (type == EXT_END || len > end - at - 8) {
+        if (type == QCOW2_EXT_END || len > end - at - 8) {
             return;
         }
-        if (type != EXT_BACKING_FORMAT) {
+        if (type != QCOW2_EXT_BACKING_FORMAT) {
             put_extension(w, type, old + at + 8, len);
         }
         at += 8 + QEMU_ALIGN_UP((size_t)len, 8);
@@ -85,28 +76,27 @@ static int write_names(Qcow2Node *s, const char *name, const char *format)
     g_autofree uint8_t *old = g_malloc0(s->cluster_size), *new = g_malloc0(s->cluster_size);
     Writer w = { new, s->h.header_length, s->cluster_size, false };
     uint64_t offset, old_name;
-    uint32_t len = name ? strlen(name) : 0, be_len = GUINT32_TO_BE(len);
-    int ret = qcow2_pread(s->bs.file, 0, old, s->cluster_size);
+    uint32_t len = name ? strlen(name) : 0;
+    int ret = block_pread(s->bs.file, 0, old, s->cluster_size);
 
     if (ret < 0) {
         return ret;
     }
     memcpy(new, old, s->h.header_length);
-    memcpy(&old_name, old + 8, 8);
-    old_name = GUINT64_FROM_BE(old_name);
+    old_name = qcow2_get64(old + 8);
     copy_extensions(&w, old, s->h.header_length,
                     old_name && old_name < s->cluster_size ? old_name : s->cluster_size);
     if (format && name) {
-        put_extension(&w, EXT_BACKING_FORMAT, format, strlen(format));
+        put_extension(&w, QCOW2_EXT_BACKING_FORMAT, format, strlen(format));
     }
-    put_extension(&w, EXT_END, "", 0);
-    offset = name ? GUINT64_TO_BE((uint64_t)w.at) : 0;
+    put_extension(&w, QCOW2_EXT_END, "", 0);
+    offset = name ? w.at : 0;
     put(&w, name ? name : "", len, len);
     if (w.full || len > QCOW2_MAX_NAME) {
         return -ENAMETOOLONG;
     }
-    memcpy(new + 8, &offset, 8);
-    memcpy(new + 16, &be_len, 4);
+    qcow2_put64(new + 8, offset);
+    qcow2_put32(new + 16, len);
     ret = qcow2_pwrite(s->bs.file, 0, new, s->cluster_size);
     return ret < 0 ? ret : qcow2_flush_files(s);
 }

@@ -27,10 +27,9 @@ int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len)
 
 int qcow2_flush_files(Qcow2Node *s)
 {
-    BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
-    int ret = s->bs.data_file ? block_run(s->bs.data_file, &flush) : 0;
+    int ret = s->bs.data_file ? block_run_flush(s->bs.data_file) : 0;
 
-    return ret < 0 ? ret : block_run(s->bs.file, &flush);
+    return ret < 0 ? ret : block_run_flush(s->bs.file);
 }
 
 /* Who may still be using what was freed ----------------------------------------------- */

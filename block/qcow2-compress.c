@@ -68,7 +68,7 @@ int qcow2_read_compressed(Qcow2Node *s, uint64_t entry, uint8_t *buf)
     }
     len = MIN(last + 1, s->h.file_length) - offset;
     in = g_malloc(len);
-    ret = qcow2_pread(s->bs.file, offset, in, len);
+    ret = block_pread(s->bs.file, offset, in, len);
     if (ret < 0) {
         return ret;
     }

@@ -8,8 +8,6 @@
 
 #include "qcow2-open.h"
 
-#define EXT_BACKING_FORMAT 0xe2792acau
-
 typedef struct CreateOptions {
     Object obj;
     uint64_t size, cluster_size;
@@ -93,18 +91,6 @@ static bool plan(const CreateOptions *o, Layout *l, Error **errp)
     return true;
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-    v = GUINT32_TO_BE(v);
-    memcpy(p, &v, 4);
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-    v = GUINT64_TO_BE(v);
-    memcpy(p, &v, 8);
-}
-
 /* The backing file's format and name, behind the header's fields. */
 static bool put_backing(const CreateOptions *o, uint8_t *p, size_t at, size_t size)
 {
@@ -115,34 +101,35 @@ static bool put_backing(const CreateOptions *o, uint8_t *p, size_t at, size_t si
         return false;
     }
     if (format) {
-        put32(p + at, EXT_BACKING_FORMAT);
-        put32(p + at + 4, format);
+        qcow2_put32(p + at, QCOW2_EXT_BACKING_FORMAT);
+        qcow2_put32(p + at + 4, format);
         memcpy(p + at + 8, o->backing_fmt, format);
     }
     memcpy(p + end, o->backing_file, len);
-    put64(p + 8, end);
-    put32(p + 16, len);
+    qcow2_put64(p + 8, end);
+    qcow2_put32(p + 16, len);
     return true;
 }
 
 static bool fill_header(const CreateOptions *o, const Layout *l, uint8_t *p)
 {
-    size_t length = !o->version ? 72 : o->compression ? 112 : 104;
+    size_t v3_length = QCOW2_V3_HEADER_LENGTH + (o->compression ? 8 : 0);
+    size_t length = o->version ? v3_length : QCOW2_V2_HEADER_LENGTH;
 
-    put32(p, 0x514649fb);
-    put32(p + 4, o->version ? 3 : 2);
-    put32(p + 20, l->cluster_bits);
-    put64(p + QCOW2_AT_SIZE, o->size);
-    put32(p + QCOW2_AT_L1, l->l1_entries);
-    put64(p + QCOW2_AT_L1 + 4, (1 + l->table + l->blocks) << l->cluster_bits);
-    put64(p + QCOW2_AT_REFTABLE, l->cluster);
-    put32(p + QCOW2_AT_REFTABLE + 8, l->table);
+    qcow2_put32(p, QCOW2_MAGIC);
+    qcow2_put32(p + 4, o->version ? 3 : 2);
+    qcow2_put32(p + 20, l->cluster_bits);
+    qcow2_put64(p + QCOW2_AT_SIZE, o->size);
+    qcow2_put32(p + QCOW2_AT_L1, l->l1_entries);
+    qcow2_put64(p + QCOW2_AT_L1 + 4, (1 + l->table + l->blocks) << l->cluster_bits);
+    qcow2_put64(p + QCOW2_AT_REFTABLE, l->cluster);
+    qcow2_put32(p + QCOW2_AT_REFTABLE + 8, l->table);
     if (o->version) {
-        put64(p + QCOW2_AT_INCOMPATIBLE, (o->extended_l2 ? QCOW2_EXTENDED_L2 : 0) |
+        qcow2_put64(p + QCOW2_AT_INCOMPATIBLE, (o->extended_l2 ? QCOW2_EXTENDED_L2 : 0) |
               (o->compression ? QCOW2_COMPRESSION : 0));
-        put64(p + 80, o->lazy_refcounts ? QCOW2_LAZY_REFCOUNTS : 0);
-        put32(p + 96, l->refcount_order);
-        put32(p + 100, length);
+        qcow2_put64(p + 80, o->lazy_refcounts ? QCOW2_LAZY_REFCOUNTS : 0);
+        qcow2_put32(p + 96, l->refcount_order);
+        qcow2_put32(p + 100, length);
         p[104] = o->compression;
     }
     return !o->backing_file || put_backing(o, p, length, l->cluster);
@@ -157,11 +144,10 @@ static int write_image(BlockNode *file, const CreateOptions *o, const Layout *l,
     Qcow2Node format = { .h.refcount_order = l->refcount_order };
     g_autofree uint8_t *buf = g_malloc0(bytes - l->cluster);
     uint8_t *blocks = buf + (l->table << l->cluster_bits);
-    BlockRequest flush = { .node_op = BLOCK_OP_FLUSH };
     int ret;
 
     for (uint64_t b = 0; b < l->blocks; b++) {
-        put64(buf + b * 8, (1 + l->table + b) << l->cluster_bits);
+        qcow2_put64(buf + b * 8, (1 + l->table + b) << l->cluster_bits);
     }
     for (uint64_t i = 0; i < used; i++) {
         qcow2_set_count(&format, blocks + (i / per_block << l->cluster_bits), i % per_block, 1);
@@ -171,12 +157,12 @@ static int write_image(BlockNode *file, const CreateOptions *o, const Layout *l,
     }
     ret = qcow2_pwrite(file, l->cluster, buf, bytes - l->cluster);
     if (ret == 0) {
-        ret = block_run(file, &flush);
+        ret = block_run_flush(file);
     }
     if (ret == 0) {
         ret = qcow2_pwrite(file, 0, header, l->cluster);
     }
-    return ret < 0 ? ret : block_run(file, &flush);
+    return ret < 0 ? ret : block_run_flush(file);
 }
 
 static bool create(BlockNode *file, const CreateOptions *o, Error **errp)

@@ -6,8 +6,14 @@
 #ifndef BLOCK_QCOW2_FORMAT_H
 #define BLOCK_QCOW2_FORMAT_H
 
+#include <string.h>
+
 #include "block-internal.h"
 #include "qemu/cutils.h"
+
+#define QCOW2_MAGIC 0x514649fbu
+#define QCOW2_V2_HEADER_LENGTH 72
+#define QCOW2_V3_HEADER_LENGTH 104
 
 #define QCOW2_MIN_CLUSTER_BITS 9
 #define QCOW2_MAX_CLUSTER_BITS 21
@@ -32,11 +38,47 @@ enum {
     QCOW2_AT_INCOMPATIBLE = 72, QCOW2_AT_AUTOCLEAR = 88,
 };
 
+/* Header extensions. */
+enum {
+    QCOW2_EXT_END = 0,
+    QCOW2_EXT_BACKING_FORMAT = 0xe2792aca,
+    QCOW2_EXT_DATA_FILE = 0x44415441,
+};
+
 /* Entries of L1 and L2 tables. */
 #define QCOW2_OFFSET_MASK 0x00fffffffffffe00ull
 #define QCOW2_COPIED     (1ull << 63)       /* refcount is one: may be written in place */
 #define QCOW2_COMPRESSED (1ull << 62)
 #define QCOW2_ZERO       (1ull << 0)
+
+/* Fields, which are big-endian. */
+static inline uint32_t qcow2_get32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return GUINT32_FROM_BE(v);
+}
+
+static inline uint64_t qcow2_get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return GUINT64_FROM_BE(v);
+}
+
+static inline void qcow2_put32(uint8_t *p, uint32_t v)
+{
+    v = GUINT32_TO_BE(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void qcow2_put64(uint8_t *p, uint64_t v)
+{
+    v = GUINT64_TO_BE(v);
+    memcpy(p, &v, sizeof(v));
+}
 
 typedef struct Qcow2Header {
     uint32_t version, cluster_bits, crypt_method;

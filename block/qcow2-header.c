@@ -8,54 +8,27 @@
 
 #include "qcow2.h"
 
-#define MAGIC 0x514649fbu
-#define V2_HEADER_LENGTH 72
-#define V3_HEADER_LENGTH 104
-
-/* Header extensions. */
-enum {
-    EXT_END = 0,
-    EXT_BACKING_FORMAT = 0xe2792aca,
-    EXT_DATA_FILE = 0x44415441,
-};
-
-static uint32_t be32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return GUINT32_FROM_BE(v);
-}
-
-static uint64_t be64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return GUINT64_FROM_BE(v);
-}
-
 static void parse_fields(Qcow2Header *h, const uint8_t *p)
 {
-    h->version = be32(p + 4);
-    h->cluster_bits = be32(p + 20);
-    h->size = be64(p + QCOW2_AT_SIZE);
-    h->crypt_method = be32(p + 32);
-    h->l1_size = be32(p + QCOW2_AT_L1);
-    h->l1_offset = be64(p + QCOW2_AT_L1 + 4);
-    h->reftable_offset = be64(p + QCOW2_AT_REFTABLE);
-    h->reftable_clusters = be32(p + QCOW2_AT_REFTABLE + 8);
-    h->nb_snapshots = be32(p + 60);
-    h->snapshots_offset = be64(p + 64);
+    h->version = qcow2_get32(p + 4);
+    h->cluster_bits = qcow2_get32(p + 20);
+    h->size = qcow2_get64(p + QCOW2_AT_SIZE);
+    h->crypt_method = qcow2_get32(p + 32);
+    h->l1_size = qcow2_get32(p + QCOW2_AT_L1);
+    h->l1_offset = qcow2_get64(p + QCOW2_AT_L1 + 4);
+    h->reftable_offset = qcow2_get64(p + QCOW2_AT_REFTABLE);
+    h->reftable_clusters = qcow2_get32(p + QCOW2_AT_REFTABLE + 8);
+    h->nb_snapshots = qcow2_get32(p + 60);
+    h->snapshots_offset = qcow2_get64(p + 64);
     h->refcount_order = 4;
-    h->header_length = V2_HEADER_LENGTH;
+    h->header_length = QCOW2_V2_HEADER_LENGTH;
     if (h->version >= 3) {
-        h->incompatible = be64(p + QCOW2_AT_INCOMPATIBLE);
-        h->compatible = be64(p + 80);
-        h->autoclear = be64(p + QCOW2_AT_AUTOCLEAR);
-        h->refcount_order = be32(p + 96);
-        h->header_length = be32(p + 100);
-        h->compression = h->header_length > V3_HEADER_LENGTH ? p[104] : 0;
+        h->incompatible = qcow2_get64(p + QCOW2_AT_INCOMPATIBLE);
+        h->compatible = qcow2_get64(p + 80);
+        h->autoclear = qcow2_get64(p + QCOW2_AT_AUTOCLEAR);
+        h->refcount_order = qcow2_get32(p + 96);
+        h->header_length = qcow2_get32(p + 100);
+        h->compression = h->header_length > QCOW2_V3_HEADER_LENGTH ? p[104] : 0;
     }
 }
 
@@ -128,9 +101,9 @@ static bool check_fields(const Qcow2Header *h, Error **errp)
 /* What of the extensions matters here. */
 static void check_extension(Qcow2Header *h, uint32_t type, const uint8_t *data, uint32_t len)
 {
-    if (type == EXT_BACKING_FORMAT && !h->backing_format) {
+    if (type == QCOW2_EXT_BACKING_FORMAT && !h->backing_format) {
         h->backing_format = g_strndup((const char *)data, len);
-    } else if (type == EXT_DATA_FILE && !h->data_file) {
+    } else if (type == QCOW2_EXT_DATA_FILE && !h->data_file) {
         h->data_file = g_strndup((const char *)data, len);
     }
 }
@@ -142,10 +115,10 @@ static bool parse_extensions(Qcow2Header *h, const uint8_t *p, size_t len, uint6
     size_t end = backing ? MIN(len, backing) : len;
 
     for (size_t at = h->header_length; at + 8 <= end;) {
-        uint32_t type = be32(p + at), size = be32(p + at + 4);
+        uint32_t type = qcow2_get32(p + at), size = qcow2_get32(p + at + 4);
 
         at += 8;
-        if (type == EXT_END) {
+        if (type == QCOW2_EXT_END) {
             break;
         }
         if (size > end - at) {
@@ -160,10 +133,10 @@ static bool parse_extensions(Qcow2Header *h, const uint8_t *p, size_t len, uint6
 
 static bool parse_names(Qcow2Header *h, const uint8_t *p, size_t len, Error **errp)
 {
-    uint64_t backing = be64(p + 8);
-    uint32_t size = be32(p + 16);
+    uint64_t backing = qcow2_get64(p + 8);
+    uint32_t size = qcow2_get32(p + 16);
 
-    if (h->header_length < (h->version == 2 ? V2_HEADER_LENGTH : V3_HEADER_LENGTH)) {
+    if (h->header_length < (h->version == 2 ? QCOW2_V2_HEADER_LENGTH : QCOW2_V3_HEADER_LENGTH)) {
         error_setg(errp, "qcow2 header too short");
         return false;
     }
@@ -190,13 +163,13 @@ bool qcow2_read_header(BlockNode *file, Qcow2Header *h, Error **errp)
     uint8_t head[BDRV_SECTOR_SIZE] = { 0 };
     g_autofree uint8_t *cluster = NULL;
     size_t len;
-    int ret = qcow2_pread(file, 0, head, sizeof(head));
+    int ret = block_pread(file, 0, head, sizeof(head));
 
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read qcow2 header");
         return false;
     }
-    if (be32(head) != MAGIC) {
+    if (qcow2_get32(head) != QCOW2_MAGIC) {
         error_setg(errp, "Image is not in qcow2 format");
         return false;
     }
@@ -212,7 +185,7 @@ bool qcow2_read_header(BlockNode *file, Qcow2Header *h, Error **errp)
     }
     len = MIN(1ull << h->cluster_bits, MAX(file->length, sizeof(head)));
     cluster = g_malloc(len);
-    ret = qcow2_pread(file, 0, cluster, len);
+    ret = block_pread(file, 0, cluster, len);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read qcow2 header");
         return false;

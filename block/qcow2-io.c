@@ -9,15 +9,6 @@
 #include "qcow2-alloc.h"
 #include "qemu/iov.h"
 
-int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len)
-{
-    struct iovec iov = { buf, len };
-    BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = pos, .bytes = len,
-                         .iov = &iov, .niov = 1 };
-
-    return block_run(bs, &req);
-}
-
 unsigned qcow2_iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes,
                         struct iovec *out)
 {

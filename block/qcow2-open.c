@@ -27,7 +27,7 @@ static bool read_reftable(Qcow2Node *s, Error **errp)
 
     s->reftable_size = bytes / sizeof(uint64_t);
     s->reftable = g_malloc0(bytes);
-    ret = qcow2_pread(s->bs.file, s->h.reftable_offset, s->reftable, bytes);
+    ret = block_pread(s->bs.file, s->h.reftable_offset, s->reftable, bytes);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read reference count table");
         return false;

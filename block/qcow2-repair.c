@@ -63,7 +63,7 @@ static bool count_l2(Repair *r, uint64_t table)
 
     if ((table & (s->cluster_size - 1)) || !count(r, table, s->cluster_size) ||
         ++r->l2_tables > MAX_L2_TABLES ||
-        qcow2_pread(s->bs.file, table, r->l2, s->cluster_size) < 0) {
+        block_pread(s->bs.file, table, r->l2, s->cluster_size) < 0) {
         return false;
     }
     for (uint64_t i = 0; i < s->cluster_size / 8; i += s->l2_entry / 8) {
@@ -88,7 +88,7 @@ static bool count_l1(Repair *r, uint64_t offset, uint32_t n)
         return false;
     }
     l1 = g_malloc(n * 8ull);
-    if (qcow2_pread(r->s->bs.file, offset, l1, n * 8ull) < 0) {
+    if (block_pread(r->s->bs.file, offset, l1, n * 8ull) < 0) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -127,7 +127,7 @@ static uint64_t copied(const Repair *r, uint64_t entry)
 static int fix_l2(Repair *r, uint64_t table)
 {
     Qcow2Node *s = r->s;
-    int ret = qcow2_pread(s->bs.file, table, r->l2, s->cluster_size);
+    int ret = block_pread(s->bs.file, table, r->l2, s->cluster_size);
     bool changed = false;
 
     for (uint64_t i = 0; ret == 0 && i < s->cluster_size / 8; i += s->l2_entry / 8) {
@@ -189,14 +189,13 @@ static int write_counts(Repair *r, uint64_t blocks, uint64_t table_clusters)
 static int switch_table(Repair *r, uint64_t offset, uint32_t clusters, uint64_t end)
 {
     Qcow2Node *s = r->s;
-    uint64_t be_offset = GUINT64_TO_BE(offset), features = s->h.incompatible & ~QCOW2_DIRTY;
+    uint64_t features = s->h.incompatible & ~QCOW2_DIRTY;
     uint64_t be_features = GUINT64_TO_BE(features);
-    uint32_t be_clusters = GUINT32_TO_BE(clusters);
     uint8_t head[12];
     int ret;
 
-    memcpy(head, &be_offset, 8);
-    memcpy(head + 8, &be_clusters, 4);
+    qcow2_put64(head, offset);
+    qcow2_put32(head + 8, clusters);
     ret = qcow2_pwrite(s->bs.file, QCOW2_AT_REFTABLE, head, sizeof(head));
     if (ret == 0) {
         ret = qcow2_flush_files(s);

@@ -67,14 +67,12 @@ static int extend_in_place(Qcow2Node *s, uint32_t n)
 static int write_header(Qcow2Node *s, uint64_t size, uint32_t l1_size, uint64_t l1_offset)
 {
     uint8_t fields[24];
-    uint64_t be_size = GUINT64_TO_BE(size), be_offset = GUINT64_TO_BE(l1_offset);
-    uint32_t crypt = 0, be_entries = GUINT32_TO_BE(l1_size);
     int ret;
 
-    memcpy(fields, &be_size, 8);
-    memcpy(fields + 8, &crypt, 4);
-    memcpy(fields + 12, &be_entries, 4);
-    memcpy(fields + 16, &be_offset, 8);
+    qcow2_put64(fields, size);
+    qcow2_put32(fields + 8, 0);         /* not encrypted */
+    qcow2_put32(fields + 12, l1_size);
+    qcow2_put64(fields + 16, l1_offset);
     ret = qcow2_pwrite(s->bs.file, QCOW2_AT_SIZE, fields, sizeof(fields));
     return ret < 0 ? ret : qcow2_flush_files(s);
 }
@@ -84,7 +82,7 @@ static int copy_l1(Qcow2Node *s, uint64_t to, uint32_t n)
 {
     uint64_t bytes = QEMU_ALIGN_UP(n * 8ull, s->cluster_size);
     g_autofree uint64_t *buf = g_malloc0(bytes);
-    int ret = s->l1_size ? qcow2_pread(s->bs.file, s->h.l1_offset, buf, s->l1_size * 8ull) : 0;
+    int ret = s->l1_size ? block_pread(s->bs.file, s->h.l1_offset, buf, s->l1_size * 8ull) : 0;
 
     if (ret == 0) {
         ret = qcow2_pwrite(s->bs.file, to, buf, bytes);

@@ -95,7 +95,7 @@ bool qcow2_read_snapshots(Qcow2Node *s, Error **errp)
     r.len = MIN(length - offset, QCOW2_MAX_SNAPSHOT_BYTES);
     r.len = MIN(r.len, s->h.nb_snapshots * (size_t)4096);
     r.p = table = g_malloc(r.len);
-    ret = qcow2_pread(s->bs.file, offset, table, r.len);
+    ret = block_pread(s->bs.file, offset, table, r.len);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read snapshots");
         return false;

@@ -70,7 +70,7 @@ static int make_l2(Qcow2Node *s, uint32_t index, uint64_t old)
     s->virgin = MAX(s->virgin, host + s->cluster_size);
     g_mutex_unlock(&s->lock);
     buf = g_malloc0(s->cluster_size);
-    ret = old ? qcow2_pread(s->bs.file, old, buf, s->cluster_size) : 0;
+    ret = old ? block_pread(s->bs.file, old, buf, s->cluster_size) : 0;
     if (ret == 0) {
         ret = qcow2_pwrite(s->bs.file, host, buf, s->cluster_size);
     }

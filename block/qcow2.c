@@ -23,7 +23,7 @@ static bool read_l1(Qcow2Node *s, Error **errp)
     s->l1_size = DIV_ROUND_UP(s->h.size, span);
     bytes = s->l1_size * sizeof(uint64_t);
     s->l1 = g_malloc0(bytes + 1);
-    ret = bytes ? qcow2_pread(s->bs.file, s->h.l1_offset, s->l1, bytes) : 0;
+    ret = bytes ? block_pread(s->bs.file, s->h.l1_offset, s->l1, bytes) : 0;
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read L1 table");
         return false;

@@ -170,7 +170,5 @@ unsigned qcow2_iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes
 /* bytes of req, from done on, of node at pos. Worker. */
 int qcow2_run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint64_t done,
                    uint64_t bytes);
-/* len bytes of bs at pos. Worker. */
-int qcow2_pread(BlockNode *bs, uint64_t pos, void *buf, size_t len);
 
 #endif
