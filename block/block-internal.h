@@ -128,6 +128,8 @@ struct BlockBackend {
 typedef enum BlockOnError {
     ON_ERROR_REPORT, ON_ERROR_IGNORE, ON_ERROR_ENOSPC, ON_ERROR_STOP,
 } BlockOnError;
+/* False: no policy is called so. */
+bool block_on_error_by_name(const char *name, int *policy);
 
 /* The registry: block-backend.c. Main thread. */
 BlockNode *block_find_node(const char *node_name);

@@ -13,6 +13,7 @@ typedef struct CommitJob {
     BlockNode *overlay;         /* stands on top, and will on base */
     BlockNode *top, *base;
     char *backing_file;         /* what overlay names then; NULL: as base is called */
+    uint8_t *buf;
 } CommitJob;
 
 typedef struct Reopen {
@@ -58,39 +59,22 @@ bool block_make_writable(BlockBackend *blk, BlockNode *base, uint64_t length, Er
     return ret == 0;
 }
 
-static int commit_chunk(CommitJob *c, uint64_t pos, uint64_t n, uint8_t *buf, bool *is_read)
+static int commit_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 {
-    int ret = block_pread(c->top, pos, buf, n);
+    CommitJob *c = (CommitJob *)job;
+    int ret = block_pread(c->top, pos, c->buf, bytes);
 
-    *is_read = ret < 0;
-    return ret < 0 ? ret : block_pwrite(c->base, pos, buf, n);
+    return ret < 0 ? ret : block_pwrite(c->base, pos, c->buf, bytes);
 }
 
 static int commit_run(BlockJob *job)
 {
     CommitJob *c = (CommitJob *)job;
-    g_autofree uint8_t *buf = g_malloc(JOB_CHUNK);
-    uint64_t length = c->top->length, n;
-    bool is_read = true;
-    int ret;
+    int ret = block_job_copy(job, &(BlockJobCopy) {
+        .from = c->top, .base = c->base, .length = c->top->length, .copy = commit_piece,
+    });
 
-    block_job_set_length(job, length);
-    for (uint64_t pos = 0; pos < length;) {
-        ret = block_allocated_above(c->top, c->base, pos, MIN(JOB_CHUNK, length - pos), &n);
-        if (ret > 0) {
-            ret = commit_chunk(c, pos, n, buf, &is_read);
-        }
-        if (ret >= 0) {
-            pos += n;
-            ret = block_job_pace(job, n);
-        } else {
-            ret = block_job_failed(job, is_read, ret);
-        }
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    return block_run_flush(c->base);
+    return ret < 0 ? ret : block_run_flush(c->base);
 }
 
 /* The disk is quiet. */
@@ -134,6 +118,7 @@ static void commit_end(BlockJob *job)
 
     reopen(job->blk, c->base, true, NULL);
     g_free(c->backing_file);
+    g_free(c->buf);
 }
 
 static const BlockJobOps commit_ops = {
@@ -160,6 +145,7 @@ static bool start(BlockBackend *blk, BlockNode *top, BlockNode *base, const char
         c->top = top;
         c->base = base;
         c->backing_file = g_strdup(backing_file);
+        c->buf = g_malloc(JOB_CHUNK);
         block_job_start(&c->job);
     }
     return c;

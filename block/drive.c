@@ -95,23 +95,35 @@ static bool parse_cache(DriveOptions *d, Error **errp)
     return false;
 }
 
-static bool parse_on_error(const char *text, bool is_read, int *policy,
-                           Error **errp)
+bool block_on_error_by_name(const char *name, int *policy)
 {
     /* In the order of BlockOnError. */
     static const char *const names[] = { "report", "ignore", "enospc", "stop" };
 
-    for (unsigned i = 0; text && i < G_N_ELEMENTS(names); i++) {
-        if (!strcmp(text, names[i]) && !(is_read && i == ON_ERROR_ENOSPC)) {
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (!strcmp(name, names[i])) {
             *policy = i;
             return true;
         }
     }
-    if (text) {
+    return false;
+}
+
+static bool parse_on_error(const char *text, bool is_read, int *policy,
+                           Error **errp)
+{
+    int found;
+
+    if (!text) {
+        return true;
+    }
+    if (!block_on_error_by_name(text, &found) || (is_read && found == ON_ERROR_ENOSPC)) {
         error_setg(errp, "'%s' invalid %s error action", text,
                    is_read ? "read" : "write");
+        return false;
     }
-    return !text;
+    *policy = found;
+    return true;
 }
 
 bool blk_set_error_policy(BlockBackend *blk, bool is_read, const char *policy,

@@ -60,7 +60,18 @@ void block_job_set_length(BlockJob *job, uint64_t len);
 /* Work to be done once more. */
 void block_job_add_length(BlockJob *job, uint64_t bytes);
 /* A request failed: 0, try it again; or the error. */
-int block_job_failed(BlockJob *job, bool is_read, int ret);
+int block_job_failed(BlockJob *job, int ret);
+/*
+ * Copy what the chain from "from" down to base (which is not in it; NULL: all of it) has of the
+ * first length bytes, piece by piece. 0 or more, or negative errno.
+ */
+typedef struct BlockJobCopy {
+    BlockNode *from;
+    const BlockNode *base;
+    uint64_t length;
+    int (*copy)(BlockJob *job, uint64_t pos, uint64_t bytes);   /* at most JOB_CHUNK */
+} BlockJobCopy;
+int block_job_copy(BlockJob *job, const BlockJobCopy *c);
 /* All is done but what the disk writes meanwhile: it is ready to be completed. */
 void block_job_set_ready(BlockJob *job);
 /* Waits up to us; true: it is to be completed. */

@@ -14,10 +14,15 @@
 
 static GPtrArray *jobs;
 
-static const char *const status_names[] = {
-    "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
-    "concluded", "null",
-};
+const char *block_job_status_name(BlockJobStatus status)
+{
+    static const char *const names[] = {
+        "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
+        "concluded", "null",
+    };
+
+    return names[status];
+}
 
 static void fill_info(BlockJob *job, BlockJobInfo *info)
 {
@@ -66,19 +71,11 @@ static BlockJob *find(const char *id)
 
 static bool parse_on_error(const char *text, int *policy, Error **errp)
 {
-    /* In the order of BlockOnError. */
-    static const char *const names[] = { "report", "ignore", "enospc", "stop" };
-
-    for (unsigned i = 0; text && i < G_N_ELEMENTS(names); i++) {
-        if (!strcmp(text, names[i])) {
-            *policy = i;
-            return true;
-        }
+    if (!text || block_on_error_by_name(text, policy)) {
+        return true;
     }
-    if (text) {
-        error_setg(errp, "Parameter 'on-error' does not accept value '%s'", text);
-    }
-    return !text;
+    error_setg(errp, "Parameter 'on-error' does not accept value '%s'", text);
+    return false;
 }
 
 BlockJob *block_job_new(const BlockJobOps *ops, size_t size, BlockBackend *blk,
@@ -309,6 +306,27 @@ int block_job_pace(BlockJob *job, uint64_t bytes)
     return ret;
 }
 
+int block_job_copy(BlockJob *job, const BlockJobCopy *c)
+{
+    uint64_t n;
+    int ret = 0;
+
+    block_job_set_length(job, c->length);
+    for (uint64_t pos = 0; pos < c->length && ret >= 0;) {
+        ret = block_allocated_above(c->from, c->base, pos, MIN(JOB_CHUNK, c->length - pos), &n);
+        if (ret > 0) {
+            ret = c->copy(job, pos, n);
+        }
+        if (ret >= 0) {
+            pos += n;
+            ret = block_job_pace(job, n);
+        } else {
+            ret = block_job_failed(job, ret);
+        }
+    }
+    return ret;
+}
+
 /* What the main thread tells for the job's thread. */
 static gboolean report_ready(gpointer data)
 {
@@ -334,7 +352,7 @@ static gboolean report_error(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-int block_job_failed(BlockJob *job, bool is_read, int ret)
+int block_job_failed(BlockJob *job, int ret)
 {
     bool stop = job->on_error == ON_ERROR_STOP ||
                 (job->on_error == ON_ERROR_ENOSPC && ret == -ENOSPC);
@@ -460,7 +478,7 @@ bool block_job_do(BlockJob *job, BlockJobVerb verb, uint64_t value, Error **errp
 
     if (!allows(job, verb)) {
         error_setg(errp, "Job '%s' in state '%s' cannot accept command verb '%s'", job->id,
-                   status_names[job->status], names[verb]);
+                   block_job_status_name(job->status), names[verb]);
         return false;
     }
     switch (verb) {

@@ -72,7 +72,7 @@ static uint64_t next_marked(BlockDirty *d, uint64_t i)
 /* Copying ---------------------------------------------------------------------------------- */
 
 /* Marked chunks from i on, at most JOB_CHUNK bytes; *bytes: how many. Marked again on failure. */
-static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes, bool *is_read)
+static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes)
 {
     uint64_t n = 0, pos = i << CHUNK_BITS, len;
     int ret;
@@ -81,10 +81,8 @@ static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes, bool *is_read)
         n++;
     }
     len = MIN(n << CHUNK_BITS, m->length - pos);
-    *is_read = true;
     ret = block_pread(m->source, pos, m->buf, len);
     if (ret == 0) {
-        *is_read = false;
         ret = block_pwrite(m->target, pos, m->buf, len);
     }
     if (ret < 0) {
@@ -119,18 +117,17 @@ static int mark_first(MirrorJob *m)
 static int copy_all(MirrorJob *m)
 {
     uint64_t bytes;
-    bool is_read;
     int ret = 0;
 
     for (uint64_t i = 0; ret == 0 && (i = next_marked(m->dirty, i)) < m->dirty->chunks;) {
-        ret = copy_marked(m, i, &bytes, &is_read);
+        ret = copy_marked(m, i, &bytes);
         if (ret == 0) {
             if (m->job.ready) {
                 block_job_add_length(&m->job, bytes);
             }
             ret = block_job_pace(&m->job, bytes);
         } else {
-            ret = block_job_failed(&m->job, is_read, ret);
+            ret = block_job_failed(&m->job, ret);
         }
     }
     return ret;
@@ -148,7 +145,7 @@ static int mirror_run(BlockJob *job)
         }
         ret = block_run_flush(m->target);
         if (ret < 0) {
-            ret = block_job_failed(job, false, ret);
+            ret = block_job_failed(job, ret);
             continue;
         }
         block_job_set_ready(job);
@@ -168,11 +165,10 @@ static void pivot(void *opaque)
     MirrorJob *m = opaque;
     BlockNode *bs = m->target;
     uint64_t bytes, i = 0;
-    bool is_read;
     int ret = 0;
 
     while (ret == 0 && (i = next_marked(m->dirty, i)) < m->dirty->chunks) {
-        ret = copy_marked(m, i, &bytes, &is_read);
+        ret = copy_marked(m, i, &bytes);
     }
     ret = ret < 0 ? ret : block_run_flush(bs);
     m->job.ret = ret;

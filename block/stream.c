@@ -13,30 +13,22 @@ typedef struct StreamJob {
     char *backing_file;         /* what top names then; NULL: as base is called */
 } StreamJob;
 
+static int stream_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
+{
+    BlockNode *top = ((StreamJob *)job)->top;
+
+    return block_driver(top)->populate(top, pos, bytes);
+}
+
 static int stream_run(BlockJob *job)
 {
     StreamJob *st = (StreamJob *)job;
-    uint64_t length = st->top->length, n;
-    int ret = 0;
+    int ret = block_job_copy(job, &(BlockJobCopy) {
+        .from = st->top->backing, .base = st->base, .length = st->top->length,
+        .copy = stream_piece,
+    });
 
-    block_job_set_length(job, length);
-    for (uint64_t pos = 0; pos < length;) {
-        ret = block_allocated_above(st->top->backing, st->base, pos,
-                                    MIN(JOB_CHUNK, length - pos), &n);
-        if (ret > 0) {
-            ret = block_driver(st->top)->populate(st->top, pos, n);
-        }
-        if (ret >= 0) {
-            pos += n;
-            ret = block_job_pace(job, n);
-        } else {
-            ret = block_job_failed(job, false, ret);
-        }
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    return block_run_flush(st->top);
+    return ret < 0 ? ret : block_run_flush(st->top);
 }
 
 /* The disk is quiet. */

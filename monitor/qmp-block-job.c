@@ -7,11 +7,6 @@
 
 #include "qmp.h"
 
-static const char *const status_names[] = {
-    "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
-    "concluded", "null",
-};
-
 /* Events -------------------------------------------------------------------------------- */
 
 static void on_corrupted(void *opaque, const BlockCorruption *c)
@@ -40,7 +35,7 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
     switch (event) {
     case JOB_EVENT_STATUS:
         qmp_emit(opaque, "JOB_STATUS_CHANGE", json_pack("{s:s, s:s}", "id", info->id, "status",
-                                                        status_names[info->status]));
+                                                        block_job_status_name(info->status)));
         break;
     case JOB_EVENT_ERROR_STOP:
     case JOB_EVENT_ERROR_REPORT:
@@ -72,7 +67,7 @@ const BlockListener qmp_block_listener = {
 static void add_job(const BlockJobInfo *info, void *opaque)
 {
     json_t *item = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", info->id, "type", info->type,
-                             "status", status_names[info->status],
+                             "status", block_job_status_name(info->status),
                              "current-progress", (json_int_t)info->offset,
                              "total-progress", (json_int_t)info->len);
 
@@ -101,8 +96,8 @@ static void add_block_job(const BlockJobInfo *info, void *opaque)
     more = json_pack("{s:b, s:b, s:s, s:b, s:s, s:b, s:b}", "busy", info->busy,
                      "paused", info->paused, "io-status", info->io_status ? "failed" : "ok",
                      "ready", info->status == JOB_READY || info->status == JOB_STANDBY,
-                     "status", status_names[info->status], "auto-finalize", info->auto_finalize,
-                     "auto-dismiss", info->auto_dismiss);
+                     "status", block_job_status_name(info->status),
+                     "auto-finalize", info->auto_finalize, "auto-dismiss", info->auto_dismiss);
     json_object_update(item, more);
     json_decref(more);
     if (info->error) {

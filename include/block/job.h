@@ -20,6 +20,8 @@ typedef enum BlockJobStatus {
     JOB_ABORTING, JOB_CONCLUDED, JOB_NULL,
 } BlockJobStatus;
 
+const char *block_job_status_name(BlockJobStatus status);
+
 typedef struct BlockJobInfo {
     const char *id, *type;
     BlockJobStatus status;
