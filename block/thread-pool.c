@@ -10,9 +10,6 @@
 
 #define MAX_THREADS 32
 
-/* From pool-calls.inc. */
-extern const ThreadFilter block_pool_filter;
-
 typedef struct ThreadsEngine {
     BlockEngine e;
     GThreadPool *pool;

@@ -172,6 +172,7 @@ bool confine_early(int argc, char **argv, Error **errp)
         return true;
     }
     kept = numbers_in(argc, argv);
+    g_array_append_vals(kept, &(unsigned){ UINT_MAX }, 1);      /* behind the last */
     g_array_sort(kept, by_value);
     for (guint i = 0; i < kept->len && ret == 0; i++) {
         unsigned fd = g_array_index(kept, unsigned, i);
@@ -180,9 +181,6 @@ bool confine_early(int argc, char **argv, Error **errp)
             ret = close_range(first, fd - 1, 0);
         }
         first = MAX(first, fd + 1);
-    }
-    if (ret == 0) {
-        ret = close_range(first, ~0U, 0);
     }
     g_array_free(kept, TRUE);
     if (ret < 0 && errno != ENOSYS) {

@@ -11,9 +11,6 @@
 #include "qemu/confine.h"
 #include "qemu/timer.h"
 
-/* From iothread-calls.inc. */
-extern const ThreadFilter iothread_filter;
-
 /* A call that another thread waits for. */
 typedef struct SyncCall {
     IOThreadFunc *fn;
@@ -81,7 +78,6 @@ static gint poll_busily(GPollFD *fds, guint nfds, gint timeout)
     int64_t end;
     gint ret;
 
-    thread_confine(&iothread_filter);
     if (!timeout || !iothread->poll_max_ns) {
         return g_poll(fds, nfds, timeout);
     }
@@ -96,6 +92,7 @@ static void *iothread_main(void *opaque)
 {
     IOThread *iothread = opaque;
 
+    thread_confine(&iothread_filter);
     current_iothread = iothread;
     iothread->thread_id = gettid();
     g_main_context_push_thread_default(iothread->ctx);

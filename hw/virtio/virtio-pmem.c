@@ -20,9 +20,6 @@
 #include "qemu/log.h"
 #include "sysemu/hostmem.h"
 
-/* From block/pool-calls.inc: the calls of threads that write back, and more. */
-extern const ThreadFilter block_pool_filter;
-
 #define PMEM_QUEUE_SIZE 64
 #define PMEM_ALIGN      (128 * MiB)     /* what Linux adds and removes memory by */
 #define PMEM_F_SHMEM_REGION 0           /* the place is also said as shared memory region 0 */

@@ -26,6 +26,9 @@ typedef struct ThreadFilter {
     const char *names;      /* of all system calls by number, one after the other */
 } ThreadFilter;
 
+/* Of util/iothread-calls.inc; of block/pool-calls.inc: workers that transfer and write back. */
+extern const ThreadFilter iothread_filter, block_pool_filter;
+
 /*
  * Capability cap (CAP_*) is needed while the guest runs, by the main thread or a program that it
  * starts; CAP_IPC_LOCK by every thread. Main thread, before confine_threads().

@@ -33,7 +33,7 @@ GMainContext *iothread_get_context(IOThread *iothread);
  * otherwise: the caller may hold it while it waits.
  */
 void iothread_run(IOThread *iothread, IOThreadFunc *fn, void *opaque);
-/* After confine_threads(): now, not when it wakes up next. One that starts later does it itself. */
+/* After confine_threads(), for one that was there before: those that start later do it. */
 void iothread_confine(IOThread *iothread);
 
 #endif

@@ -236,7 +236,8 @@ def inherited():
         for args, want in (([], (False, False)), (kept, (False, True)),
                            (["-sandbox", "off"], (True, True))):
             with VM(*args, pass_fds=(one.fileno(), two.fileno())) as vm:
-                vm.qmp().cmd("query-status")
+                client = vm.qmp()   # which stays, and its descriptor
+                client.cmd("query-status")
                 names = [os.stat(f"/proc/{vm.proc.pid}/fd/{fd}") for fd in
                          os.listdir(f"/proc/{vm.proc.pid}/fd")]
                 found = tuple(any((st.st_dev, st.st_ino) == (mine.st_dev, mine.st_ino)

@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const ThreadFilter iothread_filter, block_pool_filter;
-
 /* What the thread does; its result becomes the child's exit status. */
 typedef int Try(void);
 
