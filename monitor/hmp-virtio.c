@@ -98,12 +98,10 @@ void hmp_info_virtio(Monitor *mon, json_t *args)
 
     for (i = 0; (vdev = virtio_nth_device(mon->ms, i)); i++) {
         g_autofree char *path = qdev_get_path((const DeviceState *)vdev);
-        const char *name;
 
         virtio_get_info(vdev, &info);
-        name = virtio_device_name(info.device_id);
         monitor_printf(mon, "%s [%s]\n  slot %u (%s), registers at 0x%" PRIx64
-                       ", interrupt %u, version %u\n", path, name ? name : "virtio-device",
+                       ", interrupt %u, version %u\n", path, virtio_device_name(info.device_id),
                        info.slot, info.bus_name, info.base, info.irq, info.legacy ? 1 : 2);
         print_status(mon, &info);
         print_features(mon, "offered", info.device_id, info.offered);

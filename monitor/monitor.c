@@ -9,7 +9,7 @@
 #include "hw/core/cpu.h"
 #include "hw/core/event.h"
 #include "monitor-internal.h"
-#include "qemu/cutils.h"
+#include "qemu/fd-param.h"
 #include "qemu/main-loop.h"
 #include "qmp.h"
 
@@ -125,15 +125,10 @@ int monitor_fd_param(MachineState *ms, Monitor *mon, const char *fdname,
                      Error **errp)
 {
     MonitorHub *hub = ms->monitors;
-    uint64_t num;
     int fd = -1;
 
     if (g_ascii_isdigit(fdname[0])) {
-        if (qemu_strtou64(fdname, &num) || num > INT_MAX) {
-            error_setg(errp, "Invalid file descriptor number '%s'", fdname);
-            return -1;
-        }
-        return num;
+        return fd_param_open(fdname, errp);
     }
     if (mon) {
         fd = monitor_take_fd(mon, fdname);

@@ -35,19 +35,12 @@ static VirtIODevice *arg_queue(Monitor *mon, json_t *args, VirtioQueueInfo *info
     return vdev;
 }
 
-static const char *device_name(const VirtioInfo *info)
-{
-    const char *name = virtio_device_name(info->device_id);
-
-    return name ? name : "virtio-device";
-}
-
 static json_t *name_of(VirtIODevice *vdev)
 {
     VirtioInfo info;
 
     virtio_get_info(vdev, &info);
-    return json_string(device_name(&info));
+    return json_string(virtio_device_name(info.device_id));
 }
 
 /* Bits by name; what has none is one number. */
@@ -130,7 +123,7 @@ json_t *qmp_x_query_virtio_status(Monitor *mon, json_t *args, Error **errp)
     virtio_get_info(vdev, &info);
     broken = info.status & VIRTIO_CONFIG_S_NEEDS_RESET;
     ret = json_pack("{s:s,s:i,s:b,s:s,s:o,s:o,s:o,s:i,s:o,s:i,s:i}",
-                    "name", device_name(&info), "device-id", info.device_id,
+                    "name", virtio_device_name(info.device_id), "device-id", info.device_id,
                     "vhost-started", info.worker_running, "device-endian", "little",
                     "guest-features", features_json(info.device_id, info.agreed),
                     "host-features", features_json(info.device_id, info.offered),

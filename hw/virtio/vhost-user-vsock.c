@@ -8,11 +8,7 @@
 #include <string.h>
 
 #include "hw/virtio/vhost-user.h"
-#include "qemu/iov.h"
-
-#define VSOCK_QUEUE_SIZE 128
-/* Receive and transmit are the back end's; the queue for events after them is ours. */
-#define BACKEND_QUEUES   2
+#include "hw/virtio/vsock-common.h"
 
 typedef struct VhostUserVSock {
     VhostUserDevice d;
@@ -23,15 +19,8 @@ typedef struct VhostUserVSock {
 /* Section 5.10.6.7: another back end knows no connection of the one before. */
 static void vsock_tell_reset(VhostUserVSock *s)
 {
-    struct virtio_vsock_event event = { .id = VIRTIO_VSOCK_EVENT_TRANSPORT_RESET };
-    VirtQueueElement *elem = s->lost ? virtqueue_pop(s->event_vq) : NULL;
-
-    if (elem) {
-        size_t len = iov_from_buf(elem->in_sg, elem->in_num, 0, &event, sizeof(event));
-
-        s->lost = false;
-        virtqueue_push(s->event_vq, elem, len);
-        virtio_notify(s->event_vq);
+    if (s->lost) {
+        s->lost = !vsock_send_reset(&s->d.vdev, s->event_vq);
     }
 }
 
@@ -69,7 +58,7 @@ static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 {
     VhostUserVSock *s = (VhostUserVSock *)vdev;
     VhostUserConfig cfg = {
-        .nr_queues = BACKEND_QUEUES, .queue_size = VSOCK_QUEUE_SIZE,
+        .nr_queues = VSOCK_EVENT, .queue_size = VSOCK_QUEUE_SIZE,
         .config_len = sizeof(struct virtio_vsock_config), .link = vsock_link,
     };
 

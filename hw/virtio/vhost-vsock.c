@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/vhost.h>
 #include <linux/virtio_vsock.h>
 #include <string.h>
@@ -19,11 +18,8 @@
 #include <unistd.h>
 
 #include "hw/virtio/vsock-common.h"
-#include "qemu/cutils.h"
+#include "qemu/fd-param.h"
 #include "qemu/fdset.h"
-
-#define VSOCK_QUEUE_SIZE 128
-#define VSOCK_EVENT 2           /* after the worker's two */
 
 /* What we offer the guest whatever the worker is. */
 #define NEED_FEATURES (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX | \
@@ -121,18 +117,13 @@ static uint64_t vsock_get_features(VirtIODevice *vdev, bool modern)
 
 static int open_worker(const char *vhostfd, Error **errp)
 {
-    uint64_t fd;
+    int fd = vhostfd ? fd_param_open(vhostfd, NULL)
+                     : qemu_open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC, 0);
 
-    if (!vhostfd) {
-        int ret = qemu_open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC, 0);
-
-        if (ret < 0) {
-            error_setg_errno(errp, errno, "vhost-vsock: failed to open vhost device '%s'",
-                             "/dev/vhost-vsock");
-        }
-        return ret;
-    }
-    if (qemu_strtou64(vhostfd, &fd) || fd > INT_MAX || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+    if (!vhostfd && fd < 0) {
+        error_setg_errno(errp, errno, "vhost-vsock: failed to open vhost device '%s'",
+                         "/dev/vhost-vsock");
+    } else if (vhostfd && (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)) {
         error_setg(errp, "vhost-vsock: unable to parse vhostfd: '%s' is no open file descriptor",
                    vhostfd);
         return -1;

@@ -112,7 +112,7 @@ const char *virtio_device_name(uint16_t device_id)
     case VIRTIO_ID_FS:
         return "virtio-fs";
     default:
-        return NULL;
+        return "virtio-device";
     }
 }
 

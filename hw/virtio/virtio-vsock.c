@@ -13,10 +13,7 @@
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 
-#define VSOCK_QUEUE_SIZE 128
 #define VSOCK_TURN       64     /* packets before the loop does something else */
-
-enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
 
 typedef struct VirtIOVsock {
     VirtIODevice vdev;

@@ -8,6 +8,11 @@
 
 #include "hw/virtio/virtio.h"
 
+#define VSOCK_QUEUE_SIZE 128
+
+/* Indices; events are the device's own, whoever moves the packets. */
+enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
+
 /* Check a guest's address: guest-cid=. */
 bool vsock_check_cid(uint64_t cid, Error **errp);
 

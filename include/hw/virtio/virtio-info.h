@@ -69,7 +69,10 @@ void virtio_get_info(VirtIODevice *vdev, VirtioInfo *info);
 /* False: there is no queue n. */
 bool virtio_get_queue_info(VirtIODevice *vdev, unsigned n, VirtioQueueInfo *info);
 
-/* Names (virtio-names.c): "virtio-net"; of a bit of features, of Status; NULL: none known. */
+/*
+ * Names (virtio-names.c): "virtio-net", or "virtio-device" for one without; of a bit of features,
+ * of Status; NULL: none known.
+ */
 const char *virtio_device_name(uint16_t device_id);
 const char *virtio_feature_name(uint16_t device_id, unsigned bit);
 const char *virtio_status_name(unsigned bit);
