@@ -63,6 +63,14 @@ def check(condition, text):
         raise Failed(text)
 
 
+def wait_for(condition, text):
+    """Until condition() holds; fail with this text when that takes more than a minute."""
+    limit = Patience(60)
+    while not condition():
+        check(not limit.over(), text)
+        time.sleep(0.05)
+
+
 def soft_host():
     """Whether the host's processor is itself emulated by QEMU, as with-kvm has it."""
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:

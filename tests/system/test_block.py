@@ -13,7 +13,8 @@ import socket
 import subprocess
 import time
 
-from harness import SCRATCH, Patience, Qemu, case, check, initrd, kernel, machine_args, run_job
+from harness import (SCRATCH, Patience, Qemu, case, check, initrd, kernel, machine_args, run_job,
+                     wait_for)
 
 MIB = 1 << 20
 
@@ -106,10 +107,7 @@ def block_device():
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         check(fsck.returncode == 0, f"not what the guest wrote:\n{fsck.stdout.decode()}")
         with Qemu([*machine_args(kernel_path=kernel("lean")), "-S", *extra]) as first:
-            limit = Patience(60)
-            while device not in open_files(first.process.pid):
-                check(not limit.over(), "the device is not open")
-                time.sleep(0.05)
+            wait_for(lambda: device in open_files(first.process.pid), "the device is not open")
             with Qemu([*machine_args(), "-S", *extra]) as second:
                 check(second.wait() == 1 and b'Failed to get "write" lock' in second.log,
                       f"a second writer was let in\n{second.tail()}")

@@ -9,8 +9,7 @@ import subprocess
 import threading
 
 import harness
-from harness import Qemu, case, check
-from patience import Patience
+from harness import Qemu, case, check, wait_for
 from test_block import Qmp
 
 MIB = 1 << 20
@@ -86,20 +85,12 @@ def rss(qemu):
         return int(file.read().split()[1]) * 4096
 
 
-def wait_for(what, condition):
-    """Until it holds."""
-    limit = Patience(60)
-    while not condition():
-        check(not limit.over(), what)
-        threading.Event().wait(0.05)
-
-
 def balloon(qmp, qemu):
     """Memory goes and comes: by free page reporting, by the balloon; the guest's account."""
-    wait_for("freed pages stay", lambda: rss(qemu) < 140 * MIB)
+    wait_for(lambda: rss(qemu) < 140 * MIB, "freed pages stay")
     qmp.command("balloon", value=100 * MIB)
-    wait_for("the balloon stays small",
-             lambda: qmp.command("query-balloon")["actual"] == 100 * MIB)
+    wait_for(lambda: qmp.command("query-balloon")["actual"] == 100 * MIB,
+             "the balloon stays small")
     check(qmp.event("BALLOON_CHANGE")["actual"] < 256 * MIB, "the event's figure")
     path = {"path": "/machine/peripheral/b"}
     qmp.command("qom-set", property="guest-stats-polling-interval", value=1, **path)
@@ -108,12 +99,12 @@ def balloon(qmp, qemu):
     def told():
         stats.update(qmp.command("qom-get", property="guest-stats", **path))
         return stats["last-update"] and stats["stats"]["stat-total-memory"] > 0
-    wait_for("no statistics", told)
+    wait_for(told, "no statistics")
     check(stats["stats"]["stat-free-memory"] < stats["stats"]["stat-total-memory"] < 256 * MIB,
           str(stats))
     qmp.command("balloon", value=256 * MIB)
-    wait_for("the balloon stays big",
-             lambda: qmp.command("query-balloon")["actual"] == 256 * MIB)
+    wait_for(lambda: qmp.command("query-balloon")["actual"] == 256 * MIB,
+             "the balloon stays big")
 
 
 @case("sandbox: vsock both ways, the balloon, free page reporting", "tcg")

@@ -12,10 +12,9 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 
 from disks import contents, root_image, tool
-from harness import ACCEL, Patience, Qemu, case, check, kernel
+from harness import ACCEL, Qemu, case, check, kernel, wait_for
 from test_console import open_pty
 
 NORMAL = """qemu-system-x86_64 -M microvm -m 512m -smp 2 \
@@ -55,10 +54,7 @@ def ip(*words):
 
 def new_interface(before):
     """The TAP interface that the emulator made, with an address."""
-    limit = Patience(60)
-    while not set(os.listdir("/sys/class/net")) - before:
-        check(not limit.over(), "no interface appeared")
-        time.sleep(0.1)
+    wait_for(lambda: set(os.listdir("/sys/class/net")) - before, "no interface appeared")
     name = (set(os.listdir("/sys/class/net")) - before).pop()
     check(name.startswith("tap"), f"the interface is called {name}")
     for words in (["addr", "add", f"{HOST}/24", "dev", name], ["link", "set", name, "up"]):

@@ -10,9 +10,8 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 
-from harness import Failed, Patience, Qemu, case, check, initrd, kernel, machine_args
+from harness import Qemu, case, check, initrd, kernel, machine_args, wait_for
 
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 MODULES = ("virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "fuse", "virtiofs")
@@ -35,15 +34,6 @@ for name in virtio*; do echo $name >unbind; done
 """
 
 
-def wait_for(path):
-    """Until somebody listens there."""
-    limit = Patience(60)
-    while not os.path.exists(path):
-        if limit.over():
-            raise Failed(f"no {path}")
-        time.sleep(0.02)
-
-
 def disk_daemon(folder):
     """qemu-storage-daemon that listens at blk.sock."""
     name = f"{folder}/blk.sock"
@@ -53,7 +43,7 @@ def disk_daemon(folder):
         "qemu-storage-daemon", "--blockdev", f"driver=file,node-name=d,filename={folder}/disk",
         "--export", f"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path={name},"
         "writable=on"])
-    wait_for(name)
+    wait_for(lambda: os.path.exists(name), f"no {name}")
     return daemon
 
 
@@ -62,7 +52,7 @@ def folder_daemon(folder):
     daemon = subprocess.Popen([VIRTIOFSD, f"--socket-path={folder}/fs.sock", "-o",
                                f"source={folder}/tree", "-o", "sandbox=chroot"],
                               stderr=subprocess.DEVNULL)
-    wait_for(f"{folder}/fs.sock")
+    wait_for(lambda: os.path.exists(f"{folder}/fs.sock"), "no fs.sock")
     return daemon
 
 
