@@ -288,7 +288,7 @@ static int64_t allowed_at(BlockJob *job)
 
 int block_job_pace(BlockJob *job, uint64_t bytes)
 {
-    int64_t at;
+    int64_t at = 0;
     int ret;
 
     g_mutex_lock(&job->lock);
