@@ -454,27 +454,29 @@ bool blk_can_discard(const BlockBackend *blk)
 
 /* Errors ------------------------------------------------------------------- */
 
+BlockErrorAction block_error_action(BlockOnError policy, int err)
+{
+    if (policy == ON_ERROR_ENOSPC) {
+        policy = err == ENOSPC ? ON_ERROR_STOP : ON_ERROR_REPORT;
+    }
+    return policy == ON_ERROR_STOP ? BLOCK_ERROR_ACTION_STOP :
+           policy == ON_ERROR_IGNORE ? BLOCK_ERROR_ACTION_IGNORE : BLOCK_ERROR_ACTION_REPORT;
+}
+
+BlockIoStatus block_io_status(int err)
+{
+    return err == ENOSPC ? BLOCK_IO_STATUS_NOSPACE : BLOCK_IO_STATUS_FAILED;
+}
+
 BlockErrorAction blk_error_action(BlockBackend *blk, BlockOp op, int err)
 {
-    int policy = op == BLOCK_OP_READ ? blk->rerror : blk->werror;
-    BlockIoStatus status = err == ENOSPC ? BLOCK_IO_STATUS_NOSPACE
-                                         : BLOCK_IO_STATUS_FAILED;
+    BlockErrorAction action = block_error_action(op == BLOCK_OP_READ ? blk->rerror : blk->werror,
+                                                 err);
 
-    switch (policy) {
-    case ON_ERROR_IGNORE:
-        return BLOCK_ERROR_ACTION_IGNORE;
-    case ON_ERROR_ENOSPC:
-        if (err != ENOSPC) {
-            return BLOCK_ERROR_ACTION_REPORT;
-        }
-        break;
-    case ON_ERROR_STOP:
-        break;
-    default:
-        return BLOCK_ERROR_ACTION_REPORT;
+    if (action == BLOCK_ERROR_ACTION_STOP) {
+        __atomic_store_n(&blk->iostatus, block_io_status(err), __ATOMIC_SEQ_CST);
     }
-    __atomic_store_n(&blk->iostatus, status, __ATOMIC_SEQ_CST);
-    return BLOCK_ERROR_ACTION_STOP;
+    return action;
 }
 
 void blk_iostatus_reset(BlockBackend *blk)

@@ -52,8 +52,11 @@ struct BlockDriver {
     bool (*reopen)(BlockNode *bs, bool read_only, Error **errp);
     /* Those that have backing files; any thread. Whether bytes at pos, *n of them, are here. */
     int (*allocated)(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
-    /* Take over from the backing file what is not here. 0 or negative errno. */
-    int (*populate)(BlockNode *bs, uint64_t pos, uint64_t bytes);
+    /*
+     * Take over from the backing file what is not here. 0 or negative errno; then *reading says
+     * whether it was reading that failed.
+     */
+    int (*populate)(BlockNode *bs, uint64_t pos, uint64_t bytes, bool *reading);
     /* What the image names; NULL: nothing. Main thread or loop, nothing is in flight. */
     int (*change_backing)(BlockNode *bs, const char *name, const char *format);
     /* A new image: in file, or a protocol's own. Any thread. */
@@ -130,6 +133,9 @@ typedef enum BlockOnError {
 } BlockOnError;
 /* False: no policy is called so. */
 bool block_on_error_by_name(const char *name, int *policy);
+BlockErrorAction block_error_action(BlockOnError policy, int err);
+/* Of an image that an error has stopped. */
+BlockIoStatus block_io_status(int err);
 
 /* The registry: block-backend.c. Main thread. */
 BlockNode *block_find_node(const char *node_name);

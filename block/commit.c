@@ -64,6 +64,7 @@ static int commit_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
     CommitJob *c = (CommitJob *)job;
     int ret = block_pread(c->top, pos, c->buf, bytes);
 
+    job->reading = ret < 0;
     return ret < 0 ? ret : block_pwrite(c->base, pos, c->buf, bytes);
 }
 

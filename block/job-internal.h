@@ -26,16 +26,18 @@ struct BlockJob {
     BlockBackend *blk;          /* the disk; NULL: none */
     BlockJobStatus status;      /* written on the main thread */
     bool auto_finalize, auto_dismiss;
-    int on_error;               /* BlockOnError */
+    int on_error[2];            /* BlockOnError, of writing and of reading */
     GThread *thread;
     char *error;
     int ret;                    /* of run() */
+    bool reading;               /* its thread's: what it does is reading, else writing */
 
     GMutex lock;                /* what follows; a leaf */
     GCond cond;                 /* one of these has changed */
     bool cancelled, paused, completing, ready;
     bool stays;                 /* completing: the disk stays where it is */
-    bool stopped_by_error;
+    BlockIoStatus io_status;    /* what stopped it */
+    bool failed_reading;        /* the last error was one of reading */
     uint64_t offset, len, speed;
     int64_t slice_start;        /* us: since when slice_bytes were done */
     uint64_t slice_bytes;
@@ -59,7 +61,7 @@ int block_job_pace(BlockJob *job, uint64_t bytes);
 void block_job_set_length(BlockJob *job, uint64_t len);
 /* Work to be done once more. */
 void block_job_add_length(BlockJob *job, uint64_t bytes);
-/* A request failed: 0, try it again; or the error. */
+/* What it did by job->reading failed: 0, try it again; or the error. */
 int block_job_failed(BlockJob *job, int ret);
 /*
  * Copy what the chain from "from" down to base (which is not in it; NULL: all of it) has of the

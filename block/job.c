@@ -34,7 +34,7 @@ static void fill_info(BlockJob *job, BlockJobInfo *info)
         .auto_finalize = job->auto_finalize, .auto_dismiss = job->auto_dismiss,
         .cancelled = job->cancelled, .offset = job->offset, .len = MAX(job->len, job->offset),
         .speed = job->speed, .error = job->error,
-        .io_status = job->stopped_by_error ? BLOCK_IO_STATUS_FAILED : BLOCK_IO_STATUS_OK,
+        .io_status = job->io_status, .failed_reading = job->failed_reading,
     };
     g_mutex_unlock(&job->lock);
 }
@@ -82,7 +82,7 @@ BlockJob *block_job_new(const BlockJobOps *ops, size_t size, BlockBackend *blk,
                         const BlockJobOptions *options, Error **errp)
 {
     const char *id = options->id ? options->id : blk ? blk_name(blk) : "";
-    int on_error = ON_ERROR_REPORT;
+    int on_write = ON_ERROR_REPORT, on_read = ON_ERROR_REPORT;
     BlockJob *job;
 
     if (!*id) {
@@ -94,7 +94,8 @@ BlockJob *block_job_new(const BlockJobOps *ops, size_t size, BlockBackend *blk,
     } else if (blk && blk->job) {
         error_setg(errp, "Node '%s' is busy: block device is in use by block job: %s",
                    blk->root->node_name, blk->job->ops->type);
-    } else if (parse_on_error(options->on_error, &on_error, errp)) {
+    } else if (parse_on_error(options->on_write_error, &on_write, errp) &&
+               parse_on_error(options->on_read_error, &on_read, errp)) {
         job = g_malloc0(size);
         job->ops = ops;
         job->id = g_strdup(id);
@@ -102,7 +103,8 @@ BlockJob *block_job_new(const BlockJobOps *ops, size_t size, BlockBackend *blk,
         job->speed = options->speed;
         job->auto_finalize = !options->manual_finalize;
         job->auto_dismiss = !options->manual_dismiss;
-        job->on_error = on_error;
+        job->on_error[false] = on_write;
+        job->on_error[true] = on_read;
         job->status = JOB_NULL;
         g_mutex_init(&job->lock);
         g_cond_init(&job->cond);
@@ -313,6 +315,7 @@ int block_job_copy(BlockJob *job, const BlockJobCopy *c)
 
     block_job_set_length(job, c->length);
     for (uint64_t pos = 0; pos < c->length && ret >= 0;) {
+        job->reading = true;
         ret = block_allocated_above(c->from, c->base, pos, MIN(JOB_CHUNK, c->length - pos), &n);
         if (ret > 0) {
             ret = c->copy(job, pos, n);
@@ -352,27 +355,45 @@ static gboolean report_error(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean report_ignored(gpointer data)
+{
+    tell(data, JOB_EVENT_ERROR_IGNORE);
+    return G_SOURCE_REMOVE;
+}
+
+static void pause_before_retry(BlockJob *job)
+{
+    int64_t end = g_get_monotonic_time() + RETRY_PAUSE;
+
+    g_mutex_lock(&job->lock);
+    while (!job->cancelled && g_cond_wait_until(&job->cond, &job->lock, end)) {
+    }
+    g_mutex_unlock(&job->lock);
+}
+
 int block_job_failed(BlockJob *job, int ret)
 {
-    bool stop = job->on_error == ON_ERROR_STOP ||
-                (job->on_error == ON_ERROR_ENOSPC && ret == -ENOSPC);
+    static const GSourceFunc reports[] = {
+        [BLOCK_ERROR_ACTION_STOP] = report_stopped, [BLOCK_ERROR_ACTION_REPORT] = report_error,
+        [BLOCK_ERROR_ACTION_IGNORE] = report_ignored,
+    };
+    BlockErrorAction action = block_error_action(job->on_error[job->reading], -ret);
 
     if (ret == -ECANCELED) {
         return ret;
     }
-    if (job->on_error == ON_ERROR_IGNORE) {
-        block_job_wait(job, RETRY_PAUSE);
-        return block_job_pace(job, 0);
-    }
-    if (!stop) {
-        g_idle_add_full(G_PRIORITY_DEFAULT, report_error, job, NULL);
-        return ret;
-    }
     g_mutex_lock(&job->lock);
-    job->paused = job->stopped_by_error = true;
+    job->failed_reading = job->reading;
+    if (action == BLOCK_ERROR_ACTION_STOP) {
+        job->paused = true;
+        job->io_status = block_io_status(-ret);
+    }
     g_mutex_unlock(&job->lock);
-    g_idle_add_full(G_PRIORITY_DEFAULT, report_stopped, job, NULL);
-    return block_job_pace(job, 0);
+    g_idle_add_full(G_PRIORITY_DEFAULT, reports[action], job, NULL);
+    if (action == BLOCK_ERROR_ACTION_IGNORE) {
+        pause_before_retry(job);
+    }
+    return action == BLOCK_ERROR_ACTION_REPORT ? ret : block_job_pace(job, 0);
 }
 
 void block_job_set_ready(BlockJob *job)
@@ -443,7 +464,7 @@ static bool set_paused(BlockJob *job, bool paused, Error **errp)
     }
     g_mutex_lock(&job->lock);
     job->paused = paused;
-    job->stopped_by_error = false;
+    job->io_status = BLOCK_IO_STATUS_OK;
     g_cond_broadcast(&job->cond);
     g_mutex_unlock(&job->lock);
     set_status(job, paused ? (ready ? JOB_STANDBY : JOB_PAUSED) :

@@ -82,6 +82,7 @@ static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes)
     }
     len = MIN(n << CHUNK_BITS, m->length - pos);
     ret = block_pread(m->source, pos, m->buf, len);
+    m->job.reading = ret < 0;
     if (ret == 0) {
         ret = block_pwrite(m->target, pos, m->buf, len);
     }
@@ -145,6 +146,7 @@ static int mirror_run(BlockJob *job)
         }
         ret = block_run_flush(m->target);
         if (ret < 0) {
+            job->reading = false;
             ret = block_job_failed(job, ret);
             continue;
         }

@@ -58,6 +58,6 @@ int qcow2_write(Qcow2Node *s, BlockRequest *req);
 /* Discard and write-zeroes. */
 int qcow2_clear(Qcow2Node *s, BlockRequest *req);
 /* BlockDriver.populate */
-int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes);
+int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes, bool *reading);
 
 #endif

@@ -376,7 +376,7 @@ static bool populate_zeroes(Qcow2Node *s, const Alloc *a, int *ret)
 }
 
 /* From a->pos on, of one kind. With the lock, given up meanwhile. */
-static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf)
+static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf, bool *reading)
 {
     struct iovec iov = { buf, a->bytes };
     BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = a->pos, .bytes = a->bytes,
@@ -386,6 +386,7 @@ static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf)
 
     g_mutex_unlock(&s->lock);
     ret = qcow2_read(s, &req);
+    *reading = ret < 0;
     zero = ret == 0 && block_buffer_is_zero(buf, a->bytes);
     g_mutex_lock(&s->lock);
     if (ret < 0 || (zero && populate_zeroes(s, a, &ret))) {
@@ -396,7 +397,7 @@ static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf)
     return alloc_and_write(s, a);
 }
 
-static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf)
+static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf, bool *reading)
 {
     int ret = s->unsound ? -EIO : s->reclaim->len ? qcow2_reclaim(s) : 0;
     uint64_t end = pos + bytes;
@@ -412,7 +413,7 @@ static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf)
                  !begin_region(s, &r, pos >> s->cluster_bits,
                                (pos + a.bytes - 1) >> s->cluster_bits));
         if (ret == 0 && a.old.kind == QCOW2_UNALLOCATED) {
-            ret = populate_part(s, &a, buf);
+            ret = populate_part(s, &a, buf, reading);
             end_region(s, &r);
         }
         pos += a.bytes;
@@ -421,7 +422,7 @@ static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf)
     return ret;
 }
 
-int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes)
+int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes, bool *reading)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
     g_autofree uint8_t *buf = g_malloc(bytes);
@@ -430,7 +431,8 @@ int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes)
 
     g_mutex_lock(&s->lock);
     epoch = qcow2_enter(s);
-    ret = populate(s, pos, bytes, buf);
+    *reading = false;
+    ret = populate(s, pos, bytes, buf, reading);
     qcow2_leave(s, epoch);
     g_mutex_unlock(&s->lock);
     return ret;

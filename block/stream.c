@@ -17,7 +17,7 @@ static int stream_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 {
     BlockNode *top = ((StreamJob *)job)->top;
 
-    return block_driver(top)->populate(top, pos, bytes);
+    return block_driver(top)->populate(top, pos, bytes, &job->reading);
 }
 
 static int stream_run(BlockJob *job)

@@ -29,6 +29,8 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
         [JOB_EVENT_READY] = "BLOCK_JOB_READY", [JOB_EVENT_PENDING] = "BLOCK_JOB_PENDING",
         [JOB_EVENT_COMPLETED] = "BLOCK_JOB_COMPLETED",
         [JOB_EVENT_CANCELLED] = "BLOCK_JOB_CANCELLED",
+        [JOB_EVENT_ERROR_STOP] = "stop", [JOB_EVENT_ERROR_REPORT] = "report",
+        [JOB_EVENT_ERROR_IGNORE] = "ignore",
     };
     json_t *data;
 
@@ -39,9 +41,10 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
         break;
     case JOB_EVENT_ERROR_STOP:
     case JOB_EVENT_ERROR_REPORT:
+    case JOB_EVENT_ERROR_IGNORE:
         qmp_emit(opaque, "BLOCK_JOB_ERROR",
-                 json_pack("{s:s, s:s, s:s}", "device", info->id, "operation", "write", "action",
-                           event == JOB_EVENT_ERROR_STOP ? "stop" : "report"));
+                 json_pack("{s:s, s:s, s:s}", "device", info->id, "operation",
+                           info->failed_reading ? "read" : "write", "action", names[event]));
         break;
     case JOB_EVENT_PENDING:
         qmp_emit(opaque, names[event], json_pack("{s:s, s:s}", "type", info->type,
@@ -94,7 +97,7 @@ static void add_block_job(const BlockJobInfo *info, void *opaque)
     }
     item = progress_json(info);
     more = json_pack("{s:b, s:b, s:s, s:b, s:s, s:b, s:b}", "busy", info->busy,
-                     "paused", info->paused, "io-status", info->io_status ? "failed" : "ok",
+                     "paused", info->paused, "io-status", qmp_iostatus_names[info->io_status],
                      "ready", info->status == JOB_READY || info->status == JOB_STANDBY,
                      "status", block_job_status_name(info->status),
                      "auto-finalize", info->auto_finalize, "auto-dismiss", info->auto_dismiss);
@@ -175,7 +178,9 @@ json_t *qmp_block_job_set_speed(Monitor *mon, json_t *args, Error **errp)
 static bool job_options(json_t *args, BlockJobOptions *o, Error **errp)
 {
     int64_t speed = qmp_int(args, "speed", 0);
-    const char *on_error = qmp_str(args, "on-target-error");
+    const char *on_error = qmp_str(args, "on-error");
+    const char *on_source = qmp_str(args, "on-source-error");
+    const char *on_target = qmp_str(args, "on-target-error");
 
     if (speed < 0) {
         error_setg(errp, "Parameter 'speed' expects a non-negative value");
@@ -185,11 +190,9 @@ static bool job_options(json_t *args, BlockJobOptions *o, Error **errp)
         .id = qmp_str(args, "job-id"), .speed = speed,
         .manual_finalize = !qmp_bool(args, "auto-finalize", true),
         .manual_dismiss = !qmp_bool(args, "auto-dismiss", true),
-        .on_error = on_error ? on_error : qmp_str(args, "on-source-error"),
+        .on_read_error = on_source ? on_source : on_error,
+        .on_write_error = on_target ? on_target : on_error,
     };
-    if (!o->on_error) {
-        o->on_error = qmp_str(args, "on-error");
-    }
     return true;
 }
 

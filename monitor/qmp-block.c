@@ -12,7 +12,7 @@
 #include "hw/qdev.h"
 #include "qmp.h"
 
-static const char *const iostatus_names[] = { "ok", "failed", "nospace" };
+const char *const qmp_iostatus_names[] = { "ok", "failed", "nospace" };
 
 /* Bytes that the host really uses; 0 where nobody knows. */
 static json_int_t actual_size(const char *filename)
@@ -159,7 +159,7 @@ static void add_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
     if (qdev) {
         json_object_set_new(item, "qdev", json_string(qdev));
         json_object_set_new(item, "io-status",
-                            json_string(iostatus_names[info->iostatus]));
+                            json_string(qmp_iostatus_names[info->iostatus]));
     }
     json_array_append_new(bl->list, item);
 }
@@ -381,7 +381,7 @@ static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque
         monitor_printf(mon, "    Detect zeroes:    on\n");
     }
     if (info->iostatus != BLOCK_IO_STATUS_OK) {
-        monitor_printf(mon, "    I/O status:       %s\n", iostatus_names[info->iostatus]);
+        monitor_printf(mon, "    I/O status:       %s\n", qmp_iostatus_names[info->iostatus]);
     }
     if (ib->verbose) {
         print_image(mon, info);

@@ -96,6 +96,7 @@ QmpFn qmp_netdev_add, qmp_netdev_del, qmp_set_link, qmp_query_rx_filter,
 NetStreamFn qmp_stream_event;                                   /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
     qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
+extern const char *const qmp_iostatus_names[];                  /* of BlockIoStatus */
 QmpFn qmp_query_jobs, qmp_query_block_jobs, qmp_job_cancel, qmp_job_pause, qmp_job_resume,
     qmp_job_complete, qmp_job_finalize, qmp_job_dismiss, qmp_block_job_set_speed,
     qmp_block_stream, qmp_block_commit, qmp_blockdev_mirror, qmp_blockdev_create,

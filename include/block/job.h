@@ -30,7 +30,8 @@ typedef struct BlockJobInfo {
     bool cancelled;
     uint64_t offset, len;       /* bytes done, and in sum */
     uint64_t speed;             /* bytes per second; 0: no limit */
-    int io_status;              /* BlockIoStatus */
+    BlockIoStatus io_status;
+    bool failed_reading;        /* the last error was one of reading */
     const char *error;          /* NULL: none */
 } BlockJobInfo;
 
@@ -39,7 +40,8 @@ typedef struct BlockJobOptions {
     const char *id;             /* NULL: the disk's name */
     uint64_t speed;
     bool manual_finalize, manual_dismiss;
-    const char *on_error;       /* report, ignore, enospc, stop; NULL: report */
+    /* report, ignore, enospc, stop; NULL: report */
+    const char *on_read_error, *on_write_error;
 } BlockJobOptions;
 
 typedef enum BlockJobVerb {

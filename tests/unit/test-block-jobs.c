@@ -4,11 +4,16 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "block/events.h"
+#include "block/file-posix.h"
 #include "block/job.h"
 #include "qcow2-harness.h"
 #include "qemu/cutils.h"
@@ -22,6 +27,9 @@ typedef struct State {
     GString *history;           /* of the job's states */
     char *error;
     bool ready, concluded;
+    char error_event;           /* the last: of stopping, reporting, ignoring */
+    bool failed_reading;
+    BlockIoStatus io_status;
 } State;
 
 static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
@@ -38,6 +46,11 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
         }
     }
     st->ready |= event == JOB_EVENT_READY;
+    if (event >= JOB_EVENT_ERROR_STOP && event <= JOB_EVENT_ERROR_IGNORE) {
+        st->error_event = "SRI"[event - JOB_EVENT_ERROR_STOP];
+        st->failed_reading = info->failed_reading;
+        st->io_status = info->io_status;
+    }
 }
 
 static const BlockListener listener = { .job = on_job };
@@ -288,6 +301,106 @@ static void test_mirror(gconstpointer arg)
     finish_closed(&st);
 }
 
+/* Errors ----------------------------------------------------------------------------------- */
+
+/* No write to a file works any more, or all do. */
+static void break_writes(bool broken)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit.rlim_cur = broken ? 0 : limit.rlim_max;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+/* No read of the node's file works any more, or all do. */
+static void break_reads(const char *node, bool broken)
+{
+    FileNode *file = (FileNode *)block_find_node(node)->file;
+    int fd = open(file->name, broken ? O_WRONLY : O_RDWR);
+
+    g_assert_cmpint(dup2(fd, file->fd), ==, file->fd);
+    close(fd);
+}
+
+static void break_file(const char *node, bool reading, bool broken)
+{
+    if (reading) {
+        break_reads(node, broken);
+    } else {
+        break_writes(broken);
+    }
+}
+
+static bool start_kind(const char *kind, const BlockJobOptions *options)
+{
+    BlockCommitOptions commit = { .device = "top", .top_node = "mid", .base_node = "base" };
+
+    return !strcmp(kind, "stream") ? block_stream_start("top", NULL, NULL, options, NULL) :
+           !strcmp(kind, "commit") ? block_commit_start(&commit, options, NULL) :
+           block_mirror_start("top", "copy", "full", options, NULL);
+}
+
+/* One job with the policy for what fails, and another for what does not. */
+static void fail_once(State *st, const char *kind, const char *policy, bool reading)
+{
+    BlockJobOptions options = {
+        .id = "job", .on_read_error = reading ? policy : "enospc",
+        .on_write_error = reading ? "enospc" : policy,
+    };
+    const char *node = !strcmp(kind, "commit") ? "mid" : "base";
+    bool ends = !strcmp(policy, "report") || !strcmp(policy, "enospc");
+
+    st->error_event = st->concluded = st->ready = false;
+    break_file(node, reading, true);
+    g_assert_true(start_kind(kind, &options));
+    while (!st->error_event) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpint(st->failed_reading, ==, reading);
+    g_assert_cmpint(st->error_event, ==, ends ? 'R' : g_ascii_toupper(*policy));
+    g_assert_cmpint(st->io_status, ==, *policy == 's' ? BLOCK_IO_STATUS_FAILED :
+                    BLOCK_IO_STATUS_OK);
+    break_file(node, reading, false);
+    if (!ends) {
+        block_job_do(block_job_find("job", NULL), JOB_VERB_CANCEL, true, NULL);
+    }
+    while (!st->concluded) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+/* Whether it was reading or writing that failed, and each its policy. */
+static void test_errors(gconstpointer arg)
+{
+    static const char *const kinds[] = { "stream", "commit", "mirror" };
+    static const char *const policies[] = { "report", "stop", "ignore", "enospc" };
+    State st;
+
+    if (!have_tools()) {
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds) * G_N_ELEMENTS(policies); i++) {
+        const char *kind = kinds[i / G_N_ELEMENTS(policies)];
+        const char *policy = policies[i % G_N_ELEMENTS(policies)];
+
+        if (i % G_N_ELEMENTS(policies) == 0) {
+            begin(&st, "cluster_size=64k", arg);
+            tool("qemu-img create -q -f qcow2 copy.img %u", DISK);
+            add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
+        }
+        fail_once(&st, kind, policy, true);
+        fail_once(&st, kind, policy, false);
+        if (i % G_N_ELEMENTS(policies) == G_N_ELEMENTS(policies) - 1) {
+            check_disk(&st);
+            blk_detach(st.blk);
+            blk_cleanup_all();
+            finish_closed(&st);
+        }
+    }
+}
+
 /* Jobs end with their disk, whatever they are at. */
 static void test_gone(gconstpointer arg)
 {
@@ -432,7 +545,7 @@ int main(int argc, char **argv)
     static const struct { const char *name; GTestDataFunc fn; } tests[] = {
         { "stream", test_stream }, { "commit", test_commit },
         { "active-commit", test_active_commit }, { "mirror", test_mirror },
-        { "gone", test_gone }, { "snapshot", test_snapshot },
+        { "gone", test_gone }, { "snapshot", test_snapshot }, { "errors", test_errors },
     };
 
     g_test_init(&argc, &argv, NULL);
