@@ -7,7 +7,8 @@ begin with the prompt of who reads them: `$ ` and `# ` a shell of the host (the 
 `guest# ` a root shell in the guest, `(qemu) ` the guest's monitor. Other lines are output, and all
 of them must come: numbers may differ, `...` stands for anything. A command that begins with the
 program's name and says -nographic is the guest's terminal until it ends. A block with a caption is
-a file of this name. A comment "not run: WHY" in front of a block leaves it out.
+a file of this name. A comment "not run: WHY" in front of a block leaves it out; "host: systemd"
+runs it on a host that systemd runs (systemdhost.py), which has the folder, too.
 """
 import os
 import pty
@@ -15,6 +16,7 @@ import re
 import subprocess
 
 from harness import Qemu, check
+from systemdhost import SystemdHost, lacks
 
 PROGRAM = "qemu-system-x86_64"
 PROMPT = rb"(?:root@visitor|microvm):[^\n]*# "
@@ -24,19 +26,22 @@ STEP = 240
 class Block:
     """A block of a document."""
 
-    def __init__(self, kind, lines, caption=None, skipped=None):
-        self.kind, self.lines, self.caption, self.skipped = kind, lines, caption, skipped
+    def __init__(self, kind, lines, caption=None, remark=None):
+        self.kind, self.lines, self.caption = kind, lines, caption
+        word, _, rest = (remark or "").partition(": ")
+        self.skipped = rest if word == "not run" else None
+        self.host = rest if word == "host" else None
 
 
 def rst_blocks(text):
     """The code blocks of reStructuredText, with the comment before each."""
-    lines, number, skipped, found = text.split("\n"), 0, None, []
+    lines, number, remark, found = text.split("\n"), 0, None, []
     while number < len(lines):
         line = lines[number]
         number += 1
-        comment = re.match(r"\.\. not run: (\S.*)", line)
+        comment = re.match(r"\.\. ((?:not run|host): \S.*)", line)
         start = re.match(r"\.\. code-block:: (\w+)", line)
-        skipped = comment[1] if comment else skipped if not line else None if not start else skipped
+        remark = comment[1] if comment else remark if not line or start else None
         if not start:
             continue
         body, caption = [], None
@@ -46,16 +51,16 @@ def rst_blocks(text):
             if not re.match(r"   :\w+:", lines[number]):
                 body.append(lines[number][3:])
             number += 1
-        found.append(Block(start[1], "\n".join(body).strip("\n").split("\n"), caption, skipped))
-        skipped = None
+        found.append(Block(start[1], "\n".join(body).strip("\n").split("\n"), caption, remark))
+        remark = None
     return found
 
 
 def markdown_blocks(text):
     """The fenced blocks of Markdown, with the comment before each."""
-    pattern = r"(?:<!-- not run: (.+?) -->\n+)?```(\w*)\n(.*?)\n```"
-    return [Block(kind, body.split("\n"), None, skipped)
-            for skipped, kind, body in re.findall(pattern, text, re.DOTALL)]
+    pattern = r"(?:<!-- (not run: .+?) -->\n+)?```(\w*)\n(.*?)\n```"
+    return [Block(kind, body.split("\n"), None, remark)
+            for remark, kind, body in re.findall(pattern, text, re.DOTALL)]
 
 
 def blocks(path):
@@ -140,7 +145,9 @@ class Session:
 
     def __init__(self, folder, program_folder):
         self.folder = folder
+        self.program_folder = program_folder
         self.guest = None
+        self.host = None
         self.at_monitor = False
         self.env = {**os.environ, "PATH": f"{program_folder}:{os.environ['PATH']}",
                     "HOME": folder, "TERM": "vt100", "MAKEFLAGS": ""}
@@ -151,12 +158,26 @@ class Session:
     def __exit__(self, *exc):
         if self.guest:
             self.guest.close()
+        if self.host:
+            self.host.__exit__()
 
     def shell(self, command):
-        """A command of the host; what it prints."""
-        done = subprocess.run(command, shell=True, executable="/bin/bash", cwd=self.folder,
-                              env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=4 * STEP, check=False)
+        """A command of this machine; what it prints."""
+        return self.result(command, subprocess.run(
+            command, shell=True, executable="/bin/bash", cwd=self.folder, env=self.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=4 * STEP, check=False))
+
+    def on_host(self, command):
+        """A command of a host that systemd runs, with the program installed; what it prints."""
+        if not self.host:
+            self.host = SystemdHost(self.folder).__enter__()
+            self.on_host(f"cp '{self.program_folder}/{PROGRAM}' /usr/local/bin")
+        return self.result(command, self.host.run(command, self.env))
+
+    @staticmethod
+    def result(command, done):
+        """What a command has printed; it must have succeeded."""
         text = done.stdout.decode(errors="replace")
         check(done.returncode == 0, f"{command}\nhas exit status {done.returncode}:\n{text}")
         return text
@@ -205,8 +226,10 @@ class Session:
             return self.end(command + "\n")
         return self.guest.ask(command, rb"\(qemu\) ")
 
-    def do(self, prompt, command):
+    def do(self, prompt, command, host):
         """One command of a document; what it prints."""
+        if host:
+            return self.on_host(command)
         if prompt == "guest#":
             return self.in_guest(command)
         if prompt == "(qemu)":
@@ -220,7 +243,9 @@ class Session:
         """All of a document; the number of its commands, and of those that were not run."""
         run = left = 0
         for block in blocks(path):
-            if block.skipped:
+            if block.skipped or (block.host and lacks()):
+                if block.host:
+                    print(f"# left out: {lacks()}", flush=True)
                 left += len(entries(block.lines)) if block.kind == "console" else 0
                 continue
             if block.caption:
@@ -230,7 +255,7 @@ class Session:
             if block.kind != "console":
                 continue
             for prompt, command, output in entries(block.lines):
-                compare(command, [line for line in output if line], self.do(prompt, command))
+                compare(command, [line for line in output if line], self.do(prompt, command, block.host))
                 run += 1
         check(not self.guest, f"{path}: a guest still runs at its end")
         return run, left

@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 
 from guide import Session
@@ -13,6 +14,8 @@ from harness import QEMU, ROOT, case, check, initrd, kernel
 USER = os.path.join(ROOT, "docs", "user")
 # On a host with TAP interfaces, bridges and KVM.
 HOST = ["network"]
+# What wants a Debian that hears its power button.
+DEBIAN = ["stop"]
 
 
 def play(path, prepare):
@@ -41,6 +44,13 @@ def quick_guest(folder):
         disk.truncate(64 << 20)
 
 
+def debian_guest(folder):
+    """As make guest makes it."""
+    done = subprocess.run([os.path.join(ROOT, "scripts", "guest"), folder], check=False,
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    check(done.returncode == 0, f"make guest failed:\n{done.stderr.decode(errors='replace')}")
+
+
 def pages():
     """The names of the guide's pages."""
     return sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(USER, "*.rst")))
@@ -55,7 +65,7 @@ def readme():
 def guide_page(name):
     """The test case of a page."""
     def run():
-        play(os.path.join(USER, name + ".rst"), quick_guest)
+        play(os.path.join(USER, name + ".rst"), debian_guest if name in DEBIAN else quick_guest)
     return run
 
 
