@@ -68,11 +68,6 @@ bool block_class_is_protocol(const ObjectClass *oc)
     return ((const BlockDriver *)oc)->is_protocol;
 }
 
-bool block_class_has_backing(const ObjectClass *oc)
-{
-    return ((const BlockDriver *)oc)->has_backing;
-}
-
 static bool set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
 {
     for (unsigned i = 0; i < opts->opts->len; i++) {

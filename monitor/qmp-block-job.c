@@ -292,16 +292,12 @@ static bool prepare_sync(json_t *args, BlockSnapshot *sn, Error **errp)
     const char *file = qmp_str(args, "snapshot-file"), *device = qmp_str(args, "device");
 
     device = device ? device : qmp_str(args, "node-name");
-    if (!device || !file) {
-        error_setg(errp, "Need 'device' or 'node-name', and 'snapshot-file'");
+    if (!device) {
+        error_setg(errp, "Need 'device' or 'node-name'");
         return false;
     }
     if (format && strcmp(format, "qcow2")) {
         error_setg(errp, "Format '%s' does not support backing files", format);
-        return false;
-    }
-    if (mode && strcmp(mode, "existing") && strcmp(mode, "absolute-paths")) {
-        error_setg(errp, "Parameter 'mode' does not accept value '%s'", mode);
         return false;
     }
     sn->overlay = block_snapshot_file(device, file, qmp_str(args, "snapshot-node-name"),
@@ -328,17 +324,10 @@ static bool prepare_action(json_t *action, BlockSnapshot *sn, bool *made, Error 
     *made = false;
     if (!strcmp(type, "blockdev-snapshot")) {
         *sn = (BlockSnapshot) { qmp_str(data, "node"), qmp_str(data, "overlay") };
-        if (!sn->node || !sn->overlay) {
-            error_setg(errp, "Parameters 'node' and 'overlay' are needed");
-        }
-        return sn->node && sn->overlay;
+        return true;
     }
-    if (!strcmp(type, "blockdev-snapshot-sync")) {
-        *made = prepare_sync(data, sn, errp);
-        return *made;
-    }
-    error_setg(errp, "Action '%s' is not supported in a transaction", type);
-    return false;
+    *made = prepare_sync(data, sn, errp);
+    return *made;
 }
 
 /* All or none. */

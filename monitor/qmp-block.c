@@ -274,9 +274,7 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_blockdev_add(Monitor *mon, json_t *args, Error **errp)
 {
-    const ObjectClass *oc = object_class_by_name(block_classes, qmp_str(args, "driver"));
-    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ?
-                               qemu_opts_from_object(args, errp) : NULL;
+    g_autoptr(QemuOpts) opts = qemu_opts_from_object(args, errp);
 
     if (opts) {
         blockdev_add(opts, errp);

@@ -15,70 +15,21 @@ static const char *chardev_key(const char *key)
            !strcmp(key, "in") ? "input-path" : !strcmp(key, "str") ? "fd" : key;
 }
 
-/* What QAPI insists on, and so do we. */
-static bool chardev_complete(const ObjectClass *oc, json_t *data, const char *prefix,
-                             Error **errp)
+/* Flatten "data" of chardev-add, whose addr is {type, data}. */
+static void chardev_opts(QemuOpts *opts, json_t *data)
 {
-    static const char *const needs[][2] = {
-        { "file", "out" }, { "pipe", "device" }, { "serial", "device" }, { "socket", "addr" },
-    };
-
-    for (size_t i = 0; oc && i < G_N_ELEMENTS(needs); i++) {
-        if (!strcmp(oc->name, needs[i][0]) && !strcmp(prefix, "backend.data.") &&
-            !json_object_get(data, needs[i][1])) {
-            error_setg(errp, "Parameter '%s%s' is missing", prefix, needs[i][1]);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Flatten "data" of chardev-add, whose addr is {type, data}. prefix: what is around it. */
-static bool chardev_opts(QemuOpts *opts, json_t *data, const char *prefix, Error **errp)
-{
-    const ObjectClass *oc = object_class_by_name(chardev_classes,
-                                                 qemu_opt_get(opts, "backend"));
-    json_t *v, *addr = json_object_get(data, "addr");
     const char *key;
+    json_t *v;
 
-    if (!chardev_complete(oc, data, prefix, errp)) {
-        return false;
-    }
-    if (addr && !json_is_object(addr)) {
-        error_setg(errp, "Invalid parameter type for 'backend.data.addr', expected: object");
-        return false;
-    }
-    if (addr && (!qmp_check_address(addr, json_object_get(addr, "data"), "backend.data.addr.",
-                                    errp) ||
-                 !chardev_opts(opts, json_object_get(addr, "data"),
-                               "backend.data.addr.data.", errp))) {
-        return false;
-    }
     json_object_foreach(data, key, v) {
-        const char *prop = chardev_key(key);
-        g_autofree char *text = NULL, *name = g_strconcat(prefix, key, NULL);
-
-        if (v == addr) {
-            continue;
-        }
-        /* The end of a range of ports is a number in QAPI, the ports are strings. */
-        if (oc && !(strcmp(key, "to") ? qmp_check_prop(oc, prop, v, name, errp) :
-                    qmp_check_unsigned("uint16", v, name, errp))) {
-            return false;
-        }
-        if (json_is_string(v)) {
-            text = g_strdup(json_string_value(v));
-        } else if (json_is_boolean(v)) {
-            text = g_strdup(json_is_true(v) ? "on" : "off");
-        } else if (json_is_integer(v)) {
-            text = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        if (json_is_object(v)) {
+            chardev_opts(opts, json_object_get(v, "data"));
         } else {
-            error_setg(errp, "Invalid parameter type for '%s'", name);
-            return false;
+            g_autofree char *text = qemu_json_text(v);
+
+            qemu_opt_append(opts, chardev_key(key), text);
         }
-        qemu_opt_append(opts, prop, text);
     }
-    return true;
 }
 
 json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
@@ -104,9 +55,7 @@ json_t *qmp_chardev_add(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "Chardev with id '%s' already exists", qmp_str(args, "id"));
         return NULL;
     }
-    if (!chardev_opts(opts, json_object_get(backend, "data"), "backend.data.", errp)) {
-        return NULL;
-    }
+    chardev_opts(opts, json_object_get(backend, "data"));
     fd_names_begin(mon->fds);
     chr = qemu_chr_new_from_opts(opts, errp);
     fd_names_end(chr);

@@ -19,6 +19,24 @@
 #define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
 #define ON_ERROR "(report|ignore|enospc|stop)"
 #define STOP_REASON "guest:b,reason:s"
+#define CHR "?logfile:s,?logappend:b"
+#define CHR_ADDRESS "{type:<inet:{data:{host:s,port:s,?to:2,?ipv4:b,?ipv6:b}}," \
+    "unix:{data:{path:s,?abstract:b,?tight:b}},fd:{data:{str:s}}>}"
+#define CHR_BACKEND "{type:<file:{data:{?in:s,out:s,?append:b," CHR "}},pipe:{data:{device:s," CHR \
+    "}},socket:{data:{addr:" CHR_ADDRESS ",?server:b,?wait:b,?nodelay:b,?telnet:b,?reconnect:i," \
+    CHR "}},pty:{?data:{" CHR "}},null:{?data:{" CHR "}},stdio:{?data:{?signal:b," CHR "}}," \
+    "ringbuf:{?data:{?size:i," CHR "}},memory:{?data:{?size:i," CHR "}}>}"
+#define KEY_VALUE "{type:<number:{data:i},qcode:{data:s}>}"
+#define INPUT_EVENT "{type:<key:{data:{key:" KEY_VALUE ",down:b}},btn:{data:{button:(left|middle|" \
+    "right|wheel-up|wheel-down|side|extra|wheel-left|wheel-right),down:b}}," \
+    "rel:{data:{axis:(x|y),value:i}},abs:{data:{axis:(x|y),value:i}}>}"
+#define SNAPSHOT "node:s,overlay:s"
+#define SNAPSHOT_SYNC "?device:s,?node-name:s,snapshot-file:s,?snapshot-node-name:s,?format:s," \
+    "?mode:(existing|absolute-paths)"
+#define PREALLOCATION "?preallocation:(off|metadata|falloc|full)"
+#define NEW_IMAGE "{driver:<file:{filename:s,size:u," PREALLOCATION "},qcow2:{file:R,size:u," \
+    "?version:(v2|v3),?backing-file:s,?backing-fmt:s,?cluster-size:u," PREALLOCATION "," \
+    "?lazy-refcounts:b,?refcount-bits:i,?compression-type:(zlib|zstd),?extended-l2:b}>}"
 
 const QmpCommand qmp_commands[] = {
     /* The protocol */
@@ -87,9 +105,9 @@ const QmpCommand qmp_commands[] = {
       qmp_set_action, DOC("what to do on these events (-action)") },
 
     /* Memory and dumps */
-    { "memsave", "val:u,size:u,filename:s,?cpu-index:i", NULL, qmp_memsave,
+    { "memsave", "val:i,size:i,filename:s,?cpu-index:i", NULL, qmp_memsave,
       DOC("write virtual memory to a file") },
-    { "pmemsave", "val:u,size:u,filename:s", NULL, qmp_pmemsave,
+    { "pmemsave", "val:i,size:i,filename:s", NULL, qmp_pmemsave,
       DOC("write physical memory to a file") },
     { "dump-guest-memory", "paging:b,protocol:s,?detach:b,?begin:i,?length:i,?format:(elf)",
       NULL, qmp_dump_guest_memory, DOC("write RAM and registers as an ELF core") },
@@ -103,7 +121,7 @@ const QmpCommand qmp_commands[] = {
       DOC("character devices") },
     { "query-chardev-backends", "", "[{name:s}]", qmp_query_chardev_backends,
       DOC("kinds of character devices") },
-    { "chardev-add", "id:s,backend:{type:s,?data:{*}}", "{?pty:s}", qmp_chardev_add,
+    { "chardev-add", "id:s,backend:" CHR_BACKEND, "{?pty:s}", qmp_chardev_add,
       DOC("add a character device") },
     { "chardev-remove", "id:s", NULL, qmp_chardev_remove, DOC("remove a character device") },
     { "ringbuf-read", "device:s,size:i,?format:(utf8|base64)", "s", qmp_ringbuf_read,
@@ -119,7 +137,7 @@ const QmpCommand qmp_commands[] = {
     { "query-block", "", "[{device:s,*}]", qmp_query_block, DOC("disks") },
     { "query-named-block-nodes", "?flat:b", "[{node-name:s,*}]", qmp_query_named_block_nodes,
       DOC("block nodes") },
-    { "blockdev-add", "driver:B,node-name:s,*", NULL, qmp_blockdev_add,
+    { "blockdev-add", "driver:B,node-name:s", NULL, qmp_blockdev_add,
       DOC("open an image (-blockdev)") },
     { "blockdev-del", "node-name:s", NULL, qmp_blockdev_del,
       DOC("close an image that no device uses") },
@@ -159,21 +177,22 @@ const QmpCommand qmp_commands[] = {
       "?backing-file:s,?speed:i,?on-error:" ON_ERROR ",?filter-node-name:s," JOB_ENDS, NULL,
       qmp_block_commit, DOC("what images have goes into one below them") },
     { "blockdev-mirror", "?job-id:s,device:s,target:s,?replaces:s,sync:(full|top|none),?speed:i,"
-      "?granularity:i,?buf-size:i,?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ","
+      "?granularity:4,?buf-size:i,?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ","
       "?filter-node-name:s,?copy-mode:(background|write-blocking)," JOB_ENDS, NULL,
       qmp_blockdev_mirror, DOC("copy a disk while it is written") },
-    { "blockdev-create", "job-id:s,options:{driver:(file|qcow2),*}", NULL, qmp_blockdev_create,
+    { "blockdev-create", "job-id:s,options:" NEW_IMAGE, NULL, qmp_blockdev_create,
       DOC("a new file, or an image in one") },
-    { "blockdev-snapshot", "node:s,overlay:s", NULL, qmp_blockdev_snapshot,
+    { "blockdev-snapshot", SNAPSHOT, NULL, qmp_blockdev_snapshot,
       DOC("a node takes all that a disk writes from now on") },
-    { "blockdev-snapshot-sync", "?device:s,?node-name:s,snapshot-file:s,?snapshot-node-name:s,"
-      "?format:s,?mode:(existing|absolute-paths)", NULL, qmp_blockdev_snapshot_sync,
+    { "blockdev-snapshot-sync", SNAPSHOT_SYNC, NULL, qmp_blockdev_snapshot_sync,
       DOC("the same with a new file") },
-    { "transaction", "actions:[{type:s,data:{*}}],?properties:{*}", NULL, qmp_transaction,
+    { "transaction", "actions:[{type:<blockdev-snapshot:{data:{" SNAPSHOT "}},"
+      "blockdev-snapshot-sync:{data:{" SNAPSHOT_SYNC "}}>}],"
+      "?properties:{?completion-mode:(individual|grouped)}", NULL, qmp_transaction,
       DOC("snapshots of several disks at one moment, or none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
       DOC("refused") },
-    { "netdev_add", "type:s,id:s,*", NULL, qmp_netdev_add, DOC("add a network backend") },
+    { "netdev_add", "type:N,id:s", NULL, qmp_netdev_add, DOC("add a network backend") },
     { "netdev_del", "id:s", NULL, qmp_netdev_del, DOC("remove a network backend") },
     { "object-add", "qom-type:O,id:s,*", NULL, qmp_object_add, DOC("add an object (-object)") },
     { "object-del", "id:s", NULL, qmp_object_del, DOC("remove an object") },
@@ -204,20 +223,20 @@ const QmpCommand qmp_commands[] = {
       ",protocol-features:{protocols:[s],?unknown-protocols:i},max-queues:i,backend-cap:i,"
       "log-enabled:b,log-size:i}}", qmp_x_query_virtio_status,
       DOC("a virtio device: what is offered and agreed, what the driver has said") },
-    { "x-query-virtio-queue-status", "path:s,queue:u", "{name:s,queue-index:i,inuse:i,"
+    { "x-query-virtio-queue-status", "path:s,queue:2", "{name:s,queue-index:i,inuse:i,"
       "vring-num:i,vring-num-default:i,vring-align:i,vring-desc:i,vring-avail:i,vring-used:i,"
       "?last-avail-idx:i,?shadow-avail-idx:i,used-idx:i,signalled-used:i,"
       "signalled-used-valid:b}", qmp_x_query_virtio_queue_status,
       DOC("a virtqueue: its rings and how far they are worked through") },
-    { "x-query-virtio-vhost-queue-status", "path:s,queue:u", "{name:s,kick:i,call:i,desc:i,"
+    { "x-query-virtio-vhost-queue-status", "path:s,queue:2", "{name:s,kick:i,call:i,desc:i,"
       "avail:i,used:i,num:i,desc-phys:i,desc-size:i,avail-phys:i,avail-size:i,used-phys:i,"
       "used-size:i}", qmp_x_query_virtio_vhost_queue_status,
       DOC("a virtqueue that a worker in the host's kernel serves, as that has it") },
-    { "x-query-virtio-queue-element", "path:s,queue:u,?index:u", "{name:s,index:i,"
+    { "x-query-virtio-queue-element", "path:s,queue:2,?index:2", "{name:s,index:i,"
       "descs:[{addr:i,len:i,flags:[s]}],avail:{flags:i,idx:i,ring:i},used:{flags:i,idx:i}}",
       qmp_x_query_virtio_queue_element,
       DOC("a request in a virtqueue: the next one, or that of an entry of the available ring") },
-    { "device_add", "driver:s,?bus:s,?id:s,*", NULL, qmp_device_add,
+    { "device_add", "driver:t,?bus:t,?id:t,*", NULL, qmp_device_add,
       DOC("plug a device in, where the bus allows it") },
     { "device_del", "id:s", NULL, qmp_device_del, DOC("unplug a device") },
     { "set_link", "name:s,up:b", NULL, qmp_set_link, DOC("plug a network cable in or out") },
@@ -225,9 +244,9 @@ const QmpCommand qmp_commands[] = {
       qmp_announce_self, DOC("tell the network where the guest is, by RARP frames") },
     { "balloon", "value:i", NULL, qmp_balloon,
       DOC("ask the guest to keep so many bytes of memory and to give the rest back") },
-    { "input-send-event", "?device:s,?head:i,events:[{type:s,data:{*}}]", NULL,
+    { "input-send-event", "?device:s,?head:i,events:[" INPUT_EVENT "]", NULL,
       qmp_input_send_event, DOC("keys go down or up") },
-    { "send-key", "keys:[{type:s,data:a}],?hold-time:i", NULL, qmp_send_key,
+    { "send-key", "keys:[" KEY_VALUE "],?hold-time:i", NULL, qmp_send_key,
       DOC("press these keys, and let them go after hold-time ms") },
     { "query-balloon", "", "{actual:i}", qmp_query_balloon,
       DOC("bytes of memory that the guest has, as its balloon says") },

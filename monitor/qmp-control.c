@@ -15,6 +15,7 @@
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
 #include "qemu/trace.h"
+#include "qmp-types.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/balloon.h"
@@ -303,7 +304,6 @@ json_t *qmp_device_del(Monitor *mon, json_t *args, Error **errp)
  */
 json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
 {
-    const ObjectClass *oc = object_class_by_name(object_classes, qmp_str(args, "qom-type"));
     json_t *props = json_object_get(args, "props"), *flat = json_copy(args);
     g_autoptr(QemuOpts) opts = NULL;
 
@@ -311,7 +311,7 @@ json_t *qmp_object_add(Monitor *mon, json_t *args, Error **errp)
         json_object_del(flat, "props");
         json_object_update_missing(flat, props);
     }
-    opts = qmp_check_props(oc, flat, errp) ? qemu_opts_from_object(flat, errp) : NULL;
+    opts = qmp_check_args("qom-type:O,id:s", flat, errp) ? qemu_opts_from_object(flat, errp) : NULL;
     json_decref(flat);
     if (opts) {
         machine_add_object(mon->ms, opts, errp);

@@ -47,23 +47,14 @@ static void press_keys(HeldKeys *h, int64_t hold_ms)
 /* {type: "qcode", data: NAME} or {type: "number", data: N}. */
 static const InputKey *key_value(json_t *value, Error **errp)
 {
-    const char *type = qmp_str(value, "type");
-    json_t *data = json_object_get(value, "data");
-    const InputKey *key = NULL;
+    const char *name = qmp_str(value, "data");
+    const InputKey *key = name ? input_key_by_name(name) :
+                          input_key_by_number(qmp_int(value, "data", 0));
 
-    if (type && !strcmp(type, "qcode") && json_is_string(data)) {
-        key = input_key_by_name(json_string_value(data));
-        if (!key) {
-            error_setg(errp, "Parameter 'data' does not accept value '%s'",
-                       json_string_value(data));
-        }
-    } else if (type && !strcmp(type, "number") && json_is_integer(data)) {
-        key = input_key_by_number(json_integer_value(data));
-        if (!key) {
-            error_setg(errp, "Parameter 'data' is no key's number");
-        }
-    } else {
-        error_setg(errp, "Parameter 'type' does not accept value '%s'", type ? type : "");
+    if (!key && name) {
+        error_setg(errp, "Parameter 'data' does not accept value '%s'", name);
+    } else if (!key) {
+        error_setg(errp, "Parameter 'data' is no key's number");
     }
     return key;
 }
@@ -110,17 +101,12 @@ static const InputKey *key_event(json_t *event, bool *down, Error **errp)
 {
     const char *type = qmp_str(event, "type");
     json_t *data = json_object_get(event, "data");
-    json_t *state = json_object_get(data, "down");
 
-    if (!type || strcmp(type, "key")) {
-        error_setg(errp, "Input handler not found for event type %s", type ? type : "");
+    if (strcmp(type, "key")) {
+        error_setg(errp, "Input handler not found for event type %s", type);
         return NULL;
     }
-    if (!json_is_boolean(state)) {
-        error_setg(errp, "Parameter 'down' is missing");
-        return NULL;
-    }
-    *down = json_is_true(state);
+    *down = qmp_bool(data, "down", false);
     return key_value(json_object_get(data, "key"), errp);
 }
 

@@ -18,9 +18,7 @@ json_t *qmp_set_link(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_netdev_add(Monitor *mon, json_t *args, Error **errp)
 {
-    const ObjectClass *oc = object_class_by_name(netdev_classes, qmp_str(args, "type"));
-    g_autoptr(QemuOpts) opts = qmp_check_props(oc, args, errp) ?
-                               qemu_opts_from_object(args, errp) : NULL;
+    g_autoptr(QemuOpts) opts = qemu_opts_from_object(args, errp);
 
     if (opts) {
         fd_names_begin(mon->fds);

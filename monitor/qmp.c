@@ -9,6 +9,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/trace.h"
 #include "qmp-parser.h"
+#include "qmp-types.h"
 #include "qmp.h"
 #include "version.h"
 

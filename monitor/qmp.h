@@ -17,14 +17,8 @@ enum {
 };
 
 /*
- * A row of the table, which ends with a NULL name. args and ret are types in a
- * small language that checks arguments and makes query-qmp-schema:
- *   s string   i integer   u unsigned integer   b boolean   n number
- *   a anything   [T] array of T   (x|y) one of these strings
- *   B name of a block driver, whose options the object has, too   R its node, or a node's name
- *   O name of an object's class, whose properties the object around it has, too
- *   {name:T,?name:T,*} object; '?' marks what may be left out, '*' allows more
- * args lists members without the braces; ret NULL means an empty object.
+ * A row of the table, which ends with a NULL name. args and ret are types (qmp-types.h): args lists
+ * members without the braces; ret NULL means an empty object.
  */
 typedef struct QmpCommand {
     const char *name;
@@ -46,8 +40,6 @@ typedef struct QmpEvent {
 extern const QmpCommand qmp_commands[];
 extern const QmpEvent qmp_events[];
 
-/* Check args against a list of members, with QEMU's messages. */
-bool qmp_check_args(const char *members, json_t *args, Error **errp);
 /* What query-qmp-schema answers. */
 json_t *qmp_schema(void);
 
@@ -55,20 +47,6 @@ json_t *qmp_schema(void);
 const char *qmp_str(json_t *args, const char *name);
 int64_t qmp_int(json_t *args, const char *name, int64_t def);
 bool qmp_bool(json_t *args, const char *name, bool def);
-
-/*
- * Check obj's members, and members of members, against the rows of oc (NULL: whoever sets
- * the properties finds out that there is no such class). One value alone: prop is the row's
- * name, name the client's.
- */
-bool qmp_check_props(const ObjectClass *oc, json_t *obj, Error **errp);
-bool qmp_check_prop(const ObjectClass *oc, const char *prop, json_t *v, const char *name,
-                    Error **errp);
-
-/* v fits type, "uint16" and so on. */
-bool qmp_check_unsigned(const char *type, json_t *v, const char *name, Error **errp);
-/* data, which may be addr itself, has what the address's type needs; prefix: around addr. */
-bool qmp_check_address(json_t *addr, json_t *data, const char *prefix, Error **errp);
 
 typedef json_t *QmpFn(Monitor *mon, json_t *args, Error **errp);
 QmpFn qmp_capabilities, qmp_query_version, qmp_query_commands, qmp_query_events, qmp_query_schema,

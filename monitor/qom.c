@@ -11,6 +11,7 @@
 
 #include "hmp.h"
 #include "hw/core/cpu.h"
+#include "qmp-types.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
 
@@ -279,14 +280,6 @@ json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
     return prop ? property_value(node->obj, prop) : NULL;
 }
 
-/* As the command line would say it. */
-static char *value_text(json_t *v)
-{
-    return json_is_string(v) ? g_strdup(json_string_value(v)) :
-        json_is_boolean(v) ? g_strdup(json_is_true(v) ? "on" : "off") :
-        g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
-}
-
 /* Most rows are what things are built from: they do not change afterwards. */
 json_t *qmp_qom_set(Monitor *mon, json_t *args, Error **errp)
 {
@@ -297,8 +290,10 @@ json_t *qmp_qom_set(Monitor *mon, json_t *args, Error **errp)
     const Property *prop = node ? node_property(node, name, errp) : NULL;
 
     if (prop && prop->info->live) {
-        if (qmp_check_prop(node->obj->oc, name, value, name, errp)) {
-            g_autofree char *text = value_text(value);
+        g_autofree char *type = qmp_row_type(node->obj->oc, prop);
+
+        if (qmp_check_value(type, value, name, errp)) {
+            g_autofree char *text = qemu_json_text(value);
 
             property_set(node->obj, name, text, errp);
         }

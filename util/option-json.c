@@ -5,6 +5,14 @@
  */
 #include "qemu/option-json.h"
 
+char *qemu_json_text(const json_t *v)
+{
+    return json_is_string(v) ? g_strdup(json_string_value(v)) :
+           json_is_boolean(v) ? g_strdup(json_is_true(v) ? "on" : "off") :
+           json_is_integer(v) ? g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(v)) :
+           NULL;
+}
+
 static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
                     unsigned depth, Error **errp);
 
@@ -48,28 +56,21 @@ static bool flatten_array(QemuOpts *opts, const char *prefix,
 static bool flatten(QemuOpts *opts, const char *key, const json_t *value,
                     unsigned depth, Error **errp)
 {
-    g_autofree char *number = NULL;
+    g_autofree char *text = qemu_json_text(value);
 
     if (depth > 16) {
         error_setg(errp, "JSON nesting too deep");
         return false;
+    }
+    if (text) {
+        qemu_opt_append(opts, key, text);
+        return true;
     }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return flatten_object(opts, key, value, depth + 1, errp);
     case JSON_ARRAY:
         return flatten_array(opts, key, value, depth + 1, errp);
-    case JSON_STRING:
-        qemu_opt_append(opts, key, json_string_value(value));
-        return true;
-    case JSON_INTEGER:
-        number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        qemu_opt_append(opts, key, number);
-        return true;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        qemu_opt_append(opts, key, json_is_true(value) ? "on" : "off");
-        return true;
     case JSON_NULL:
         /* No backing file, whatever the image says: not the same as not saying anything. */
         if (g_str_equal(key, "backing") || g_str_has_suffix(key, ".backing")) {

@@ -37,8 +37,6 @@ typedef struct BlockImageInfo {
     unsigned refcount_bits;
 } BlockImageInfo;
 
-/* Of block_classes: one that has images below it: backing=, data-file=. */
-bool block_class_has_backing(const ObjectClass *oc);
 void block_image_info(const BlockNode *bs, BlockImageInfo *info);
 const char *block_node_filename(const BlockNode *bs);
 /* Images below that are read where the ones above have nothing. */

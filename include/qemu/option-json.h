@@ -20,5 +20,7 @@
 QemuOpts *qemu_opts_from_object(const json_t *object, Error **errp);
 /* The same from a text with strings in double or single quotes. */
 QemuOpts *qemu_opts_from_json(const char *text, Error **errp);
+/* A scalar as the command line says it; NULL for what is none. Caller frees. */
+char *qemu_json_text(const json_t *v);
 
 #endif

@@ -758,7 +758,18 @@ OBJECT = [
     ({"prealloc-threads": -1}, "Parameter 'prealloc-threads' expects uint32_t"),
     ({"host-nodes": 1}, WRONG % ("host-nodes", "array")),
     ({"qom_type": "memory-backend-file"}, MISSING % "mem-path"),
+    ({"host-nodes": ["5"]}, "Parameter 'host-nodes[0]' expects uint64"),
+    ({"host-nodes": [1, 70000]}, "Parameter 'host-nodes[1]' expects uint16_t"),
+    ({"policy": 5}, WRONG % ("policy", "string")),
+    ({"policy": "bogus"}, "Parameter 'policy' does not accept value 'bogus'"),
+    ({"x-use-canonical-path-for-ramblock-id": "on"},
+     WRONG % ("x-use-canonical-path-for-ramblock-id", "boolean")),
+    ({"qom_type": "nope"}, "Parameter 'qom-type' does not accept value 'nope'"),
+    ({"qom_type": 5}, WRONG % ("qom-type", "string")),
 ]
+THREAD = [({"qom-type": "iothread", "id": "t", name: value}, WRONG % (name, "integer"))
+          for name in ("poll-max-ns", "poll-grow", "aio-max-batch", "thread-pool-min")
+          for value in ("5", None, True, 1.5)]
 NETWORK = [
     ({"type": "user", "nope": 1}, UNEXPECTED % "nope"),
     ({"type": "user", "hostfwd": "tcp::1-:2"}, WRONG % ("hostfwd", "array")),
@@ -774,6 +785,16 @@ NETWORK = [
     ({"type": "stream", "addr": {"type": "inet", "host": "a"}}, MISSING % "addr.port"),
     ({"type": "stream", "addr": {"type": "unix", "path": "/", "x": 5}}, UNEXPECTED % "addr.x"),
     ({"type": "dgram", "local": {"type": "fd"}}, MISSING % "local.str"),
+    ({"type": "dgram", "local": {"type": 5}}, WRONG % ("local.type", "string")),
+    ({"type": "user", "ipv6-prefixlen": "5"}, WRONG % ("ipv6-prefixlen", "integer")),
+    ({"type": "user", "dnssearch": ["x"]}, WRONG % ("dnssearch[0]", "object")),
+    ({"type": "user", "hostfwd": [5]}, WRONG % ("hostfwd[0]", "object")),
+    ({"type": "tap", "vhost": "on"}, WRONG % ("vhost", "boolean")),
+    ({"type": "tap", "poll-us": "5"}, "Parameter 'poll-us' expects uint64"),
+    ({"type": "vhost-user"}, MISSING % "chardev"),
+    ({"type": "vhost-user", "chardev": "x", "queues": "5"}, WRONG % ("queues", "integer")),
+    ({"type": "vhost-user", "chardev": "x", "vhostforce": None}, WRONG % ("vhostforce", "boolean")),
+    ({"type": "nope"}, "Parameter 'type' does not accept value 'nope'"),
 ]
 NODE = [
     ({"driver": "null-co", "nope": 1}, UNEXPECTED % "nope"),
@@ -792,6 +813,20 @@ NODE = [
      WRONG % ("file.size", "integer")),
     ({"driver": "qcow2", "file": {"driver": "null-co"}, "backing": 5},
      WRONG % ("backing", "BlockdevRefOrNull")),
+    ({"driver": "qcow2", "file": {"driver": "raw", "file": 5}}, WRONG % ("file", "BlockdevRef")),
+    ({"driver": "qcow2", "file": {"driver": "null-co"}, "overlap-check": 5},
+     WRONG % ("overlap-check", "Qcow2OverlapChecks")),
+    ({"driver": "qcow2", "file": {"driver": "null-co"}, "lazy-refcounts": "on"},
+     WRONG % ("lazy-refcounts", "boolean")),
+    ({"driver": "nope"}, "Parameter 'driver' does not accept value 'nope'"),
+    ({"driver": "null-co", "latency-ns": "5"}, "Parameter 'latency-ns' expects uint64"),
+    ({"driver": "null-co", "discard": 5}, WRONG % ("discard", "string")),
+    *(({"driver": "file", "filename": "x", name: value}, WRONG % (name, kind))
+      for name, value, kind in [("locking", True, "string"), ("drop-cache", "on", "boolean"),
+                                ("aio", 5, "string"), ("aio-max-batch", "5", "integer"),
+                                ("pr-manager", None, "string"), ("drop-cache", None, "boolean")]),
+    ({"driver": "file", "filename": "x", "locking": "bogus"},
+     "Parameter 'locking' does not accept value 'bogus'"),
 ]
 CHARDEV = [
     ("file", {}, MISSING % "backend.data.out"), ("socket", {}, MISSING % "backend.data.addr"),
@@ -805,12 +840,75 @@ CHARDEV = [
      "Parameter 'backend.data.addr.data.to' expects uint64"),
     ("socket", {"addr": {"type": "inet", "data": {"host": "a", "port": "1", "to": 70000}}},
      "Parameter 'to' expects uint16_t"),
+    ("nope", {"out": "x"}, "Parameter 'type' does not accept value 'nope'"),
+    ("null", 5, WRONG % ("backend.data", "object")),
+    ("socket", {"addr": 5}, WRONG % ("backend.data.addr", "object")),
+    ("socket", {"addr": {"type": 5}}, WRONG % ("backend.data.addr.type", "string")),
+    ("socket", {"addr": {"type": "unix", "data": 5}}, WRONG % ("backend.data.addr.data", "object")),
+    ("socket", {"addr": {"type": "inet", "data": {"host": "a", "port": "1", "ipv4": "on"}}},
+     WRONG % ("backend.data.addr.data.ipv4", "boolean")),
+    ("socket", {"addr": {"type": "unix", "data": {"path": "x"}, "x": 1}},
+     UNEXPECTED % "backend.data.addr.x"),
+    ("socket", {"addr": {"type": "unix", "data": {"path": "x"}}, "wait": "on"},
+     WRONG % ("backend.data.wait", "boolean")),
+    ("file", {"out": "x", "append": None}, WRONG % ("backend.data.append", "boolean")),
+]
+
+
+def action(kind, **data):
+    return {"actions": [{"type": kind, "data": data}]}
+
+
+def key(kind, value, **more):
+    return {"type": "key", "data": {"key": {"type": kind, "data": value}, **more}}
+
+
+# Of commands whose arguments have members of members.
+OTHER = [
+    ("send-key", {"keys": [{"type": "number", "data": "5"}]}, WRONG % ("keys[0].data", "integer")),
+    ("send-key", {"keys": [{"type": "qcode", "data": 5}]}, WRONG % ("keys[0].data", "string")),
+    ("send-key", {"keys": [{"type": "x", "data": 5}]}, "Parameter 'type' does not accept value 'x'"),
+    *(("input-send-event", {"events": [event]}, text) for event, text in [
+        ({"type": "x", "data": {}}, "Parameter 'type' does not accept value 'x'"),
+        ({"type": "key", "data": 5}, WRONG % ("events[0].data", "object")),
+        (key("number", "5", down=True), WRONG % ("events[0].data.key.data", "integer")),
+        (key("qcode", 5, down=True), WRONG % ("events[0].data.key.data", "string")),
+        (key("qcode", "a"), MISSING % "events[0].data.down"),
+        (key("qcode", "a", down="on"), WRONG % ("events[0].data.down", "boolean")),
+        (key("qcode", "a", down=True, x=1), UNEXPECTED % "events[0].data.x"),
+        ({"type": "abs", "data": {"axis": "z", "value": 1}},
+         "Parameter 'axis' does not accept value 'z'"),
+        ({"type": "rel", "data": {"axis": "x", "value": "1"}},
+         WRONG % ("events[0].data.value", "integer"))]),
+    ("transaction", action("x"), "Parameter 'type' does not accept value 'x'"),
+    ("transaction", action("blockdev-snapshot", node=5, overlay="x"),
+     WRONG % ("actions[0].data.node", "string")),
+    ("transaction", action("blockdev-snapshot", node="x"), MISSING % "actions[0].data.overlay"),
+    ("transaction", action("blockdev-snapshot-sync", **{"snapshot-file": "x"}, mode="bogus"),
+     "Parameter 'mode' does not accept value 'bogus'"),
+    *(("blockdev-create", {"job-id": "j", "options": options}, text) for options, text in [
+        ({"driver": "x"}, "Parameter 'driver' does not accept value 'x'"),
+        ({"driver": "file", "filename": 5, "size": 1}, WRONG % ("options.filename", "string")),
+        ({"driver": "file", "filename": "x", "size": "5"},
+         "Parameter 'options.size' expects uint64"),
+        ({"driver": "file", "filename": "x"}, MISSING % "options.size"),
+        ({"driver": "qcow2", "file": [], "size": 1}, WRONG % ("file", "BlockdevRef")),
+        ({"driver": "qcow2", "file": "x", "size": 1, "version": "v4"},
+         "Parameter 'version' does not accept value 'v4'"),
+        ({"driver": "qcow2", "file": "x", "size": 1, "refcount-bits": "16"},
+         WRONG % ("options.refcount-bits", "integer"))]),
+    ("blockdev-mirror", {"device": "x", "target": "x", "sync": "top", "granularity": "5"},
+     "Parameter 'granularity' expects uint64"),
+    ("x-query-virtio-queue-status", {"path": "x", "queue": "5"},
+     "Parameter 'queue' expects uint64"),
+    ("device_add", {"driver": 5}, "'5' is not a valid device model name"),
+    ("device_add", {"driver": "virtio-rng-device", "bus": 5}, "Bus '5' not found"),
 ]
 
 
 @test
 def member_types():
-    """object-add, netdev_add, chardev-add and blockdev-add: numbers are no strings; HMP has text"""
+    """members of every level have their types, with QEMU's messages; HMP has text"""
     def sock(**data):
         return {"type": "socket", "data": {"addr": {"type": "unix", "data": data}}}
 
@@ -847,7 +945,8 @@ def member_types():
                 *(("netdev_add", {"id": "n", **more}, text) for more, text in NETWORK),
                 *(("blockdev-add", {"node_name": "b", **more}, text) for more, text in NODE),
                 *(("chardev-add", {"id": "c", "backend": {"type": kind, "data": data}}, text)
-                  for kind, data, text in CHARDEV)]:
+                  for kind, data, text in CHARDEV),
+                *(("object-add", *case) for case in THREAD), *OTHER]:
             assert c.error(command, **more) == (GENERIC, text), (command, more)
         schema = {e["name"]: e for e in c.cmd("query-qmp-schema")}
         flat = schema[schema["object-add"]["arg-type"]]
