@@ -28,6 +28,8 @@ static struct {
 
 /* Of the calling thread, once it is confined. */
 static __thread const ThreadFilter *own_filter;
+/* Capabilities that it keeps. */
+static __thread uint64_t own_kept;
 
 /* ---- Capabilities ---- */
 
@@ -36,10 +38,16 @@ void confine_keep_capability(unsigned cap)
     confine.kept |= UINT64_C(1) << cap;
 }
 
+void thread_keep_capabilities(uint64_t set)
+{
+    own_kept = set;
+}
+
 void confine_drop_capabilities(bool whole_process)
 {
     /* Where all that is mapped is locked, each thread's memory is. */
-    uint64_t kept = confine.kept & (whole_process ? UINT64_MAX : UINT64_C(1) << CAP_IPC_LOCK);
+    uint64_t kept = own_kept |
+        (confine.kept & (whole_process ? UINT64_MAX : UINT64_C(1) << CAP_IPC_LOCK));
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
 

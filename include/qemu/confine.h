@@ -35,6 +35,9 @@ extern const ThreadFilter iothread_filter, block_pool_filter;
  */
 void confine_keep_capability(unsigned cap);
 
+/* The calling thread keeps these (bits, CAP_*), if it has them, when it is confined. */
+void thread_keep_capabilities(uint64_t set);
+
 /*
  * The calling thread loses all capabilities but the kept ones (whole_process: the main thread; else
  * CAP_IPC_LOCK alone is kept), and can gain none by starting programs. Where that fails nothing was
