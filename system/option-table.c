@@ -49,6 +49,11 @@ const OptionRow option_table[] = {
     { "blockdev", "[driver=]raw,node-name=NAME,file.driver=file,file.filename=FILE[,prop=value…]",
       "the same, node by node; or JSON", PHASE_BLOCKDEV, opt_blockdev, KEYVAL("driver"),
       help_blockdev },
+    { "fsdev", "local,id=ID,path=DIR,security_model=mapped-xattr|mapped-file|passthrough|none"
+      "[,readonly=on][,prop=value…]", "a folder for a virtio-9p-device to share", PHASE_DRIVE,
+      opt_fsdev, KEYVAL("fsdriver"), help_fsdev },
+    { "virtfs", "local,path=DIR,mount_tag=TAG,security_model=…[,prop=value…]",
+      "the same with its device", PHASE_DEVICE, opt_virtfs, KEYVAL("fsdriver"), help_fsdev },
     { "snapshot", NULL, "what guests write to any -drive is temporary", PHASE_EARLY,
       opt_snapshot },
 
@@ -161,7 +166,6 @@ const RefusedOption refused_options[] = {
     { "audio|audio-help|soundhw", "there is no sound card" },
     { "usb|usbdevice", "there is no USB" },
     { "tpmdev", "there is no TPM" },
-    { "fsdev|virtfs", "file systems of the host cannot be shared" },
     { "iscsi", "images are local files" },
     { "debugcon", "use -chardev DEV,id=ID and -device isa-debugcon,iobase=0xe9,chardev=ID" },
     { "incoming|only-migratable|loadvm", "this machine cannot be saved, loaded or migrated" },

@@ -101,6 +101,11 @@ bool opt_net(VLState *, const char *, QemuOpts *, Error **);
 bool add_net_card(VLState *vl, Error **errp);
 bool help_netdev(const char *, QemuOpts *);
 
+/* system/opts-fs.c */
+bool opt_fsdev(VLState *, const char *, QemuOpts *, Error **);
+bool opt_virtfs(VLState *, const char *, QemuOpts *, Error **);
+bool help_fsdev(const char *, QemuOpts *);
+
 /* system/opts-firmware.c */
 bool opt_smbios(VLState *, const char *, QemuOpts *, Error **);
 bool opt_fw_cfg(VLState *, const char *, QemuOpts *, Error **);
