@@ -111,7 +111,8 @@ char *qmp_row_type(const ObjectClass *oc, const Property *row)
 {
     static const struct {
         const char *name, *type;
-    } numbers[] = { { "uint8", "1" }, { "uint16", "2" }, { "uint32", "4" }, { "int32", "i" } };
+    } numbers[] = { { "uint8", "1" }, { "uint16", "2" }, { "uint32", "4" }, { "int32", "i" },
+        { "int", "i" } };
     static const char *const types[] = {
         [PROP_KIND_STRING] = "s", [PROP_KIND_BOOL] = "b", [PROP_KIND_INT] = "u",
         [PROP_KIND_SIZE] = "u", [PROP_KIND_ANY] = "a", [PROP_KIND_LINK] = "s",
