@@ -363,7 +363,7 @@ void blk_set_context(BlockBackend *blk, GMainContext *ctx,
 {
     g_assert(!blk->in_flight);
     blk->ctx = ctx;
-    block_renew_engines(blk->root);
+    block_renew_engines(blk_top(blk));
     blk->ops = ops;
     blk->opaque = opaque;
 }

@@ -107,44 +107,8 @@ static inline const BlockDriver *block_driver(const BlockNode *bs)
     return (const BlockDriver *)bs->obj.oc;
 }
 
-/* What a device holds. */
-struct BlockBackend {
-    char *id;                   /* of -drive; NULL: made for a node */
-    BlockNode *root;
-    char *serial;
-    int werror, rerror;         /* BlockOnError */
-    bool writeback;             /* atomic */
-    char *if_name;              /* of -drive; NULL for a node's */
-
-    char *dev_id;               /* attached device; NULL: none */
-    GMainContext *ctx;
-    const BlockDevOps *ops;
-    void *opaque;
-    unsigned in_flight;         /* loop only */
-    bool batch_pending;         /* loop: completions since the last batch_end */
-    int iostatus;               /* BlockIoStatus; atomic */
-    BlockStats stats;           /* atomic */
-    struct BlockDirty *dirty;   /* loop: where writes are marked; NULL: nowhere */
-    struct BlockJob *job;       /* at work on the disk; NULL: none */
-};
-
-typedef enum BlockOnError {
-    ON_ERROR_REPORT, ON_ERROR_IGNORE, ON_ERROR_ENOSPC, ON_ERROR_STOP,
-} BlockOnError;
-/* False: no policy is called so. */
-bool block_on_error_by_name(const char *name, int *policy);
-BlockErrorAction block_error_action(BlockOnError policy, int err);
-/* Of an image that an error has stopped. */
-BlockIoStatus block_io_status(int err);
-
 /* The registry: block-backend.c. Main thread. */
 BlockNode *block_find_node(const char *node_name);
-/* Takes root. id may be NULL. */
-BlockBackend *blk_new(const char *id, BlockNode *root);
-BlockBackend *blk_by_id(const char *id);
-/* One for a twin of the node, that no device has: left by one that was not made in the end. */
-BlockBackend *blk_idle_twin(const char *node_name);
-void blk_free(BlockBackend *blk);
 
 extern const ObjectClass block_node_base_class;
 extern const BlockDriver block_file, block_raw, block_overlay;
@@ -193,5 +157,6 @@ BlockNode *block_node_twin(BlockNode *bs, Error **errp);
 void block_node_close(BlockNode *bs);
 
 #include "block-engine.h"
+#include "backend.h"
 
 #endif

@@ -118,7 +118,7 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
         block_request_done(req, 0);
         return;
     }
-    block_submit(blk->root, req);
+    block_submit(blk_top(blk), req);
 }
 
 void block_submit(BlockNode *bs, BlockRequest *req)
@@ -219,7 +219,7 @@ static void kick_engines(BlockNode *bs)
 
 void blk_kick(BlockBackend *blk)
 {
-    kick_engines(blk->root);
+    kick_engines(blk_top(blk));
     block_batch_end(blk);
 }
 
@@ -246,9 +246,9 @@ static bool poll_engines(BlockNode *bs)
 
 void blk_drain(BlockBackend *blk)
 {
-    kick_engines(blk->root);
+    kick_engines(blk_top(blk));
     while (blk->in_flight) {
-        bool any = poll_engines(blk->root);
+        bool any = poll_engines(blk_top(blk));
 
         g_assert(any || !blk->in_flight);
     }

@@ -16,7 +16,7 @@ typedef struct CreateJob {
     bool own;                   /* file was opened for this */
 } CreateJob;
 
-bool block_create(const char *driver, BlockNode *file, QemuOpts *opts, Error **errp)
+static bool create(const char *driver, BlockNode *file, QemuOpts *opts, Error **errp)
 {
     const BlockDriver *drv = block_find_driver(driver, NULL, errp);
 
@@ -36,7 +36,7 @@ static int create_run(BlockJob *job)
     Error *err = NULL;
 
     block_job_set_length(job, 1);
-    if (!block_create(c->driver, c->file, c->opts, &err)) {
+    if (!create(c->driver, c->file, c->opts, &err)) {
         job->error = g_strdup(error_get_pretty(err));
         error_free(err);
         return -EINVAL;
@@ -120,4 +120,66 @@ bool block_create_start(QemuOpts *opts, const char *job_id, Error **errp)
     }
     block_job_start(&c->job);
     return true;
+}
+
+/* Images that jobs and snapshots fill ------------------------------------------------------ */
+
+static bool make_image(const BlockImageFor *image, const char *format, Error **errp)
+{
+    g_autoptr(QemuOpts) opts = qemu_opts_new(), file_opts = qemu_opts_new();
+    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, image->disk->length);
+    bool raw = !strcmp(format, "raw");
+    BlockNode *file;
+    bool ok;
+
+    qemu_opt_append(file_opts, "filename", image->file);
+    qemu_opt_append(file_opts, "size", raw ? size : "0");
+    if (!create("file", NULL, file_opts, errp)) {
+        return false;
+    }
+    if (raw) {
+        return true;
+    }
+    block_opt_default(opts, "driver", "file");
+    block_opt_default(opts, "filename", image->file);
+    file = block_node_new(opts, errp);
+    if (!file) {
+        return false;
+    }
+    qemu_opts_free(opts);
+    opts = qemu_opts_new();
+    block_opt_default(opts, "size", size);
+    block_opt_default(opts, "backing-file", image->backing_file);
+    block_opt_default(opts, "backing-fmt", image->backing_format);
+    ok = create(format, file, opts, errp);
+    block_node_close(file);
+    return ok;
+}
+
+BlockNode *block_image_for(const BlockImageFor *image, Error **errp)
+{
+    const BlockNode *disk = image->disk;
+    const char *format = image->format ? image->format : disk->obj.oc->name;
+    g_autoptr(QemuOpts) opts = qemu_opts_new();
+    const BlockDriver *drv = block_find_driver(format, image->file, errp);
+    BlockNode *bs;
+
+    if (!drv || (!image->existing && !make_image(image, format, errp))) {
+        return NULL;
+    }
+    block_opt_default(opts, "driver", format);
+    block_opt_default(opts, "node-name", image->node_name);
+    block_opt_default(opts, "file.driver", "file");
+    block_opt_default(opts, "file.filename", image->file);
+    block_opt_default(opts, "discard", disk->discard ? "unmap" : "ignore");
+    block_opt_default(opts, "cache.direct", disk->direct ? "on" : "off");
+    block_opt_default(opts, "cache.no-flush", disk->no_flush ? "on" : "off");
+    if (drv->has_backing) {
+        block_opt_default(opts, "backing", "");
+    }
+    bs = block_node_new(opts, errp);
+    if (bs) {
+        bs->detect_zeroes = disk->detect_zeroes;
+    }
+    return bs;
 }

@@ -132,6 +132,7 @@ bool block_reopen(BlockNode *bs, bool read_only, Error **errp)
 
 void block_replace_root(BlockBackend *blk, BlockNode *bs)
 {
+    g_assert(!blk->filter);
     blk->root->blk = NULL;
     blk->root = bs;
     bs->blk = blk;
@@ -167,13 +168,6 @@ bool block_is_below(const BlockNode *bs, const BlockNode *base)
         }
     }
     return false;
-}
-
-const char *block_top_name(const char *device)
-{
-    BlockBackend *blk = blk_find(device);
-
-    return blk ? blk->root->node_name : NULL;
 }
 
 const char *block_chain_node(const char *device, const char *filename)

@@ -56,7 +56,11 @@ void block_job_abort_all(void);
 
 /* On the job's thread -------------------------------------------------------------- */
 
-/* bytes were done: waits for speed and pauses. -ECANCELED: no more. */
+/* bytes were done. Any thread. */
+void block_job_progress(BlockJob *job, uint64_t bytes);
+/* The same for bytes that were counted already: waits for speed and pauses. -ECANCELED: no more. */
+int block_job_wait_turn(BlockJob *job, uint64_t bytes);
+/* Both. */
 int block_job_pace(BlockJob *job, uint64_t bytes);
 void block_job_set_length(BlockJob *job, uint64_t len);
 /* Work to be done once more. */
@@ -104,10 +108,18 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
 bool block_buffer_is_zero(const void *buf, size_t len);     /* block-io.c */
 
-/*
- * create.c: a new image of that driver, in file where it is a format; opts are what
- * blockdev-create takes. Any thread.
- */
-bool block_create(const char *driver, BlockNode *file, QemuOpts *opts, Error **errp);
+/* create.c -------------------------------------------------------------------------- */
+
+/* An image for what a disk has or will have: a new one, or one that is there. Main thread. */
+typedef struct BlockImageFor {
+    const BlockNode *disk;
+    const char *file, *format, *node_name;  /* format NULL: the disk's; node_name NULL: any */
+    const char *backing_file, *backing_format;  /* that a new one names; NULL: none */
+    bool existing;
+} BlockImageFor;
+/* Its node, without backing files; NULL with errp set. */
+BlockNode *block_image_for(const BlockImageFor *image, Error **errp);
+/* May a job copy blk's disk to target? */
+bool block_check_target(const BlockBackend *blk, const BlockNode *target, Error **errp);
 
 #endif

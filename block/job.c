@@ -288,13 +288,19 @@ static int64_t allowed_at(BlockJob *job)
     return due;
 }
 
-int block_job_pace(BlockJob *job, uint64_t bytes)
+void block_job_progress(BlockJob *job, uint64_t bytes)
+{
+    g_mutex_lock(&job->lock);
+    job->offset += bytes;
+    g_mutex_unlock(&job->lock);
+}
+
+int block_job_wait_turn(BlockJob *job, uint64_t bytes)
 {
     int64_t at = 0;
     int ret;
 
     g_mutex_lock(&job->lock);
-    job->offset += bytes;
     job->slice_bytes += bytes;
     while (!job->cancelled && (job->paused || (at = allowed_at(job)))) {
         if (job->paused) {
@@ -306,6 +312,12 @@ int block_job_pace(BlockJob *job, uint64_t bytes)
     ret = job->cancelled ? -ECANCELED : 0;
     g_mutex_unlock(&job->lock);
     return ret;
+}
+
+int block_job_pace(BlockJob *job, uint64_t bytes)
+{
+    block_job_progress(job, bytes);
+    return block_job_wait_turn(job, bytes);
 }
 
 int block_job_copy(BlockJob *job, const BlockJobCopy *c)

@@ -7,10 +7,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
+#include "blockdev.h"
 #include "dirty.h"
+#include "filter.h"
 #include "job-internal.h"
 #include "mirror.h"
 #include "qemu/cutils.h"
@@ -19,11 +20,6 @@
 #define CHUNK (1ull << CHUNK_BITS)
 #define IDLE 100000             /* us between looks at what the disk has written */
 
-struct BlockDirty {
-    uint64_t chunks;
-    _Atomic uint64_t bits[];
-};
-
 typedef struct MirrorJob {
     BlockJob job;
     BlockNode *source, *target;
@@ -31,67 +27,87 @@ typedef struct MirrorJob {
     bool full;                  /* at first everything is copied */
     bool none;                  /* at first nothing is */
     bool to_backing;            /* target is below source */
-    uint64_t length;
+    bool own;                   /* target is closed with the job, if it is not the disk then */
+    bool existing;              /* target has backing files of its own */
+    bool blocking;              /* what the disk writes is written to target, too */
+    uint64_t length, chunks;
     BlockDirty *dirty;
     uint8_t *buf;
+
+    GMutex lock;                /* ranges; a leaf */
+    GCond cond;
+    GQueue ranges;              /* of BlockRange: chunks that are written or copied now */
 } MirrorJob;
 
-/* Marks ------------------------------------------------------------------------------------ */
-
-void block_dirty_mark(BlockDirty *d, uint64_t offset, uint64_t bytes)
-{
-    uint64_t last = bytes ? (offset + bytes - 1) >> CHUNK_BITS : 0;
-
-    for (uint64_t i = offset >> CHUNK_BITS; bytes && i <= last && i < d->chunks; i++) {
-        atomic_fetch_or(&d->bits[i / 64], 1ull << (i % 64));
-    }
-}
-
-static bool take(BlockDirty *d, uint64_t i)
-{
-    uint64_t bit = 1ull << (i % 64);
-
-    return i < d->chunks && (atomic_load(&d->bits[i / 64]) & bit) &&
-           (atomic_fetch_and(&d->bits[i / 64], ~bit) & bit);
-}
-
-/* The first marked chunk from i on; chunks: none. */
-static uint64_t next_marked(BlockDirty *d, uint64_t i)
-{
-    while (i < d->chunks) {
-        uint64_t word = atomic_load(&d->bits[i / 64]) >> (i % 64);
-
-        if (word) {
-            return i + __builtin_ctzll(word);
-        }
-        i = QEMU_ALIGN_DOWN(i, 64) + 64;
-    }
-    return d->chunks;
-}
-
 /* Copying ---------------------------------------------------------------------------------- */
+
+static void begin(MirrorJob *m, BlockRange *r, uint64_t first, uint64_t last)
+{
+    *r = (BlockRange) { .first = first, .last = last };
+    g_mutex_lock(&m->lock);
+    block_range_begin(&m->ranges, r, &m->lock, &m->cond);
+    g_mutex_unlock(&m->lock);
+}
+
+static void end(MirrorJob *m, BlockRange *r)
+{
+    g_mutex_lock(&m->lock);
+    block_range_end(&m->ranges, r, &m->cond);
+    g_mutex_unlock(&m->lock);
+}
 
 /* Marked chunks from i on, at most JOB_CHUNK bytes; *bytes: how many. Marked again on failure. */
 static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes)
 {
     uint64_t n = 0, pos = i << CHUNK_BITS, len;
-    int ret;
+    BlockRange r;
+    int ret = 0;
 
-    while (n < JOB_CHUNK / CHUNK && take(m->dirty, i + n)) {
+    begin(m, &r, i, i + JOB_CHUNK / CHUNK - 1);
+    while (n < JOB_CHUNK / CHUNK && block_dirty_take(m->dirty, i + n)) {
         n++;
     }
     len = MIN(n << CHUNK_BITS, m->length - pos);
-    ret = block_pread(m->source, pos, m->buf, len);
-    m->job.reading = ret < 0;
-    if (ret == 0) {
+    if (len) {
+        ret = block_pread(m->source, pos, m->buf, len);
+        m->job.reading = ret < 0;
+    }
+    if (len && ret == 0) {
         ret = block_pwrite(m->target, pos, m->buf, len);
     }
     if (ret < 0) {
         block_dirty_mark(m->dirty, pos, len);
     }
+    end(m, &r);
     *bytes = len;
     return ret;
 }
+
+/* To both at once --------------------------------------------------------------------------- */
+
+static bool mirror_wants(void *opaque, const BlockRequest *req)
+{
+    return req->bytes;
+}
+
+/* Where the copy fails, the chunk is one that is still to be copied. */
+static int write_both(void *opaque, BlockNode *below, BlockRequest *req)
+{
+    MirrorJob *m = opaque;
+    BlockRequest copy = *req;
+    BlockRange r;
+    int ret;
+
+    begin(m, &r, req->pos >> CHUNK_BITS, (req->pos + req->bytes - 1) >> CHUNK_BITS);
+    ret = block_run(below, req);
+    if (ret < 0 || block_run(m->target, &copy) < 0) {
+        block_dirty_mark(m->dirty, copy.pos, copy.bytes);
+    }
+    end(m, &r);
+    return ret;
+}
+
+static const BlockFilterOps mirror_filter = { .wants = mirror_wants, .run = write_both };
 
 /* What there is to copy before the disk writes anything. */
 static int mark_first(MirrorJob *m)
@@ -120,7 +136,7 @@ static int copy_all(MirrorJob *m)
     uint64_t bytes;
     int ret = 0;
 
-    for (uint64_t i = 0; ret == 0 && (i = next_marked(m->dirty, i)) < m->dirty->chunks;) {
+    for (uint64_t i = 0; ret == 0 && (i = block_dirty_next(m->dirty, i, true)) < m->chunks;) {
         ret = copy_marked(m, i, &bytes);
         if (ret == 0) {
             if (m->job.ready) {
@@ -141,7 +157,7 @@ static int mirror_run(BlockJob *job)
 
     while (ret == 0) {
         ret = copy_all(m);
-        if (ret < 0 || next_marked(m->dirty, 0) < m->dirty->chunks) {
+        if (ret < 0 || block_dirty_next(m->dirty, 0, true) < m->chunks) {
             continue;
         }
         ret = block_run_flush(m->target);
@@ -161,6 +177,23 @@ static int mirror_run(BlockJob *job)
 
 /* Ending ------------------------------------------------------------------------------------ */
 
+/* What is below the copy in a file: what its image names, or what is below the disk. */
+static int take_chain(MirrorJob *m)
+{
+    BlockNode *below = m->source->backing;
+    bool own = m->source->own[BLOCK_BACKING];
+
+    if (m->own && m->existing) {
+        m->target->no_backing = false;
+        return block_open_chain(m->target, NULL) ? 0 : -EIO;
+    }
+    if (m->own && below && !m->full) {
+        block_detach_child(m->source, BLOCK_BACKING);
+        block_attach(m->target, BLOCK_BACKING, below, own);
+    }
+    return 0;
+}
+
 /* The disk is quiet: what it has written meanwhile, and then it may move. */
 static void pivot(void *opaque)
 {
@@ -169,10 +202,13 @@ static void pivot(void *opaque)
     uint64_t bytes, i = 0;
     int ret = 0;
 
-    while (ret == 0 && (i = next_marked(m->dirty, i)) < m->dirty->chunks) {
+    while (ret == 0 && (i = block_dirty_next(m->dirty, i, true)) < m->chunks) {
         ret = copy_marked(m, i, &bytes);
     }
     ret = ret < 0 ? ret : block_run_flush(bs);
+    if (ret == 0 && !m->job.stays) {
+        ret = take_chain(m);
+    }
     m->job.ret = ret;
     if (ret < 0 || m->job.stays) {
         return;
@@ -184,6 +220,8 @@ static void pivot(void *opaque)
     if (m->to_backing) {
         block_detach_child(bs->parent, BLOCK_BACKING);
     }
+    block_filter_remove(m->job.blk);
+    m->own = false;
     block_replace_root(m->job.blk, bs);
     m->job.blk->dirty = NULL;
     bs->busy = false;
@@ -205,6 +243,7 @@ static void stop_marking(void *opaque)
     MirrorJob *m = opaque;
 
     m->job.blk->dirty = NULL;
+    block_filter_remove(m->job.blk);
     if (m->to_backing && m->target->parent) {
         block_reopen(m->target, true, NULL);
         block_set_perm(m->target, BLOCK_PERM_READ, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE, NULL);
@@ -217,8 +256,13 @@ static void mirror_end(BlockJob *job)
 
     block_quiesce(&job->blk, 1, stop_marking, m);
     m->target->busy = false;
-    g_free(m->dirty);
+    if (m->own) {
+        block_node_close(m->target);
+    }
+    block_dirty_free(m->dirty);
     g_free(m->buf);
+    g_mutex_clear(&m->lock);
+    g_cond_clear(&m->cond);
 }
 
 /* Starting ------------------------------------------------------------------------------------ */
@@ -227,7 +271,11 @@ static void start_marking(void *opaque)
 {
     MirrorJob *m = opaque;
 
-    m->job.blk->dirty = m->dirty;
+    if (m->blocking) {
+        block_filter_insert(m->job.blk, &mirror_filter, m);
+    } else {
+        m->job.blk->dirty = m->dirty;
+    }
 }
 
 static const BlockJobOps mirror_ops = {
@@ -240,20 +288,25 @@ static const BlockJobOps commit_ops = {
     .end = mirror_end,
 };
 
-static void start(MirrorJob *m, BlockNode *target)
+static bool start(MirrorJob *m, BlockNode *target, Error **errp)
 {
-    uint64_t chunks;
-
     m->source = m->job.blk->root;
     m->target = target;
     m->length = m->source->length;
-    chunks = DIV_ROUND_UP(m->length, CHUNK);
-    m->dirty = g_malloc0(sizeof(BlockDirty) + DIV_ROUND_UP(chunks, 64) * 8);
-    m->dirty->chunks = chunks;
+    m->dirty = block_dirty_new(m->length, CHUNK_BITS);
+    if (!m->dirty) {
+        error_setg(errp, "Not enough memory for the job");
+        block_job_free(&m->job);
+        return false;
+    }
+    m->chunks = block_dirty_chunks(m->dirty);
     m->buf = g_malloc(JOB_CHUNK);
+    g_mutex_init(&m->lock);
+    g_cond_init(&m->cond);
     target->busy = true;
     block_quiesce(&m->job.blk, 1, start_marking, m);
     block_job_start(&m->job);
+    return true;
 }
 
 bool block_active_commit_start(BlockBackend *blk, BlockNode *base,
@@ -268,15 +321,16 @@ bool block_active_commit_start(BlockBackend *blk, BlockNode *base,
     if (m) {
         m->base = base;
         m->to_backing = true;
-        start(m, base);
     }
-    return m;
+    return m && start(m, base, errp);
 }
 
-static bool check_target(const BlockBackend *blk, const BlockNode *target, Error **errp)
+bool block_check_target(const BlockBackend *blk, const BlockNode *target, Error **errp)
 {
     if (!target) {
         error_setg(errp, "Cannot find device='' nor node-name of the target");
+    } else if (blk->root->busy) {
+        error_setg(errp, "Node '%s' is busy: it is in use already", blk->root->node_name);
     } else if (target->parent || target->blk || target->twins || target->busy) {
         error_setg(errp, "Node '%s' is busy: it is in use already", target->node_name);
     } else if (target->is_ro) {
@@ -289,26 +343,49 @@ static bool check_target(const BlockBackend *blk, const BlockNode *target, Error
     return false;
 }
 
-bool block_mirror_start(const char *device, const char *target_name, const char *sync,
-                        const BlockJobOptions *options, Error **errp)
+/* A file that is made has what the disk has below where only what is above is copied. */
+static BlockNode *find_target(const BlockMirrorOptions *o, const BlockBackend *blk, Error **errp)
 {
-    BlockBackend *blk = blk_find(device);
-    BlockNode *target = block_find_node(target_name);
-    MirrorJob *m;
+    const BlockNode *below = !strcmp(o->sync, "top") ? blk->root->backing : NULL;
+
+    return !o->file ? block_find_node(o->target) : block_image_for(&(BlockImageFor) {
+        .disk = blk->root, .file = o->file, .format = o->format, .node_name = o->node_name,
+        .existing = o->existing, .backing_file = below ? below->filename : NULL,
+        .backing_format = below ? below->obj.oc->name : NULL,
+    }, errp);
+}
+
+bool block_mirror_start(const BlockMirrorOptions *o, const BlockJobOptions *options,
+                        Error **errp)
+{
+    BlockBackend *blk = blk_find(o->device);
+    BlockNode *target;
+    MirrorJob *m = NULL;
 
     if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", device, device);
+        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", o->device, o->device);
         return false;
     }
-    if (!check_target(blk, target, errp)) {
+    target = find_target(o, blk, errp);
+    if (o->file && !target) {
         return false;
     }
-    m = (MirrorJob *)block_job_new(&mirror_ops, sizeof(*m), blk, options, errp);
+    if (block_check_target(blk, target, errp)) {
+        m = (MirrorJob *)block_job_new(&mirror_ops, sizeof(*m), blk, options, errp);
+    }
     if (m) {
-        m->full = !strcmp(sync, "full");
-        m->none = !strcmp(sync, "none");
+        m->full = !strcmp(o->sync, "full");
+        m->none = !strcmp(o->sync, "none");
+        m->blocking = o->write_blocking;
+        m->own = o->file;
+        m->existing = o->existing;
         m->base = blk->root->backing;
-        start(m, target);
     }
-    return m;
+    if (m && start(m, target, errp)) {
+        return true;
+    }
+    if (o->file) {
+        block_node_close(target);
+    }
+    return false;
 }

@@ -5,25 +5,24 @@
  */
 #include <string.h>
 
-#include "blockdev.h"
-#include "block/image-info.h"
 #include "job-internal.h"
-#include "qemu/cutils.h"
+#include "transaction.h"
 
-typedef struct Taking {
-    BlockNode **nodes, **overlays;
-    unsigned n;
-    int ret;
-} Taking;
+typedef struct SnapshotAction {
+    BlockAction action;
+    BlockSnapshot sn;
+    BlockNode *bs, *top;
+    bool made, taken;           /* top was opened for this; both are marked as busy */
+} SnapshotAction;
 
-static bool check(BlockNode *bs, BlockNode *top, const BlockSnapshot *sn, Error **errp)
+static bool check(const SnapshotAction *s, Error **errp)
 {
-    if (!bs || !top) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", bs ? sn->overlay : sn->node);
-    } else if (!bs->blk || bs->is_twin) {
-        error_setg(errp, "Node '%s' is not the top of a disk", sn->node);
-    } else if (bs->blk->job) {
-        error_setg(errp, "Node '%s' is busy: block device is in use by block job", sn->node);
+    const BlockNode *bs = s->bs, *top = s->top;
+
+    if (bs->blk->job) {
+        error_setg(errp, "Node '%s' is busy: block device is in use by block job", bs->node_name);
+    } else if (bs->busy) {
+        error_setg(errp, "Node '%s' is busy: it is named twice", bs->node_name);
     } else if (top->parent || top->blk || top->twins || top->busy) {
         error_setg(errp, "The overlay is already in use");
     } else if (top->backing) {
@@ -31,7 +30,7 @@ static bool check(BlockNode *bs, BlockNode *top, const BlockSnapshot *sn, Error 
     } else if (!block_driver(top)->has_backing) {
         error_setg(errp, "The overlay does not support backing images");
     } else if (top->is_ro != bs->is_ro || top->length < bs->length) {
-        error_setg(errp, "The overlay '%s' is %s than its image", sn->overlay,
+        error_setg(errp, "The overlay '%s' is %s than its image", top->node_name,
                    top->is_ro != bs->is_ro ? "no more writable" : "smaller");
     } else {
         return true;
@@ -39,107 +38,94 @@ static bool check(BlockNode *bs, BlockNode *top, const BlockSnapshot *sn, Error 
     return false;
 }
 
-/* All disks are quiet. */
-static void take(void *opaque)
+/* The disk that is meant: by the name of its uppermost node, or any other of its names. */
+static BlockNode *find_disk(const BlockSnapshot *sn, Error **errp)
 {
-    Taking *t = opaque;
+    BlockBackend *blk = sn->overlay ? NULL : blk_find(sn->node);
+    BlockNode *bs = blk ? blk->root : block_find_node(sn->node);
 
+    if (!bs) {
+        error_setg(errp, "Cannot find device='' nor node-name='%s'", sn->node);
+    } else if (!bs->blk || bs->is_twin) {
+        error_setg(errp, "Node '%s' is not the top of a disk", sn->node);
+    } else {
+        return bs;
+    }
+    return NULL;
+}
+
+static bool find_overlay(SnapshotAction *s, Error **errp)
+{
+    BlockImageFor image = {
+        .disk = s->bs, .file = s->sn.file, .format = "qcow2", .node_name = s->sn.overlay_name,
+        .backing_file = s->bs->filename, .backing_format = s->bs->obj.oc->name,
+        .existing = s->sn.existing,
+    };
+
+    if (s->sn.overlay) {
+        s->top = block_find_node(s->sn.overlay);
+        if (!s->top) {
+            error_setg(errp, "Cannot find device='' nor node-name='%s'", s->sn.overlay);
+        }
+    } else {
+        s->top = block_image_for(&image, errp);
+        s->made = s->top;
+    }
+    return s->top;
+}
+
+static bool snapshot_prepare(BlockAction *a, Error **errp)
+{
+    SnapshotAction *s = (SnapshotAction *)a;
+    int ret;
+
+    s->bs = find_disk(&s->sn, errp);
+    if (!s->bs || !find_overlay(s, errp) || !check(s, errp)) {
+        return false;
+    }
     /* The guest's next flush goes to the overlay alone. */
-    for (unsigned i = 0; t->ret == 0 && i < t->n; i++) {
-        t->ret = t->nodes[i]->is_ro ? 0 : block_run_flush(t->nodes[i]);
-    }
-    for (unsigned i = 0; t->ret == 0 && i < t->n; i++) {
-        block_replace_root(t->nodes[i]->blk, t->overlays[i]);
-        block_attach(t->overlays[i], BLOCK_BACKING, t->nodes[i], false);
-        /* Where this fails, it is not written all the same. */
-        block_reopen(t->nodes[i], true, NULL);
-        block_set_perm(t->nodes[i], BLOCK_PERM_READ, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE, NULL);
-    }
-}
-
-bool block_snapshot(const BlockSnapshot *snapshots, unsigned n, Error **errp)
-{
-    g_autofree BlockNode **nodes = g_new0(BlockNode *, n), **overlays = g_new0(BlockNode *, n);
-    g_autofree BlockBackend **blks = g_new0(BlockBackend *, n);
-    Taking t = { nodes, overlays, n, 0 };
-
-    for (unsigned i = 0; i < n; i++) {
-        nodes[i] = block_find_node(snapshots[i].node);
-        overlays[i] = block_find_node(snapshots[i].overlay);
-        if (!check(nodes[i], overlays[i], &snapshots[i], errp)) {
-            return false;
-        }
-        for (unsigned k = 0; k < i; k++) {
-            if (nodes[k] == nodes[i] || overlays[k] == overlays[i]) {
-                error_setg(errp, "Node '%s' is busy: it is named twice", snapshots[i].node);
-                return false;
-            }
-        }
-        blks[i] = nodes[i]->blk;
-    }
-    block_quiesce(blks, n, take, &t);
-    if (t.ret < 0) {
-        error_setg_errno(errp, -t.ret, "Could not flush");
-    }
-    return t.ret == 0;
-}
-
-/* A file of its own, and an empty image in it whose backing file is bs. */
-static bool make_file(const BlockNode *bs, const char *file, Error **errp)
-{
-    g_autoptr(QemuOpts) opts = qemu_opts_new(), file_opts = qemu_opts_new();
-    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, bs->length);
-    BlockNode *node;
-    bool ok;
-
-    qemu_opt_append(file_opts, "filename", file);
-    qemu_opt_append(file_opts, "size", "0");
-    if (!block_create("file", NULL, file_opts, errp)) {
+    ret = s->bs->is_ro ? 0 : block_run_flush(s->bs);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not flush");
         return false;
     }
-    qemu_opts_free(file_opts);
-    file_opts = qemu_opts_new();
-    qemu_opt_append(file_opts, "driver", "file");
-    qemu_opt_append(file_opts, "filename", file);
-    node = block_node_new(file_opts, errp);
-    if (!node) {
-        return false;
-    }
-    qemu_opt_append(opts, "size", size);
-    qemu_opt_append(opts, "backing-file", bs->filename);
-    qemu_opt_append(opts, "backing-fmt", bs->obj.oc->name);
-    ok = block_create("qcow2", node, opts, errp);
-    block_node_close(node);
-    return ok;
+    s->bs->busy = s->top->busy = s->taken = true;
+    return true;
 }
 
-const char *block_snapshot_file(const char *device, const char *file, const char *node_name,
-                                bool existing, Error **errp)
+static void snapshot_commit(BlockAction *a)
 {
-    BlockBackend *blk = blk_find(device);
-    g_autoptr(QemuOpts) opts = qemu_opts_new();
-    BlockNode *bs, *top;
+    SnapshotAction *s = (SnapshotAction *)a;
 
-    if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name=''", device);
-        return NULL;
+    s->bs->busy = s->top->busy = false;
+    block_replace_root(s->bs->blk, s->top);
+    block_attach(s->top, BLOCK_BACKING, s->bs, false);
+    /* Where this fails, it is not written all the same. */
+    block_reopen(s->bs, true, NULL);
+    block_set_perm(s->bs, BLOCK_PERM_READ, BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE, NULL);
+}
+
+static void snapshot_abort(BlockAction *a)
+{
+    SnapshotAction *s = (SnapshotAction *)a;
+
+    if (s->taken) {
+        s->bs->busy = s->top->busy = false;
     }
-    bs = blk->root;
-    if (!existing && !make_file(bs, file, errp)) {
-        return NULL;
+    if (s->made) {
+        block_node_close(s->top);
     }
-    block_opt_default(opts, "driver", "qcow2");
-    block_opt_default(opts, "node-name", node_name);
-    block_opt_default(opts, "file.driver", "file");
-    block_opt_default(opts, "file.filename", file);
-    block_opt_default(opts, "read-only", bs->is_ro ? "on" : "off");
-    block_opt_default(opts, "discard", bs->discard ? "unmap" : "ignore");
-    block_opt_default(opts, "cache.direct", bs->direct ? "on" : "off");
-    block_opt_default(opts, "cache.no-flush", bs->no_flush ? "on" : "off");
-    block_opt_default(opts, "backing", "");
-    top = block_node_new(opts, errp);
-    if (top) {
-        top->detect_zeroes = bs->detect_zeroes;
-    }
-    return top ? top->node_name : NULL;
+}
+
+static const BlockActionOps snapshot_action = {
+    .prepare = snapshot_prepare, .commit = snapshot_commit, .abort = snapshot_abort,
+};
+
+BlockAction *block_action_snapshot(const BlockSnapshot *snapshot)
+{
+    SnapshotAction *s = g_new0(SnapshotAction, 1);
+
+    s->action.ops = &snapshot_action;
+    s->sn = *snapshot;
+    return &s->action;
 }

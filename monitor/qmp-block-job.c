@@ -175,7 +175,7 @@ json_t *qmp_block_job_set_speed(Monitor *mon, json_t *args, Error **errp)
 
 /* What makes jobs ---------------------------------------------------------------------------- */
 
-static bool job_options(json_t *args, BlockJobOptions *o, Error **errp)
+bool qmp_job_options(json_t *args, BlockJobOptions *o, Error **errp)
 {
     int64_t speed = qmp_int(args, "speed", 0);
     const char *on_error = qmp_str(args, "on-error");
@@ -222,7 +222,7 @@ json_t *qmp_block_stream(Monitor *mon, json_t *args, Error **errp)
 
     if (err) {
         error_propagate(errp, err);
-    } else if (job_options(args, &o, errp)) {
+    } else if (qmp_job_options(args, &o, errp)) {
         block_stream_start(qmp_str(args, "device"), base, qmp_str(args, "backing-file"), &o,
                            errp);
     }
@@ -243,25 +243,44 @@ json_t *qmp_block_commit(Monitor *mon, json_t *args, Error **errp)
     }
     if (err) {
         error_propagate(errp, err);
-    } else if (job_options(args, &o, errp)) {
+    } else if (qmp_job_options(args, &o, errp)) {
         block_commit_start(&c, &o, errp);
     }
     return NULL;
 }
 
-json_t *qmp_blockdev_mirror(Monitor *mon, json_t *args, Error **errp)
+static void start_mirror(json_t *args, BlockMirrorOptions *m, Error **errp)
 {
     const char *mode = qmp_str(args, "copy-mode");
     BlockJobOptions o;
 
-    if (mode && strcmp(mode, "background")) {
-        error_setg(errp, "copy-mode '%s' is not supported", mode);
-    } else if (qmp_str(args, "replaces")) {
+    m->device = qmp_str(args, "device");
+    m->sync = qmp_str(args, "sync");
+    m->write_blocking = mode && !strcmp(mode, "write-blocking");
+    if (qmp_str(args, "replaces")) {
         error_setg(errp, "Parameter 'replaces' is not supported: the copy takes the disk's place");
-    } else if (job_options(args, &o, errp)) {
-        block_mirror_start(qmp_str(args, "device"), qmp_str(args, "target"),
-                           qmp_str(args, "sync"), &o, errp);
+    } else if (qmp_job_options(args, &o, errp)) {
+        block_mirror_start(m, &o, errp);
     }
+}
+
+json_t *qmp_blockdev_mirror(Monitor *mon, json_t *args, Error **errp)
+{
+    BlockMirrorOptions m = { .target = qmp_str(args, "target") };
+
+    start_mirror(args, &m, errp);
+    return NULL;
+}
+
+json_t *qmp_drive_mirror(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *mode = qmp_str(args, "mode");
+    BlockMirrorOptions m = {
+        .file = qmp_str(args, "target"), .format = qmp_str(args, "format"),
+        .node_name = qmp_str(args, "node-name"), .existing = mode && !strcmp(mode, "existing"),
+    };
+
+    start_mirror(args, &m, errp);
     return NULL;
 }
 
@@ -271,82 +290,6 @@ json_t *qmp_blockdev_create(Monitor *mon, json_t *args, Error **errp)
 
     if (opts) {
         block_create_start(opts, qmp_str(args, "job-id"), errp);
-    }
-    return NULL;
-}
-
-/* Snapshots ------------------------------------------------------------------------------- */
-
-json_t *qmp_blockdev_snapshot(Monitor *mon, json_t *args, Error **errp)
-{
-    BlockSnapshot sn = { qmp_str(args, "node"), qmp_str(args, "overlay") };
-
-    block_snapshot(&sn, 1, errp);
-    return NULL;
-}
-
-/* One with a file of its own; the overlay has to be closed where it is not taken. */
-static bool prepare_sync(json_t *args, BlockSnapshot *sn, Error **errp)
-{
-    const char *format = qmp_str(args, "format"), *mode = qmp_str(args, "mode");
-    const char *file = qmp_str(args, "snapshot-file"), *device = qmp_str(args, "device");
-
-    device = device ? device : qmp_str(args, "node-name");
-    if (!device) {
-        error_setg(errp, "Need 'device' or 'node-name'");
-        return false;
-    }
-    if (format && strcmp(format, "qcow2")) {
-        error_setg(errp, "Format '%s' does not support backing files", format);
-        return false;
-    }
-    sn->overlay = block_snapshot_file(device, file, qmp_str(args, "snapshot-node-name"),
-                                      mode && !strcmp(mode, "existing"), errp);
-    sn->node = sn->overlay ? block_top_name(device) : NULL;
-    return sn->overlay;
-}
-
-json_t *qmp_blockdev_snapshot_sync(Monitor *mon, json_t *args, Error **errp)
-{
-    BlockSnapshot sn;
-
-    if (prepare_sync(args, &sn, errp) && !block_snapshot(&sn, 1, errp)) {
-        blockdev_del(sn.overlay, NULL);
-    }
-    return NULL;
-}
-
-static bool prepare_action(json_t *action, BlockSnapshot *sn, bool *made, Error **errp)
-{
-    const char *type = qmp_str(action, "type");
-    json_t *data = json_object_get(action, "data");
-
-    *made = false;
-    if (!strcmp(type, "blockdev-snapshot")) {
-        *sn = (BlockSnapshot) { qmp_str(data, "node"), qmp_str(data, "overlay") };
-        return true;
-    }
-    *made = prepare_sync(data, sn, errp);
-    return *made;
-}
-
-/* All or none. */
-json_t *qmp_transaction(Monitor *mon, json_t *args, Error **errp)
-{
-    json_t *actions = json_object_get(args, "actions"), *action;
-    size_t n = json_array_size(actions), i;
-    g_autofree BlockSnapshot *sn = g_new0(BlockSnapshot, n + 1);
-    g_autofree bool *made = g_new0(bool, n + 1);
-    bool ok = true;
-
-    json_array_foreach(actions, i, action) {
-        ok = ok && prepare_action(action, &sn[i], &made[i], errp);
-    }
-    ok = ok && (!n || block_snapshot(sn, n, errp));
-    for (i = 0; !ok && i < n; i++) {
-        if (made[i]) {
-            blockdev_del(sn[i].overlay, NULL);
-        }
     }
     return NULL;
 }

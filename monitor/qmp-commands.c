@@ -18,6 +18,11 @@
 #define JOB_ENDS "?auto-finalize:b,?auto-dismiss:b"
 #define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
 #define ON_ERROR "(report|ignore|enospc|stop)"
+#define BACKUP "?job-id:s,sync:(top|full|none|incremental|bitmap),?speed:i,?bitmap:s," \
+    "?bitmap-mode:(on-success|never|always),?compress:b,?filter-node-name:s,?x-perf:{*}," \
+    "?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR "," JOB_ENDS
+#define BLOCKDEV_BACKUP "device:s,target:s," BACKUP
+#define DRIVE_BACKUP "device:s,target:s,?format:s,?mode:(existing|absolute-paths)," BACKUP
 #define STOP_REASON "guest:b,reason:s"
 #define CHR "?logfile:s,?logappend:b"
 #define CHR_ADDRESS "{type:<inet:{data:{host:s,port:s,?to:2,?ipv4:b,?ipv6:b}}," \
@@ -152,7 +157,7 @@ const QmpCommand qmp_commands[] = {
     { "query-block-jobs", "", "[{type:s,device:s,len:i,offset:i,busy:b,paused:b,speed:i,"
       "io-status:(ok|failed|nospace),ready:b,status:" JOB_STATUS ",auto-finalize:b,"
       "auto-dismiss:b,?error:s}]", qmp_query_block_jobs, DOC("jobs of disks") },
-    { "query-jobs", "", "[{id:s,type:(commit|stream|mirror|create),status:" JOB_STATUS ","
+    { "query-jobs", "", "[{id:s,type:(commit|stream|mirror|backup|create),status:" JOB_STATUS ","
       "current-progress:i,total-progress:i,?error:s}]", qmp_query_jobs, DOC("jobs") },
     { "job-cancel", "id:s", NULL, qmp_job_cancel, DOC("end a job, whatever it has done") },
     { "job-pause", "id:s", NULL, qmp_job_pause, DOC("a job waits") },
@@ -180,6 +185,14 @@ const QmpCommand qmp_commands[] = {
       "?granularity:4,?buf-size:i,?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ","
       "?filter-node-name:s,?copy-mode:(background|write-blocking)," JOB_ENDS, NULL,
       qmp_blockdev_mirror, DOC("copy a disk while it is written") },
+    { "drive-mirror", "?job-id:s,device:s,target:s,?format:s,?node-name:s,?replaces:s,"
+      "sync:(full|top|none),?mode:(existing|absolute-paths),?speed:i,?granularity:4,?buf-size:i,"
+      "?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ",?unmap:b,"
+      "?copy-mode:(background|write-blocking)," JOB_ENDS, NULL, qmp_drive_mirror,
+      DOC("the same to a file") },
+    { "blockdev-backup", BLOCKDEV_BACKUP, NULL, qmp_blockdev_backup,
+      DOC("copy a disk as it is now while it is written") },
+    { "drive-backup", DRIVE_BACKUP, NULL, qmp_drive_backup, DOC("the same to a file") },
     { "blockdev-create", "job-id:s,options:" NEW_IMAGE, NULL, qmp_blockdev_create,
       DOC("a new file, or an image in one") },
     { "blockdev-snapshot", SNAPSHOT, NULL, qmp_blockdev_snapshot,
@@ -187,9 +200,10 @@ const QmpCommand qmp_commands[] = {
     { "blockdev-snapshot-sync", SNAPSHOT_SYNC, NULL, qmp_blockdev_snapshot_sync,
       DOC("the same with a new file") },
     { "transaction", "actions:[{type:<blockdev-snapshot:{data:{" SNAPSHOT "}},"
-      "blockdev-snapshot-sync:{data:{" SNAPSHOT_SYNC "}}>}],"
-      "?properties:{?completion-mode:(individual|grouped)}", NULL, qmp_transaction,
-      DOC("snapshots of several disks at one moment, or none") },
+      "blockdev-snapshot-sync:{data:{" SNAPSHOT_SYNC "}},"
+      "blockdev-backup:{data:{" BLOCKDEV_BACKUP "}},drive-backup:{data:{" DRIVE_BACKUP "}},"
+      "abort:{data:{}}>}],?properties:{?completion-mode:(individual|grouped)}", NULL,
+      qmp_transaction, DOC("several of these commands at one moment, or none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
       DOC("refused") },
     { "netdev_add", "type:N,id:s", NULL, qmp_netdev_add, DOC("add a network backend") },

@@ -6,6 +6,7 @@
 #ifndef MONITOR_QMP_H
 #define MONITOR_QMP_H
 
+#include "block/action.h"
 #include "block/events.h"
 #include "monitor-internal.h"
 #include "net/peer.h"
@@ -78,8 +79,12 @@ extern const char *const qmp_iostatus_names[];                  /* of BlockIoSta
 QmpFn qmp_query_jobs, qmp_query_block_jobs, qmp_job_cancel, qmp_job_pause, qmp_job_resume,
     qmp_job_complete, qmp_job_finalize, qmp_job_dismiss, qmp_block_job_set_speed,
     qmp_block_stream, qmp_block_commit, qmp_blockdev_mirror, qmp_blockdev_create,
-    qmp_blockdev_snapshot, qmp_blockdev_snapshot_sync, qmp_transaction;
-extern const BlockListener qmp_block_listener;                  /* qmp-block-job.c */
+    qmp_drive_mirror;
+extern const BlockListener qmp_block_listener;
+/* What all commands that make jobs have. */
+bool qmp_job_options(json_t *args, BlockJobOptions *o, Error **errp);   /* qmp-block-job.c */
+QmpFn qmp_blockdev_snapshot, qmp_blockdev_snapshot_sync, qmp_blockdev_backup, qmp_drive_backup,
+    qmp_transaction;                                            /* qmp-block-action.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set;                   /* qom.c */
 QmpFn qmp_qom_list_types, qmp_qom_list_properties,
     qmp_device_list_properties;                                 /* qom-types.c */

@@ -67,25 +67,20 @@ bool block_stream_start(const char *device, const char *base_node, const char *b
                         const BlockJobOptions *options, Error **errp);
 bool block_commit_start(const BlockCommitOptions *commit, const BlockJobOptions *options,
                         Error **errp);
-/* sync: "full", "top", "none". */
-bool block_mirror_start(const char *device, const char *target, const char *sync,
-                        const BlockJobOptions *options, Error **errp);
+/* To a node, or to a file, which is made or is there. */
+typedef struct BlockMirrorOptions {
+    const char *device, *target;
+    const char *sync;           /* "full", "top", "none" */
+    const char *file, *format, *node_name;  /* instead of target; NULL: the disk's format, any */
+    bool existing;
+    bool write_blocking;        /* what is written goes to both at once */
+} BlockMirrorOptions;
+bool block_mirror_start(const BlockMirrorOptions *mirror, const BlockJobOptions *options,
+                        Error **errp);
 /* opts: driver and what it takes; consumed. */
 bool block_create_start(QemuOpts *opts, const char *job_id, Error **errp);
 
-/* Snapshots --------------------------------------------------------------------- */
-
-typedef struct BlockSnapshot {
-    const char *node, *overlay;
-} BlockSnapshot;
-
-/* The name of a disk's uppermost node, of the one in its chain that has this file; NULL: none. */
-const char *block_top_name(const char *device);
+/* The name of the node in a disk's chain that has this file; NULL: none. */
 const char *block_chain_node(const char *device, const char *filename);
-/* Each overlay on top of its node, all at one moment, or none. */
-bool block_snapshot(const BlockSnapshot *snapshots, unsigned n, Error **errp);
-/* An overlay for a disk: a new qcow2 file, or one that is there. Its node's name; NULL on error. */
-const char *block_snapshot_file(const char *device, const char *file, const char *node_name,
-                                bool existing, Error **errp);
 
 #endif

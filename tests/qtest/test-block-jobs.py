@@ -154,5 +154,39 @@ def stream_and_mirror():
         d.vm.wait()
 
 
+@test
+def backup():
+    """transaction: backups of both disks or of none; drive-backup, drive-mirror to files"""
+    with Disks() as d:
+        d.overlay("a1", "a")
+        d.overlay("b1", "b")
+        actions = [{"type": "blockdev-backup", "data": {
+            "job-id": n, "device": n, "target": n + "1", "sync": "full", "auto-dismiss": False}}
+            for n in "ab"]
+        d.qmp.error("transaction", actions=actions + [{"type": "abort", "data": {}}])
+        d.qmp.error("transaction", actions=actions, properties={"completion-mode": "grouped"})
+        d.qmp.error("transaction", actions=[{"type": "blockdev-backup", "data": {"device": 1}}])
+        assert d.qmp.cmd("query-jobs") == []
+        d.qmp.cmd("transaction", actions=actions)
+        for _ in range(2):
+            done = d.qmp.event("BLOCK_JOB_COMPLETED")["data"]
+            assert "error" not in done and done["type"] == "backup", done
+            assert done["offset"] == done["len"] == 8 * MIB, done
+            d.states(done["device"], "concluded")
+            d.qmp.cmd("job-dismiss", id=done["device"])
+        d.qmp.cmd("blockdev-del", node_name="a1")
+        d.qmp.error("blockdev-backup", device="a", target="b1", sync="incremental")
+        d.qmp.cmd("drive-backup", job_id="f", device="a", target=d.path("f"), sync="full")
+        assert "error" not in d.qmp.event("BLOCK_JOB_COMPLETED")["data"]
+        d.states("f", "null")
+        d.qmp.cmd("drive-mirror", job_id="m", device="a", target=d.path("m"), sync="full",
+                  node_name="m", format="raw", copy_mode="write-blocking")
+        d.qmp.event("BLOCK_JOB_READY")
+        d.qmp.cmd("job-complete", id="m")
+        d.states("m", "null")
+        assert d.tops() == ["m", "b"], d.tops()
+        d.qmp.cmd("system_reset")
+
+
 if __name__ == "__main__":
     sys.exit(qemutest.run())

@@ -12,195 +12,40 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "block/events.h"
 #include "block/file-posix.h"
-#include "block/job.h"
-#include "qcow2-harness.h"
+#include "job-harness.h"
 #include "qemu/cutils.h"
-
-#define DISK (8u << 20)
-
-typedef struct State {
-    BlockBackend *blk;
-    GRand *rng;
-    uint8_t *model;
-    GString *history;           /* of the job's states */
-    char *error;
-    bool ready, concluded;
-    char error_event;           /* the last: of stopping, reporting, ignoring */
-    bool failed_reading;
-    BlockIoStatus io_status;
-} State;
-
-static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
-{
-    static const char letters[] = "CRPYSWDXEN";
-    State *st = opaque;
-
-    if (event == JOB_EVENT_STATUS) {
-        g_string_append_c(st->history, letters[info->status]);
-        st->concluded |= info->status == JOB_CONCLUDED;
-        if (info->error) {
-            g_free(st->error);
-            st->error = g_strdup(info->error);
-        }
-    }
-    st->ready |= event == JOB_EVENT_READY;
-    if (event >= JOB_EVENT_ERROR_STOP && event <= JOB_EVENT_ERROR_IGNORE) {
-        st->error_event = "SRI"[event - JOB_EVENT_ERROR_STOP];
-        st->failed_reading = info->failed_reading;
-        st->io_status = info->io_status;
-    }
-}
-
-static const BlockListener listener = { .job = on_job };
-
-static void add_node(const char *text)
-{
-    g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);
-    Error *err = NULL;
-
-    if (!blockdev_add(opts, &err)) {
-        g_error("%s: %s", text, error_get_pretty(err));
-    }
-}
-
-/* base <- mid <- top, with something in each; the disk is top. */
-static void begin(State *st, const char *create, const char *base_format)
-{
-    size_t length;
-
-    *st = (State) { .rng = g_rand_new_with_seed(11), .history = g_string_new(NULL) };
-    tool("qemu-img create -q -f %s base.img 6M; qemu-io -t unsafe -f %s -c 'write -P 1 0 5M' "
-         "base.img >/dev/null; qemu-img create -q -f qcow2 -o %s -b base.img -F %s mid.img %u; "
-         "qemu-io -t unsafe -f qcow2 -c 'write -P 2 1M 1M' -c 'write -P 0 3M 128k' mid.img "
-         ">/dev/null; qemu-img create -q -f qcow2 -o %s -b mid.img -F qcow2 top.img; "
-         "qemu-io -t unsafe -f qcow2 -c 'write -P 3 1536k 1M' top.img >/dev/null",
-         base_format, base_format, create, base_format, DISK, create);
-    st->model = contents("top.img", &length);
-    g_assert_cmpint(chdir(scratch()), ==, 0);
-    g_autofree char *base = g_strdup_printf(
-        "driver=%s,node-name=base,read-only=on,file.driver=file,file.filename=base.img",
-        base_format);
-    add_node(base);
-    add_node("driver=qcow2,node-name=mid,read-only=on,file.driver=file,file.filename=mid.img,"
-             "backing=base");
-    add_node("driver=qcow2,node-name=top,file.driver=file,file.filename=top.img,backing=mid,"
-             "discard=unmap");
-    st->blk = blk_find_for_device("top");
-    g_assert_true(blk_attach(st->blk, "dev", true, false, NULL));
-    block_set_listener(&listener, st);
-}
-
-/* What a guest does. */
-static void use_disk(State *st)
-{
-    uint64_t len = g_rand_int_range(st->rng, 1, 200) * 512;
-    uint64_t pos = g_rand_int_range(st->rng, 0, (DISK - len) / 512) * 512;
-    g_autofree uint8_t *buf = g_malloc(len);
-    unsigned what = g_rand_int_range(st->rng, 0, 8);
-
-    if (what < 4) {
-        memset(buf, g_rand_int_range(st->rng, 1, 255), len);
-        memcpy(st->model + pos, buf, len);
-        g_assert_cmpint(run_request(st->blk, BLOCK_OP_WRITE, 0, pos, buf, len), ==, 0);
-    } else if (what == 4) {
-        memset(st->model + pos, 0, len);
-        g_assert_cmpint(run_request(st->blk, BLOCK_OP_WRITE_ZEROES, BLOCK_REQ_MAY_UNMAP, pos, NULL,
-                                    len), ==, 0);
-    } else if (what == 5) {
-        g_assert_cmpint(run_request(st->blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
-    } else {
-        g_assert_cmpint(run_request(st->blk, BLOCK_OP_READ, 0, pos, buf, len), ==, 0);
-        g_assert_true(!memcmp(buf, st->model + pos, len));
-    }
-}
-
-/* A disk that never rests would keep a copy with a limited speed from getting ready. */
-static void use_until(State *st, const bool *flag)
-{
-    gint64 start = g_get_monotonic_time(), now = start;
-
-    while (!*flag) {
-        use_disk(st);
-        while (g_main_context_iteration(NULL, FALSE)) {
-        }
-        g_assert_cmpint(now - start, <, 300 * G_TIME_SPAN_SECOND);
-        g_usleep((now - start) / 20);
-        now = g_get_monotonic_time();
-    }
-}
-
-static void check_disk(State *st)
-{
-    compare_reads(st->blk, st->model, DISK, st->rng);
-}
-
-/* What its own tools say the image has. */
-static void check_file(State *st, const char *name, const char *format)
-{
-    g_autofree uint8_t *now = NULL;
-    size_t length;
-
-    if (!strcmp(format, "qcow2")) {
-        check_image(name, true);
-    }
-    now = contents(name, &length);
-    g_assert_cmpuint(length, ==, DISK);
-    g_assert_true(!memcmp(now, st->model, length));
-}
-
-static void flush_and_close(State *st)
-{
-    for (unsigned i = 0; i < 50; i++) {
-        use_disk(st);
-    }
-    check_disk(st);
-    blk_detach(st->blk);
-    blk_cleanup_all();
-}
-
-static void finish_closed(State *st)
-{
-    block_set_listener(NULL, NULL);
-    g_assert_cmpint(chdir("/"), ==, 0);
-    g_string_free(st->history, TRUE);
-    g_rand_free(st->rng);
-    g_free(st->model);
-    g_free(st->error);
-    scratch_remove();
-}
 
 static void test_stream(gconstpointer arg)
 {
     BlockJobOptions options = { .id = "job" };
     Error *err = NULL;
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
-    begin(&st, "cluster_size=64k", arg);
+    job_begin(&st, "cluster_size=64k", arg);
     g_assert_true(block_stream_start("top", "base", NULL, &options, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_cmpstr(st.history->str, ==, "CRWDEN");
     g_assert_cmpstr(st.error, ==, NULL);
     g_assert_true(blockdev_del("mid", NULL));
-    check_disk(&st);
+    job_check_disk(&st);
     st.concluded = false;
     g_assert_true(block_stream_start("dev", NULL, NULL, &options, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_true(blockdev_del("base", NULL));
     for (unsigned i = 0; i < 50; i++) {
-        use_disk(&st);
+        job_use_disk(&st);
     }
-    check_disk(&st);
+    job_check_disk(&st);
     blk_flush_all();
     tool("rm base.img mid.img");
     blk_detach(st.blk);
     blk_cleanup_all();
-    check_file(&st, "top.img", "qcow2");
-    finish_closed(&st);
+    job_check_file(&st, "top.img", "qcow2");
+    job_finish(&st);
 }
 
 static void test_commit(gconstpointer arg)
@@ -209,15 +54,15 @@ static void test_commit(gconstpointer arg)
     BlockJobOptions options = { .id = "job", .manual_dismiss = true, .manual_finalize = true };
     Error *err = NULL;
     BlockJob *job;
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
-    begin(&st, "cluster_size=4k", arg);
+    job_begin(&st, "cluster_size=4k", arg);
     g_assert_true(block_commit_start(&commit, &options, &err));
     for (unsigned i = 0; i < 100000 && !strstr(st.history->str, "D"); i++) {
-        use_disk(&st);
+        job_use_disk(&st);
         g_main_context_iteration(NULL, FALSE);
     }
     job = block_job_find("job", NULL);
@@ -228,10 +73,10 @@ static void test_commit(gconstpointer arg)
     g_assert_true(block_job_do(job, JOB_VERB_DISMISS, 0, &err));
     g_assert_true(blockdev_del("mid", NULL));
     g_assert_true(block_find_node("base")->is_ro);
-    flush_and_close(&st);
+    job_flush_and_close(&st);
     tool("rm mid.img");
-    check_file(&st, "top.img", "qcow2");
-    finish_closed(&st);
+    job_check_file(&st, "top.img", "qcow2");
+    job_finish(&st);
 }
 
 static void test_active_commit(gconstpointer arg)
@@ -239,66 +84,67 @@ static void test_active_commit(gconstpointer arg)
     BlockCommitOptions commit = { .device = "top", .base_node = "base" };
     BlockJobOptions options = { .id = "job" };
     Error *err = NULL;
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
-    begin(&st, "cluster_size=64k,extended_l2=on", arg);
+    job_begin(&st, "cluster_size=64k,extended_l2=on", arg);
     /* The first time it stays where it is. */
     g_assert_true(block_commit_start(&commit, &options, &err));
-    use_until(&st, &st.ready);
+    job_use_until(&st, &st.ready);
     g_assert_false(blockdev_del("base", NULL));
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_CANCEL, false, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_cmpstr(st.blk->root->node_name, ==, "top");
     g_assert_true(block_find_node("base")->is_ro);
-    check_disk(&st);
+    job_check_disk(&st);
 
     st.ready = st.concluded = false;
     g_assert_true(block_commit_start(&commit, &options, &err));
-    use_until(&st, &st.ready);
+    job_use_until(&st, &st.ready);
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_COMPLETE, 0, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_cmpstr(st.error, ==, NULL);
     g_assert_cmpstr(st.blk->root->node_name, ==, "base");
     g_assert_true(blockdev_del("top", &err));
     g_assert_true(blockdev_del("mid", &err));
-    flush_and_close(&st);
-    check_file(&st, "base.img", arg);
-    finish_closed(&st);
+    job_flush_and_close(&st);
+    job_check_file(&st, "base.img", arg);
+    job_finish(&st);
 }
 
 static void test_mirror(gconstpointer arg)
 {
+    BlockMirrorOptions mirror = { .device = "top", .target = "copy", .sync = "full" };
     BlockJobOptions options = { .id = "job", .speed = 32 * MiB };
     Error *err = NULL;
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
-    begin(&st, "cluster_size=64k", arg);
-    tool("qemu-img create -q -f qcow2 copy.img %u", DISK);
-    add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
-    g_assert_true(block_mirror_start("top", "copy", "full", &options, &err));
+    job_begin(&st, "cluster_size=64k", arg);
+    tool("qemu-img create -q -f qcow2 copy.img %u", JOB_DISK);
+    job_add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
+    g_assert_true(block_mirror_start(&mirror, &options, &err));
     g_assert_null(blk_find_for_device("copy"));
-    g_assert_false(block_mirror_start("top", "copy", "full", &options, NULL));
-    use_until(&st, &st.ready);
+    g_assert_false(block_mirror_start(&mirror, &options, NULL));
+    job_use_until(&st, &st.ready);
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_SET_SPEED, 0, &err));
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_PAUSE, 0, &err));
     for (unsigned i = 0; i < 20; i++) {
-        use_disk(&st);
+        job_use_disk(&st);
     }
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_RESUME, 0, &err));
     g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_COMPLETE, 0, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_cmpstr(st.history->str, ==, "CRYSYWDEN");
     g_assert_cmpstr(st.blk->root->node_name, ==, "copy");
     g_assert_true(blockdev_del("top", &err));
-    flush_and_close(&st);
-    check_file(&st, "copy.img", "qcow2");
-    finish_closed(&st);
+    job_flush_and_close(&st);
+    job_check_file(&st, "copy.img", "qcow2");
+    job_finish(&st);
 }
 
 /* Errors ----------------------------------------------------------------------------------- */
@@ -336,14 +182,15 @@ static void break_file(const char *node, bool reading, bool broken)
 static bool start_kind(const char *kind, const BlockJobOptions *options)
 {
     BlockCommitOptions commit = { .device = "top", .top_node = "mid", .base_node = "base" };
+    BlockMirrorOptions mirror = { .device = "top", .target = "copy", .sync = "full" };
 
     return !strcmp(kind, "stream") ? block_stream_start("top", NULL, NULL, options, NULL) :
            !strcmp(kind, "commit") ? block_commit_start(&commit, options, NULL) :
-           block_mirror_start("top", "copy", "full", options, NULL);
+           block_mirror_start(&mirror, options, NULL);
 }
 
 /* One job with the policy for what fails, and another for what does not. */
-static void fail_once(State *st, const char *kind, const char *policy, bool reading)
+static void fail_once(JobTest *st, const char *kind, const char *policy, bool reading)
 {
     BlockJobOptions options = {
         .id = "job", .on_read_error = reading ? policy : "enospc",
@@ -376,7 +223,7 @@ static void test_errors(gconstpointer arg)
 {
     static const char *const kinds[] = { "stream", "commit", "mirror" };
     static const char *const policies[] = { "report", "stop", "ignore", "enospc" };
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
@@ -386,17 +233,17 @@ static void test_errors(gconstpointer arg)
         const char *policy = policies[i % G_N_ELEMENTS(policies)];
 
         if (i % G_N_ELEMENTS(policies) == 0) {
-            begin(&st, "cluster_size=64k", arg);
-            tool("qemu-img create -q -f qcow2 copy.img %u", DISK);
-            add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
+            job_begin(&st, "cluster_size=64k", arg);
+            tool("qemu-img create -q -f qcow2 copy.img %u", JOB_DISK);
+            job_add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
         }
         fail_once(&st, kind, policy, true);
         fail_once(&st, kind, policy, false);
         if (i % G_N_ELEMENTS(policies) == G_N_ELEMENTS(policies) - 1) {
-            check_disk(&st);
+            job_check_disk(&st);
             blk_detach(st.blk);
             blk_cleanup_all();
-            finish_closed(&st);
+            job_finish(&st);
         }
     }
 }
@@ -407,13 +254,13 @@ static void test_gone(gconstpointer arg)
     static const BlockJobVerb verbs[] = { JOB_VERB_CANCEL, JOB_VERB_PAUSE };
     BlockJobOptions options = { .id = "job", .speed = 4096 };
     BlockCommitOptions commit = { .device = "top" };
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
     for (unsigned i = 0; i < 6; i++) {
-        begin(&st, "cluster_size=64k", arg);
+        job_begin(&st, "cluster_size=64k", arg);
         if (i % 3 == 0) {
             g_assert_true(block_stream_start("top", NULL, NULL, &options, NULL));
         } else {
@@ -421,7 +268,7 @@ static void test_gone(gconstpointer arg)
             g_assert_true(block_commit_start(&commit, &options, NULL));
         }
         for (unsigned k = 0; k < 10; k++) {
-            use_disk(&st);
+            job_use_disk(&st);
         }
         if (i >= 3) {
             g_assert_true(block_job_do(block_job_find("job", NULL), verbs[i % 2], 1, NULL));
@@ -430,55 +277,52 @@ static void test_gone(gconstpointer arg)
         g_assert_true(st.concluded);
         g_assert_null(block_job_find("job", NULL));
         blk_cleanup_all();
-        check_file(&st, "top.img", "qcow2");
-        finish_closed(&st);
+        job_check_file(&st, "top.img", "qcow2");
+        job_finish(&st);
     }
 }
 
 static void test_snapshot(gconstpointer arg)
 {
-    BlockSnapshot sn = { "top", "over" };
+    BlockSnapshot sn = { .node = "top", .overlay = "over" };
     BlockCommitOptions commit = { .device = "dev", .top_node = "over", .base_node = "top" };
     BlockJobOptions options = { .id = "job" };
     g_autofree uint8_t *before = NULL;
-    const char *name;
     Error *err = NULL;
-    State st;
+    JobTest st;
 
     if (!have_tools()) {
         return;
     }
-    begin(&st, "cluster_size=64k", arg);
-    tool("qemu-img create -q -f qcow2 -b top.img -F qcow2 -u over.img %u", DISK);
-    add_node("driver=qcow2,node-name=over,file.driver=file,file.filename=over.img,backing=");
-    use_disk(&st);
-    before = g_memdup2(st.model, DISK);
-    g_assert_true(block_snapshot(&sn, 1, &err));
-    g_assert_false(block_snapshot(&sn, 1, NULL));
+    job_begin(&st, "cluster_size=64k", arg);
+    tool("qemu-img create -q -f qcow2 -b top.img -F qcow2 -u over.img %u", JOB_DISK);
+    job_add_node("driver=qcow2,node-name=over,file.driver=file,file.filename=over.img,backing=");
+    job_use_disk(&st);
+    before = g_memdup2(st.model, JOB_DISK);
+    g_assert_true(block_transaction_one(block_action_snapshot(&sn), &err));
+    g_assert_false(block_transaction_one(block_action_snapshot(&sn), NULL));
     g_assert_true(block_find_node("top")->is_ro);
     for (unsigned i = 0; i < 100; i++) {
-        use_disk(&st);
+        job_use_disk(&st);
     }
-    name = block_snapshot_file("dev", "more.img", "more", false, &err);
-    g_assert_cmpstr(name, ==, "more");
-    sn = (BlockSnapshot) { block_top_name("dev"), name };
-    g_assert_true(block_snapshot(&sn, 1, &err));
+    sn = (BlockSnapshot) { .node = "dev", .file = "more.img", .overlay_name = "more" };
+    g_assert_true(block_transaction_one(block_action_snapshot(&sn), &err));
     for (unsigned i = 0; i < 50; i++) {
-        use_disk(&st);
+        job_use_disk(&st);
     }
     blk_flush_all();
     tool("cp top.img before.img");
     /* What was written once, and has grown, is written again. */
     g_assert_true(block_commit_start(&commit, &options, &err));
-    use_until(&st, &st.concluded);
+    job_use_until(&st, &st.concluded);
     g_assert_cmpstr(st.error, ==, NULL);
     g_assert_true(blockdev_del("over", &err));
-    flush_and_close(&st);
-    check_file(&st, "more.img", "qcow2");
+    job_flush_and_close(&st);
+    job_check_file(&st, "more.img", "qcow2");
     check_image("top.img", true);
-    memcpy(st.model, before, DISK);
-    check_file(&st, "before.img", "qcow2");
-    finish_closed(&st);
+    memcpy(st.model, before, JOB_DISK);
+    job_check_file(&st, "before.img", "qcow2");
+    job_finish(&st);
 }
 
 /* blockdev-create: what qemu-img says of it, and that it can be used. */
@@ -495,14 +339,14 @@ static void test_create(void)
         "size=8388608,version=v2,refcount-bits=8", "size=8388608,preallocation=full",
         "size=8388608,nonsense=1", "size=9000000000000000000",
     };
-    State st = { .history = g_string_new(NULL), .rng = g_rand_new() };
+    JobTest st = { .history = g_string_new(NULL), .rng = g_rand_new() };
 
     if (!have_tools()) {
         return;
     }
     tool("truncate -s 8M base.img");
     g_assert_cmpint(chdir(scratch()), ==, 0);
-    block_set_listener(&listener, &st);
+    block_set_listener(&job_listener, &st);
     for (unsigned i = 0; i < G_N_ELEMENTS(sets) + G_N_ELEMENTS(bad); i++) {
         bool good = i < G_N_ELEMENTS(sets);
         g_autofree char *text = g_strdup_printf("driver=qcow2,file=f,%s", good ? sets[i] :
@@ -517,7 +361,7 @@ static void test_create(void)
         }
         g_assert_cmpstr(st.error, ==, NULL);
         g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_DISMISS, 0, NULL));
-        add_node("driver=file,node-name=f,filename=t.img");
+        job_add_node("driver=file,node-name=f,filename=t.img");
         g_assert_true(block_create_start(qemu_opts_parse(text, NULL, NULL), "job", NULL));
         g_assert_false(blockdev_del("f", NULL));
         for (st.concluded = false; !st.concluded;) {
@@ -537,7 +381,7 @@ static void test_create(void)
         g_assert_cmpstr(msg, ==, NULL);
         blk_cleanup_all();
     }
-    finish_closed(&st);
+    job_finish(&st);
 }
 
 int main(int argc, char **argv)
