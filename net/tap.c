@@ -9,16 +9,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net-fd.h"
-#include "qemu/confine.h"
+#include "tap-script.h"
 
 #define TUN_DEVICE "/dev/net/tun"
 #define VHOST_DEVICE "/dev/vhost-net"
@@ -50,6 +48,7 @@ typedef struct TAPState {
     NetVhost worker[NET_MAX_QUEUES];
     unsigned nr_workers;
     bool script_ran;
+    WaitingScript down;
     char name[IFNAMSIZ];
 } TAPState;
 
@@ -181,24 +180,6 @@ static bool is_no(const char *script)
 static const char *downscript(const TAPState *s)
 {
     return s->downscript ? s->downscript : DEFAULT_DOWNSCRIPT;
-}
-
-static bool run_script(TAPState *s, const char *script, Error **errp)
-{
-    char *argv[] = { (char *)script, s->name, NULL };
-    g_autoptr(GError) gerr = NULL;
-    int status;
-
-    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
-                      NULL, &status, &gerr)) {
-        error_setg(errp, "could not launch network script %s: %s", script, gerr->message);
-        return false;
-    }
-    if (status) {
-        error_setg(errp, "network script %s failed with status %d", script, status);
-        return false;
-    }
-    return true;
 }
 
 static void tap_add_queue(TAPState *s, int fd)
@@ -410,15 +391,12 @@ static bool tap_open_interface(TAPState *s, Error **errp)
         s->script = g_strdup(DEFAULT_SCRIPT);
     }
     if (!is_no(s->script)) {
-        if (!run_script(s, s->script, errp)) {
+        if (!tap_script_run(s->script, s->name, errp)) {
             return false;
         }
     }
     s->script_ran = true;
-    if (!is_no(downscript(s))) {
-        confine_keep_capability(CAP_NET_ADMIN);
-    }
-    return true;
+    return is_no(downscript(s)) || tap_script_prepare(&s->down, downscript(s), s->name, errp);
 }
 
 static bool tap_open(NetClientState *nc, Error **errp)
@@ -451,7 +429,7 @@ static void tap_close(NetClientState *nc)
         const char *script = downscript(s);
         Error *err = NULL;
 
-        if (!is_no(script) && !run_script(s, script, &err)) {
+        if (!is_no(script) && !tap_script_finish(&s->down, script, &err)) {
             error_report_err(err);
         }
     }
