@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/error.h"
 #include "qemu/object.h"
@@ -43,7 +44,8 @@ static bool read_file(Secret *s, Error **errp)
         s->len += n;
     }
     if (n < 0) {
-        error_setg_errno(errp, errno, "Unable to read %s", s->file);
+        error_setg_errno(errp, confine_errno(s->file, false, errno), "Unable to read %s",
+                         s->file);
     } else if (s->len > SECRET_MAX) {
         error_setg(errp, "%s: a secret has at most %u bytes", s->file, (unsigned)SECRET_MAX);
     }

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 
@@ -30,7 +31,8 @@ static int try_open(FileNode *f)
     BlockNode *bs = &f->bs;
     int fd = qemu_open(f->name, open_flags(f, bs->read_only), 0);
 
-    if (fd < 0 && bs->auto_read_only && (errno == EACCES || errno == EROFS)) {
+    if (fd < 0 && bs->auto_read_only &&
+        (errno == EACCES || errno == EROFS || errno == ESANDBOX)) {
         bs->is_ro = true;
         fd = qemu_open(f->name, open_flags(f, true), 0);
     }

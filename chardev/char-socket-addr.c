@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "char-socket.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/fd-param.h"
 
@@ -79,11 +80,15 @@ static int unix_listen(SocketChardev *c, Error **errp)
         unlink(c->path);
     }
     if (bind(fd, (struct sockaddr *)&un, len) < 0) {
-        error_setg_errno(errp, errno, "Failed to bind socket to %s", c->path);
+        error_setg_errno(errp, confine_errno(c->path, true, errno), "Failed to bind socket to %s",
+                         c->path);
     } else if (listen(fd, 1) < 0) {
         error_setg_errno(errp, errno, "Failed to listen on socket");
         socket_unlink(c);
     } else {
+        if (!c->abstract) {
+            confine_need_path(c->path, CONFINE_REMOVE);
+        }
         return fd;
     }
     close(fd);

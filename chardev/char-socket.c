@@ -16,6 +16,7 @@
 
 #include "char-socket.h"
 #include "char-telnet.h"
+#include "qemu/confine.h"
 #include "qemu/main-loop.h"
 
 #define READ_CHUNK 4096
@@ -498,6 +499,7 @@ static bool socket_open(Chardev *s, Error **errp)
     }
     update_filename(c);
     if (c->reconnect) {
+        confine_need(c->host ? CONFINE_NAMES : CONFINE_SOCKETS);
         try_connect(c);
         return true;
     }

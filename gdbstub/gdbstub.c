@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gdbstub/gdb-internal.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "sysemu/gdbstub.h"
 
@@ -237,6 +238,7 @@ bool gdbserver_start(MachineState *ms, const char *device, Error **errp)
     if (!qemu_chr_fe_init(&s->chr, chr, errp)) {
         return false;
     }
+    confine_need(CONFINE_MONITOR);      /* gdb's "monitor" has its commands */
     chr_txq_init(&s->tx, &s->chr, GDB_OUT_PAUSE, gdb_drained, s);
     qemu_chr_fe_set_handlers(&s->chr, gdb_can_read, gdb_read, gdb_event, s);
     return true;

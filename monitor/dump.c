@@ -19,6 +19,7 @@
 
 #include "guest-memory.h"
 #include "hw/misc/vmcoreinfo.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/event_notifier.h"
 #include "qemu/fdset.h"
@@ -433,7 +434,7 @@ static int open_target(Monitor *mon, const char *protocol, Error **errp)
     rest = protocol + 5;
     fd = qemu_open(rest, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0) {
-        error_setg(errp, "Could not open '%s': %s", rest, strerror(errno));
+        error_setg(errp, "Could not open '%s': %s", rest, confine_strerror(errno));
     }
     return fd;
 }

@@ -9,6 +9,7 @@
 #include "hw/core/cpu.h"
 #include "hw/core/event.h"
 #include "monitor-internal.h"
+#include "qemu/confine.h"
 #include "qemu/fd-param.h"
 #include "qemu/main-loop.h"
 #include "qmp.h"
@@ -381,6 +382,7 @@ bool monitor_init(MachineState *ms, Chardev *chr, MonitorMode mode,
         return false;
     }
     g_ptr_array_add(mon->hub->monitors, mon);
+    confine_need(CONFINE_MONITOR);
     chr_txq_init(&mon->tx, &mon->chr, MONITOR_OUT_PAUSE, monitor_drained, mon);
     /* On a mux the first frontend keeps the focus until Ctrl-A c. */
     chr_txq_hold(&mon->tx, !strcmp(chr->obj.oc->name, "mux"));

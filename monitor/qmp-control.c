@@ -11,6 +11,7 @@
 #include "guest-memory.h"
 #include "hw/core/event.h"
 #include "hw/qdev.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
@@ -233,7 +234,7 @@ static void save_memory(Monitor *mon, json_t *args, CPUState *cs, Error **errp)
     }
     fd = qemu_open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0666);
     if (fd < 0) {
-        error_setg(errp, "Could not open '%s': %s", filename, strerror(errno));
+        error_setg(errp, "Could not open '%s': %s", filename, confine_strerror(errno));
         return;
     }
     s = g_new0(SaveJob, 1);

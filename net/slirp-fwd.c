@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "chardev/char-txq.h"
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "slirp-filter.h"
 #include "slirp-internal.h"
@@ -266,6 +267,12 @@ static bool add_guestfwd(UserState *s, const char *rule, Error **errp)
         fwd->command = g_strdup(p + strlen("cmd:"));
     } else if (!fwd_open_chardev(fwd, p, errp)) {
         return false;
+    }
+    if (fwd->command) {
+        confine_need(CONFINE_PROGRAMS);
+        if (!confine_programs(errp)) {
+            return false;
+        }
     }
     if (!start_guestfwd(s, fwd)) {
         error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);

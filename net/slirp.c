@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "qemu/confine.h"
 #include "qemu/iov.h"
 #include "qemu/log.h"
 #include "qemu/timer.h"
@@ -21,6 +22,8 @@
 #include "slirp-internal.h"
 
 #define GUEST_MTU 1500
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 typedef struct SlirpTimer {
     QEMUTimer timer;
@@ -406,6 +409,23 @@ static void user_start(UserState *s)
     g_source_attach(source, NULL);
 }
 
+/* Sockets, the files of tftp=, and the names of the host's name servers, now and then. */
+static void declare_needs(const UserState *s)
+{
+    g_autofree char *servers = realpath(RESOLV_CONF, NULL);
+    g_autofree char *folder = servers ? g_path_get_dirname(servers) : NULL;
+
+    confine_need(CONFINE_SOCKETS);
+    confine_need_path(RESOLV_CONF, CONFINE_READ);
+    if (folder && strcmp(folder, "/etc")) {
+        confine_need_path(folder, CONFINE_READ);    /* a daemon's, which replaces the file */
+    }
+    if (s->tftp) {
+        confine_need_path(s->tftp, CONFINE_READ);
+        confine_need_path("/dev/null", CONFINE_READ);
+    }
+}
+
 static bool user_open(NetClientState *nc, Error **errp)
 {
     UserState *s = (UserState *)nc;
@@ -416,6 +436,7 @@ static bool user_open(NetClientState *nc, Error **errp)
         !slirp_add_forwards(s, errp)) {
         return false;
     }
+    declare_needs(s);
     user_start(s);
     nc->info = g_strdup_printf("type=user,net=%s,restrict=%s", s->net ? s->net : "10.0.2.0/24",
                                s->restricted ? "on" : "off");

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "socket-internal.h"
 
 /* A peer that cannot be accepted now waits so long. */
@@ -225,6 +226,9 @@ static bool dgram_open(NetClientState *nc, Error **errp)
     if (!net_addr_given(&s->local)) {
         error_setg(errp, "dgram requires local= parameter");
         return false;
+    }
+    if (s->remote.type && !strcmp(s->remote.type, "unix")) {
+        confine_need(CONFINE_SOCKETS);      /* the peer may come later, and again */
     }
     return socket_open_addr(s, SOCK_DGRAM, errp);
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 
 /* Without a line on standard input, because we were killed, nothing is run. */
@@ -30,6 +31,10 @@ bool tap_script_run(const char *script, const char *ifname, Error **errp)
     g_autoptr(GError) gerr = NULL;
     int status;
 
+    if (!confine_programs(errp)) {
+        error_prepend(errp, "network script %s: ", script);
+        return false;
+    }
     if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
                       NULL, &status, &gerr)) {
         error_setg(errp, "could not launch network script %s: %s", script, gerr->message);
@@ -51,6 +56,10 @@ bool tap_script_prepare(WaitingScript *w, const char *script, const char *ifname
 
     if (access(script, X_OK) < 0) {
         return true;
+    }
+    if (!confine_programs(errp)) {
+        error_prepend(errp, "network script %s: ", script);
+        return false;
     }
     if (!g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, leave_session,
                                   NULL, &w->pid, &w->go, NULL, NULL, &gerr)) {

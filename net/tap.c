@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "net-fd.h"
+#include "qemu/confine.h"
 #include "tap-script.h"
 
 #define TUN_DEVICE "/dev/net/tun"
@@ -243,7 +244,8 @@ static bool tap_open_queue(TAPState *s, Error **errp)
     int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0) {
-        error_setg_errno(errp, errno, "could not open " TUN_DEVICE);
+        error_setg_errno(errp, confine_errno(TUN_DEVICE, true, errno),
+                         "could not open " TUN_DEVICE);
         return false;
     }
     tap_add_queue(s, fd);
@@ -336,7 +338,7 @@ static bool tap_open_vhost_devices(TAPState *s, int *fds, Error **errp)
     for (unsigned i = 0; i < s->nr_fds; i++) {
         fds[i] = open(VHOST_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
         if (fds[i] < 0) {
-            int err = errno;
+            int err = confine_errno(VHOST_DEVICE, true, errno);
 
             while (i) {
                 close(fds[--i]);
@@ -344,7 +346,7 @@ static bool tap_open_vhost_devices(TAPState *s, int *fds, Error **errp)
             if (s->vhostforce) {
                 error_setg_errno(errp, err, "tap: open vhost char device failed");
             } else {
-                warn_report("tap: open vhost char device failed: %s", g_strerror(err));
+                warn_report("tap: open vhost char device failed: %s", confine_strerror(err));
             }
             return !s->vhostforce;
         }

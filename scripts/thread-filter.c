@@ -1,6 +1,7 @@
 /*
  * Makes the filter of one kind of thread from the list that it is compiled with: C source on
- * standard output. Runs when the product is built.
+ * standard output. OTHERWISE is what happens to calls that are not in the list. Runs when the
+ * product is built.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,6 +23,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
+
 /* A system call that is allowed; with an argument only where (argument & mask) == value. */
 typedef struct Call {
     int nr;
@@ -34,6 +37,7 @@ typedef struct Call {
 #define CALL_ARG(name, arg, value) { SCMP_SYS(name), arg, UINT32_MAX, value, 0 }
 #define CALL_MASKED(name, arg, mask, value) { SCMP_SYS(name), arg, mask, value, 0 }
 #define CALL_ERRNO(name, err) { SCMP_SYS(name), -1, 0, 0, err }
+#define CALL_MASKED_ERRNO(name, arg, mask, value, err) { SCMP_SYS(name), arg, mask, value, err }
 
 static const Call calls[] = {
 #include CALLS
@@ -58,7 +62,7 @@ static void add_rule(scmp_filter_ctx ctx, const Call *call)
 
 int main(int argc, char **argv)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+    scmp_filter_ctx ctx = seccomp_init(OTHERWISE);
     FILE *program = tmpfile();
     struct sock_filter insn;
 

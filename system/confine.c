@@ -31,7 +31,9 @@ static struct {
     bool off;               /* -sandbox off: nothing but what other options ask for */
     bool sandbox;
     unsigned denied;        /* set of SandboxSet */
-} confine;
+    GPtrArray *folders;     /* -sandbox path= */
+    MainConfinement main;
+} confine = { .denied = SANDBOX_OBSOLETE };
 
 /* ---- Options ---- */
 
@@ -112,23 +114,64 @@ static bool sandbox_choice(QemuOpts *opts, const char *name, unsigned set, bool 
     return true;
 }
 
-bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+/* Nothing, "on", "off" or "strict". */
+static bool sandbox_enable(QemuOpts *opts, Error **errp)
 {
+    const char *enable = qemu_opt_get(opts, "enable");
     Error *err = NULL;
-    bool on = qemu_opt_get_bool(opts, "enable", false, &err);
 
+    if (!enable) {
+        return true;
+    }
+    confine.main.strict = !strcmp(enable, "strict");
+    confine.sandbox = !confine.main.strict && qemu_opt_get_bool(opts, "enable", false, &err);
+    confine.off = !confine.main.strict && !confine.sandbox;
     if (err) {
         error_propagate(errp, err);
         return false;
     }
-    confine.sandbox = on;
-    confine.off = !on;
-    confine.denied = SANDBOX_OBSOLETE;
-    return sandbox_choice(opts, "obsolete", SANDBOX_OBSOLETE, false, errp) &&
+    return !confine.sandbox || sandbox_available(errp);
+}
+
+/* "monitor=", "path=", and whether programs are wanted in so many words. */
+static bool sandbox_main_thread(QemuOpts *opts, Error **errp)
+{
+    const char *monitor = qemu_opt_get(opts, "monitor"), *spawn = qemu_opt_get(opts, "spawn");
+
+    if (monitor && strcmp(monitor, "open") && strcmp(monitor, "closed")) {
+        error_setg(errp, "Parameter 'monitor' expects open or closed");
+        return false;
+    }
+    if (monitor) {
+        confine.main.monitor_closed = !strcmp(monitor, "closed");
+    }
+    if (spawn && !strcmp(spawn, "allow")) {
+        confine_need(CONFINE_PROGRAMS);
+    }
+    if (!confine.folders) {
+        confine.folders = g_ptr_array_new();
+    }
+    for (guint i = 0; i < opts->opts->len; i++) {
+        QemuOpt *opt = &g_array_index(opts->opts, QemuOpt, i);
+
+        if (!strcmp(opt->name, "path")) {
+            opt->used = true;
+            g_ptr_array_add(confine.folders, g_canonicalize_filename(opt->str, NULL));
+        }
+    }
+    confine.main.folders = confine.folders->len ? confine.folders : NULL;
+    return true;
+}
+
+/* May stand more than once: what a later one does not name stays. */
+bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    return sandbox_enable(opts, errp) && sandbox_main_thread(opts, errp) &&
+        sandbox_choice(opts, "obsolete", SANDBOX_OBSOLETE, false, errp) &&
         sandbox_choice(opts, "elevateprivileges", SANDBOX_PRIVILEGES, true, errp) &&
         sandbox_choice(opts, "spawn", SANDBOX_SPAWN, false, errp) &&
         sandbox_choice(opts, "resourcecontrol", SANDBOX_RESOURCES, false, errp) &&
-        (!on || sandbox_available(errp)) && qemu_opts_check_unused(opts, errp);
+        qemu_opts_check_unused(opts, errp);
 }
 
 /* ---- Descriptors left open by who started us ---- */
@@ -227,13 +270,20 @@ static bool change_user(Error **errp)
 
 /* What nobody needs while the guest runs. The filters of -sandbox are for all threads alike and
  * must be there before a thread has one of its own. */
-static void confine_always(bool dumpable)
+static bool confine_always(bool dumpable, Error **errp)
 {
+    int err = confine_probe();
+
+    confine.main.filters = !err;
+    if (err && !confine_lacks(&confine.main, "seccomp: system calls are not confined", err, errp)) {
+        return false;
+    }
     confine_drop_capabilities(true);
     if (!dumpable) {
         prctl(PR_SET_DUMPABLE, 0);
     }
-    confine_threads();
+    confine_close(confine.main.filters);
+    return confine_main_thread(&confine.main, errp);
 }
 
 void confine_end(void)
@@ -247,8 +297,10 @@ bool confine_process(bool dumpable, Error **errp)
         (confine.sandbox && !sandbox_enter(confine.denied, errp))) {
         return false;
     }
-    if (!confine.off) {
-        confine_always(dumpable);
+    if (confine.off) {
+        info_report("-sandbox off: privileges, descriptors that were left open, files, sockets and "
+                    "system calls are all kept");
+        return true;
     }
-    return true;
+    return confine_always(dumpable, errp);
 }

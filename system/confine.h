@@ -6,6 +6,7 @@
 #ifndef SYSTEM_CONFINE_H
 #define SYSTEM_CONFINE_H
 
+#include <glib.h>
 #include <stdbool.h>
 
 #include "qemu/error.h"
@@ -33,6 +34,23 @@ bool confine_early(int argc, char **argv, Error **errp);
 bool confine_process(bool dumpable, Error **errp);
 /* Nothing of the guest runs any more: a sanitizer may read our memory now, to find leaks. */
 void confine_end(void);
+
+/* How far the main thread is confined; beside what was declared (confine_need()). */
+typedef struct MainConfinement {
+    bool strict;                /* what this host cannot do is an error */
+    bool filters;               /* the host's kernel filters system calls */
+    bool monitor_closed;        /* what monitors are asked for opens nothing */
+    const GPtrArray *folders;   /* where files may be opened, of char *; NULL: none named */
+} MainConfinement;
+
+/* This host cannot do what there is err for: a warning, and true, or errp set. */
+bool confine_lacks(const MainConfinement *c, const char *what, int err, Error **errp);
+/*
+ * Files and sockets are left to the main thread as far as a monitor, a back end or c ask for them;
+ * of system calls those of main-calls.inc, or, where programs are started, all but those of
+ * never-calls.inc. Needs no_new_privs. False with errp set.
+ */
+bool confine_main_thread(const MainConfinement *c, Error **errp);
 
 /* Whether there is a sandbox in this build and on this host. */
 bool sandbox_available(Error **errp);

@@ -17,6 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 
 #define HUGETLBFS_MAGIC 0x958458f6
@@ -321,7 +322,8 @@ static bool file_complete(Object *obj, Error **errp)
     }
     b->fd = open_mem_path(b, &created);
     if (b->fd < 0) {
-        error_setg_errno(errp, errno, "can't open backing store %s for guest RAM", b->mem_path);
+        error_setg_errno(errp, confine_errno(b->mem_path, !b->readonly, errno),
+                         "can't open backing store %s for guest RAM", b->mem_path);
         return false;
     }
     if (map_file(b, errp)) {

@@ -139,9 +139,9 @@ const OptionRow option_table[] = {
     { "runas", "NAME|UID:GID", NULL, PHASE_EARLY, opt_user },
     { "run-with", "[user=NAME|UID:GID][,chroot=DIR]", "the same two", PHASE_EARLY, opt_run_with,
       KEYVAL(NULL) },
-    { "sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
-      "[,spawn=allow|deny][,resourcecontrol=allow|deny]",
-      "deny system calls when all is set up; off: also keep privileges",
+    { "sandbox", "[on|off|strict][,path=DIR][,monitor=open|closed][,obsolete=allow|deny]"
+      "[,elevateprivileges=allow|deny|children][,spawn=allow|deny][,resourcecontrol=allow|deny]",
+      "what is given up when all is set up; path=: files below, beside those named here",
       PHASE_SELECT, opt_sandbox, KEYVAL("enable") },
 
     /* What clients pass by habit; checked, but the machine has no such thing */

@@ -181,6 +181,7 @@ bool os_create_pidfile(const char *path, Error **errp)
     }
     /* -daemonize changes the directory. */
     os.pidfile = g_canonicalize_filename(path, NULL);
+    confine_need_path(os.pidfile, CONFINE_REMOVE);
     return true;
 }
 

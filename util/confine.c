@@ -22,8 +22,11 @@
 #include "qemu/cutils.h"
 
 static struct {
-    bool threads;               /* threads confine themselves; set once */
+    bool closed;                /* nothing is declared any more; set once */
+    bool threads;               /* threads confine themselves; set with closed, or never */
     uint64_t kept;              /* capabilities */
+    unsigned needs;             /* of the main thread: set of ConfineNeed */
+    GArray *paths;              /* of ConfinePath */
 } confine;
 
 /* Of the calling thread, once it is confined. */
@@ -63,11 +66,79 @@ void confine_drop_capabilities(bool whole_process)
     syscall(SYS_capset, &header, now);
 }
 
+/* ---- What the main thread needs ---- */
+
+void confine_need(ConfineNeed need)
+{
+    if (!confine.closed) {
+        confine.needs |= need;
+    }
+}
+
+void confine_need_path(const char *path, ConfineAccess access)
+{
+    /* -daemonize will change the directory. */
+    ConfinePath entry = { .access = access };
+
+    if (confine.closed) {
+        return;
+    }
+    if (!confine.paths) {
+        confine.paths = g_array_new(FALSE, FALSE, sizeof(ConfinePath));
+    }
+    entry.path = g_canonicalize_filename(path, NULL);
+    g_array_append_val(confine.paths, entry);
+}
+
+unsigned confine_needs(void)
+{
+    return confine.needs;
+}
+
+const GArray *confine_paths(void)
+{
+    return confine.paths;
+}
+
+bool confine_programs(Error **errp)
+{
+    if (!confine.closed) {
+        return true;
+    }
+    if (!(confine.needs & CONFINE_PROGRAMS)) {
+        error_setg(errp, "starting programs is outside of what -sandbox allows (spawn=allow)");
+        return false;
+    }
+    return true;
+}
+
+/* ---- Refusals ---- */
+
+const char *confine_strerror(int err)
+{
+    return err == ESANDBOX ? "outside of what -sandbox allows (path=…)" : g_strerror(err);
+}
+
+/* Permissions are looked at by access(), of which Landlock knows nothing. */
+int confine_errno(const char *path, bool write, int err)
+{
+    g_autofree char *folder = NULL;
+
+    if (err != EACCES || !confine.closed) {
+        return err;
+    }
+    if (access(path, F_OK) == 0) {
+        return access(path, write ? W_OK : R_OK) == 0 ? ESANDBOX : err;
+    }
+    folder = g_path_get_dirname(path);
+    return access(folder, W_OK | X_OK) == 0 ? ESANDBOX : err;
+}
+
 /* ---- System calls ---- */
 
 static const char *syscall_name(int nr)
 {
-    const char *name = own_filter->names;
+    const char *name = iothread_filter.names;
 
     if (nr < 0 || nr >= SYSCALL_NAMES) {
         return "unknown";
@@ -101,19 +172,44 @@ static void catch_refused_calls(void)
     sigaction(SIGSYS, &act, NULL);
 }
 
-void confine_threads(void)
+int confine_probe(void)
 {
-    catch_refused_calls();
-    __atomic_store_n(&confine.threads, true, __ATOMIC_RELEASE);
+    uint32_t action = SECCOMP_RET_TRAP;
+
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0 ? errno : 0;
 }
 
-static void enter_filter(const ThreadFilter *filter)
+void confine_close(bool threads)
 {
-    struct sock_fprog prog = {
-        .len = filter->len, .filter = (struct sock_filter *)filter->insns,
-    };
+    confine.closed = true;
+    if (threads) {
+        catch_refused_calls();
+        __atomic_store_n(&confine.threads, true, __ATOMIC_RELEASE);
+    }
+}
+
+/* The list as it stands in the program, with this process's number where it is asked for. */
+static struct sock_filter *own_instructions(const ThreadFilter *filter)
+{
+    struct sock_filter *insns = g_memdup2(filter->insns, filter->len * sizeof(*insns));
+
+    for (unsigned i = 0; i < filter->len; i++) {
+        if (insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && insns[i].k == CONFINE_OWN_PID) {
+            insns[i].k = getpid();
+        }
+    }
+    return insns;
+}
+
+void confine_enter(const ThreadFilter *filter)
+{
+    g_autofree struct sock_filter *insns = own_instructions(filter);
+    struct sock_fprog prog = { .len = filter->len, .filter = insns };
     sigset_t set;
 
+    if (!filter->len) {
+        return;
+    }
     sigemptyset(&set);
     sigaddset(&set, SIGSYS);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -129,7 +225,5 @@ void thread_confine(const ThreadFilter *filter)
     }
     own_filter = filter;
     confine_drop_capabilities(false);
-    if (filter->len) {
-        enter_filter(filter);
-    }
+    confine_enter(filter);
 }

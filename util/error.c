@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "qemu/confine.h"
+
 struct Error {
     char *msg;
     GString *hint;
@@ -67,7 +69,7 @@ void error_setg_errno(Error **errp, int os_errno, const char *fmt, ...)
     va_start(ap, fmt);
     error_setv(errp, ERROR_CLASS_GENERIC_ERROR, fmt, ap);
     va_end(ap);
-    msg = g_strdup_printf("%s: %s", (*errp)->msg, strerror(os_errno));
+    msg = g_strdup_printf("%s: %s", (*errp)->msg, confine_strerror(os_errno));
     g_free((*errp)->msg);
     (*errp)->msg = msg;
 }

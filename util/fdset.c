@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 
@@ -143,6 +144,7 @@ static int open_from_set(int64_t set, int flags)
 int qemu_open(const char *path, int flags, mode_t mode)
 {
     int no_wait = qemu_main_loop_running() ? O_NONBLOCK & ~flags : 0, fd;
+    bool write = (flags & O_ACCMODE) != O_RDONLY;
     uint64_t set;
 
     if (g_str_has_prefix(path, FDSET_PATH) &&
@@ -152,6 +154,11 @@ int qemu_open(const char *path, int flags, mode_t mode)
     fd = open(path, flags | no_wait | O_CLOEXEC, mode);
     if (fd >= 0 && no_wait) {
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    }
+    if (fd >= 0) {
+        confine_need_path(path, write ? CONFINE_AGAIN_WRITE : CONFINE_AGAIN_READ);
+    } else {
+        errno = confine_errno(path, write, errno);
     }
     return fd;
 }

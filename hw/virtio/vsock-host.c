@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 
@@ -480,6 +481,8 @@ bool vsock_host_init(VsockHost *h, const char *path, Error **errp)
         vsock_host_cleanup(h);
         return false;
     }
+    confine_need(CONFINE_SOCKETS);      /* the guest's connections to ports of the host */
+    confine_need_path(h->path, CONFINE_REMOVE);
     return true;
 }
 

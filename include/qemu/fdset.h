@@ -35,7 +35,8 @@ const GArray *fdset_members(void);
  * open(2) that knows "/dev/fdset/N": a duplicate of the member that was opened
  * for the same access, or else for reading and writing. ENOENT: no such set;
  * EACCES: no such member. mode is for O_CREAT. At start it may wait for the other end of a
- * FIFO; once the main loop runs that is an error (ENXIO).
+ * FIFO; once the main loop runs that is an error (ENXIO). What -sandbox does not allow is
+ * ESANDBOX (qemu/confine.h).
  */
 int qemu_open(const char *path, int flags, mode_t mode);
 

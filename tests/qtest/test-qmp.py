@@ -1175,8 +1175,8 @@ def options():
         assert set(listed["smp-opts"]) == {"cpus", "maxcpus", "sockets", "dies", "cores", "threads"}
         assert set(listed["add-fd"]) == {"fd", "set", "opaque"}
         # With these libvirt passes "-sandbox on,…".
-        assert set(listed["sandbox"]) == {"obsolete", "elevateprivileges", "spawn",
-                                          "resourcecontrol"}, listed
+        assert set(listed["sandbox"]) == {"path", "monitor", "obsolete", "elevateprivileges",
+                                          "spawn", "resourcecontrol"}, listed
         assert listed["device"] == {}, listed
         assert [o["option"] for o in c.cmd("query-command-line-options", option="mon")] == ["mon"]
         assert c.error("query-command-line-options", option="zz") == \

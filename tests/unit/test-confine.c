@@ -47,7 +47,7 @@ static int in_thread(const ThreadFilter *filter, Try *fn, char *text, size_t siz
     pid = fork();
     if (pid == 0) {
         dup2(fds[1], STDERR_FILENO);
-        confine_threads();
+        confine_close(true);
         _exit(GPOINTER_TO_INT(g_thread_join(g_thread_new("tester", confined_thread, &job))));
     }
     g_assert_cmpint(pid, >, 0);
@@ -183,7 +183,7 @@ static void test_works(void)
     g_assert_cmpstr(text, ==, "");
 }
 
-/* Before confine_threads() nothing is given up. */
+/* Before confine_close() nothing is given up. */
 static void test_not_yet(void)
 {
     int status;
