@@ -1,6 +1,7 @@
 # What goes into the binary. Taking a line out leaves its files out.
 CONFIG_KVM=y
 CONFIG_TCG=y
+CONFIG_TCG_JIT=y
 CONFIG_QTEST=y
 CONFIG_MICROVM=y
 CONFIG_ACPI=y

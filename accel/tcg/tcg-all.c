@@ -7,6 +7,7 @@
 
 #include "qemu/cutils.h"
 #include "target/i386/cpuid.h"
+#include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/sys/cpuid.h"
 
 static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
@@ -45,6 +46,7 @@ static char *tcg_info(AccelState *as)
 {
     TCGState *s = ((TCGAccel *)as)->state;
     uint64_t fills = 0, flushes = 0, lookups = 0;
+    g_autofree char *jit = NULL;
 
     if (!s) {
         return g_strdup("no vCPU has run\n");
@@ -54,15 +56,16 @@ static char *tcg_info(AccelState *as)
         flushes += s->cpus[i]->stat_flushes;
         lookups += s->cpus[i]->stat_lookups;
     }
+    jit = s->jit ? tcg_jit_info(s->jit) : NULL;
     return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu of %zu "
                            "KiB)\nblock lookups %" PRIu64 "\npages invalidated %" PRIu64
                            ", changed by DMA %" PRIu64 "\ncache flushes %" PRIu64
                            "\nTLB fills %" PRIu64 ", flushes %" PRIu64
-                           "\nexclusive sections %" PRIu64 "\n",
+                           "\nexclusive sections %" PRIu64 "\n%s",
                            s->stats.blocks, s->stats.ops, s->arena_used / 1024,
                            s->arena_size / 1024, lookups, s->stats.page_invalidations,
                            s->stats.dma_changes, s->stats.cache_flushes, fills,
-                           flushes, s->stats.exclusives);
+                           flushes, s->stats.exclusives, jit ? jit : "");
 }
 
 static const char *const thread_names[] = { "single", "multi", NULL };
@@ -74,6 +77,10 @@ static const Property tcg_props[] = {
                      "single: the vCPUs run one after the other, each in its thread"),
     DEFINE_PROP_BOOL("one-insn-per-tb", TCGAccel, one_insn, "off",
                      "each instruction by itself, for debugging"),
+    DEFINE_PROP_BOOL("jit", TCGAccel, jit, "off",
+                     "translate 64-bit code that is executed often to the host's"),
+    DEFINE_PROP_UINT32("x-jit-threshold", TCGAccel, jit_threshold, "64",
+                       "executions of a block before it is translated"),
     DEFINE_PROP_END
 };
 

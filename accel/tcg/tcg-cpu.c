@@ -13,8 +13,21 @@
 #include "qemu/log.h"
 #include "sysemu/runstate.h"
 #include "target/i386/cpuid.h"
+#include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/mem/mmu.h"
 
+
+/* Without one the interpreter does it all; the user hears of it only if it was to be there. */
+static void make_jit(TCGAccel *s)
+{
+    TCGJitConfig config = { .size = s->tb_size, .threshold = MAX(s->jit_threshold, 1) };
+    const char *why;
+
+    s->state->jit = tcg_jit_new(&config, &why);
+    if (!s->state->jit) {
+        warn_report("-accel tcg: no translator: %s", why);
+    }
+}
 
 /* RAM lies below 4 GiB and from there up: no address is above this. */
 static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
@@ -27,6 +40,9 @@ static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
         }
         s->state->one_insn = s->one_insn;
         s->state->take_turns = s->thread_mode == TCG_THREAD_SINGLE;
+        if (s->jit && !s->one_insn) {
+            make_jit(s);
+        }
         tcg_crash_init();
     }
     return true;

@@ -19,6 +19,8 @@ typedef struct TCGAccel {
     uint64_t tb_size;           /* "tb-size": bytes for decoded blocks */
     int thread_mode;            /* "thread": TCG_THREAD_* */
     bool one_insn;              /* "one-insn-per-tb" */
+    bool jit;                   /* "jit": translate what is executed often */
+    uint32_t jit_threshold;     /* "x-jit-threshold": how often */
     TCGState *state;            /* made by the first vCPU: RAM is known then */
 } TCGAccel;
 

@@ -46,7 +46,8 @@ bool host_punishes_split_locks(void);
 unsigned host_exit_code(uint8_t *p);
 
 /* ---- emul.c ---- */
-void emul_init(void);
+/* jit: all that the translator can take goes through it. False: there is none. */
+bool emul_init(bool jit);
 extern uint8_t *emul_code, *emul_data;
 /* The same; the code ends at end. Code bytes have changed: fresh. */
 void emul_run(CaseState *st, uint64_t end);

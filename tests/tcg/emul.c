@@ -10,6 +10,7 @@
 
 #include "diff.h"
 #include "target/i386/tcg/block.h"
+#include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/sys/cpuid.h"
 #include "target/i386/tcg/ops/flags.h"
 #include "target/i386/tcg/ops/fpu.h"
@@ -57,7 +58,7 @@ static void make_memory(void)
     cpu->mem = &as;
 }
 
-void emul_init(void)
+bool emul_init(bool jit)
 {
     ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -81,6 +82,14 @@ void emul_init(void)
     tcg_tlb_init(cpu);
     tcg_set_flat_ss(cpu, 0x2b, 3);
     tcg_set_flat_cs(cpu, 0x33, 3, true);
+    if (jit) {
+        const TCGJitConfig config = { .size = 1 << 20, .threshold = 1 };
+        const char *why;
+
+        cpu->tcg->jit = tcg_jit_new(&config, &why);
+        return cpu->tcg->jit != NULL;
+    }
+    return true;
 }
 
 void emul_code_changed(void)

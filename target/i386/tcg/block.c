@@ -21,6 +21,7 @@
 
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/block-decode.h"
+#include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/ops/ops-fast.h"
@@ -28,16 +29,6 @@
 
 #define HASH_BITS 15
 #define HASH_SIZE (1u << HASH_BITS)
-
-struct TCGBlock {
-    uint64_t key;           /* pa << 2 | code size */
-    uint64_t page2;         /* pa of a second page, or TCG_NO_PAGE */
-    TCGBlock *next_hash;
-    TCGBlock *next_in_page[2];
-    uint16_t nr_ops;        /* with the end */
-    bool dead;
-    X86Op ops[];
-};
 
 struct TCGPage {
     uint64_t pa;
@@ -93,6 +84,9 @@ static void free_pages(TCGState *s)
 
 void tcg_state_free(TCGState *s)
 {
+    if (s->jit) {
+        tcg_jit_free(s->jit);
+    }
     free_pages(s);
     munmap(s->arena, s->arena_size + 2 * s->nr_pages + TCG_PAGE_SIZE);
     g_mutex_clear(&s->lock);
@@ -147,6 +141,9 @@ static void block_kill(TCGState *s, TCGBlock *b)
     }
     for (unsigned i = 0; i < b->nr_ops; i++) {
         __atomic_store_n(&b->ops[i].fn, op_dead, __ATOMIC_RELEASE);
+    }
+    if (s->jit) {
+        tcg_jit_block_killed(s->jit, b);
     }
 }
 
@@ -284,6 +281,9 @@ void tcg_flush_blocks(TCGCPU *c)
     memset(s->hash, 0, HASH_SIZE * sizeof(*s->hash));
     s->arena_used = 0;
     s->stats.cache_flushes++;
+    if (s->jit) {
+        tcg_jit_forget(s->jit);
+    }
     /* The jump caches still point into the arena. */
     for (unsigned i = 0; i < s->nr_cpus; i++) {
         tcg_tlb_flush_all(s->cpus[i]);
@@ -383,6 +383,9 @@ static TCGBlock *block_place_locked(TCGState *s, const Draft *d, uint64_t key)
     b->page2 = d->page2;
     b->nr_ops = d->n + 1;
     memcpy(b->ops, d->ops, size);
+    if (s->jit) {
+        tcg_jit_block_made(s->jit, b);
+    }
     page_add(s, d->pa & TCG_PAGE_MASK, d->pa & 0xfff, MIN(d->end, TCG_PAGE_SIZE), d->host, b);
     if (d->page2 != TCG_NO_PAGE) {
         page_add(s, d->page2, 0, d->end - TCG_PAGE_SIZE, d->host2, b);
@@ -449,7 +452,7 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
     }
     if (!b) {
         if (s->arena_used + sizeof(*b) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) >
-            s->arena_size) {
+            s->arena_size || (s->jit && tcg_jit_is_full(s->jit))) {
             tcg_flush_blocks(c);
         }
         b = block_make(c, lin, pa, host);

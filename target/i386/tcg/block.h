@@ -12,8 +12,25 @@
 #define TCG_MAX_CPUS 288
 #define TCG_NO_PAGE (~(uint64_t)0)
 
-typedef struct TCGBlock TCGBlock;
 typedef struct TCGPage TCGPage;
+typedef struct TCGJit TCGJit;   /* jit/jit.h */
+
+enum { BLOCK_FLAGS_UNKNOWN, BLOCK_FLAGS_DEAD, BLOCK_FLAGS_LIVE };
+
+/* A run of instructions; its op 0 is what others jump to. */
+typedef struct TCGBlock {
+    uint64_t key;               /* pa << 2 | code size */
+    uint64_t page2;             /* pa of a second page, or TCG_NO_PAGE */
+    struct TCGBlock *next_hash;
+    struct TCGBlock *next_in_page[2];
+    OpFn *first;                /* of op 0, while it only counts */
+    const void *entry;          /* from translated code, with its registers */
+    uint32_t cold;              /* executions to go until it is translated */
+    uint16_t nr_ops;            /* with the end */
+    bool dead;
+    uint8_t flags_in;           /* are the flags before it ever seen? BLOCK_FLAGS_* */
+    X86Op ops[];
+} TCGBlock;
 
 typedef struct TCGStats {
     uint64_t blocks, ops, page_invalidations, cache_flushes, exclusives;
@@ -34,6 +51,7 @@ struct TCGState {
     uint8_t *writer, *has_code;
     uint64_t nr_pages;
     TCGStats stats;
+    TCGJit *jit;                /* NULL: none; under the lock */
 
     GMutex run_lock;            /* all below: who is in guest code; a leaf */
     GCond run_cond;

@@ -60,6 +60,10 @@ struct TCGCPU {
     int df;                     /* 1 or -1 */
     uint64_t eip;               /* of the op that called out, or where to go on */
 
+    uint32_t jit_flags;         /* of translated code: jit/jit-int.h */
+    uint64_t jit_tmp;
+    TLBSlot slots[TLB_SLOTS];
+
     uint64_t eflags;            /* without CF PF AF ZF SF OF DF */
     SegmentCache segs[CPU_NB_SEGS];
     SegmentCache ldt, tr;

@@ -18,6 +18,17 @@ typedef struct TLBEntry {
     uint64_t pa;            /* of the page */
 } TLBEntry;
 
+/*
+ * A page that translated code has just seen, by the registers an address is made of: without
+ * generations, as c->slots is emptied with every change of translations or rights.
+ */
+typedef struct TLBSlot {
+    uint64_t r, w;          /* the page's address, or TLB_SLOT_EMPTY */
+    uintptr_t addend;
+} TLBSlot;
+#define TLB_SLOTS 14
+#define TLB_SLOT_EMPTY 0x800u       /* no page begins there */
+
 /* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
 enum { MMU_KERNEL, MMU_KERNEL_AC, MMU_USER, MMU_MODES };
 

@@ -31,6 +31,9 @@ void tcg_update_mode(TCGCPU *c)
     c->check_alignment = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & AC_MASK);
     c->tlb = c->check_alignment ? empty_tlb : sp->e[c->mmu_mode];
     c->tlb_gen = sp->gen;
+    for (unsigned i = 0; i < TLB_SLOTS; i++) {
+        c->slots[i].r = c->slots[i].w = TLB_SLOT_EMPTY;
+    }
     c->jc_tag[0] = sp->code_gen << 3 | c->code_size << 1 | (c->cpl == 3);
     c->jc_tag[1] = c->upper_gen << 3 | c->code_size << 1 | (c->cpl == 3);
 }

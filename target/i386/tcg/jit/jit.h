@@ -1,0 +1,37 @@
+/*
+ * The translator: 64-bit code that is executed often becomes host code.
+ *
+ * A translated block is entered as its first op's function, and leaves as every function of an
+ * op may: with the op to go on with, or with NULL and c->eip set. What it has no template for
+ * the interpreter's functions do.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_JIT_H
+#define TARGET_I386_TCG_JIT_H
+
+#include "target/i386/tcg/block.h"
+
+typedef struct TCGJitConfig {
+    size_t size;                /* bytes of code memory */
+    unsigned threshold;         /* a block's executions before it is translated */
+} TCGJitConfig;
+
+/*
+ * Memory for code, mapped twice: no address is ever writable and executable. NULL: the host
+ * does not allow it (*why: a static text), or the translator is not compiled in.
+ */
+TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why);
+void tcg_jit_free(TCGJit *jit);
+
+/* block.c, with the lock: a block has been made; has died; all are forgotten. */
+void tcg_jit_block_made(TCGJit *jit, TCGBlock *b);
+void tcg_jit_block_killed(TCGJit *jit, TCGBlock *b);
+void tcg_jit_forget(TCGJit *jit);
+/* Is there no room for another block's code? */
+bool tcg_jit_is_full(const TCGJit *jit);
+
+/* Lines for "info jit"; caller frees. */
+char *tcg_jit_info(const TCGJit *jit);
+
+#endif

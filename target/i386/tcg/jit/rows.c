@@ -1,0 +1,158 @@
+/*
+ * Which template is for which function of the interpreter.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/i386/tcg/jit/jit-int.h"
+#include "target/i386/tcg/jit/templates.h"
+#include "target/i386/tcg/ops/sse.h"
+#include "target/i386/tcg/ops/vec.h"
+
+/* A table by operand size and form, or (tab NULL) a function. */
+typedef struct Row {
+    OpFn *const *tab;
+    Template t;
+} Row;
+
+#define ALU_ROWS(name, N, rm, reg) \
+    { tab_##name##_er, { NULL, jit_alu_er, ALU_##N, READS_##N, CC_ALL, 0, rm } }, \
+    { tab_##name##_re, { NULL, jit_alu_re, ALU_##N, READS_##N, CC_ALL, 0, reg } }, \
+    { tab_##name##_ei, { NULL, jit_alu_ei, ALU_##N, READS_##N, CC_ALL, TA_GROUP, rm } }
+#define ALU(name, N) ALU_ROWS(name, N, DST_RM, DST_REG)
+#define COMPARE(name, N) ALU_ROWS(name, N, DST_NONE, DST_NONE)
+#define READS_ADD 0
+#define READS_OR 0
+#define READS_ADC CC_C
+#define READS_SBB CC_C
+#define READS_AND 0
+#define READS_SUB 0
+#define READS_XOR 0
+#define READS_CMP 0
+#define READS_TEST 0
+#define ROW(tab, ...) { tab, { NULL, __VA_ARGS__ } }
+#define FN(fn, ...) { NULL, { fn, __VA_ARGS__ } }
+/* By the interpreter's function, which goes on with the next op or leaves: nothing else. */
+#define CALL(fn) { NULL, { fn } }
+
+static const Row rows[] = {
+    ALU(add, ADD), ALU(or, OR), ALU(adc, ADC), ALU(sbb, SBB), ALU(and, AND), ALU(sub, SUB),
+    ALU(xor, XOR), COMPARE(cmp, CMP), COMPARE(test, TEST),
+    ROW(tab_mov_er, jit_mov_er, .dst = DST_RM),
+    ROW(tab_mov_re, jit_mov_re, .dst = DST_REG),
+    ROW(tab_mov_ei, jit_mov_ei, .attr = TA_GROUP, .dst = DST_RM),
+    ROW(tab_mov_iv, jit_mov_iv64),
+    ROW(tab_movzx8, jit_extend, 0x0fb6, .attr = TA_RMBYTE, .dst = DST_REG),
+    ROW(tab_movsx8, jit_extend, 0x0fbe, .attr = TA_RMBYTE, .dst = DST_REG),
+    ROW(tab_movzx16, jit_extend, 0x0fb7, .dst = DST_REG),
+    ROW(tab_movsx16, jit_extend, 0x0fbf, .dst = DST_REG),
+    ROW(tab_movsxd, jit_extend, 0x63, .dst = DST_REG),
+    ROW(tab_lea, jit_lea, .attr = TA_FLAT | TA_WIDE, .dst = DST_REG),
+    ROW(tab_xchg, jit_xchg, .attr = TA_REGONLY),
+    ROW(tab_cmov, jit_cmov, 0, CC_ALL, .dst = DST_REG),
+    ROW(tab_inc, jit_incdec, 0, 0, CC_ALL & ~CC_C, TA_GROUP),
+    ROW(tab_dec, jit_incdec, 1, 0, CC_ALL & ~CC_C, TA_GROUP),
+    ROW(tab_neg, jit_neg, 0, 0, CC_ALL, TA_GROUP),
+    ROW(tab_not, jit_not, .attr = TA_GROUP, .dst = DST_RM),
+    FN(op_shift_i, jit_shift_imm, 0, CC_C, 0, TA_GROUP),
+    FN(op_shift_cl, jit_shift_cl, 0, CC_C, 0, TA_GROUP),
+    ROW(tab_shl_i, jit_shift_imm, 0, 0, CC_ALL, TA_SHIFT),
+    ROW(tab_shr_i, jit_shift_imm, 0, 0, CC_ALL, TA_SHIFT),
+    ROW(tab_sar_i, jit_shift_imm, 0, 0, CC_ALL, TA_SHIFT),
+    ROW(tab_rol_i, jit_shift_imm), ROW(tab_ror_i, jit_shift_imm),
+    ROW(tab_shl_cl, jit_shift_cl), ROW(tab_shr_cl, jit_shift_cl), ROW(tab_sar_cl, jit_shift_cl),
+    FN(op_shld, jit_shld, .attr = TA_REGONLY), FN(op_bt, jit_bt, .attr = TA_REGONLY),
+    FN(op_bitscan, jit_bitscan, 0, 0, CC_ALL), FN(op_popcnt, jit_popcnt, 0, 0, CC_ALL, TA_WIDE),
+    ROW(tab_imul_re, jit_imul, 0, 0, CC_ALL),
+    ROW(tab_imul_rei, jit_imul_imm, 0, 0, CC_ALL, TA_WIDE),
+    FN(op_mul, jit_mul, 4, 0, CC_ALL, TA_WORD), FN(op_imul1, jit_mul, 5, 0, CC_ALL, TA_WORD),
+    FN(op_div, jit_div, .attr = TA_FAULT | TA_WORD),
+    FN(op_idiv, jit_idiv, .attr = TA_FAULT | TA_WIDE),
+    FN(op_setcc, jit_setcc, 0, CC_ALL, 0, TA_REGONLY | TA_GROUP, DST_RM),
+    FN(op_bswap, jit_bswap, .attr = TA_WIDE),
+    FN(op_cbw, jit_cbw), FN(op_cwd, jit_cwd), FN(op_nop, jit_nop, .dst = DST_NONE),
+    FN(op_clc, jit_carry, 0xf8, 0, CC_C), FN(op_stc, jit_carry, 0xf9, 0, CC_C),
+    FN(op_cmc, jit_carry, 0xf5, CC_C, CC_C),
+    FN(op_push_r64, jit_push, .attr = TA_FAULT | TA_64),
+    FN(op_push_imm, jit_push_imm, .attr = TA_FAULT | TA_64),
+    FN(op_pop_r64, jit_pop, .attr = TA_FAULT | TA_64),
+    FN(op_leave, jit_leave, .attr = TA_FAULT | TA_64),
+    FN(op_jmp_rel, jit_jmp, .attr = TA_BRANCH | TA_END | TA_64),
+    FN(op_call_rel, jit_call, .attr = TA_FAULT | TA_BRANCH | TA_END | TA_64),
+    FN(op_ret, jit_ret, .attr = TA_FAULT | TA_BRANCH | TA_END | TA_64),
+    FN(op_jmp_rm, jit_jmp_rm, .attr = TA_FAULT | TA_BRANCH | TA_END | TA_64),
+    FN(op_call_rm, jit_call_rm, .attr = TA_FAULT | TA_BRANCH | TA_END | TA_64),
+    CALL(op_movs), CALL(op_stos), CALL(op_lods), CALL(op_cmps), CALL(op_scas),
+    CALL(op_mov_moffs_ld), CALL(op_mov_moffs_st), CALL(op_push_r), CALL(op_pop_r),
+    CALL(op_push_rm), CALL(op_pop_rm), CALL(op_pushf), CALL(op_popf), CALL(op_lahf),
+    CALL(op_sahf), CALL(op_cmpxchg8b), CALL(op_cld), CALL(op_std), CALL(op_cli), CALL(op_sti),
+    CALL(op_pause), CALL(op_rdtsc), CALL(op_fence), CALL(op_clac), CALL(op_stac),
+    CALL(op_crc32), CALL(op_swapgs), CALL(op_x87),
+    CALL(op_vec_movd), CALL(op_vec_movmsk), CALL(op_cvt_gpr), CALL(op_comis), CALL(op_ptest),
+    CALL(op_sse_store), CALL(op_vec_shift_imm), CALL(op_pextr), CALL(op_pinsr), CALL(op_movnti),
+};
+
+/* Of tables, all of whose functions only go on with the next op. */
+static OpFn *const *const call_tabs[] = { tab_xadd, tab_cmpxchg };
+
+static const Template called = { 0 };
+static const Template jcc = {
+    NULL, jit_jcc, .reads = CC_ALL, .attr = TA_BRANCH | TA_64, .dst = DST_NONE,
+};
+
+static unsigned hash_of(OpFn *fn)
+{
+    return ((uintptr_t)fn * 0x9e3779b97f4a7c15ull) >> 53;
+}
+
+static unsigned find(const TCGJit *jit, OpFn *fn)
+{
+    unsigned i = hash_of(fn) % JIT_HASH;
+
+    while (jit->hash[i].fn && jit->hash[i].fn != fn) {
+        i = (i + 1) % JIT_HASH;
+    }
+    return i;
+}
+
+/* The first row with a function counts. */
+static void add(TCGJit *jit, OpFn *fn, const Template *t)
+{
+    Template *at;
+
+    if (!fn) {
+        return;
+    }
+    at = &jit->hash[find(jit, fn)];
+    if (!at->fn) {
+        *at = *t;
+        at->fn = fn;
+    }
+}
+
+void tcg_jit_fill_hash(TCGJit *jit)
+{
+    for (unsigned n = 0; n < G_N_ELEMENTS(rows); n++) {
+        if (rows[n].tab) {
+            for (unsigned k = 0; k < 8; k++) {
+                add(jit, rows[n].tab[k], &rows[n].t);
+            }
+        } else {
+            add(jit, rows[n].t.fn, &rows[n].t);
+        }
+    }
+    for (unsigned cc = 0; cc < 16; cc++) {
+        add(jit, tab_jcc[cc], &jcc);
+    }
+    for (unsigned n = 0; n < G_N_ELEMENTS(call_tabs); n++) {
+        for (unsigned k = 0; k < 8; k++) {
+            add(jit, call_tabs[n][k], &called);
+        }
+    }
+}
+
+const Template *tcg_jit_template(const TCGJit *jit, OpFn *fn)
+{
+    const Template *t = &jit->hash[find(jit, fn)];
+
+    return t->fn ? t : NULL;
+}

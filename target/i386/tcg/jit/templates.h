@@ -1,0 +1,24 @@
+/*
+ * The templates: each emits one instruction of the guest's, t->i of the block.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TARGET_I386_TCG_JIT_TEMPLATES_H
+#define TARGET_I386_TCG_JIT_TEMPLATES_H
+
+#include "target/i386/tcg/jit/jit-int.h"
+
+typedef void TemplateFn(Tr *t, const X86Op *op);
+
+/* templates.c */
+TemplateFn jit_alu_er, jit_alu_re, jit_alu_ei;
+TemplateFn jit_mov_er, jit_mov_re, jit_mov_ei, jit_mov_iv64, jit_extend, jit_lea;
+TemplateFn jit_xchg, jit_bswap, jit_cbw, jit_cwd, jit_nop, jit_carry;
+TemplateFn jit_incdec, jit_not, jit_neg, jit_shift_imm, jit_shift_cl, jit_shld;
+TemplateFn jit_bt, jit_bitscan, jit_popcnt, jit_imul, jit_imul_imm, jit_mul, jit_div, jit_idiv;
+TemplateFn jit_setcc, jit_cmov;
+/* branches.c */
+TemplateFn jit_push, jit_push_imm, jit_pop, jit_leave;
+TemplateFn jit_jcc, jit_jmp, jit_call, jit_ret, jit_jmp_rm, jit_call_rm;
+
+#endif
