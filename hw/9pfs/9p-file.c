@@ -98,7 +98,7 @@ typedef struct Create {
     uint32_t flags, mode, gid;
 } Create;
 
-/* The fid of a folder becomes that of the file. tree_lock held. */
+/* The fid of a folder becomes that of the file, for which there is room. tree_lock held. */
 static int lcreate(V9fsState *s, V9fsCall *c, V9fsFid *fid, const Create *cr)
 {
     FsCred cred = { fid->uid, cr->gid, S_IFREG | (cr->mode & 07777), 0 };
@@ -108,6 +108,7 @@ static int lcreate(V9fsState *s, V9fsCall *c, V9fsFid *fid, const Create *cr)
     struct stat st;
 
     if (dir < 0) {
+        v9fs_release_fd(s);
         return dir;
     }
     fd = fs_create(s->fs, dir, cr->name, cr->flags & OPEN_FLAGS, &cred);
