@@ -179,40 +179,58 @@ def measure(vmms, scratch, tool, say):
     return results
 
 
-def lines(results, ours, peer):
-    """(label, ours, peer's, ratio, is the goal met) for the report; None: no goal."""
+def pair(label, values, form, more, met=None):
+    """A row of the table: label, ours and the peer's values, their texts, whether more is
+    better, is the goal met (None: no goal)."""
+    return label, values, [form(value) for value in values], more, met
+
+
+def boot_rows(results, ours, peer):
+    """The rows of the boots."""
     for name, row in results["boot"].items():
         limit = LIMITS["boot, ACPI" if "ACPI" in name else "boot"]
         for key in ("elapsed", "cpu"):
             a, b = row[ours][key], row[peer][key]
             met = a <= limit * b if key == "elapsed" else None
-            yield f"boot {name}, {key}", f"{a:.3f} s", f"{b:.3f} s", f"{a / b:.2f}", met
+            yield pair(f"boot {name}, {key}", (a, b), "{:.3f} s".format, False, met)
+
+
+def rows_of(results, ours, peer):
+    """All rows, as of pair()."""
+    yield from boot_rows(results, ours, peer)
     a, b = results["loops"][ours], results["loops"][peer]
     for part in LOOPS:
         n = results["instructions"][part]
         rate, other = n / a[part]["cpu"], n / b[part]["cpu"]
         met = rate >= (other if part == "fp" else LIMITS["loops"])
         met = met and a[part]["checksum"] == b[part]["checksum"]
-        yield f"loop {part}", f"{rate / 1e6:.0f} M/s", f"{other / 1e6:.0f} M/s", \
-            f"{rate / other:.2f}", met
+        yield pair(f"loop {part}", (rate, other), lambda x: f"{x / 1e6:.0f} M/s", True, met)
     rate, other = COPY_BYTES / a["memcpy"]["cpu"], COPY_BYTES / b["memcpy"]["cpu"]
-    yield "memcpy", f"{rate / 1e9:.2f} GB/s", f"{other / 1e9:.2f} GB/s", \
-        f"{rate / other:.2f}", rate >= LIMITS["memcpy"] * other
+    yield pair("memcpy", (rate, other), lambda x: f"{x / 1e9:.2f} GB/s", True,
+               rate >= LIMITS["memcpy"] * other)
     for part, n in OPERATIONS.items():
         x, y = a[part]["cpu"] / n * 1e9, b[part]["cpu"] / n * 1e9
-        yield part, f"{x:.0f} ns", f"{y:.0f} ns", f"{x / y:.2f}", x <= y
+        yield pair(part, (x, y), "{:.0f} ns".format, False, x <= y)
     x, y = (r["idle"]["cpu"] / r["idle"]["elapsed"] for r in (a, b))
-    yield "idle Debian kernel, of a core", f"{x:.2%}", f"{y:.2%}", "", x <= LIMITS["idle"]
-    x, y = a["idle"]["memory"], b["idle"]["memory"]
-    yield "its memory beyond RAM", f"{x >> 10} KiB", f"{y >> 10} KiB", \
-        f"{x / y:.2f}", x <= LIMITS["memory"]
+    yield pair("idle Debian kernel, of a core", (x, y), "{:.2%}".format, False,
+               x <= LIMITS["idle"])
+    x, y = (r["idle"]["memory"] for r in (a, b))
+    yield pair("its memory beyond RAM", (x, y), lambda x: f"{x >> 10} KiB", False,
+               x <= LIMITS["memory"])
+
+
+def figures(results, ours, peer):
+    """The rows as of bench's figures()."""
+    for label, (a, b), texts, more, _ in rows_of(results, ours, peer):
+        yield (f"software CPU, {label}", {ours: a, peer: b}, dict(zip((ours, peer), texts)),
+               f"{a / b:.2f}" if b else "", more)
 
 
 def report(results, ours, peer):
     """The table, with the goals that are missed marked."""
     print(f"\n{'software CPU':32}{ours:>15}{peer:>15}{'ratio':>8}  goal")
-    for label, a, b, ratio, met in lines(results, ours, peer):
-        print(f"{label:32}{a:>15}{b:>15}{ratio:>8}  "
+    for label, (a, b), texts, _, met in rows_of(results, ours, peer):
+        print(f"{label:32}{texts[0]:>15}{texts[1]:>15}{a / b if b else 0:>8.2f}  "
               f"{'' if met is None else 'met' if met else 'MISSED'}")
 
 
