@@ -65,14 +65,17 @@ static bool report_unknown(char **names, unsigned known, bool *failed,
                            Error **errp)
 {
     for (unsigned i = 0; names[i]; i++) {
+        g_autofree char *meant = NULL;
+
         if (object_class_by_name(accel_classes, names[i])) {
             continue;
         }
+        meant = object_class_did_you_mean(accel_classes, names[i]);
         if (!known && !names[i + 1]) {
-            error_setg(errp, "invalid accelerator %s", names[i]);
+            error_setg(errp, "invalid accelerator %s%s", names[i], meant);
             return false;
         }
-        error_report("invalid accelerator %s", names[i]);
+        error_report("invalid accelerator %s%s", names[i], meant);
         /* Only what stood before the one we end up with was passed over. */
         *failed |= i == 0;
     }

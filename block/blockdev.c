@@ -58,7 +58,9 @@ const BlockDriver *block_find_driver(const char *name, const char *filename, Err
                    "qemu-img convert -f %s -O %s %s NEW", name, name, to,
                    filename ? filename : "OLD");
     } else if (!oc) {
-        error_setg(errp, "Unknown driver '%s'", name);
+        g_autofree char *meant = object_class_did_you_mean(block_classes, name);
+
+        error_setg(errp, "Unknown driver '%s'%s", name, meant);
     }
     return (const BlockDriver *)oc;
 }

@@ -7,20 +7,24 @@
 
 #include "block-internal.h"
 #include "blockdev.h"
+#include "qemu/similar.h"
 
 bool drive_check_interface(const char *name, Error **errp)
 {
+    static const char *const ours[] = { "none", "virtio", NULL };
     static const char *const others[] = {
         "ide", "scsi", "floppy", "pflash", "mtd", "sd", "xen", NULL,
     };
 
-    if (!strcmp(name, "none") || !strcmp(name, "virtio")) {
+    if (g_strv_contains(ours, name)) {
         return true;
     }
     if (g_strv_contains(others, name)) {
         error_setg(errp, "machine type does not support if=%s: use if=virtio", name);
     } else {
-        error_setg(errp, "unsupported bus type '%s'", name);
+        g_autofree char *meant = similar_of(name, ours);
+
+        error_setg(errp, "unsupported bus type '%s'%s", name, meant);
     }
     return false;
 }

@@ -7,6 +7,7 @@
 
 #include "blockdev.h"
 #include "file-posix.h"
+#include "qemu/similar.h"
 
 /* -drive's own options; what is left goes to the image. */
 typedef struct DriveOptions {
@@ -74,6 +75,8 @@ static bool parse_cache(DriveOptions *d, Error **errp)
         { "directsync", false, true, false },
         { "unsafe", true, false, true },
     };
+    g_autofree char *meant = NULL;
+    Similar s;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
         if (strcmp(d->cache ? d->cache : "writeback", modes[i].name)) {
@@ -91,7 +94,12 @@ static bool parse_cache(DriveOptions *d, Error **errp)
         }
         return true;
     }
-    error_setg(errp, "invalid cache option");
+    similar_init(&s, d->cache);
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        similar_try(&s, modes[i].name);
+    }
+    meant = similar_text(&s, "");
+    error_setg(errp, "invalid cache option%s", meant);
     return false;
 }
 
@@ -253,6 +261,44 @@ static bool check_twice(QemuOpts *opts, Error **errp)
     return true;
 }
 
+static bool check_aio(const char *aio, Error **errp)
+{
+    static const char *const names[] = { "threads", "native", "io_uring", NULL };
+
+    if (aio && !g_strv_contains(names, aio)) {
+        g_autofree char *meant = similar_of(aio, names);
+
+        error_setg(errp, "invalid aio option%s", meant);
+        return false;
+    }
+    return true;
+}
+
+static bool is_image_option(const char *name)
+{
+    for (const ObjectClass *const *const *oc = block_classes; *oc; oc++) {
+        if (property_find(**oc, name)) {
+            return true;
+        }
+    }
+    return strchr(name, '.') != NULL;
+}
+
+/* What no image could take, and is nearly one of ours: said before any image is looked at. */
+static bool check_slips(const QemuOpts *opts, Error **errp)
+{
+    for (guint i = 0; i < opts->opts->len; i++) {
+        const char *name = g_array_index(opts->opts, QemuOpt, i).name;
+        g_autofree char *meant = property_did_you_mean(&drive_class, name);
+
+        if (*meant && !is_image_option(name)) {
+            error_setg(errp, "Invalid parameter '%s'%s", name, meant);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Split opts: rows of -drive are set, the rest stays. */
 static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
 {
@@ -277,6 +323,9 @@ static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
     if (!d->format) {
         d->format = g_steal_pointer(&d->driver);
     }
+    if (!check_slips(opts, errp)) {
+        return false;
+    }
     if (!drive_check_interface(d->if_name, errp)) {
         return false;
     }
@@ -286,12 +335,7 @@ static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
         error_setg(errp, "'%s' invalid media", d->media);
         return false;
     }
-    if (d->aio && strcmp(d->aio, "threads") && strcmp(d->aio, "native") &&
-        strcmp(d->aio, "io_uring")) {
-        error_setg(errp, "invalid aio option");
-        return false;
-    }
-    return parse_cache(d, errp);
+    return check_aio(d->aio, errp) && parse_cache(d, errp);
 }
 
 static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,

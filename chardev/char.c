@@ -12,6 +12,7 @@
 
 #include "char-internal.h"
 #include "qemu/fdset.h"
+#include "qemu/similar.h"
 
 /*
  * The one piece of process-wide state here. Chardevs are named by options
@@ -144,7 +145,9 @@ static bool chr_set_opts(Chardev *s, QemuOpts *opts, Error **errp)
                 return false;
             }
         } else if (!option_of_some_backend(opt->name)) {
-            error_setg(errp, "Invalid parameter '%s'", opt->name);
+            g_autofree char *meant = property_did_you_mean(s->obj.oc, opt->name);
+
+            error_setg(errp, "Invalid parameter '%s'%s", opt->name, meant);
             return false;
         }
     }
@@ -274,6 +277,18 @@ static QemuOpts *parse_inet(const char *p, bool telnet, Error **errp)
     return opts;
 }
 
+static void short_form_error(const char *filename, Error **errp)
+{
+    static const char *const forms[] = {
+        "null", "pty", "stdio", "ringbuf", "file", "pipe", "unix", "tcp", "telnet", "none",
+        "chardev", "mon", NULL,
+    };
+    g_autofree char *word = g_strndup(filename, strcspn(filename, ":"));
+    g_autofree char *meant = similar_of(word, forms);
+
+    error_setg(errp, "'%s' is not a valid char driver%s", filename, meant);
+}
+
 /* The options that filename, without "mon:", stands for; backend is set. */
 static QemuOpts *parse_short(const char *filename, Error **errp)
 {
@@ -306,7 +321,7 @@ static QemuOpts *parse_short(const char *filename, Error **errp)
         p = strchr(filename, ':') + 1;
         opts = parse_inet(p, filename[1] == 'e', errp);
     } else if (!backend) {
-        error_setg(errp, "'%s' is not a valid char driver", filename);
+        short_form_error(filename, errp);
     }
     if (opts) {
         qemu_opt_set(opts, "backend", backend);

@@ -273,7 +273,9 @@ void warn_unused_globals(MachineState *ms)
         if (!g->used && !is_known_elsewhere(g->driver) &&
             !object_class_by_name(device_classes, g->driver) &&
             !object_class_by_name(object_classes, g->driver)) {
-            warn_report("global %s.%s has invalid class name", g->driver, g->property);
+            g_autofree char *meant = object_class_did_you_mean(device_classes, g->driver);
+
+            warn_report("global %s.%s has invalid class name%s", g->driver, g->property, meant);
         }
     }
 }

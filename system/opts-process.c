@@ -13,6 +13,7 @@
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/log.h"
+#include "qemu/similar.h"
 #include "sysemu/watchdog.h"
 
 /* A parameter that must be one of names (if given); *index is its place. */
@@ -28,7 +29,9 @@ static bool get_choice(QemuOpts *opts, const char *param,
         }
     }
     if (value) {
-        error_setg(errp, "Parameter '%s' does not accept value '%s'", param, value);
+        g_autofree char *meant = similar_of(value, names);
+
+        error_setg(errp, "Parameter '%s' does not accept value '%s'%s", param, value, meant);
     }
     return !value;
 }
@@ -166,7 +169,9 @@ bool opt_no_shutdown(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 bool opt_watchdog_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     if (!g_strv_contains(watchdog_action_names, arg)) {
-        error_setg(errp, "Parameter 'watchdog' does not accept value '%s'", arg);
+        g_autofree char *meant = similar_of(arg, watchdog_action_names);
+
+        error_setg(errp, "Parameter 'watchdog' does not accept value '%s'%s", arg, meant);
         return false;
     }
     vl->ms->rsm.watchdog_action = watchdog_action_by_name(arg);

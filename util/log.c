@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qemu/similar.h"
+
 unsigned qemu_loglevel;
 
 /* NULL: stderr. Replaced only by the main thread's -D or "logfile". */
@@ -39,6 +41,18 @@ void qemu_log(const char *fmt, ...)
     va_end(ap);
 }
 
+/* ": did you mean X?", or ""; caller frees. */
+static char *log_item_near(const char *name)
+{
+    Similar s;
+
+    similar_init(&s, name);
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        similar_try(&s, log_items[i].name);
+    }
+    return similar_text(&s, "");
+}
+
 static unsigned log_item_mask(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
@@ -62,7 +76,9 @@ bool qemu_set_log(const char *items, Error **errp)
             continue;
         }
         if (!mask && **name && strcmp(*name, "none")) {
-            error_setg(errp, "unknown log item '%s'", *name);
+            g_autofree char *meant = log_item_near(*name);
+
+            error_setg(errp, "unknown log item '%s'%s", *name, meant);
             error_append_hint(errp, "Use -d help for a list of log items.\n");
             return false;
         }

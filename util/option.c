@@ -9,6 +9,7 @@
 
 #include "qemu/cutils.h"
 #include "qemu/option-json.h"
+#include "qemu/similar.h"
 
 static void opt_clear(void *data)
 {
@@ -144,6 +145,9 @@ const char *qemu_opt_get(QemuOpts *opts, const char *name)
             opt_at(opts, i)->used = true;
         }
     }
+    if (!last && opts->n_asked < G_N_ELEMENTS(opts->asked)) {
+        opts->asked[opts->n_asked++] = name;
+    }
     return last ? last->str : NULL;
 }
 
@@ -215,7 +219,15 @@ bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp)
     const QemuOpt *opt = qemu_opts_first_unused(opts);
 
     if (opt) {
-        error_setg(errp, "Invalid parameter '%s'", opt->name);
+        g_autofree char *meant = NULL;
+        Similar s;
+
+        similar_init(&s, opt->name);
+        for (unsigned i = 0; i < opts->n_asked; i++) {
+            similar_try(&s, opts->asked[i]);
+        }
+        meant = similar_text(&s, "");
+        error_setg(errp, "Invalid parameter '%s'%s", opt->name, meant);
     }
     return !opt;
 }

@@ -9,6 +9,7 @@
 
 #include "qemu/cutils.h"
 #include "qemu/object.h"
+#include "qemu/similar.h"
 
 static bool set_bool(Object *obj, const Property *prop, const char *value,
                      Error **errp)
@@ -32,13 +33,16 @@ const PropertyInfo prop_bool = {
 static bool set_names(int *field, const EnumNames names, const Property *prop,
                       const char *value, Error **errp)
 {
+    g_autofree char *meant = NULL;
+
     for (int i = 0; names[i]; i++) {
         if (!strcmp(names[i], value)) {
             *field = i;
             return true;
         }
     }
-    error_setg(errp, "Parameter '%s' does not accept value '%s'", prop->name, value);
+    meant = similar_of(value, names);
+    error_setg(errp, "Parameter '%s' does not accept value '%s'%s", prop->name, value, meant);
     return false;
 }
 

@@ -61,6 +61,17 @@ void similar_try(Similar *s, const char *candidate)
     }
 }
 
+char *similar_of(const char *word, const char *const *names)
+{
+    Similar s;
+
+    similar_init(&s, word);
+    for (; *names; names++) {
+        similar_try(&s, *names);
+    }
+    return similar_text(&s, "");
+}
+
 char *similar_text(const Similar *s, const char *prefix)
 {
     return s->best ? g_strdup_printf(": did you mean %s%s?", prefix, s->best) : g_strdup("");

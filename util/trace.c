@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "qemu/similar.h"
+
 uint64_t trace_enabled;
 
 #define TRACE_NAME(name) #name "\0"
@@ -46,7 +48,15 @@ void trace_set_by_option(const char *pattern)
     bool on = *pattern != '-';
 
     if (!trace_set(pattern + !on, on)) {
-        warn_report("trace event '%s' does not exist", pattern + !on);
+        g_autofree char *meant = NULL;
+        Similar s;
+
+        similar_init(&s, pattern + !on);
+        for (unsigned i = 0; i < TRACE_COUNT; i++) {
+            similar_try(&s, trace_name(i));
+        }
+        meant = similar_text(&s, "");
+        warn_report("trace event '%s' does not exist%s", pattern + !on, meant);
     }
 }
 

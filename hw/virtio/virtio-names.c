@@ -3,12 +3,14 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <linux/virtio_9p.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_vsock.h>
 
 #include "virtio-internal.h"
 
@@ -74,6 +76,11 @@ static const FeatureName features[] = {
     NET(VIRTIO_NET_F_MQ),
     NET(VIRTIO_NET_F_CTRL_MAC_ADDR),
     NET(VIRTIO_NET_F_SPEED_DUPLEX),
+    { VIRTIO_ID_9P, VIRTIO_9P_MOUNT_TAG, "VIRTIO_9P_F_MOUNT_TAG" },
+    { VIRTIO_ID_FS, 0, "VIRTIO_FS_F_NOTIFICATION" },
+    { VIRTIO_ID_PMEM, 0, "VIRTIO_PMEM_F_SHMEM_REGION" },
+    { VIRTIO_ID_VSOCK, 0, "VIRTIO_VSOCK_F_STREAM" },
+    { VIRTIO_ID_VSOCK, VIRTIO_VSOCK_F_SEQPACKET, "VIRTIO_VSOCK_F_SEQPACKET" },
 };
 
 bool virtio_feature_is_generic(unsigned bit)
@@ -111,6 +118,10 @@ const char *virtio_device_name(uint16_t device_id)
         return "virtio-vsock";
     case VIRTIO_ID_FS:
         return "virtio-fs";
+    case VIRTIO_ID_PMEM:
+        return "virtio-pmem";
+    case VIRTIO_ID_9P:
+        return "virtio-9p";
     default:
         return "virtio-device";
     }

@@ -26,6 +26,8 @@ typedef struct QemuOpt {
 typedef struct QemuOpts {
     GArray *opts;       /* of QemuOpt */
     char *where;        /* "-device foo", for messages; may be NULL */
+    const char *asked[16];  /* names looked up in vain: what else could stand there */
+    unsigned n_asked;
 } QemuOpts;
 
 QemuOpts *qemu_opts_new(void);
@@ -49,7 +51,7 @@ QemuOpts *qemu_opts_parse(const char *params, const char *implied_key,
  */
 char *qemu_opt_split(const char **p);
 
-/* The last value of name, or NULL; marks it used. Owned by opts. */
+/* The last value of name, or NULL; marks it used. Owned by opts; name must outlive it. */
 const char *qemu_opt_get(QemuOpts *opts, const char *name);
 /* The same with the value's type checked; def when absent. */
 bool qemu_opt_get_bool(QemuOpts *opts, const char *name, bool def,
@@ -64,7 +66,7 @@ char *qemu_opt_take(QemuOpts *opts, const char *name);
 bool qemu_opts_has_help(QemuOpts *opts);
 /* The first option nobody has looked at, or NULL. */
 const QemuOpt *qemu_opts_first_unused(const QemuOpts *opts);
-/* False with errp set when there is one: "Invalid parameter 'X'". */
+/* False with errp set when there is one: "Invalid parameter 'X'", and which name it is near. */
 bool qemu_opts_check_unused(const QemuOpts *opts, Error **errp);
 /* Whether a user may call something id: letters, digits, "-._", a letter first; or errp. */
 bool qemu_check_id(const char *id, Error **errp);

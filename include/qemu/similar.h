@@ -19,5 +19,7 @@ void similar_init(Similar *s, const char *word);
 void similar_try(Similar *s, const char *candidate);
 /* ": did you mean PREFIXbest?", or ""; for the end of a message. Caller frees. */
 char *similar_text(const Similar *s, const char *prefix);
+/* The same for one of names, which NULL ends. Caller frees. */
+char *similar_of(const char *word, const char *const *names);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "qemu/cutils.h"
+#include "qemu/similar.h"
 #include "target/i386/cpuid.h"
 
 typedef struct ModelDef {
@@ -130,6 +131,18 @@ static const ModelDef *find_model(const char *name)
         }
     }
     return NULL;
+}
+
+/* ": did you mean X?", or ""; caller frees. */
+static char *near_model(const char *name)
+{
+    Similar s;
+
+    similar_init(&s, name);
+    for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
+        similar_try(&s, models[i]->oc.name);
+    }
+    return similar_text(&s, "");
 }
 
 static void add_features(X86FeatureSet *set, const char *list)
@@ -287,7 +300,9 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
     }
     def = find_model(list[0]);
     if (!def) {
-        error_setg(errp, "unable to find CPU model '%s'", list[0]);
+        g_autofree char *meant = near_model(list[0]);
+
+        error_setg(errp, "unable to find CPU model '%s'%s", list[0], meant);
         return NULL;
     }
     model = (X86CPUModel *)object_new(&def->oc, NULL);

@@ -3,17 +3,22 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import os
 import struct
 import sys
+import tempfile
 
 import qemutest
 from qemutest import QTest, VM, test
 
+SOCKETS = tempfile.TemporaryDirectory(prefix="virtio-info-")
 DEVICES = ["-device", "virtio-rng-device,id=r,rng=o", "-object",
            "rng-random,id=o,filename=/dev/zero",
            "-blockdev", "null-co,node-name=d", "-device", "virtio-blk-device,drive=d,num-queues=2",
            "-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n,id=net0",
-           "-device", "virtio-serial-device", "-device", "virtio-balloon-device"]
+           "-device", "virtio-serial-device", "-device", "virtio-balloon-device",
+          "-device", "virtio-vsock-device,guest-cid=3,uds-path=" + os.path.join(SOCKETS.name, "vsock"),
+          "-object", "memory-backend-ram,id=m,size=2M", "-device", "virtio-pmem-device,memdev=m"]
 BASE = 0xd0000000
 DESC, AVAIL, USED = 0x10000, 0x11000, 0x12000
 
@@ -67,7 +72,8 @@ def before_a_driver():
         q = vm.qmp()
         found = q.cmd("x-query-virtio")
         assert [d["name"] for d in found] == ["virtio-rng", "virtio-blk", "virtio-net",
-                                              "virtio-serial", "virtio-balloon"], found
+                                              "virtio-serial", "virtio-balloon", "virtio-vsock",
+                                              "virtio-pmem"], found
         assert found[0]["path"] == "/machine/peripheral/r"
         for device in found:
             st = status(q, device["path"])
