@@ -163,7 +163,7 @@ GOOD = [
     ("-boot strict=on", ""), ("-L {tmp} -watchdog-action none", ""),
     ("-bios qboot.rom", "-bios qboot.rom: warning: ignored: there is no firmware, .*\\n"),
     ("-audiodev none,id=audio1", ""), ("-audiodev {{\"id\":\"audio1\",\"driver\":\"none\"}}", ""),
-    ("-smbios type=1,uuid=00000000-0000-0000-0000-000000000000", ""), ("-sandbox off", ""),
+    ("-smbios type=1,uuid=00000000-0000-0000-0000-000000000000", ""), ("-sandbox off", "info: -sandbox off: .*\n"),
     ("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", ""),
     ("-run-with user=65534:65534,async-teardown=off", ""),
     ("-global kvm-pit.lost_tick_policy=discard", ""),
