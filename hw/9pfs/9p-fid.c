@@ -306,6 +306,7 @@ void v9fs_fids_init(V9fsState *s)
     g_mutex_init(&s->lock);
     g_mutex_init(&s->reopen_lock);
     g_queue_init(&s->idle);
+    s->lock_files = NULL;
     s->fids = g_hash_table_new(g_direct_hash, g_direct_equal);
     s->nodes = g_hash_table_new(node_hash, node_equal);
     s->root = g_new0(V9fsNode, 1);
@@ -323,7 +324,8 @@ void v9fs_fids_cleanup(V9fsState *s)
         fid_drop(s, fid);
     }
     node_drop(s, s->root);
-    g_assert(!g_hash_table_size(s->nodes) && !s->nr_fds && !s->xattr_bytes);
+    g_assert(!g_hash_table_size(s->nodes) && !s->nr_fds && !s->xattr_bytes &&
+             !s->lock_files);
     g_hash_table_unref(s->fids);
     g_hash_table_unref(s->nodes);
     g_mutex_clear(&s->reopen_lock);

@@ -34,6 +34,7 @@ typedef struct V9fsOpen {
     bool folder;
     _Atomic bool setid;                 /* mapped: it may have set-id bits */
     bool pinned;                        /* cannot be opened again */
+    bool locked;                        /* locks have come by it */
     dev_t dev;
     ino_t ino;
     GList lru;                          /* in V9fsState.idle, if data is not NULL */
@@ -71,6 +72,8 @@ struct V9fsState {
     unsigned nr_fds;
     GQueue idle;                        /* open files nobody uses, the last used one first */
     size_t xattr_bytes;
+    struct V9fsLockFile *lock_files;    /* linked by next */
+    unsigned nr_locks;
 };
 
 typedef int V9fsOp(V9fsState *s, V9fsCall *c);
@@ -154,6 +157,11 @@ int v9fs_find_dir(V9fsState *s, V9fsFid *fid, char *path);
 int v9fs_qid(V9fsState *s, const struct stat *st, V9fsQid *qid);
 /* Best size of transfers, for a file with such blocks. */
 uint32_t v9fs_iounit(const V9fsState *s, uint32_t blksize);
+
+/* 9p-lock.c ---------------------------------------------------------------------------------- */
+
+/* Those that came by the fid go with it; with lock. */
+void v9fs_locks_drop(V9fsState *s, const V9fsFid *fid);
 
 /* Messages, by file -------------------------------------------------------------------------- */
 

@@ -103,6 +103,9 @@ int v9fs_set_open(V9fsState *s, V9fsFid *fid, int fd, int flags, bool pinned)
 void v9fs_open_free(V9fsState *s, V9fsOpen *o)
 {
     set_busy(s, o);
+    if (o->locked) {
+        v9fs_locks_drop(s, o->fid);
+    }
     if (o->fd >= 0) {
         close(o->fd);
         s->nr_fds--;

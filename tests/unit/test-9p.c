@@ -336,6 +336,127 @@ static void test_many_open(void)
     nc_free(c);
 }
 
+static int set_lock(NineClient *c, uint32_t fid, unsigned type, uint64_t start, uint64_t len,
+                    unsigned pid)
+{
+    int ret = nc_send(c, P9_TLOCK, "dbdqqds", fid, type, 1, start, len, pid, "guest");
+
+    return ret ? -ret : (int)nc_take(c, 1);
+}
+
+/* The type that is in the way, and where it begins. */
+static unsigned get_lock(NineClient *c, uint32_t fid, unsigned type, uint64_t start,
+                         uint64_t *found)
+{
+    g_assert_cmpint(nc_send(c, P9_TGETLOCK, "dbqqds", fid, type, start, UINT64_C(1), 99, "guest"),
+                    ==, 0);
+    type = nc_take(c, 1);
+    *found = nc_take(c, 8);
+    return type;
+}
+
+/* The host's view: F_UNLCK where an exclusive lock of that byte would be granted. */
+static int host_sees(const char *path, off_t start)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = 1 };
+    int fd = open(path, O_RDWR);
+
+    g_assert_cmpint(fcntl(fd, F_OFD_GETLK, &lock), ==, 0);
+    close(fd);
+    return lock.l_type;
+}
+
+enum { GRANTED, BLOCKED };
+
+/* Between the guest's processes, between guests, and with the host. */
+static void test_locks(void)
+{
+    NineClient *c = nc_new("security_model=none");
+    g_autofree char *path = g_build_filename(c->dir, "file", NULL);
+    NineClient *other;
+    uint64_t at;
+
+    g_assert_cmpint(nc_create(c, 1, "file", O_RDWR, 0600), ==, 0);
+    g_assert_cmpint(nc_walk(c, 2, "file"), ==, 0);
+    g_assert_cmpint(nc_open(c, 2, O_RDONLY), ==, 0);
+    other = nc_new_at(c->dir, "security_model=none", 100);
+    g_assert_cmpint(nc_walk(other, 1, "file"), ==, 0);
+    g_assert_cmpint(nc_open(other, 1, O_RDWR), ==, 0);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 0, 100, 10), ==, GRANTED);
+    /* The same process by another fid; another guest. */
+    g_assert_cmpint(set_lock(c, 2, F_WRLCK, 0, 100, 10), ==, GRANTED);
+    g_assert_cmpint(set_lock(other, 1, F_RDLCK, 99, 0, 10), ==, BLOCKED);
+    g_assert_cmpint(set_lock(other, 1, F_RDLCK, 100, 0, 10), ==, GRANTED);
+    g_assert_cmpint(host_sees(path, 50), ==, F_WRLCK);
+    g_assert_cmpint(host_sees(path, 1000), ==, F_RDLCK);
+    g_assert_cmpint(get_lock(c, 1, F_WRLCK, 50, &at), ==, F_UNLCK);
+    g_assert_cmpint(get_lock(other, 1, F_RDLCK, 50, &at), ==, F_WRLCK);
+    g_assert_cmpuint(at, ==, 0);
+    g_assert_cmpint(get_lock(c, 1, F_WRLCK, 5000, &at), ==, F_RDLCK);
+    g_assert_cmpint(get_lock(c, 1, F_RDLCK, 5000, &at), ==, F_UNLCK);
+    /* Out of the middle. */
+    g_assert_cmpint(set_lock(c, 1, F_UNLCK, 40, 20, 10), ==, GRANTED);
+    g_assert_cmpint(host_sees(path, 39), ==, F_WRLCK);
+    g_assert_cmpint(host_sees(path, 40), ==, F_UNLCK);
+    g_assert_cmpint(host_sees(path, 59), ==, F_UNLCK);
+    g_assert_cmpint(host_sees(path, 60), ==, F_WRLCK);
+    /* What one process lets go another one still has. */
+    g_assert_cmpint(set_lock(c, 1, F_RDLCK, 40, 20, 10), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, 2, F_RDLCK, 45, 5, 11), ==, GRANTED);
+    g_assert_cmpint(set_lock(other, 1, F_WRLCK, 45, 1, 11), ==, BLOCKED);
+    g_assert_cmpint(set_lock(c, 1, F_UNLCK, 0, 0, 10), ==, GRANTED);
+    g_assert_cmpint(host_sees(path, 44), ==, F_UNLCK);
+    g_assert_cmpint(host_sees(path, 45), ==, F_RDLCK);
+    g_assert_cmpint(host_sees(path, 49), ==, F_RDLCK);
+    g_assert_cmpint(host_sees(path, 50), ==, F_UNLCK);
+    /* Linux' kernel gives a lock to the next one before it tells us that it was given back. */
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 80, 1, 10), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 80, 1, 12), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, 1, F_UNLCK, 80, 1, 10), ==, GRANTED);
+    g_assert_cmpint(host_sees(path, 80), ==, F_WRLCK);
+    g_assert_cmpint(set_lock(c, 1, F_UNLCK, 80, 1, 12), ==, GRANTED);
+    g_assert_cmpint(host_sees(path, 80), ==, F_UNLCK);
+    /* They go with the fid by which they came. */
+    g_assert_cmpint(nc_clunk(c, 1), ==, 0);
+    g_assert_cmpint(host_sees(path, 45), ==, F_RDLCK);
+    g_assert_cmpint(nc_clunk(c, 2), ==, 0);
+    g_assert_cmpint(host_sees(path, 45), ==, F_UNLCK);
+    g_assert_cmpint(host_sees(path, 100), ==, F_RDLCK);
+    g_assert_cmpint(nc_send(other, P9_TVERSION, "ds", 8192, "9P2000.L"), ==, 0);
+    g_assert_cmpint(host_sees(path, 100), ==, F_UNLCK);
+    v9fs_free(other->s);
+    g_free(other->scratch);
+    g_free(other->dir);
+    g_free(other);
+    nc_free(c);
+}
+
+static void test_lock_bounds(void)
+{
+    NineClient *c = nc_new("security_model=none");
+    unsigned n = 0;
+
+    g_assert_cmpint(nc_create(c, 1, "file", O_RDWR, 0600), ==, 0);
+    while (set_lock(c, 1, F_WRLCK, 4 * n, 1, 1) == GRANTED) {
+        n++;
+    }
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 4 * n, 1, 1), ==, -ENOLCK);
+    g_assert_cmpuint(n, >, V9FS_LOCKS_MAX / 2);
+    g_assert_cmpuint(n, <=, V9FS_LOCKS_MAX);
+    g_assert_cmpint(set_lock(c, 1, F_UNLCK, 0, 0, 1), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 0, 1, 1), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, 1, 3, 0, 1, 1), ==, -EINVAL);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, UINT64_MAX, 1, 1), ==, -EINVAL);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, 1, INT64_MAX, 1), ==, -EINVAL);
+    g_assert_cmpint(set_lock(c, 1, F_WRLCK, INT64_MAX, 0, 2), ==, GRANTED);
+    g_assert_cmpint(set_lock(c, NC_ROOT, F_WRLCK, 0, 0, 1), ==, -EBADF);
+    /* A folder, for the guest's own processes. */
+    g_assert_cmpint(nc_walk(c, 2, ""), ==, 0);
+    g_assert_cmpint(nc_open(c, 2, O_RDONLY), ==, 0);
+    g_assert_cmpint(set_lock(c, 2, F_WRLCK, 0, 0, 1), ==, GRANTED);
+    nc_free(c);
+}
+
 static void add(const char *name, GTestDataFunc fn)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
@@ -356,5 +477,7 @@ int main(int argc, char **argv)
     add("xattr", test_xattr);
     g_test_add_func("/9p/unlinked", test_unlinked);
     g_test_add_func("/9p/many-open", test_many_open);
+    g_test_add_func("/9p/locks", test_locks);
+    g_test_add_func("/9p/lock-bounds", test_lock_bounds);
     return g_test_run();
 }
