@@ -60,7 +60,7 @@ static void create_end(BlockJob *job)
 }
 
 static const BlockJobOps create_ops = {
-    .type = "create", .run = create_run, .end = create_end,
+    .type = "create", .opens = true, .run = create_run, .end = create_end,
 };
 
 /* The node that a format gets into. */

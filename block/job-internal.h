@@ -14,6 +14,7 @@
 typedef struct BlockJobOps {
     const char *type;
     bool is_block;
+    bool opens;                     /* run() opens files: its thread has the list of the main one */
     int (*run)(BlockJob *job);                      /* on its thread: 0 or negative errno */
     bool (*finish)(BlockJob *job, Error **errp);    /* main thread, run() went well; may be NULL */
     void (*end)(BlockJob *job);                     /* main thread, in any case; may be NULL */

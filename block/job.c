@@ -8,6 +8,7 @@
 
 #include "block/events.h"
 #include "job-internal.h"
+#include "qemu/confine.h"
 
 #define SPEED_SLICE 100000      /* us: how long a speed limit may be overstepped */
 #define RETRY_PAUSE 100000      /* us, after an error that is ignored */
@@ -207,6 +208,9 @@ static gpointer worker(gpointer data)
 {
     BlockJob *job = data;
 
+    if (!job->ops->opens) {
+        thread_confine(&iothread_filter);
+    }
     job->ret = job->ops->run(job);
     g_idle_add_full(G_PRIORITY_DEFAULT, worker_done, job, NULL);
     return NULL;

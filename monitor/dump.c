@@ -394,6 +394,7 @@ static void forget_waiter(gpointer opaque)
 
 static gpointer job_thread(gpointer opaque)
 {
+    thread_confine(&iothread_filter);
     write_out(opaque);
     qemu_bh_schedule_oneshot(job_done, opaque);
     return NULL;

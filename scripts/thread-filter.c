@@ -70,6 +70,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: thread-filter NAME\n");
         return 1;
     }
+    /* Numbers of other calling conventions: the end of the process, not of one thread of it. */
+    check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
+          "seccomp_attr_set");
     /* A binary tree of the numbers, not a line of them. */
     check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set");
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
