@@ -74,6 +74,7 @@ struct TCGCPU {
     bool stack32;               /* SS.B (not 64-bit code) */
     bool fpu_off;               /* CR0.TS or EM: x87 and SSE need a look */
     bool check_alignment;       /* #AC: CPL 3 with CR0.AM and EFLAGS.AC */
+    bool vec_off;               /* fpu_off, or no CR4.OSFXSR; translated code looks at both: */
     bool sse_checked;           /* an SSE exception is unmasked */
     bool shadow;                /* STI or MOV SS: next instruction undisturbed */
     bool ss_shadow;             /* MOV SS: by debug traps as well */

@@ -8,6 +8,9 @@
 /* What callers of the host's functions expect to find unchanged. */
 static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
 
+/* For XMM registers, and RSP a multiple of 16 again, eight registers after a call. */
+#define VEC_ROOM (16 * 16 + 8)
+
 /* ---- Called by translated code ---- */
 
 const X86Op *tcg_jit_op_stop(TCGCPU *c, const X86Op *op)
@@ -187,11 +190,17 @@ static void emit_get_flags(Emit *e)
     for (unsigned i = 0; i < sizeof(caller_saved); i++) {
         emit_push(e, caller_saved[i]);
     }
-    emit_push(e, H_RAX);
+    emit_alu_imm(e, 3, ALU_SUB, H_RSP, VEC_ROOM);
+    for (unsigned n = 0; n < 16; n++) {
+        emit_rm(e, 2, I_MOVAPS_STORE, n, MEM(H_RSP, 16 * (int)n));
+    }
     emit_rr(e, 3, I_STORE, H_C, H_RDI);
     emit_call_c(e, get_flags);
     emit_rm(e, 2, I_STORE, H_RAX, CPU_FIELD(jit_flags));
-    emit_pop(e, H_RCX);
+    for (unsigned n = 0; n < 16; n++) {
+        emit_rm(e, 2, I_MOVAPS, n, MEM(H_RSP, 16 * (int)n));
+    }
+    emit_alu_imm(e, 3, ALU_ADD, H_RSP, VEC_ROOM);
     for (unsigned i = sizeof(caller_saved); i-- > 0;) {
         emit_pop(e, caller_saved[i]);
     }

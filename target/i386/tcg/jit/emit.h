@@ -40,6 +40,7 @@ enum {
     I_TEST = 0x85, I_STORE = 0x89, I_LOAD = 0x8b, I_LEA = 0x8d, I_IMM8 = 0x83, I_IMM = 0x81,
     I_SHIFT_IMM = 0xc1, I_SHIFT_CL = 0xd3, I_MOV_IMM = 0xc7, I_UNARY = 0xf7, I_INCDEC = 0xff,
     I_SETCC = 0x0f90, I_CMOV = 0x0f40, I_BT_IMM = 0x0fba, I_MOVZX8 = 0x0fb6, I_MOVZX16 = 0x0fb7,
+    I_MOVAPS = 0x0f28, I_MOVAPS_STORE = 0x0f29,
 };
 /* /digit of I_IMM and I_IMM8. */
 enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };

@@ -35,10 +35,11 @@ typedef struct Tr Tr;
 typedef struct Template {
     OpFn *fn;
     void (*emit)(Tr *t, const X86Op *op);   /* NULL: by calling fn */
-    uint16_t arg;
+    uint32_t arg;
     uint16_t reads, writes;     /* flags: CC_* */
     uint16_t attr;
     enum { DST_ANY, DST_NONE, DST_REG, DST_RM } dst;    /* which register it writes */
+    uint8_t size;               /* TA_VEC: log2 of an operand in memory */
 } Template;
 enum {
     TA_FAULT = 1 << 0,          /* may fault; as every OF_MEM may */
@@ -53,6 +54,8 @@ enum {
     TA_FLAT = 1 << 9,           /* no segment, no 32-bit address */
     TA_REGONLY = 1 << 10,       /* no memory operand */
     TA_GROUP = 1 << 11,         /* ModRM.reg belongs to the opcode */
+    TA_IMM8 = 1 << 12,          /* TA_VEC: there is an immediate */
+    TA_HIGH = 1 << 13,          /* rm may be AH, CH, DH, BH */
 };
 
 struct TCGJit {
@@ -75,7 +78,8 @@ typedef struct Stub {
     uint8_t *found;             /* STUB_LOOK_UP: where it goes on with the host's address */
     uint8_t i;                  /* the op */
     uint8_t size, slot;         /* STUB_LOOK_UP: log2, c->slots[] */
-    bool write;
+    bool write, aligned;        /* STUB_LOOK_UP: aligned to size, or #GP */
+    uint16_t dirty, valid;      /* XMM registers to store; to load before going on */
     int8_t keep;                /* STUB_TAKEN: that op, where flags are native, too */
     int8_t again;               /* the flags are to be made again by this op; -1: they are there */
     bool native;                /* flags are in the host's: at from, or wanted at back */
@@ -97,6 +101,8 @@ struct Tr {
      */
     bool native, saved;
     int again;                  /* -1: none such */
+    uint16_t vec_valid, vec_dirty;  /* XMM registers: c's value is loaded; a newer one */
+    bool vec_checked;           /* SSE can be used */
     X86Op *pairs;               /* for STUB_CALL: op and what returns */
     Stub stubs[6 * TCG_BLOCK_OPS];
     unsigned nr_stubs;
@@ -141,8 +147,7 @@ void jit_put(Tr *t, unsigned g, unsigned reg);
 bool jit_wants_flags(const Tr *t);
 /* Then they have to be in the host's. Changes T0 and T2. */
 void jit_need_flags(Tr *t);
-/* As they are in c, to which they have been saved; changes only T0. */
-void jit_fetch_flags(Tr *t);
+void jit_fetch_flags(Tr *t);            /* from c, where they have been saved; changes only T0 */
 /*
  * The host's flags are about to be changed by what is no instruction of the guest's; or by what
  * leaves the block, or calls: then c has to have them. Both change T0 and T2.
@@ -168,8 +173,7 @@ Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native);
 void jit_go_direct(Tr *t, unsigned i, int out);
 /* The op at the linear address in T0, by the jump cache, to T0. Else out: nothing has changed. */
 void jit_find_target(Tr *t, int out);
-/* Go on with the op in T0. */
-void jit_enter_block(Tr *t);
+void jit_enter_block(Tr *t);            /* go on with the op in T0 */
 
 /* ---- flags.c ---- */
 /* What the ops leave to be seen: t->live[]. Returns what is seen of flags before the first. */
@@ -179,6 +183,12 @@ void jit_flags_begin_op(Tr *t);
 /* In a stub: flags into c, where they came from native ones, or by op again. */
 void jit_save_flags(Tr *t);
 void jit_make_flags(Tr *t, int again);
+
+/* ---- vector.c ---- */
+void jit_settle_vec(Tr *t);             /* all that has been changed into c */
+/* These registers: bit n, XMMn. */
+void jit_load_vec(Tr *t, unsigned which);
+void jit_store_vec(Tr *t, unsigned which);
 
 /* ---- rows.c ---- */
 void tcg_jit_fill_hash(TCGJit *jit);

@@ -34,6 +34,20 @@ typedef struct Row {
 /* By the interpreter's function, which goes on with the next op or leaves: nothing else. */
 #define CALL(fn) { NULL, { fn } }
 
+/* Vector instructions: writing no general register, but for MOVD and its kin. */
+#define VEC(fn, emit, ...) FN(fn, emit, .attr = TA_VEC | TA_FAULT, __VA_ARGS__)
+#define VEC_TAB(tab, emit) ROW(tab, emit, .attr = TA_VEC | TA_FAULT, .dst = DST_NONE)
+#define PREFIX(p) ((p) == 1 ? 0x66 : (p) == 2 ? 0xf3 : (p) == 3 ? 0xf2 : 0)
+#define LIST(fn, opcode, n, a) \
+    { NULL, { fn, jit_vec, opcode, 0, 0, TA_VEC | TA_FAULT | ((a) & V_IB ? TA_IMM8 : 0), \
+              DST_NONE, (n) == 16 ? 4 : (n) == 8 ? 3 : (n) == 4 ? 2 : 1 } },
+#define V0F(op, pfx, name, n, a) \
+    LIST(SSE_OP(0, pfx, op), (uint32_t)PREFIX(pfx) << 16 | 0x0f00 | op, n, a)
+#define V38(op, pfx, name, n, a) LIST(SSE_OP(1, pfx, op), 0x660f3800u | op, n, a)
+#define V3A(op, pfx, name, n, a) LIST(SSE_OP(2, pfx, op), 0x660f3a00u | op, n, a)
+#define W0F(op, name, n, how) V0F(op, 1, name, n, 0)
+#define W38(op, name, n, how) V38(op, 1, name, n, 0)
+
 static const Row rows[] = {
     ALU(add, ADD), ALU(or, OR), ALU(adc, ADC), ALU(sbb, SBB), ALU(and, AND), ALU(sub, SUB),
     ALU(xor, XOR), COMPARE(cmp, CMP), COMPARE(test, TEST),
@@ -41,8 +55,8 @@ static const Row rows[] = {
     ROW(tab_mov_re, jit_mov_re, .dst = DST_REG),
     ROW(tab_mov_ei, jit_mov_ei, .attr = TA_GROUP, .dst = DST_RM),
     ROW(tab_mov_iv, jit_mov_iv64),
-    ROW(tab_movzx8, jit_extend, 0x0fb6, .attr = TA_RMBYTE, .dst = DST_REG),
-    ROW(tab_movsx8, jit_extend, 0x0fbe, .attr = TA_RMBYTE, .dst = DST_REG),
+    ROW(tab_movzx8, jit_extend, 0x0fb6, .attr = TA_RMBYTE | TA_HIGH, .dst = DST_REG),
+    ROW(tab_movsx8, jit_extend, 0x0fbe, .attr = TA_RMBYTE | TA_HIGH, .dst = DST_REG),
     ROW(tab_movzx16, jit_extend, 0x0fb7, .dst = DST_REG),
     ROW(tab_movsx16, jit_extend, 0x0fbf, .dst = DST_REG),
     ROW(tab_movsxd, jit_extend, 0x63, .dst = DST_REG),
@@ -87,8 +101,15 @@ static const Row rows[] = {
     CALL(op_sahf), CALL(op_cmpxchg8b), CALL(op_cld), CALL(op_std), CALL(op_cli), CALL(op_sti),
     CALL(op_pause), CALL(op_rdtsc), CALL(op_fence), CALL(op_clac), CALL(op_stac),
     CALL(op_crc32), CALL(op_swapgs), CALL(op_x87),
-    CALL(op_vec_movd), CALL(op_vec_movmsk), CALL(op_cvt_gpr), CALL(op_comis), CALL(op_ptest),
-    CALL(op_sse_store), CALL(op_vec_shift_imm), CALL(op_pextr), CALL(op_pinsr), CALL(op_movnti),
+    CALL(op_ptest), CALL(op_pextr), CALL(op_pinsr), CALL(op_movnti),
+#include "target/i386/tcg/decode/sse-list.h"
+    VEC(op_mov16_ld, jit_mov16_ld), VEC(op_mov16_st, jit_mov16_st),
+    VEC_TAB(tab_mov16_ld, jit_mov16_ld), VEC_TAB(tab_mov16_st, jit_mov16_st),
+    VEC_TAB(tab_movss_ld, jit_movs_ld), VEC_TAB(tab_movsd_ld, jit_movs_ld),
+    VEC(op_sse_store, jit_vec_store), VEC(op_vec_shift_imm, jit_vec_shift),
+    VEC(op_vec_movd, jit_vec_movd), VEC(op_vec_movmsk, jit_vec_movmsk, .dst = DST_REG),
+    FN(op_cvt_gpr, jit_vec_cvt, .attr = TA_VEC | TA_FAULT),
+    VEC(op_comis, jit_vec_comis, .writes = CC_ALL),
 };
 
 /* Of tables, all of whose functions only go on with the next op. */

@@ -173,6 +173,24 @@ void jit_mov_iv64(Tr *t, const X86Op *op)
     jit_put(t, op->rm, d);
 }
 
+/* MOVZX and MOVSX of AH, CH, DH, BH: in RAX, as these go with few registers. */
+static void extend_high(Tr *t, const X86Op *op, uint32_t opcode)
+{
+    unsigned d;
+
+    emit_rr(&t->e, 3, I_STORE, jit_get(t, op->rm >> 3, T0), T0);
+    emit8(&t->e, 0x0f);
+    emit8(&t->e, opcode);
+    emit8(&t->e, 0xc4);                         /* EAX, AH */
+    d = jit_dest(t, op->reg, op->size, T2);
+    if (op->size == 3) {
+        emit_rr(&t->e, 3, 0x63, d, T0);
+    } else {
+        emit_rr(&t->e, op->size, I_STORE, T0, d);
+    }
+    jit_put(t, op->reg, d);
+}
+
 /* arg: the opcode; of bytes with TA_RMBYTE, else of 16 bits, or 32 for 0x63. */
 void jit_extend(Tr *t, const X86Op *op)
 {
@@ -185,6 +203,9 @@ void jit_extend(Tr *t, const X86Op *op)
 
         d = jit_dest(t, op->reg, op->size, T2);
         emit_rm(&t->e, op->size, tm->arg, d, MEM(base, 0));
+    } else if (byte && (op->rm & 1)) {
+        extend_high(t, op, tm->arg);
+        return;
     } else {
         unsigned s = jit_get(t, byte ? op->rm >> 3 : op->rm, T0);
 

@@ -17,6 +17,9 @@ TemplateFn jit_xchg, jit_bswap, jit_cbw, jit_cwd, jit_nop, jit_carry;
 TemplateFn jit_incdec, jit_not, jit_neg, jit_shift_imm, jit_shift_cl, jit_shld;
 TemplateFn jit_bt, jit_bitscan, jit_popcnt, jit_imul, jit_imul_imm, jit_mul, jit_div, jit_idiv;
 TemplateFn jit_setcc, jit_cmov;
+/* vector.c */
+TemplateFn jit_vec, jit_vec_shift, jit_mov16_ld, jit_mov16_st, jit_movs_ld, jit_vec_store;
+TemplateFn jit_vec_movd, jit_vec_movmsk, jit_vec_cvt, jit_vec_comis;
 /* branches.c */
 TemplateFn jit_push, jit_push_imm, jit_pop, jit_leave;
 TemplateFn jit_jcc, jit_jmp, jit_call, jit_ret, jit_jmp_rm, jit_call_rm;

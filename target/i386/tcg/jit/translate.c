@@ -8,6 +8,7 @@
 
 #include "qemu/cutils.h"
 #include "target/i386/tcg/jit/jit-int.h"
+#include "target/i386/tcg/ops/vec.h"
 
 /* From T2, which holds c + 8 * 3 * index. */
 #define JUMP_FIELD(field) \
@@ -113,6 +114,7 @@ Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native)
     s->i = t->i;
     s->native = native;
     s->again = t->native || t->saved ? -1 : t->again;
+    s->dirty = t->vec_dirty;
     return s;
 }
 
@@ -125,6 +127,7 @@ static void leave_with(Tr *t, const X86Op *op)
 static void jit_leave_at(Tr *t)
 {
     jit_settle_flags(t);
+    jit_settle_vec(t);
     leave_with(t, &t->b->ops[t->i]);
 }
 
@@ -234,9 +237,10 @@ static void call_op(Tr *t, unsigned i)
     jit_link(t, emit_call(&t->e), t->jit->run_op);
 }
 
-/* Where only the operands of what made the flags are left. */
-static void save_made(Tr *t, const Stub *s)
+/* What c has to know before others go on: also where only the flags' operands are left. */
+static void settle_stub(Tr *t, const Stub *s)
 {
+    jit_store_vec(t, s->dirty);
     if (s->again >= 0) {
         jit_make_flags(t, s->again);
         jit_save_flags(t);
@@ -246,8 +250,9 @@ static void save_made(Tr *t, const Stub *s)
 /* The interpreter does all of an op; then the next one's code goes on. */
 static void emit_call_stub(Tr *t, const Stub *s)
 {
-    save_made(t, s);
+    settle_stub(t, s);
     call_op(t, s->i);
+    jit_load_vec(t, s->valid);
     if (s->native) {
         jit_link(t, emit_call(&t->e), t->jit->get_flags);
     }
@@ -258,13 +263,21 @@ static void emit_call_stub(Tr *t, const Stub *s)
 static void emit_look_up_stub(Tr *t, const Stub *s)
 {
     Emit *e = &t->e;
+    uint8_t *odd = NULL;
 
+    if (s->aligned) {
+        emit_alu_imm(e, 0, ALU_TEST, T0, (1 << s->size) - 1);
+        odd = emit_jcc(e, H_NZ);
+    }
     emit_rm(e, 3, I_LEA, T2, MEM(H_C, (int32_t)(offsetof(TCGCPU, slots) +
                                                 s->slot * sizeof(TLBSlot))));
     jit_link(t, emit_call(e), t->jit->look_up[s->write][s->size]);
     emit_link(e, emit_jcc(e, H_Z), s->found);
+    if (odd) {
+        emit_here(e, odd);
+    }
     if (t->templates[s->i]->attr & TA_END) {
-        save_made(t, s);
+        settle_stub(t, s);
         leave_with(t, &t->b->ops[s->i]);
     } else {
         emit_call_stub(t, s);
@@ -279,6 +292,7 @@ static void emit_taken_stub(Tr *t, const Stub *s)
 {
     const X86Op *link = t->b->ops[s->i].link;
 
+    jit_store_vec(t, s->dirty);
     t->native = false;
     t->saved = true;
     if (s->native && link && s->keep >= 0 && entry_ignores_flags(t, link)) {
@@ -307,14 +321,16 @@ static void emit_stub(Tr *t, const Stub *s)
         emit_taken_stub(t, s);
         break;
     case STUB_AT:
+        settle_stub(t, s);
         leave_with(t, &t->b->ops[s->i]);
         break;
     case STUB_EIP:
-        save_made(t, s);
+        settle_stub(t, s);
         branch_target(t, &t->ops[s->i]);
         jit_link(t, emit_jmp(e), t->jit->leave_eip);
         break;
     case STUB_TMP:
+        settle_stub(t, s);
         emit_rm(e, 3, I_LOAD, T0, CPU_FIELD(jit_tmp));
         jit_link(t, emit_jmp(e), t->jit->leave_eip);
         break;
@@ -328,21 +344,30 @@ static void finish_op(Tr *t, unsigned first_stub)
         if (t->stubs[k].kind <= STUB_CALL) {
             t->stubs[k].back = t->e.p;
             t->stubs[k].native = t->native;
+            t->stubs[k].valid = t->vec_valid;
         }
     }
 }
 
 /* ---- A block ---- */
 
+/* Of functions that do both: is it MMX? */
+static bool is_mmx(const X86Op *op)
+{
+    return (op->fn == op_vec_shift_imm && !(op->flags & OF_OP16)) ||
+           (op->fn == op_vec_movmsk && op->id == 3);
+}
+
 /* Does the template do this op? */
 static bool fits(const Template *tm, const X86Op *op)
 {
     bool bytes = op->size == 0 && !(tm->attr & TA_VEC), mem = op->flags & OF_MEM;
     bool high = (bytes && (op->reg & 1) && !(tm->attr & TA_GROUP)) ||
-                ((bytes || (tm->attr & TA_RMBYTE)) && !mem && (op->rm & 1));
+                ((bytes || (tm->attr & TA_RMBYTE)) && !mem && (op->rm & 1) &&
+                 !(tm->attr & TA_HIGH));
     unsigned smallest = tm->attr & TA_64 ? 3 : tm->attr & TA_WIDE ? 2 : tm->attr & TA_WORD ? 1 : 0;
 
-    return !high && op->size >= smallest && !(op->flags & OF_LOCK) &&
+    return !high && !is_mmx(op) && op->size >= smallest && !(op->flags & OF_LOCK) &&
            !((tm->attr & TA_SHIFT) && !(op->imm & (op->size == 3 ? 63 : 31))) &&
            !((tm->attr & TA_FLAT) && (op->flags & OF_EASLOW)) &&
            !((tm->attr & TA_REGONLY) && mem) &&
@@ -400,6 +425,7 @@ static SLOW_PATH bool emit_op(Tr *t)
     jit_flags_begin_op(t);
     if (!tm->emit || (tm->attr & TA_END)) {
         jit_settle_flags(t);
+        jit_settle_vec(t);
     }
     if (tm->emit) {
         tm->emit(t, op);
@@ -407,6 +433,7 @@ static SLOW_PATH bool emit_op(Tr *t)
     } else {
         jit_clobber_flags(t);
         call_op(t, t->i);
+        t->vec_valid = 0;
     }
     return tm->attr & TA_END;
 }
@@ -424,12 +451,14 @@ static void emit_block(Tr *t)
     if (t->i == t->n) {
         /* On to what follows in the page, or in another. */
         jit_settle_flags(t);
+        jit_settle_vec(t);
         if (t->b->ops[t->n].flags & OF_INPAGE) {
             jit_go_linked(t, t->n, STUB_AT);
         } else {
             leave_with(t, &t->b->ops[t->n]);
         }
     }
+    t->vec_dirty = 0;           /* stubs store what there was */
     for (unsigned k = 0; k < t->nr_stubs; k++) {
         emit_stub(t, &t->stubs[k]);
     }

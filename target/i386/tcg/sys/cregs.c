@@ -28,6 +28,7 @@ void tcg_update_mode(TCGCPU *c)
         c->mmu_mode = MMU_KERNEL;
     }
     c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
+    c->vec_off = c->fpu_off || !(c->cr4 & CR4_OSFXSR);
     c->check_alignment = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & AC_MASK);
     c->tlb = c->check_alignment ? empty_tlb : sp->e[c->mmu_mode];
     c->tlb_gen = sp->gen;
