@@ -294,8 +294,8 @@ static bool has_protocol(const X86KernelFile *file, const ElfHeader *h, const PV
     switch (p) {
     case X86_BOOT_PVH:
         return pvh->seen;
-    case X86_BOOT_MULTIBOOT:        /* 3.1: means ELF32, or the header's own addresses */
-        return x86_multiboot_find(file, mb) && (!h->is64 || mb->has_addresses);
+    case X86_BOOT_MULTIBOOT:        /* of either class: its entry is 32-bit code by 3.2 */
+        return x86_multiboot_find(file, mb);
     case X86_BOOT_LINUX64:
         return h->is64;
     default:

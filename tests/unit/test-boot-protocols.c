@@ -85,6 +85,27 @@ static void test_choice(void)
     }
 }
 
+/* A 64-bit ELF file with a header that has no addresses goes where its segments say. */
+static void test_elf64(void)
+{
+    uint8_t image[IMG_MAX_SIZE], other[IMG_MAX_SIZE];
+    size_t len = image_build(IMAGE_ELF64, image);
+    BootAttempt a;
+
+    image_build(IMAGE_MULTIBOOT32, other);
+    memcpy(image + 0x200, other + IMG_MB_ELF_HEADER, 12);
+    boot_load(&a, RAM_SIZE, image, len, NULL, "");
+    g_assert_true(a.ok);
+    g_assert_cmpint(a.boot.protocol, ==, X86_BOOT_MULTIBOOT);
+    g_assert_cmphex(a.boot.entry, ==, IMG_ELF_ENTRY);
+    boot_done(&a);
+    st_le(image + 24, 1ull << 32 | IMG_ELF_ENTRY, 8);
+    boot_load(&a, RAM_SIZE, image, len, NULL, "");
+    g_assert_false(a.ok);
+    g_assert_nonnull(strstr(error_get_pretty(a.err), "entry point 0x1"));
+    boot_done(&a);
+}
+
 /* A header with addresses says where a 64-bit ELF file goes, too. */
 static void test_elf64_addresses(void)
 {
@@ -276,6 +297,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/boot-protocols/choice", test_choice);
+    g_test_add_func("/boot-protocols/elf64", test_elf64);
     g_test_add_func("/boot-protocols/elf64-addresses", test_elf64_addresses);
     g_test_add_func("/boot-protocols/unknown-wish", test_unknown_wish);
     g_test_add_func("/boot-protocols/modules", test_modules);
