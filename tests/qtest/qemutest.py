@@ -186,9 +186,9 @@ class VM:
     alive = set()
 
     def __init__(self, *args, machine="none", accel="qtest", qmp=1, hmp=0, qtest=False,
-                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=()):
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(), program=QEMU):
         self.dir = tempfile.mkdtemp(prefix="qt-")
-        command = [QEMU, "-M", machine, "-accel", accel, "-display", "none", "-nodefaults"]
+        command = [program, "-M", machine, "-accel", accel, "-display", "none", "-nodefaults"]
         for n in range(qmp):
             command += ["-chardev", f"socket,id=qmp{n},path={self.path(f'qmp{n}')},server=on,wait=off",
                         "-mon", f"chardev=qmp{n},mode=control"]

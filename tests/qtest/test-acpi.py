@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import qemutest
 from qemutest import QEMU, QTest, VM, test
@@ -180,6 +181,92 @@ def table_contents():
             assert ("PC-AT Compatibility : 0" in madt) == ("pic=off" in machine)
             mtree = vm.qmp().hmp("info mtree")
             assert len(re.findall(r": virtio-mmio\s", mtree)) == (24 if two else 8)
+
+
+PEER = "/usr/bin/qemu-system-x86_64"
+SAME = [
+    ("microvm,acpi=on,rtc=on", ["-smp", "3", "-serial", "null", "-fw_cfg", "name=opt/a,string=b",
+                                "-device", "virtio-rng-device,bus=virtio-mmio-bus.3",
+                                "-device", "virtio-serial-device,bus=virtio-mmio-bus.23"]),
+    ("microvm,acpi=on,rtc=off,ioapic2=off,pic=off", [
+        "-fw_cfg", "name=opt/a,string=b", "-device", "virtio-rng-device,bus=virtio-mmio-bus.7"]),
+]
+
+
+def peer_tables(vm):
+    """The tables of QEMU, once its firmware has written them; QEMU has all of them below 4 GiB."""
+    path, at, end = vm.path("ram"), None, time.monotonic() + qemutest.PATIENCE
+    while at is None and time.monotonic() < end:
+        vm.qmp().cmd("pmemsave", val=0, size=32 << 20, filename=path)
+        with open(path, "rb") as file:
+            memory = file.read()
+        at = next((at for at in range(0xe0000, 0x100000, 16) if memory[at:at + 8] == b"RSD PTR "
+                   and sum(memory[at:at + 20]) & 0xff == 0), None)
+        time.sleep(0.05)
+
+    def table(addr):
+        return memory[addr:addr + struct.unpack_from("<I", memory, addr + 4)[0]]
+
+    rsdp = memory[at:at + 36]
+    found = [table(addr) for (addr,) in
+             struct.iter_unpack("<Q", table(struct.unpack_from("<Q", rsdp, 24)[0])[36:])]
+    found = {data[:4].decode(): data for data in found}
+    found["DSDT"] = table(struct.unpack_from("<I", found["FACP"], 40)[0])
+    return found
+
+
+def described(dsdt):
+    """{name: (hardware ID, memory and ports, interrupts)} of a DSDT's devices, by iasl."""
+    with tempfile.TemporaryDirectory(prefix="acpi-") as folder:
+        with open(os.path.join(folder, "d.dat"), "wb") as file:
+            file.write(dsdt)
+        subprocess.run(["iasl", "-d", "d.dat"], cwd=folder, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(os.path.join(folder, "d.dsl"), encoding="ascii") as file:
+            text = file.read()
+    devices_of = {}
+    for name, body in re.findall(r"^        Device \((\w+)\)\n(.*?)^        }", text, re.M | re.S):
+        hid = re.search(r'Name \(_HID, (?:EisaId \()?"(\w+)"', body)[1]
+        ranges = re.findall(r"(0x\w+), +// (?:Address (?:Base|Length)|Range Minimum|Length)", body)
+        irqs = re.findall(r"^ *(0x\w+),$", body.split("Interrupt (")[-1], re.M) \
+            if "Interrupt (" in body else re.findall(r"IRQNoFlags \(\)\s*{(\d+)}", body)
+        devices_of[name] = hid, [int(n, 16) for n in ranges], [int(n, 0) for n in irqs]
+    return devices_of
+
+
+def madt_entries(madt):
+    """The entries of a MADT."""
+    entries, at = [], 44
+    while at < len(madt):
+        entries.append(madt[at:at + madt[at + 1]].hex())
+        at += madt[at + 1]
+    return sorted(entries)
+
+
+def fixed(fadt):
+    """What a FADT says of reset, sleep, and that there is no hardware but this."""
+    reset, control, status = (fadt[at:at + 12] for at in (116, 244, 256))
+    flags = struct.unpack_from("<I", fadt, 112)[0]
+    # The access size of a register, which QEMU 7.2 leaves open, is not part of where it is.
+    return [register[:3] + register[4:] for register in (reset, control, status)], fadt[128], \
+        flags & (1 << 10 | 1 << 20)
+
+
+@test
+def beside_qemu():
+    """Names, addresses and interrupts are those of Debian's QEMU for the same command line"""
+    if not os.path.exists(PEER) or qemutest.SANITIZED:
+        raise qemutest.Skip(f"no {PEER} here, or another build has done this")
+    for machine, args in SAME:
+        theirs = VM("-m", "32M", *args, machine=machine, accel="tcg", program=PEER)
+        ours = VM("-m", "32M", *args, machine=f"{machine},virtio-mmio-base=0xfeb00000",
+                  accel="qtest")
+        theirs, ours = peer_tables(theirs), tables(ours)
+        assert theirs.keys() == ours.keys() - {"XSDT"}, (theirs.keys(), ours.keys())
+        assert described(theirs["DSDT"]) == described(ours["DSDT"]), \
+            (machine, described(theirs["DSDT"]), described(ours["DSDT"]))
+        assert madt_entries(theirs["APIC"]) == madt_entries(ours["APIC"])
+        assert fixed(theirs["FACP"]) == fixed(ours["FACP"])
 
 
 def refused(*args):
