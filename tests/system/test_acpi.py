@@ -262,3 +262,13 @@ def microvm_nix():
         check(want in " ".join(text.split()), f"not there: {want}\n{text}")
     complaint = re.search(COMPLAINTS, text, re.MULTILINE)
     check(not complaint, complaint and complaint[0])
+
+
+@case("the end of the shell of a busybox guest is the machine's, with ACPI", "tcg", long=True)
+def shell_ends():
+    """As its greeting says, and without -no-reboot."""
+    args = machine_args(kernel_path=kernel("debian", "bzImage"), initrd_path=initrd())
+    with Qemu([*args, "-serial", "stdio"]) as qemu:
+        qemu.expect(rb"Leave with 'exit'[\s\S]*# ", 300)
+        qemu.send("exit\n")
+        check(qemu.wait(100) == 0, f"exit status\n{qemu.tail()}")
