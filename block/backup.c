@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "dirty.h"
+#include "bitmap.h"
 #include "filter.h"
 #include "job-internal.h"
 #include "qemu/cutils.h"
@@ -31,6 +31,9 @@ typedef struct BackupJob {
     GCond cond;
     GQueue ranges;              /* of BlockRange: chunks that are being copied */
     BlockDirty *left;           /* to be copied */
+    BlockBitmap *bitmap;        /* that says what; NULL: none */
+    BlockDirty *saved;          /* what it had; NULL: it has that still */
+    bool always;                /* what was copied is not in it any more, even on failure */
     int broken;                 /* atomic: a write could not wait for its copy: errno */
 } BackupJob;
 
@@ -177,7 +180,7 @@ static int backup_run(BlockJob *job)
     BackupJob *b = (BackupJob *)job;
     int ret = 0;
 
-    block_job_set_length(job, b->length);
+    block_job_set_length(job, b->bitmap ? block_dirty_count(b->left) : b->length);
     if (b->top) {
         ret = unmark_below(b);
         block_job_set_length(job, block_dirty_count(b->left) + job->offset);
@@ -211,9 +214,22 @@ static void release(BackupJob *b)
     g_cond_clear(&b->cond);
 }
 
+/* What was not copied is still to be copied, by the next one. */
+static void give_bitmap_back(BackupJob *b, bool ok)
+{
+    if (b->saved && !ok) {
+        block_dirty_merge(b->bitmap->bits, b->always ? b->left : b->saved);
+    }
+    block_dirty_free(b->saved);
+    if (b->bitmap) {
+        b->bitmap->busy = false;
+    }
+}
+
 static void backup_end(BlockJob *job)
 {
     block_quiesce(&job->blk, 1, let_writes_go, job);
+    give_bitmap_back((BackupJob *)job, job->ret == 0 && !job->cancelled);
     release((BackupJob *)job);
 }
 
@@ -244,14 +260,55 @@ static unsigned chunk_bits(const BlockNode *target)
     return bits;
 }
 
-static bool take_sync(BackupJob *b, const char *sync, Error **errp)
+/* The disk is quiet: what the bitmap has now is what is to be copied. */
+static bool take_bitmap(BackupJob *b, const BlockBackupOptions *o, Error **errp)
 {
-    b->top = !strcmp(sync, "top");
-    b->none = !strcmp(sync, "none");
-    if (!b->top && !b->none && strcmp(sync, "full")) {
-        error_setg(errp, "sync mode '%s' needs a dirty bitmap", sync);
+    bool incremental = !strcmp(o->sync, "incremental");
+    const char *mode = o->bitmap_mode ? o->bitmap_mode : incremental ? "on-success" : "";
+    bool never = !strcmp(mode, "never");
+    BlockDirty *fresh = NULL;
+    BlockBitmap *bitmap;
+
+    if (!o->bitmap || !*mode) {
+        error_setg(errp, "must provide a valid bitmap name%s for sync mode '%s'",
+                   *mode ? "" : " and a bitmap mode", o->sync);
         return false;
     }
+    if (incremental && strcmp(mode, "on-success")) {
+        error_setg(errp, "Bitmap sync mode must be 'on-success' when using sync mode '%s'",
+                   o->sync);
+        return false;
+    }
+    bitmap = block_bitmap_find(b->source, o->bitmap, errp);
+    if (!bitmap || !block_bitmap_check(b->source, bitmap, !never, errp)) {
+        return false;
+    }
+    block_dirty_merge(b->left, bitmap->bits);
+    if (!never) {
+        fresh = block_dirty_new(b->length, bitmap->chunk_bits);
+        if (!fresh) {
+            error_setg(errp, "Not enough memory for the job");
+            return false;
+        }
+        b->saved = block_bitmap_swap(bitmap, fresh);
+    }
+    b->always = !strcmp(mode, "always");
+    b->bitmap = bitmap;
+    bitmap->busy = true;
+    return true;
+}
+
+static bool take_sync(BackupJob *b, const BlockBackupOptions *o, Error **errp)
+{
+    if (!strcmp(o->sync, "incremental") || !strcmp(o->sync, "bitmap")) {
+        return take_bitmap(b, o, errp);
+    }
+    if (o->bitmap) {
+        error_setg(errp, "Cannot specify bitmap sync mode for sync mode '%s'", o->sync);
+        return false;
+    }
+    b->top = !strcmp(o->sync, "top");
+    b->none = !strcmp(o->sync, "none");
     block_dirty_mark(b->left, 0, b->length);
     return true;
 }
@@ -305,7 +362,7 @@ static bool backup_prepare(BlockAction *a, Error **errp)
         error_setg(errp, "Not enough memory for the job");
         return false;
     }
-    if (!take_sync(b, ba->o.sync, errp)) {
+    if (!take_sync(b, &ba->o, errp)) {
         return false;
     }
     block_filter_insert(blk, &backup_filter, b);
@@ -319,6 +376,7 @@ static void backup_abort(BlockAction *a)
 
     if (b) {
         block_filter_remove(b->job.blk);
+        give_bitmap_back(b, false);
         release(b);
         block_job_free(&b->job);
     }

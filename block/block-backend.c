@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bitmap.h"
 #include "job-internal.h"
 #include "qemu/cutils.h"
 
@@ -194,6 +195,7 @@ void block_node_close(BlockNode *bs)
     if (block_driver(bs)->close) {
         block_driver(bs)->close(bs);
     }
+    block_bitmaps_free(bs);
     block_node_abandon(bs);
 }
 
@@ -379,8 +381,20 @@ void blk_detach(BlockBackend *blk)
     }
 }
 
+static void finish_nodes(void)
+{
+    for (unsigned i = 0; block_state.nodes && i < block_state.nodes->len; i++) {
+        BlockNode *bs = block_state.nodes->pdata[i];
+
+        if (block_driver(bs)->finish) {
+            block_driver(bs)->finish(bs);
+        }
+    }
+}
+
 void blk_flush_all(void)
 {
+    block_job_abort_all();
     for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
         BlockBackend *blk = block_state.backends->pdata[i];
         int ret = blk->root->is_ro ? 0 : block_run_flush(blk->root);
@@ -389,11 +403,11 @@ void blk_flush_all(void)
             error_report("cannot flush '%s': %s", blk->root->filename, g_strerror(-ret));
         }
     }
+    finish_nodes();
 }
 
 void blk_cleanup_all(void)
 {
-    block_job_abort_all();
     blk_flush_all();
     while (block_state.backends && block_state.backends->len) {
         blk_free(block_state.backends->pdata[0]);

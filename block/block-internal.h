@@ -59,6 +59,10 @@ struct BlockDriver {
     int (*populate)(BlockNode *bs, uint64_t pos, uint64_t bytes, bool *reading);
     /* What the image names; NULL: nothing. Main thread or loop, nothing is in flight. */
     int (*change_backing)(BlockNode *bs, const char *name, const char *format);
+    /* The program ends: what is else done when the image is closed. NULL: nothing. */
+    void (*finish)(BlockNode *bs);
+    /* Whether the image keeps dirty bitmaps when it is closed. NULL: it cannot. */
+    bool (*can_store_bitmap)(const BlockNode *bs, Error **errp);
     /* A new image: in file, or a protocol's own. Any thread. */
     bool (*create)(BlockNode *file, QemuOpts *opts, Error **errp);
 };
@@ -93,6 +97,7 @@ struct BlockNode {
     unsigned twins;             /* that stand for this one */
     bool is_ro;                 /* in effect */
     bool busy;                  /* a job has it */
+    struct BlockBitmap *bitmaps;    /* see bitmap.h */
     uint64_t length;            /* bytes, whole sectors; atomic */
     uint32_t align;             /* of requests, in bytes */
     uint32_t mem_align;         /* of buffers; 1: any, then align too */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "dirty.h"
+#include "bitmap.h"
 #include "job-internal.h"
 
 /* True if all bytes are zero. Looks at words; guests' buffers are aligned. */
@@ -188,8 +188,11 @@ void block_request_done(BlockRequest *req, int ret)
     if (req->watcher) {
         block_driver(req->watcher)->ended(req->watcher, req);
     }
-    if (blk->dirty && is_write(req->op)) {
-        block_dirty_mark(blk->dirty, req->offset, req->bytes);
+    if (is_write(req->op)) {
+        if (blk->dirty) {
+            block_dirty_mark(blk->dirty, req->offset, req->bytes);
+        }
+        block_bitmaps_mark(blk->root, req->offset, req->bytes);
     }
     count(blk, req, ret);
     request_end(blk, req, ret);

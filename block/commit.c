@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "bitmap.h"
 #include "job-internal.h"
 #include "mirror.h"
 
@@ -51,6 +52,7 @@ bool block_make_writable(BlockBackend *blk, BlockNode *base, uint64_t length, Er
     }
     if (base->length < length) {
         ret = block_driver(base)->truncate ? block_driver(base)->truncate(base, length) : -ENOTSUP;
+        block_bitmaps_resize(base, base->length);
     }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Failed to resize '%s'", base->filename);

@@ -93,3 +93,13 @@ uint64_t block_dirty_count(BlockDirty *d)
     }
     return n << d->chunk_bits;
 }
+
+void block_dirty_merge(BlockDirty *to, BlockDirty *from)
+{
+    for (uint64_t i = 0; (i = block_dirty_next(from, i, true)) < from->chunks;) {
+        uint64_t end = block_dirty_next(from, i, false);
+
+        block_dirty_mark(to, i << from->chunk_bits, (end - i) << from->chunk_bits);
+        i = end;
+    }
+}

@@ -20,6 +20,8 @@ uint64_t block_dirty_chunks(const BlockDirty *d);
 
 /* All chunks that have any of these bytes. */
 void block_dirty_mark(BlockDirty *d, uint64_t offset, uint64_t bytes);
+/* What is marked in from is marked in to. */
+void block_dirty_merge(BlockDirty *to, BlockDirty *from);
 void block_dirty_unmark(BlockDirty *d, uint64_t chunk);
 bool block_dirty_test(BlockDirty *d, uint64_t chunk);
 /* True once for each mark: the caller sees to the chunk. */

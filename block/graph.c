@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bitmap.h"
 #include "job-internal.h"
 #include "qemu/cutils.h"
 
@@ -213,5 +214,8 @@ int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len)
         .node_flags = zero ? BLOCK_REQ_MAY_UNMAP : 0, .iov = zero ? NULL : &iov, .niov = !zero,
     };
 
-    return block_run(bs, &req);
+    int ret = block_run(bs, &req);
+
+    block_bitmaps_mark(bs, pos, len);
+    return ret;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "blockdev.h"
-#include "dirty.h"
+#include "bitmap.h"
 #include "filter.h"
 #include "job-internal.h"
 #include "mirror.h"
@@ -94,15 +94,17 @@ static bool mirror_wants(void *opaque, const BlockRequest *req)
 static int write_both(void *opaque, BlockNode *below, BlockRequest *req)
 {
     MirrorJob *m = opaque;
+    uint64_t pos = req->pos, bytes = req->bytes;
     BlockRequest copy = *req;
     BlockRange r;
     int ret;
 
-    begin(m, &r, req->pos >> CHUNK_BITS, (req->pos + req->bytes - 1) >> CHUNK_BITS);
+    begin(m, &r, pos >> CHUNK_BITS, (pos + bytes - 1) >> CHUNK_BITS);
     ret = block_run(below, req);
     if (ret < 0 || block_run(m->target, &copy) < 0) {
-        block_dirty_mark(m->dirty, copy.pos, copy.bytes);
+        block_dirty_mark(m->dirty, pos, bytes);
     }
+    block_bitmaps_mark(m->target, pos, bytes);
     end(m, &r);
     return ret;
 }

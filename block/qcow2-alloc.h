@@ -49,7 +49,9 @@ int qcow2_flush(Qcow2Node *s);
 /* No request is under way: the file is complete, and nothing in it is lost. */
 int qcow2_settle(Qcow2Node *s);
 
-/* qcow2-resize.c: main thread. A driver's truncate: it only grows. */
+/* qcow2-resize.c: main thread. n clusters in a row; with the lock, given up meanwhile. */
+int qcow2_alloc_row(Qcow2Node *s, uint64_t n, uint64_t *first);
+/* A driver's truncate: it only grows. */
 int qcow2_truncate(BlockNode *bs, uint64_t size);
 
 /* qcow2-write.c: worker, without the lock ---------------------------------------------- */

@@ -27,7 +27,7 @@ int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
     return ret < 0 ? ret : ext.kind != QCOW2_UNALLOCATED;
 }
 
-/* The header's cluster with another backing file ------------------------------------------- */
+/* The header's cluster with another backing file, or other bitmaps --------------------------- */
 
 typedef struct Writer {
     uint8_t *p;
@@ -55,7 +55,7 @@ static void put_extension(Writer *w, uint32_t type, const void *data, uint32_t l
     put(w, data, len, QEMU_ALIGN_UP((size_t)len, 8));
 }
 
-/* All but what is about the backing file. */
+/* All but what is about the backing file and dirty bitmaps. */
 static void copy_extensions(Writer *w, const uint8_t *old, size_t from, size_t end)
 {
     for (size_t at = from; at + 8 <= end;) {
@@ -64,14 +64,26 @@ static void copy_extensions(Writer *w, const uint8_t *old, size_t from, size_t e
         if (type == QCOW2_EXT_END || len > end - at - 8) {
             return;
         }
-        if (type != QCOW2_EXT_BACKING_FORMAT) {
+        if (type != QCOW2_EXT_BACKING_FORMAT && type != QCOW2_EXT_BITMAPS) {
             put_extension(w, type, old + at + 8, len);
         }
         at += 8 + QEMU_ALIGN_UP((size_t)len, 8);
     }
 }
 
-static int write_names(Qcow2Node *s, const char *name, const char *format)
+static void put_bitmaps(Writer *w, const Qcow2Header *h)
+{
+    uint8_t data[24] = { 0 };
+
+    if (h->nb_bitmaps) {
+        qcow2_put32(data, h->nb_bitmaps);
+        qcow2_put64(data + 8, h->bitmaps_bytes);
+        qcow2_put64(data + 16, h->bitmaps_offset);
+        put_extension(w, QCOW2_EXT_BITMAPS, data, sizeof(data));
+    }
+}
+
+int qcow2_write_header(Qcow2Node *s, const char *name, const char *format)
 {
     g_autofree uint8_t *old = g_malloc0(s->cluster_size), *new = g_malloc0(s->cluster_size);
     Writer w = { new, s->h.header_length, s->cluster_size, false };
@@ -89,6 +101,7 @@ static int write_names(Qcow2Node *s, const char *name, const char *format)
     if (format && name) {
         put_extension(&w, QCOW2_EXT_BACKING_FORMAT, format, strlen(format));
     }
+    put_bitmaps(&w, &s->h);
     put_extension(&w, QCOW2_EXT_END, "", 0);
     offset = name ? w.at : 0;
     put(&w, name ? name : "", len, len);
@@ -97,6 +110,9 @@ static int write_names(Qcow2Node *s, const char *name, const char *format)
     }
     qcow2_put64(new + 8, offset);
     qcow2_put32(new + 16, len);
+    if (s->h.version >= 3) {
+        qcow2_put64(new + QCOW2_AT_AUTOCLEAR, s->h.autoclear);
+    }
     ret = qcow2_pwrite(s->bs.file, 0, new, s->cluster_size);
     return ret < 0 ? ret : qcow2_flush_files(s);
 }
@@ -107,7 +123,7 @@ int qcow2_change_backing(BlockNode *bs, const char *name, const char *format)
     int ret = qcow2_commit(s);  /* what was copied is there before the image stands alone */
 
     if (ret == 0) {
-        ret = write_names(s, name, format);
+        ret = qcow2_write_header(s, name, format);
     }
     if (ret < 0) {
         return ret;
@@ -131,8 +147,9 @@ static bool reopen_files(BlockNode *bs, bool read_only, Error **errp)
 
 static bool to_read_only(Qcow2Node *s, Error **errp)
 {
-    int ret = qcow2_settle(s);
+    int ret = qcow2_store_bitmaps(s);
 
+    ret = ret < 0 ? ret : qcow2_settle(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not write tables");
         return false;
@@ -157,7 +174,8 @@ bool qcow2_reopen(BlockNode *bs, bool read_only, Error **errp)
     }
     bs->is_ro = false;
     s->h.file_length = bs->file->length;
-    if (qcow2_lock_files(s, errp) && qcow2_open_for_writing(s, errp)) {
+    if (qcow2_lock_files(s, errp) && qcow2_open_for_writing(s, errp) &&
+        qcow2_use_bitmaps(s, errp)) {
         s->writable = true;
         return true;
     }

@@ -30,7 +30,9 @@
 #define QCOW2_COMPRESSION   (1ull << 3)
 #define QCOW2_EXTENDED_L2   (1ull << 4)
 #define QCOW2_LAZY_REFCOUNTS (1ull << 0)    /* a compatible one */
-#define QCOW2_RAW_DATA_FILE (1ull << 1)     /* an autoclear one */
+/* Autoclear ones. */
+#define QCOW2_BITMAPS       (1ull << 0)
+#define QCOW2_RAW_DATA_FILE (1ull << 1)
 
 /* Where fields that change stand in the header. */
 enum {
@@ -42,6 +44,7 @@ enum {
 enum {
     QCOW2_EXT_END = 0,
     QCOW2_EXT_BACKING_FORMAT = 0xe2792aca,
+    QCOW2_EXT_BITMAPS = 0x23852875,
     QCOW2_EXT_DATA_FILE = 0x44415441,
 };
 
@@ -90,6 +93,8 @@ typedef struct Qcow2Header {
     uint64_t file_length;                   /* when it was opened */
     uint8_t compression;                    /* 0: deflate, 1: zstd */
     char *backing, *backing_format, *data_file;     /* NULL: none */
+    uint32_t nb_bitmaps;                    /* what their directory has; 0: none, or void */
+    uint64_t bitmaps_offset, bitmaps_bytes;
 } Qcow2Header;
 
 /* qcow2-header.c: main thread ------------------------------------------------- */

@@ -103,6 +103,10 @@ static void check_extension(Qcow2Header *h, uint32_t type, const uint8_t *data, 
 {
     if (type == QCOW2_EXT_BACKING_FORMAT && !h->backing_format) {
         h->backing_format = g_strndup((const char *)data, len);
+    } else if (type == QCOW2_EXT_BITMAPS && len >= 24) {
+        h->nb_bitmaps = qcow2_get32(data);
+        h->bitmaps_bytes = qcow2_get64(data + 8);
+        h->bitmaps_offset = qcow2_get64(data + 16);
     } else if (type == QCOW2_EXT_DATA_FILE && !h->data_file) {
         h->data_file = g_strndup((const char *)data, len);
     }

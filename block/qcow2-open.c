@@ -123,13 +123,16 @@ static bool check_writable(Qcow2Node *s, Error **errp)
         error_setg(errp, "qcow2: Image is corrupt; cannot be opened read/write");
         return false;
     }
-    return !(s->h.incompatible & QCOW2_DIRTY) || qcow2_repair(s, errp);
+    s->repaired = s->h.incompatible & QCOW2_DIRTY;
+    return !s->repaired || qcow2_repair(s, errp);
 }
 
 /* What we do not keep up to date is not to be trusted from now on. */
 static bool clear_features(Qcow2Node *s, Error **errp)
 {
-    uint64_t keep = s->h.autoclear & QCOW2_RAW_DATA_FILE, be = GUINT64_TO_BE(keep);
+    /* After a repair nobody counts what the bitmaps have. */
+    uint64_t kept = QCOW2_RAW_DATA_FILE | (s->repaired ? 0 : QCOW2_BITMAPS);
+    uint64_t keep = s->h.autoclear & kept, be = GUINT64_TO_BE(keep);
     int ret;
 
     if (s->h.version < 3 || keep == s->h.autoclear) {

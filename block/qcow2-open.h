@@ -21,6 +21,17 @@ bool qcow2_lock_files(Qcow2Node *s, Error **errp);
 /* qcow2-repair.c: the refcounts of a dirty image, which is not dirty then. */
 bool qcow2_repair(Qcow2Node *s, Error **errp);
 
+/*
+ * qcow2-bitmap.c: the bitmaps that the image has; it says that they are in use from now on; it
+ * has what they are now.
+ */
+bool qcow2_load_bitmaps(Qcow2Node *s, Error **errp);
+bool qcow2_use_bitmaps(Qcow2Node *s, Error **errp);
+int qcow2_store_bitmaps(Qcow2Node *s);
+bool qcow2_can_store_bitmap(const BlockNode *bs, Error **errp);
+/* qcow2-chain.c: the header with this backing file (NULL: none) and s->h's bitmaps. */
+int qcow2_write_header(Qcow2Node *s, const char *backing, const char *format);
+
 /* The driver's functions: qcow2-chain.c, qcow2-write.c, qcow2-create.c. */
 int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
 int qcow2_change_backing(BlockNode *bs, const char *name, const char *format);

@@ -12,8 +12,7 @@
 
 #define MAX_ATTEMPTS 4
 
-/* n clusters in a row. With the lock, given up meanwhile. */
-static int alloc_row(Qcow2Node *s, uint64_t n, uint64_t *first)
+int qcow2_alloc_row(Qcow2Node *s, uint64_t n, uint64_t *first)
 {
     uint64_t have = 0, host, got;
     unsigned attempts = 0;
@@ -115,7 +114,7 @@ static int move_l1(Qcow2Node *s, uint32_t n)
     int ret;
 
     g_mutex_lock(&s->lock);
-    ret = alloc_row(s, clusters, &to);
+    ret = qcow2_alloc_row(s, clusters, &to);
     g_mutex_unlock(&s->lock);
     if (ret == 0) {
         ret = qcow2_commit(s);  /* they are counted before anything refers to them */

@@ -150,15 +150,33 @@ bool qcow2_lock_files(Qcow2Node *s, Error **errp)
            (!s->bs.data_file || block_set_perm(s->bs.data_file, perm, unshared, errp));
 }
 
+static void finish(Qcow2Node *s)
+{
+    int ret = s->writable ? qcow2_store_bitmaps(s) : 0;
+
+    if (ret < 0) {
+        error_report("Lost persistent bitmaps of '%s': %s", s->bs.filename, g_strerror(-ret));
+    }
+    ret = s->writable ? qcow2_settle(s) : 0;
+    if (ret < 0) {
+        error_report("cannot write tables of '%s': %s", s->bs.filename, g_strerror(-ret));
+    }
+}
+
+static void qcow2_finish(BlockNode *bs)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+
+    if (bs->bitmaps || s->h.nb_bitmaps) {
+        finish(s);
+    }
+}
+
 static void qcow2_close(BlockNode *bs)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
 
-    int ret = s->writable ? qcow2_settle(s) : 0;
-
-    if (ret < 0) {
-        error_report("cannot write tables of '%s': %s", bs->filename, g_strerror(-ret));
-    }
+    finish(s);
     g_clear_handle_id(&s->cleaner, g_source_remove);
     qcow2_close_for_writing(s);
     qcow2_free_snapshots(s);
@@ -194,6 +212,9 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
     s->full_backing = s->h.backing ? block_backing_path(bs->filename, s->h.backing) : NULL;
     qcow2_cache_init(&s->l2_cache, s->l2_cache_size, s->slice);
     if (!bs->is_ro && !qcow2_open_for_writing(s, errp)) {
+        goto fail;
+    }
+    if (!qcow2_load_bitmaps(s, errp) || (!bs->is_ro && !qcow2_use_bitmaps(s, errp))) {
         goto fail;
     }
     s->writable = !bs->is_ro;
@@ -286,6 +307,8 @@ static const BlockDriver block_qcow2 = {
     .allocated = qcow2_allocated,
     .populate = qcow2_populate,
     .change_backing = qcow2_change_backing,
+    .finish = qcow2_finish,
+    .can_store_bitmap = qcow2_can_store_bitmap,
     .create = qcow2_create,
 };
 DEFINE_CLASS(block_qcow2, &block_qcow2.oc);

@@ -72,6 +72,7 @@ typedef struct Qcow2Node {
     BlockSnapshotInfo *snapshots;
     uint64_t snapshots_bytes;   /* of their list in the file */
     bool writable;              /* all that is for writing is there */
+    bool repaired;              /* when it was opened for writing */
     uint64_t file_limit;        /* the file does not grow beyond; 0: it does */
     uint64_t data_virgin;       /* from here on the data file reads as zeroes where unmapped */
 

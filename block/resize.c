@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "block-internal.h"
+#include "bitmap.h"
 #include "qemu/cutils.h"
 
 static bool node_truncate(BlockNode *bs, uint64_t size, Error **errp)
@@ -27,6 +27,7 @@ static bool node_truncate(BlockNode *bs, uint64_t size, Error **errp)
         error_setg_errno(errp, -ret, "Failed to resize '%s'", bs->filename);
         return false;
     }
+    block_bitmaps_resize(bs, bs->length);
     return true;
 }
 

@@ -49,6 +49,8 @@ static BlockAction *make_backup_of(json_t *args, BlockBackupOptions *b, Error **
 
     b->device = qmp_str(args, "device");
     b->sync = qmp_str(args, "sync");
+    b->bitmap = qmp_str(args, "bitmap");
+    b->bitmap_mode = qmp_str(args, "bitmap-mode");
     if (qmp_bool(args, "compress", false)) {
         error_setg(errp, "Parameter 'compress' is not supported");
         return NULL;
@@ -71,6 +73,73 @@ static BlockAction *make_drive_backup(json_t *args, Error **errp)
     };
 
     return make_backup_of(args, &b, errp);
+}
+
+static BlockAction *make_bitmap(json_t *args, BlockBitmapVerb verb, bool enabled)
+{
+    return block_action_bitmap(verb, &(BlockBitmapAction) {
+        .node = qmp_str(args, "node"), .name = qmp_str(args, "name"), .enabled = enabled,
+        .granularity = qmp_int(args, "granularity", 0),
+        .persistent = qmp_bool(args, "persistent", false),
+    });
+}
+
+static BlockAction *make_bitmap_add(json_t *args, Error **errp)
+{
+    return make_bitmap(args, BITMAP_ADD, !qmp_bool(args, "disabled", false));
+}
+
+static BlockAction *make_bitmap_remove(json_t *args, Error **errp)
+{
+    return make_bitmap(args, BITMAP_REMOVE, false);
+}
+
+static BlockAction *make_bitmap_clear(json_t *args, Error **errp)
+{
+    return make_bitmap(args, BITMAP_CLEAR, false);
+}
+
+static BlockAction *make_bitmap_enable(json_t *args, Error **errp)
+{
+    return make_bitmap(args, BITMAP_ENABLE, true);
+}
+
+static BlockAction *make_bitmap_disable(json_t *args, Error **errp)
+{
+    return make_bitmap(args, BITMAP_ENABLE, false);
+}
+
+/* A name, or a node's and a name. */
+static bool parse_source(json_t *source, BlockBitmapName *from, Error **errp)
+{
+    if (json_is_string(source)) {
+        *from = (BlockBitmapName) { .name = json_string_value(source) };
+        return true;
+    }
+    *from = (BlockBitmapName) { qmp_str(source, "node"), qmp_str(source, "name") };
+    if (!from->node || !from->name) {
+        error_setg(errp, "Invalid parameter type for 'bitmaps', expected: string, or object with "
+                   "'node' and 'name'");
+        return false;
+    }
+    return true;
+}
+
+static BlockAction *make_bitmap_merge(json_t *args, Error **errp)
+{
+    json_t *sources = json_object_get(args, "bitmaps"), *source;
+    unsigned n = json_array_size(sources);
+    g_autofree BlockBitmapName *from = g_new0(BlockBitmapName, n + 1);
+    size_t i;
+
+    json_array_foreach(sources, i, source) {
+        if (!parse_source(source, &from[i], errp)) {
+            return NULL;
+        }
+    }
+    return block_action_bitmap(BITMAP_MERGE, &(BlockBitmapAction) {
+        .node = qmp_str(args, "node"), .name = qmp_str(args, "target"), .from = from, .n_from = n,
+    });
 }
 
 static BlockAction *make_abort(json_t *args, Error **errp)
@@ -110,12 +179,47 @@ json_t *qmp_drive_backup(Monitor *mon, json_t *args, Error **errp)
     return run_one(args, make_drive_backup, errp);
 }
 
+json_t *qmp_bitmap_add(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_add, errp);
+}
+
+json_t *qmp_bitmap_remove(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_remove, errp);
+}
+
+json_t *qmp_bitmap_clear(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_clear, errp);
+}
+
+json_t *qmp_bitmap_enable(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_enable, errp);
+}
+
+json_t *qmp_bitmap_disable(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_disable, errp);
+}
+
+json_t *qmp_bitmap_merge(Monitor *mon, json_t *args, Error **errp)
+{
+    return run_one(args, make_bitmap_merge, errp);
+}
+
 /* Together -------------------------------------------------------------------------------- */
 
 static const struct { const char *type; MakeFn *make; } kinds[] = {
     { "blockdev-snapshot", make_snapshot }, { "blockdev-snapshot-sync", make_snapshot_sync },
     { "blockdev-backup", make_backup }, { "drive-backup", make_drive_backup },
-    { "abort", make_abort },
+    { "block-dirty-bitmap-add", make_bitmap_add },
+    { "block-dirty-bitmap-remove", make_bitmap_remove },
+    { "block-dirty-bitmap-clear", make_bitmap_clear },
+    { "block-dirty-bitmap-enable", make_bitmap_enable },
+    { "block-dirty-bitmap-disable", make_bitmap_disable },
+    { "block-dirty-bitmap-merge", make_bitmap_merge }, { "abort", make_abort },
 };
 
 static BlockAction *make_action(json_t *action, Error **errp)

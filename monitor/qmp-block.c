@@ -98,6 +98,32 @@ static json_t *image_json(const BlockNode *bs)
     return o;
 }
 
+static void add_bitmap(const BlockBitmapInfo *info, void *opaque)
+{
+    json_t *item = json_pack("{s:s+, s:I, s:I, s:b, s:b, s:b}", "name", info->name, "",
+                             "count", (json_int_t)info->count,
+                             "granularity", (json_int_t)info->granularity,
+                             "recording", info->recording, "busy", info->busy,
+                             "persistent", info->persistent);
+
+    if (item && info->inconsistent) {
+        json_object_set_new(item, "inconsistent", json_true());
+    }
+    json_array_append_new(opaque, item ? item : json_object());
+}
+
+static void add_bitmaps(json_t *o, const BlockNode *bs)
+{
+    json_t *list = json_array();
+
+    block_foreach_bitmap(bs, add_bitmap, list);
+    if (json_array_size(list)) {
+        json_object_set_new(o, "dirty-bitmaps", list);
+    } else {
+        json_decref(list);
+    }
+}
+
 /* What query-block and query-named-block-nodes say of an open image. */
 static json_t *node_json(const BlockInfo *info)
 {
@@ -114,6 +140,7 @@ static json_t *node_json(const BlockInfo *info)
                           "no-flush", info->no_flush, "image", image_json(info->node));
     BlockImageInfo image;
 
+    add_bitmaps(o, info->node);
     block_image_info(info->node, &image);
     if (image.backing) {
         set_string(o, "backing_file", image.full_backing_filename ? image.full_backing_filename :

@@ -18,6 +18,9 @@
 #define JOB_ENDS "?auto-finalize:b,?auto-dismiss:b"
 #define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
 #define ON_ERROR "(report|ignore|enospc|stop)"
+#define BITMAP "node:s,name:s"
+#define BITMAP_ADD "node:s,name:s,?granularity:4,?persistent:b,?disabled:b"
+#define BITMAP_MERGE "node:s,target:s,bitmaps:[a]"
 #define BACKUP "?job-id:s,sync:(top|full|none|incremental|bitmap),?speed:i,?bitmap:s," \
     "?bitmap-mode:(on-success|never|always),?compress:b,?filter-node-name:s,?x-perf:{*}," \
     "?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR "," JOB_ENDS
@@ -199,11 +202,25 @@ const QmpCommand qmp_commands[] = {
       DOC("a node takes all that a disk writes from now on") },
     { "blockdev-snapshot-sync", SNAPSHOT_SYNC, NULL, qmp_blockdev_snapshot_sync,
       DOC("the same with a new file") },
+    { "block-dirty-bitmap-add", BITMAP_ADD, NULL, qmp_bitmap_add,
+      DOC("a bitmap of what is written to a node from now on") },
+    { "block-dirty-bitmap-remove", BITMAP, NULL, qmp_bitmap_remove, DOC("forget a bitmap") },
+    { "block-dirty-bitmap-clear", BITMAP, NULL, qmp_bitmap_clear, DOC("nothing is marked in it") },
+    { "block-dirty-bitmap-enable", BITMAP, NULL, qmp_bitmap_enable,
+      DOC("what is written is marked in it") },
+    { "block-dirty-bitmap-disable", BITMAP, NULL, qmp_bitmap_disable, DOC("… is not") },
+    { "block-dirty-bitmap-merge", BITMAP_MERGE, NULL, qmp_bitmap_merge,
+      DOC("what is marked in others is marked in a bitmap, too") },
     { "transaction", "actions:[{type:<blockdev-snapshot:{data:{" SNAPSHOT "}},"
       "blockdev-snapshot-sync:{data:{" SNAPSHOT_SYNC "}},"
       "blockdev-backup:{data:{" BLOCKDEV_BACKUP "}},drive-backup:{data:{" DRIVE_BACKUP "}},"
-      "abort:{data:{}}>}],?properties:{?completion-mode:(individual|grouped)}", NULL,
-      qmp_transaction, DOC("several of these commands at one moment, or none") },
+      "block-dirty-bitmap-add:{data:{" BITMAP_ADD "}},"
+      "block-dirty-bitmap-remove:{data:{" BITMAP "}},"
+      "block-dirty-bitmap-clear:{data:{" BITMAP "}},block-dirty-bitmap-enable:{data:{" BITMAP "}},"
+      "block-dirty-bitmap-disable:{data:{" BITMAP "}},"
+      "block-dirty-bitmap-merge:{data:{" BITMAP_MERGE "}},abort:{data:{}}>}],"
+      "?properties:{?completion-mode:(individual|grouped)}", NULL, qmp_transaction,
+      DOC("several of these commands at one moment, or none") },
     { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
       DOC("refused") },
     { "netdev_add", "type:N,id:s", NULL, qmp_netdev_add, DOC("add a network backend") },

@@ -31,11 +31,29 @@ typedef struct BlockSnapshot {
 } BlockSnapshot;
 BlockAction *block_action_snapshot(const BlockSnapshot *snapshot);
 
+/* Dirty bitmaps of a node, which is named by itself or by its disk. */
+typedef enum BlockBitmapVerb {
+    BITMAP_ADD, BITMAP_REMOVE, BITMAP_CLEAR, BITMAP_MERGE, BITMAP_ENABLE,
+} BlockBitmapVerb;
+typedef struct BlockBitmapName {
+    const char *node, *name;    /* node NULL: the same */
+} BlockBitmapName;
+typedef struct BlockBitmapAction {
+    const char *node, *name;
+    uint64_t granularity;       /* add: bytes; 0: the image's clusters, or 64 KiB */
+    bool persistent;            /* add */
+    bool enabled;               /* add, enable: or disable */
+    const BlockBitmapName *from;    /* merge */
+    unsigned n_from;
+} BlockBitmapAction;
+BlockAction *block_action_bitmap(BlockBitmapVerb verb, const BlockBitmapAction *bitmap);
+
 /* A disk as it is now goes to a node, or to a file, which is made or is there. */
 typedef struct BlockBackupOptions {
     const char *device, *target, *sync;
     const char *file, *format;  /* instead of target; format NULL: the disk's own */
     bool existing;
+    const char *bitmap, *bitmap_mode;   /* for sync "bitmap", "incremental"; NULL: none */
 } BlockBackupOptions;
 BlockAction *block_action_backup(const BlockBackupOptions *backup, const BlockJobOptions *options);
 

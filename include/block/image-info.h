@@ -37,6 +37,15 @@ typedef struct BlockImageInfo {
     unsigned refcount_bits;
 } BlockImageInfo;
 
+/* A dirty bitmap of a node. */
+typedef struct BlockBitmapInfo {
+    const char *name;
+    uint64_t granularity, count;    /* bytes */
+    bool recording, busy, persistent, inconsistent;
+} BlockBitmapInfo;
+typedef void BlockBitmapInfoFn(const BlockBitmapInfo *info, void *opaque);
+void block_foreach_bitmap(const BlockNode *bs, BlockBitmapInfoFn *fn, void *opaque);
+
 void block_image_info(const BlockNode *bs, BlockImageInfo *info);
 const char *block_node_filename(const BlockNode *bs);
 /* Images below that are read where the ones above have nothing. */

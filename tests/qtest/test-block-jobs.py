@@ -188,5 +188,50 @@ def backup():
         d.qmp.cmd("system_reset")
 
 
+def bitmaps(d, n):
+    """The dirty bitmaps of a disk, by name."""
+    inserted = d.qmp.cmd("query-block")[n]["inserted"]
+    return {b["name"]: b for b in inserted.get("dirty-bitmaps", [])}
+
+
+@test
+def dirty_bitmaps():
+    """block-dirty-bitmap-*, alone and in transactions; an incremental backup"""
+    with Disks() as d:
+        d.qmp.cmd("block-dirty-bitmap-add", node="a", name="x", persistent=True)
+        d.qmp.error("block-dirty-bitmap-add", node="a", name="x")
+        d.qmp.error("block-dirty-bitmap-add", node="a", name="y", granularity=1000)
+        d.qmp.error("block-dirty-bitmap-add", node="a", name="y", granularity=-1)
+        assert bitmaps(d, 0) == {"x": {
+            "name": "x", "count": 0, "granularity": 65536, "recording": True, "busy": False,
+            "persistent": True}}, bitmaps(d, 0)
+        add = {"type": "block-dirty-bitmap-add", "data": {"node": "dev-b", "name": "y",
+                                                          "granularity": 4096}}
+        off = {"type": "block-dirty-bitmap-disable", "data": {"node": "a", "name": "x"}}
+        d.qmp.error("transaction", actions=[off, add, {"type": "abort", "data": {}}])
+        assert bitmaps(d, 0)["x"]["recording"] and not bitmaps(d, 1)
+        d.qmp.cmd("transaction", actions=[off, add])
+        assert not bitmaps(d, 0)["x"]["recording"] and bitmaps(d, 1)["y"]["granularity"] == 4096
+        d.qmp.cmd("block-dirty-bitmap-merge", node="b", target="y",
+                  bitmaps=["y", {"node": "a", "name": "x"}])
+        d.qmp.error("block-dirty-bitmap-merge", node="b", target="y", bitmaps=["y", {"node": "a"}])
+        d.qmp.error("block-dirty-bitmap-merge", node="b", target="y", bitmaps=[7])
+        d.qmp.cmd("block-dirty-bitmap-clear", node="b", name="y")
+        d.qmp.cmd("block-dirty-bitmap-enable", node="a", name="x")
+        d.overlay("a1", "a")
+        d.qmp.error("blockdev-backup", device="a", target="a1", sync="incremental")
+        d.qmp.error("blockdev-backup", device="a", target="a1", sync="bitmap", bitmap="x")
+        d.qmp.error("blockdev-backup", device="a", target="a1", sync="full", bitmap="x")
+        d.qmp.cmd("blockdev-backup", job_id="i", device="a", target="a1", sync="incremental",
+                  bitmap="x")
+        assert "error" not in d.qmp.event("BLOCK_JOB_COMPLETED")["data"]
+        d.qmp.cmd("block-dirty-bitmap-remove", node="b", name="y")
+        d.qmp.cmd("quit")
+        d.vm.wait()
+        info = subprocess.run(["qemu-img", "info", "--output=json", d.path("a")], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+        assert '"name": "x"' in info and "in-use" not in info, info
+
+
 if __name__ == "__main__":
     sys.exit(qemutest.run())
