@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A name has folders above it that no fid stands for: on the average not more than that. */
+#define NODES_PER_FID 2
+
 /* Nodes; all with lock ------------------------------------------------------------------ */
 
 static guint node_hash(gconstpointer key)
@@ -42,6 +45,7 @@ static void node_drop(V9fsState *s, V9fsNode *node)
         }
         g_free(node->name);
         g_free(node);
+        s->nr_nodes--;
         node = parent;
     }
 }
@@ -52,20 +56,30 @@ static void node_gone(V9fsState *s, V9fsNode *node)
     node->gone = true;
 }
 
+static V9fsNode *node_new(V9fsState *s, V9fsNode *parent, const char *name)
+{
+    V9fsNode *node = g_new0(V9fsNode, 1);
+
+    node->parent = parent;
+    node->name = g_strdup(name);
+    s->nr_nodes++;
+    return node;
+}
+
 V9fsNode *v9fs_node_child(V9fsState *s, V9fsNode *parent, const char *name)
 {
     V9fsNode *node;
 
     g_mutex_lock(&s->lock);
     node = lookup(s, parent, name);
-    if (!node) {
-        node = g_new0(V9fsNode, 1);
-        node->parent = parent;
-        node->name = g_strdup(name);
+    if (!node && s->nr_nodes < NODES_PER_FID * s->max_fids) {
+        node = node_new(s, parent, name);
         parent->refs++;
         g_hash_table_add(s->nodes, node);
     }
-    node->refs++;
+    if (node) {
+        node->refs++;
+    }
     g_mutex_unlock(&s->lock);
     return node;
 }
@@ -306,11 +320,10 @@ void v9fs_fids_init(V9fsState *s)
     g_mutex_init(&s->lock);
     g_mutex_init(&s->reopen_lock);
     g_queue_init(&s->idle);
-    s->lock_files = NULL;
     s->fids = g_hash_table_new(g_direct_hash, g_direct_equal);
     s->nodes = g_hash_table_new(node_hash, node_equal);
-    s->root = g_new0(V9fsNode, 1);
-    s->root->name = g_strdup("");
+    s->nr_nodes = 0;
+    s->root = node_new(s, NULL, "");
     s->root->refs = 1;
 }
 
@@ -319,13 +332,13 @@ void v9fs_fids_cleanup(V9fsState *s)
     GHashTableIter iter;
     gpointer fid;
 
+    v9fs_locks_cleanup(s);
     g_hash_table_iter_init(&iter, s->fids);
     while (g_hash_table_iter_next(&iter, NULL, &fid)) {
         fid_drop(s, fid);
     }
     node_drop(s, s->root);
-    g_assert(!g_hash_table_size(s->nodes) && !s->nr_fds && !s->xattr_bytes &&
-             !s->lock_files);
+    g_assert(!s->nr_nodes && !s->nr_fds && !s->xattr_bytes && !s->nr_locks);
     g_hash_table_unref(s->fids);
     g_hash_table_unref(s->nodes);
     g_mutex_clear(&s->reopen_lock);

@@ -103,9 +103,10 @@ static int lcreate(V9fsState *s, V9fsCall *c, V9fsFid *fid, const Create *cr)
 {
     FsCred cred = { fid->uid, cr->gid, S_IFREG | (cr->mode & 07777), 0 };
     int dir = v9fs_find_dir(s, fid, c->scratch->path[0]), fd, ret;
-    FsFile f;
+    V9fsNode *node;
     V9fsFid *file;
     struct stat st;
+    FsFile f;
 
     if (dir < 0) {
         v9fs_release_fd(s);
@@ -115,7 +116,8 @@ static int lcreate(V9fsState *s, V9fsCall *c, V9fsFid *fid, const Create *cr)
     f = (FsFile) { fd, dir, cr->name };
     ret = fd < 0 ? fd : fs_stat(s->fs, &f, &st);
     if (ret == 0) {
-        ret = v9fs_fid_replace(s, fid, v9fs_node_child(s, fid->node, cr->name), NULL, &file);
+        node = v9fs_node_child(s, fid->node, cr->name);
+        ret = node ? v9fs_fid_replace(s, fid, node, NULL, &file) : -ENFILE;
     }
     close(dir);
     if (ret < 0) {

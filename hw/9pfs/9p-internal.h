@@ -68,6 +68,7 @@ struct V9fsState {
     GMutex lock;                        /* all below. A leaf */
     GHashTable *fids;                   /* by id */
     GHashTable *nodes;                  /* those that are not gone, by parent and name */
+    unsigned nr_nodes;
     V9fsNode *root;
     unsigned nr_fds;
     GQueue idle;                        /* open files nobody uses, the last used one first */
@@ -115,7 +116,7 @@ V9fsFid *v9fs_fid_take(V9fsState *s, uint32_t id);
 void v9fs_fids_init(V9fsState *s);
 void v9fs_fids_cleanup(V9fsState *s);
 
-/* The node called name in parent, with a reference. */
+/* The node called name in parent, with a reference; NULL: there are too many. */
 V9fsNode *v9fs_node_child(V9fsState *s, V9fsNode *parent, const char *name);
 V9fsNode *v9fs_node_ref(V9fsState *s, V9fsNode *node);
 void v9fs_node_unref(V9fsState *s, V9fsNode *node);
@@ -162,6 +163,8 @@ uint32_t v9fs_iounit(const V9fsState *s, uint32_t blksize);
 
 /* Those that came by the fid go with it; with lock. */
 void v9fs_locks_drop(V9fsState *s, const V9fsFid *fid);
+/* All go; nobody serves. */
+void v9fs_locks_cleanup(V9fsState *s);
 
 /* Messages, by file -------------------------------------------------------------------------- */
 

@@ -183,6 +183,23 @@ void v9fs_locks_drop(V9fsState *s, const V9fsFid *fid)
     }
 }
 
+/* By their descriptors' end: this may be a thread that locks nothing. */
+void v9fs_locks_cleanup(V9fsState *s)
+{
+    LockFile *f;
+
+    while ((f = s->lock_files)) {
+        while (f->locks) {
+            Lock *l = f->locks;
+
+            f->locks = l->next;
+            s->nr_locks--;
+            g_free(l);
+        }
+        drop_if_free(s, f);
+    }
+}
+
 /* Messages ------------------------------------------------------------------------------------ */
 
 static int unlock(V9fsState *s, V9fsFid *fid, const Lock *want)

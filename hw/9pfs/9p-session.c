@@ -73,6 +73,9 @@ static int walk_step(V9fsState *s, V9fsCall *c, V9fsNode **node, const char *nam
         return ret;
     }
     child = v9fs_node_child(s, *node, name);
+    if (!child) {
+        return -ENFILE;
+    }
     v9fs_node_unref(s, *node);
     *node = child;
     ret = v9fs_node_path(s, child, path);

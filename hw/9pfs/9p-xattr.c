@@ -20,7 +20,7 @@ static V9fsXattr *xattr_new(V9fsState *s, char *name, uint32_t size, int flags)
     if (s->xattr_bytes + size + sizeof(*x) <= V9FS_XATTR_ALL) {
         s->xattr_bytes += size + sizeof(*x);
         x = g_new0(V9fsXattr, 1);
-        *x = (V9fsXattr) { .name = name, .value = g_malloc0(size), .size = size,
+        *x = (V9fsXattr) { .name = name, .value = g_malloc0(MAX(size, 1)), .size = size,
                            .flags = flags };
     } else {
         g_free(name);

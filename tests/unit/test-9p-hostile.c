@@ -18,6 +18,16 @@
 
 #define SECRET "what no guest may see"
 
+static unsigned fcntls;         /* calls of fcntl() */
+int __real_fcntl64(int fd, int cmd, void *arg);
+int __wrap_fcntl64(int fd, int cmd, void *arg);
+
+int __wrap_fcntl64(int fd, int cmd, void *arg)
+{
+    fcntls++;
+    return __real_fcntl64(fd, cmd, arg);
+}
+
 static char *beside(const NineClient *c, const char *name)
 {
     return g_strconcat(c->dir, "-out/", name, NULL);
@@ -403,6 +413,49 @@ static void test_bounds(void)
     nc_free(c);
 }
 
+/* Few fids, each far below folders that are no other's. */
+static void test_deep(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("9p-XXXXXX", NULL);
+    NineClient *c = nc_new_at(dir, "security_model=none", 60);
+    unsigned n, depth;
+    int ret = 0;
+
+    for (n = 0; n < 40 && !ret; n++) {
+        g_autoptr(GString) path = g_string_new(NULL);
+
+        for (depth = 0; depth < 10; depth++) {
+            g_autofree char *real = NULL;
+
+            g_string_append_printf(path, depth ? "/d" : "%u", n);
+            real = g_build_filename(dir, path->str, NULL);
+            g_assert_cmpint(g_mkdir(real, 0700), ==, 0);
+        }
+        ret = nc_walk(c, 1 + n, path->str);
+    }
+    g_assert_cmpint(ret, ==, ENOENT);           /* some of the way */
+    g_assert_cmpuint(n, <=, 13);
+    g_assert_cmpint(nc_clunk(c, 1), ==, 0);
+    g_assert_cmpint(nc_walk(c, 1, "0/d/d/d/d/d/d/d/d/d"), ==, 0);
+    nc_free(c);
+}
+
+/* A session's end while its locks hold: nobody asks the host about each of them. */
+static void test_locks_at_end(void)
+{
+    NineClient *c = nc_new("security_model=none");
+
+    g_assert_cmpint(nc_create(c, 1, "file", O_RDWR, 0600), ==, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        g_assert_cmpint(nc_send(c, P9_TLOCK, "dbdqqds", 1, 1, 0, (uint64_t)(4 * i), UINT64_C(1),
+                                1, "guest"), ==, 0);
+    }
+    fcntls = 0;
+    v9fs_reset(c->s);
+    g_assert_cmpuint(fcntls, ==, 0);
+    nc_free(c);
+}
+
 static void test_counts(void)
 {
     NineClient *c = nc_new("security_model=none");
@@ -454,6 +507,8 @@ int main(int argc, char **argv)
     g_test_add_func("/9p/moved-out", test_moved_out);
     g_test_add_func("/9p/readonly/P04", test_readonly);
     g_test_add_func("/9p/bounds/P06", test_bounds);
+    g_test_add_func("/9p/deep", test_deep);
+    g_test_add_func("/9p/locks-at-end", test_locks_at_end);
     g_test_add_func("/9p/counts", test_counts);
     g_test_add_func("/9p/metadata/P10", test_metadata);
     g_test_add_func("/9p/mounts", test_mounts);
