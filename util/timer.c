@@ -229,6 +229,13 @@ void qemu_clock_enable_virtual(bool enable)
     end_change();
 }
 
+void qemu_clock_set_virtual(int64_t ns)
+{
+    begin_change();
+    timers.virtual_now = ns;
+    end_change();
+}
+
 void qemu_clock_virtual_manual(void)
 {
     begin_change();

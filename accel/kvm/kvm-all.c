@@ -332,5 +332,6 @@ static const AccelClass kvm_class = {
     .inject_nmi = kvm_inject_nmi,
     .set_debug = kvm_set_debug,
     .info = kvm_info,
+    .foreach_state = MACHINE_STATE(kvm_foreach_state),
 };
 DEFINE_CLASS(kvm, &kvm_class.oc);

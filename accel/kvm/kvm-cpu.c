@@ -49,6 +49,7 @@ static void kvm_free_cpu(KVMState *s, KVMCPU *kc)
     if (kc->fd >= 0) {
         close(kc->fd);
     }
+    g_clear_pointer(&kc->other_msrs, g_bytes_unref);
     g_free(kc);
 }
 

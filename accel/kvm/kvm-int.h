@@ -39,6 +39,7 @@ typedef struct KVMState {
     int xsave_size;             /* KVM_GET_XSAVE2's buffer; at least 4096 */
     bool has_xcrs;
     bool has_tsc_deadline;
+    bool kernel_chips;          /* PICs and I/O APIC are the kernel's */
     bool pit;                   /* made with the controllers */
     atomic_bool ran;            /* some vCPU has run: a reset must restore */
     uint64_t msrs_known;        /* rows of the MSR table KVM has; see kvm.c */
@@ -47,6 +48,8 @@ typedef struct KVMState {
     int coalesced_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
     GMutex coalesced_lock;      /* the ring's reading end, its life; registers' locks after it */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
+    uint64_t saved_clock;       /* kvm-state.c: KVM_GET_CLOCK where the machine was saved */
+    uint32_t saved_tsc_khz;
     KVMRoutes *routes;          /* kvm-routes.c; NULL: the board has no I/O APIC with us */
     MemoryListener memory_listener;
     MemoryListener io_listener;
@@ -63,6 +66,7 @@ typedef struct KVMCPU {
     bool touched;               /* it ran, or more than its first registers was put */
     CPUDebug debug;             /* in force; CPU paused, or own thread */
     bool io_pending;            /* the next KVM_RUN completes an access */
+    GBytes *other_msrs;         /* kvm-state.c: of a saved machine; NULL: none */
     /* Only used with kernel-irqchip=off: kvm-lapic.c. Set by any thread. */
     atomic_uint kicked;         /* a futex; set: look again before you run or wait */
     atomic_uint nmi_pending;    /* nmi_latch() */
@@ -86,9 +90,15 @@ int kvm_ioctl(int fd, unsigned long request, void *arg);
 /* KVM_CHECK_EXTENSION on the system: 0 is "no". */
 int kvm_check_extension(const KVMState *s, int cap);
 
-/* kvm-irqchip.c: the hooks of AccelClass by these names */
+/* kvm-irqchip.c: hooks of AccelClass */
 AccelIrqchipMode kvm_irqchip_mode(AccelState *as, const AccelIrqchip *chip);
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
+
+/* kvm-state.c: a hook of AccelClass */
+void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque);
+/* Steps of kvm_arch_put_registers() for a saved machine: 0 or negative errno. */
+int kvm_put_clock(CPUState *cpu);
+int kvm_put_other_msrs(CPUState *cpu);
 
 /* kvm-debug.c: the hook of AccelClass by this name, and the handler of its exits */
 int kvm_set_debug(CPUState *cpu, const CPUDebug *debug);
@@ -124,8 +134,9 @@ void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e);
 /* Take what only works with the kernel's APICs out of CPUID. */
 void kvm_lapic_limit_cpuid(CPUIDTable *table);
 void kvm_lapic_connect(CPUState *cpu);
-/* Forget the events that wait. */
-void kvm_lapic_reset(CPUState *cpu);
+/* What waits, to env and from there; of our APICs. get: 0. */
+int kvm_lapic_get_events(CPUState *cpu);
+void kvm_lapic_put_events(CPUState *cpu);
 /* Something waits that kvm_lapic_before_run() would see to. */
 bool kvm_lapic_pending(CPUState *cpu);
 /* Pass events to KVM. False: the CPU halts or waits, and waited; look again. */
@@ -147,8 +158,7 @@ void kvm_coalesced_flush(KVMState *s);
 void kvm_coalesced_map(KVMState *s, struct kvm_run *run);
 void kvm_coalesced_unmap(KVMState *s, struct kvm_run *run);
 
-/* kvm-cpu.c: the hooks of AccelClass by these names */
-/* An access to memory of any length, in pieces as devices take them. */
+/* kvm-cpu.c: hooks of AccelClass, and an access to memory in pieces as devices take them */
 void kvm_mmio_access(AddressSpace *as, hwaddr addr, uint8_t *data, unsigned len,
                      bool is_write);
 bool kvm_vcpu_init(CPUState *cpu, Error **errp);
@@ -175,6 +185,8 @@ bool kvm_arch_put_registers(CPUState *cpu);
 int kvm_get_msrs(CPUState *cpu);
 /* all: time and reset-only MSRs too. changed: only what differs from that. */
 int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed);
+/* Is this MSR in a row of the table, or the same as one that is? */
+bool kvm_msr_has_row(uint32_t index);
 /* What KVM supports in the MSRs' words of table->features. */
 void kvm_supported_msrs(KVMState *s, CPUIDTable *table);
 /* Take table->msr_hidden from the new vCPU, which has its CPUID. 0 or negative errno. */

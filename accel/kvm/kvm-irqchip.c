@@ -149,6 +149,7 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
         error_setg_errno(errp, -ret, "KVM cannot create the interrupt controllers");
         return false;
     }
+    s->kernel_chips = true;
     if (chip->pit) {
         ret = kvm_ioctl(s->vmfd, KVM_CREATE_PIT2, &config);
         if (ret < 0) {

@@ -77,13 +77,38 @@ static const APICCPUOps cpu_ops = {
     .sipi = cpu_sipi,
 };
 
-void kvm_lapic_reset(CPUState *cpu)
+static void kvm_lapic_reset(CPUState *cpu)
 {
     KVMCPU *kc = kvm_cpu(cpu);
 
     atomic_store(&kc->init_pending, false);
     atomic_store(&kc->nmi_pending, 0);
     atomic_store(&kc->sipi_pending, -1);
+}
+
+int kvm_lapic_get_events(CPUState *cpu)
+{
+    CPUX86State *env = &x86_cpu(cpu)->env;
+    KVMCPU *kc = kvm_cpu(cpu);
+    int sipi = atomic_load(&kc->sipi_pending);
+
+    if (x86_cpu(cpu)->apic) {
+        env->init_pending = atomic_load(&kc->init_pending);
+        env->has_sipi = sipi >= 0;
+        env->sipi_vector = sipi >= 0 ? sipi : 0;
+        env->nmi_pending = MIN(env->nmi_pending + atomic_load(&kc->nmi_pending), 2u);
+    }
+    return 0;
+}
+
+void kvm_lapic_put_events(CPUState *cpu)
+{
+    const CPUX86State *env = &x86_cpu(cpu)->env;
+    KVMCPU *kc = kvm_cpu(cpu);
+
+    kvm_lapic_reset(cpu);
+    atomic_store(&kc->init_pending, env->init_pending);
+    atomic_store(&kc->sipi_pending, env->has_sipi ? env->sipi_vector : -1);
 }
 
 void kvm_lapic_connect(CPUState *cpu)

@@ -19,7 +19,7 @@
     X(sysenter_eip) X(pat) X(tsc_adjust) X(tsc_aux) X(misc_enable) \
     X(spec_ctrl) X(wall_clock_msr) X(system_time_msr) X(steal_time_msr) \
     X(pv_eoi_en_msr) X(poll_control_msr) X(fpuc) X(fpus) X(fptag) X(fpop) \
-    X(fpip) X(fpdp) X(mxcsr) X(nmi_masked)
+    X(fpcs) X(fpds) X(fpip) X(fpdp) X(mxcsr) X(nmi_masked)
 
 void tcg_get_registers(CPUState *cpu)
 {
@@ -46,6 +46,10 @@ void tcg_get_registers(CPUState *cpu)
     env->tsc = (uint64_t)env->tsc_clock + (uint64_t)c->tsc_offset;
     env->interrupt_shadow = c->ss_shadow ? X86_SHADOW_MOV_SS : c->shadow ? X86_SHADOW_STI : 0;
     env->nmi_pending = atomic_load(&c->nmi_pending);
+    env->init_pending = atomic_load(&c->init_pending);
+    env->has_sipi = atomic_load(&c->sipi_pending) >= 0;
+    env->sipi_vector = env->has_sipi ? atomic_load(&c->sipi_pending) : 0;
+    env->pv_unhalted = atomic_load(&c->pv_unhalted);
     env->mp_state = c->mp_state == X86_MP_RUNNABLE && c->halted ?
                     X86_MP_HALTED : c->mp_state;
 }
@@ -57,10 +61,10 @@ static void put_events(TCGCPU *c, const CPUX86State *env)
         atomic_store(&c->nmi_pending, env->nmi_pending);
         c->debug.hits = 0;
     }
-    if (env->put_level == X86_PUT_RESET) {
-        atomic_store(&c->init_pending, false);
-        atomic_store(&c->sipi_pending, -1);
-        atomic_store(&c->pv_unhalted, false);
+    if (env->put_level >= X86_PUT_RESET) {
+        atomic_store(&c->init_pending, env->init_pending);
+        atomic_store(&c->sipi_pending, env->has_sipi ? env->sipi_vector : -1);
+        atomic_store(&c->pv_unhalted, env->pv_unhalted);
         c->tsc_offset = (int64_t)env->tsc - env->tsc_clock;
     }
 }
@@ -89,6 +93,9 @@ bool tcg_put_registers(CPUState *cpu)
     c->shadow = env->interrupt_shadow != 0;
     c->ss_shadow = env->interrupt_shadow & X86_SHADOW_MOV_SS;
     put_events(c, env);
+    if (env->put_level == X86_PUT_LOADED) {
+        tcg_msrs_loaded(c);
+    }
     env->put_level = X86_PUT_CHANGED;
     c->mp_state = env->mp_state == X86_MP_HALTED ? X86_MP_RUNNABLE :
                   env->mp_state;

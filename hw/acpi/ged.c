@@ -57,6 +57,11 @@ static void press_power_button(MachineState *ms, RunStateEvent event, ShutdownCa
     }
 }
 
+void acpi_ged_send_event(DeviceState *dev, uint32_t bit)
+{
+    send_event(dev, bit);
+}
+
 void acpi_ged_add_event(DeviceState *dev, uint32_t bit, const char *path, uint8_t value)
 {
     GedState *s = (GedState *)dev;
@@ -231,6 +236,17 @@ static void ged_reset(DeviceState *dev)
     qemu_irq_lower(s->slot.irq);
 }
 
+STATE_NOT(GedState, slot, "the board's");
+STATE_NOT(GedState, nr_events, "what devices there are");
+STATE_NOT(GedState, events, "what devices there are");
+
+static const StateField ged_fields[] = {
+    STATE_INT(GedState, pending),
+    STATE_END
+};
+
+static const StateDesc ged_state = { .version = 1, .fields = ged_fields };
+
 static const DeviceClass ged_class = {
     .oc = {
         .name = "acpi-ged",
@@ -241,6 +257,7 @@ static const DeviceClass ged_class = {
     .unrealize = ged_unrealize,
     .reset = ged_reset,
     .build_aml = ged_build_aml,
+    .state = MACHINE_STATE(&ged_state),
 };
 DEFINE_CLASS(acpi_ged, &ged_class.oc);
 

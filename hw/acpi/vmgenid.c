@@ -8,6 +8,7 @@
 #include "hw/acpi/aml.h"
 #include "hw/acpi/ged.h"
 #include "hw/acpi/shared-page.h"
+#include "hw/boards.h"
 #include "hw/loader.h"
 #include "qemu/cutils.h"
 
@@ -18,6 +19,7 @@ typedef struct VMGenIDState {
     DeviceState dev;
     char *guid;
     hwaddr addr;            /* 0: the board has not placed it */
+    DeviceState *ged;
 } VMGenIDState;
 
 bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error **errp)
@@ -30,6 +32,7 @@ bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error *
     }
     qemu_uuid_le_bytes(s->guid, rom);
     s->addr = addr;
+    s->ged = ged;
     acpi_ged_add_event(ged, ACPI_GED_VMGENID, "VGEN", NOTIFY_CHANGED);
     return true;
 }
@@ -67,6 +70,27 @@ static void vmgenid_build_aml(DeviceState *dev, Aml *aml)
     aml_end(aml);
 }
 
+/* The saved machine has been loaded, as another one may be: this is its own identifier. */
+static bool vmgenid_post_load(void *obj, Error **errp)
+{
+    VMGenIDState *s = obj;
+    uint8_t guid[GUID_SIZE], before[GUID_SIZE];
+    const AddressSpace *as = &s->dev.machine->memory;
+
+    qemu_uuid_le_bytes(s->guid, guid);
+    if (s->addr && address_space_read(as, s->addr, before, GUID_SIZE) &&
+        memcmp(guid, before, GUID_SIZE)) {
+        address_space_write(as, s->addr, guid, GUID_SIZE);
+        acpi_ged_send_event(s->ged, ACPI_GED_VMGENID);
+    }
+    return true;
+}
+
+STATE_NOT(VMGenIDState, addr, "the board's");
+STATE_NOT(VMGenIDState, ged, "the board's");
+
+static const StateDesc vmgenid_state = { .version = 1, .post_load = vmgenid_post_load };
+
 static const Property vmgenid_props[] = {
     DEFINE_PROP_STRING("guid", VMGenIDState, guid, "auto",
                        "the identifier, or \"auto\" for a random one"),
@@ -83,5 +107,6 @@ static const DeviceClass vmgenid_class = {
     .user_creatable = true,
     .realize = vmgenid_realize,
     .build_aml = vmgenid_build_aml,
+    .state = MACHINE_STATE(&vmgenid_state),
 };
 DEFINE_CLASS(vmgenid, &vmgenid_class.oc);

@@ -348,6 +348,40 @@ static const Property virtio_blk_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIOBlock, blk, "the host's");
+STATE_NOT(VirtIOBlock, initial_wce, "what a property says");
+STATE_NOT(VirtIOBlock, dirty, "the guest was told of all that is done");
+STATE_NOT(VirtIOBlock, failed, "in flight: taken again");
+STATE_NOT(VirtIOBlock, failed_tail, "in flight: taken again");
+STATE_NOT(VirtIOBlock, error_limit, "of events for the host's clients");
+
+static void virtio_blk_pre_save(void *obj)
+{
+    VirtIOBlock *s = obj;
+
+    s->saved_wce = blk_get_write_cache(s->blk);
+}
+
+static bool virtio_blk_post_load(void *obj, Error **errp)
+{
+    VirtIOBlock *s = obj;
+
+    blk_set_write_cache(s->blk, s->saved_wce);
+    return true;
+}
+
+static const StateField virtio_blk_fields[] = {
+    STATE_BOOL(VirtIOBlock, saved_wce),
+    STATE_END
+};
+
+static const StateDesc virtio_blk_state = {
+    .version = 1,
+    .fields = virtio_blk_fields,
+    .pre_save = virtio_blk_pre_save,
+    .post_load = virtio_blk_post_load,
+};
+
 static const VirtioDeviceClass virtio_blk_class = {
     .dc = {
         .oc = {
@@ -358,6 +392,7 @@ static const VirtioDeviceClass virtio_blk_class = {
             .props = virtio_blk_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&virtio_blk_state),
     },
     .device_id = VIRTIO_ID_BLOCK,
     .realize = virtio_blk_realize,

@@ -41,6 +41,7 @@ struct VirtIOBlock {
     bool share_rw, config_wce, discard, write_zeroes, request_merging;
 
     bool initial_wce;           /* what the user wants; resets go back to it */
+    bool saved_wce;             /* what was in force when the machine was saved */
     /* In the loop. */
     uint64_t *dirty;            /* a bit per queue with unannounced completions */
     VirtIOBlockReq *failed, **failed_tail;  /* to be tried again when we go on */

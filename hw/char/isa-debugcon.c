@@ -56,6 +56,8 @@ static void debugcon_unrealize(DeviceState *dev)
     chr_txq_cleanup(&((ISADebugcon *)dev)->tx);
 }
 
+STATE_NOT(ISADebugcon, tx, "the peer is the host's: what it has not read stays here");
+
 static const Property debugcon_props[] = {
     DEFINE_PROP_UINT32("iobase", ISADebugcon, iobase, "233", "I/O port"),
     DEFINE_PROP_UINT32("readback", ISADebugcon, readback, "233",
@@ -75,5 +77,6 @@ static const DeviceClass debugcon_class = {
     .user_creatable = true,
     .realize = debugcon_realize,
     .unrealize = debugcon_unrealize,
+    .state = MACHINE_STATE(&state_none),
 };
 DEFINE_CLASS(isa_debugcon, &debugcon_class.oc);

@@ -135,6 +135,40 @@ static const Property isa_serial_props[] = {
     DEFINE_PROP_END
 };
 
+static void isa_serial_pre_save(void *obj)
+{
+    serial_state.pre_save(&((ISASerialState *)obj)->uart);
+}
+
+static bool isa_serial_post_load(void *obj, Error **errp)
+{
+    return serial_state.post_load(&((ISASerialState *)obj)->uart, errp);
+}
+
+static void save_uart(const void *field, const char *name, GByteArray *out)
+{
+    state_put_struct(out, name, serial_state.fields, field);
+}
+
+static bool load_uart(void *field, const char *name, StateReader *in, Error **errp)
+{
+    return state_get_struct(in, name, serial_state.fields, field, errp);
+}
+
+static const StateInfo uart_info = { .save = save_uart, .load = load_uart };
+
+static const StateField isa_serial_fields[] = {
+    STATE_CUSTOM(ISASerialState, uart, uart_info),
+    STATE_END
+};
+
+static const StateDesc isa_serial_state = {
+    .version = 1,
+    .fields = isa_serial_fields,
+    .pre_save = isa_serial_pre_save,
+    .post_load = isa_serial_post_load,
+};
+
 static const DeviceClass isa_serial_class = {
     .oc = {
         .name = "isa-serial",
@@ -148,5 +182,6 @@ static const DeviceClass isa_serial_class = {
     .unrealize = isa_serial_unrealize,
     .reset = isa_serial_reset,
     .build_aml = isa_serial_build_aml,
+    .state = MACHINE_STATE(&isa_serial_state),
 };
 DEFINE_CLASS(isa_serial, &isa_serial_class.oc);

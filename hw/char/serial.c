@@ -467,6 +467,59 @@ static const MemoryRegionOps serial_io_ops = {
     .impl = { .min_access_size = 1, .max_access_size = 1 },
 };
 
+/* State --------------------------------------------------------------------- */
+
+STATE_NOT(SerialState, baudbase, "the owner's property");
+STATE_NOT(SerialState, tx, "the peer is the host's: what it has not read stays with who saved");
+
+/* Where the machine goes on nothing waits for the peer: the transmitter is empty. */
+static void serial_pre_save(void *obj)
+{
+    SerialState *s = obj;
+
+    s->tx_waits = !tx_is_empty(s);
+}
+
+static bool serial_post_load(void *obj, Error **errp)
+{
+    SerialState *s = obj;
+
+    s->thr_ipending |= s->tx_waits;
+    s->tx_reset = false;
+    update_irq(s);
+    qemu_chr_fe_accept_input(&s->chr);
+    return true;
+}
+
+static const StateField serial_fields[] = {
+    STATE_INT(SerialState, divisor),
+    STATE_INT(SerialState, ier),
+    STATE_INT(SerialState, fcr),
+    STATE_INT(SerialState, lcr),
+    STATE_INT(SerialState, mcr),
+    STATE_INT(SerialState, scr),
+    STATE_INT(SerialState, lsr),
+    STATE_INT(SerialState, msr),
+    STATE_BOOL(SerialState, thr_ipending),
+    STATE_BOOL(SerialState, timeout_ipending),
+    STATE_BOOL(SerialState, irq_level),
+    STATE_ARRAY(SerialState, rx.data),
+    STATE_ARRAY(SerialState, rx.err),
+    STATE_MAX(SerialState, rx.head, UART_FIFO_LENGTH - 1),
+    STATE_MAX(SerialState, rx.len, UART_FIFO_LENGTH),
+    STATE_TIMER(SerialState, rx_timeout),
+    STATE_BOOL(SerialState, tx_reset),
+    STATE_BOOL(SerialState, tx_waits),
+    STATE_END
+};
+
+const StateDesc serial_state = {
+    .version = 1,
+    .fields = serial_fields,
+    .pre_save = serial_pre_save,
+    .post_load = serial_post_load,
+};
+
 /* Life --------------------------------------------------------------------- */
 
 void serial_reset(SerialState *s)

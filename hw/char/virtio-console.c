@@ -83,6 +83,10 @@ void virtio_serial_port_tx(VirtIOSerialPort *port)
             port->elem = NULL;
             break;
         }
+        if (port->skip) {
+            iov_discard_front(&port->elem->out_sg, &port->elem->out_num, port->skip);
+            port->skip = 0;
+        }
         if (!tx_element(port, &budget)) {
             break;
         }
@@ -291,6 +295,54 @@ static void port_unrealize(DeviceState *dev)
     }
 }
 
+STATE_NOT(VirtIOSerialPort, vser, "the bus's");
+STATE_NOT(VirtIOSerialPort, rx, "the core's");
+STATE_NOT(VirtIOSerialPort, tx, "the core's");
+STATE_NOT(VirtIOSerialPort, told_connected, "of events for the host's clients");
+STATE_NOT(VirtIOSerialPort, change_limit, "of events for the host's clients");
+STATE_NOT(VirtIOSerialPort, tell_timer, "of events for the host's clients");
+STATE_NOT(VirtIOSerialPort, host_connected, "the peer's: a change is told");
+STATE_NOT(VirtIOSerialPort, elem, "in flight: taken again");
+STATE_NOT(VirtIOSerialPort, watch, "the host's");
+STATE_NOT(VirtIOSerialPort, skip, "saved as sent");
+
+static void port_pre_save(void *obj)
+{
+    VirtIOSerialPort *port = obj;
+    const VirtQueueElement *elem = port->elem;
+
+    port->saved_peer = port->host_connected;
+    port->sent = elem ? elem->out_len - iov_size(elem->out_sg, elem->out_num) : port->skip;
+}
+
+/* The peer is another one: who is there now is told when the machine goes on. */
+static bool port_post_load(void *obj, Error **errp)
+{
+    VirtIOSerialPort *port = obj;
+    bool open = port->guest_connected;
+
+    port->skip = port->sent;
+    port->guest_connected = false;
+    virtio_serial_port_set_guest_connected(port, open);
+    if (port->saved_peer != port->host_connected) {
+        virtio_serial_host_changed(port->vser, port);
+    }
+    return true;
+}
+
+static const StateField port_fields[] = {
+    STATE_BOOL(VirtIOSerialPort, guest_connected),
+    STATE_BOOL(VirtIOSerialPort, saved_peer),
+    STATE_INT(VirtIOSerialPort, sent),
+    STATE_INT(VirtIOSerialPort, cols),
+    STATE_INT(VirtIOSerialPort, rows),
+    STATE_END
+};
+
+static const StateDesc port_state = {
+    .version = 1, .fields = port_fields, .pre_save = port_pre_save, .post_load = port_post_load,
+};
+
 static const Property port_props[] = {
     DEFINE_PROP_CHR("chardev", VirtIOSerialPort, chr),
     DEFINE_PROP_STRING("name", VirtIOSerialPort, name, NULL,
@@ -319,6 +371,7 @@ static const ObjectClass port_base_class = {
             .hotpluggable = true, \
             .realize = port_realize, \
             .unrealize = port_unrealize, \
+            .state = MACHINE_STATE(&port_state), \
         }, \
         .is_console = (_is_console), \
     }

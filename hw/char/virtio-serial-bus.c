@@ -561,6 +561,7 @@ static const VirtioDeviceClass virtio_serial_class = {
             .props = serial_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&virtio_serial_state),
     },
     .device_id = VIRTIO_ID_CONSOLE,
     .realize = serial_realize,

@@ -49,6 +49,9 @@ struct VirtIOSerialPort {
      */
     VirtQueueElement *elem;
     guint watch;
+    bool saved_peer;            /* host_connected when the machine was saved */
+    uint32_t sent;              /* of elem, by then */
+    uint32_t skip;              /* bytes of the next element that went out before that */
 };
 
 /* What the driver has yet to be told about a port; sent lowest bit first. */
@@ -83,6 +86,9 @@ struct VirtIOSerial {
     VirtQueue *ctrl_in;         /* to the guest; NULL with a single port */
     bool driver_ready;          /* the driver has sent DEVICE_READY */
 };
+
+/* virtio-serial-state.c; obj is a VirtIOSerial. */
+extern const StateDesc virtio_serial_state;
 
 static inline bool virtio_serial_port_is_console(const VirtIOSerialPort *port)
 {

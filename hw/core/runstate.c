@@ -25,6 +25,8 @@ const char *runstate_name(RunState state)
         [RUN_STATE_DEBUG] = "debug",
         [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
         [RUN_STATE_INMIGRATE] = "inmigrate",
+        [RUN_STATE_FINISH_MIGRATE] = "finish-migrate",
+        [RUN_STATE_POSTMIGRATE] = "postmigrate",
         [RUN_STATE_WATCHDOG] = "watchdog",
     };
 

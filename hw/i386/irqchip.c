@@ -275,6 +275,26 @@ void x86_irqchip_free(X86Irqchip *chip)
     }
 }
 
+void x86_irqchip_foreach_state(X86Irqchip *chip, StateFn *fn, void *opaque)
+{
+    const GPtrArray *apics = chip->apics ? apic_bus_list(chip->apics) : NULL;
+
+    for (guint i = 0; apics && i < apics->len; i++) {
+        fn(&apic_state, NULL, i, apics->pdata[i], opaque);
+    }
+    for (unsigned i = 0; i < X86_MAX_IOAPICS; i++) {
+        if (chip->ioapics[i].ioapic) {
+            fn(&ioapic_state, NULL, i, chip->ioapics[i].ioapic, opaque);
+        }
+    }
+    if (chip->pic) {
+        fn(&pic_state, NULL, 0, chip->pic, opaque);
+    }
+    if (chip->pit) {
+        fn(&pit_state, NULL, 0, chip->pit, opaque);
+    }
+}
+
 char *x86_irqchip_dump(X86Irqchip *chip)
 {
     GString *out = g_string_new(NULL);

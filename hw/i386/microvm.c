@@ -226,7 +226,8 @@ static void microvm_reset(MachineState *ms)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
 
-    if (!rom_reset_all(ms, ram_is_fresh(mms))) {
+    /* What comes in brings its own RAM. */
+    if (ms->rsm.state != RUN_STATE_INMIGRATE && !rom_reset_all(ms, ram_is_fresh(mms))) {
         qemu_system_shutdown_request_with_code(ms, SHUTDOWN_CAUSE_HOST_ERROR,
                                                1);
     }
@@ -245,6 +246,15 @@ static char *microvm_irqchip_info(MachineState *ms, bool counts)
     X86Irqchip *chip = microvm_machine(ms)->irqchip;
 
     return !chip ? NULL : counts ? x86_irqchip_counts(chip) : x86_irqchip_dump(chip);
+}
+
+static void microvm_foreach_state(MachineState *ms, StateFn *fn, void *opaque)
+{
+    X86Irqchip *chip = microvm_machine(ms)->irqchip;
+
+    if (chip) {
+        x86_irqchip_foreach_state(chip, fn, opaque);
+    }
 }
 
 static const char *const protocol_names[] = {
@@ -314,6 +324,7 @@ static const MachineClass microvm_class = {
     .want_isa = microvm_want_isa,
     .get_fw_cfg = microvm_get_fw_cfg,
     .irqchip_info = microvm_irqchip_info,
+    .foreach_state = MACHINE_STATE(microvm_foreach_state),
     .acpi_info = microvm_acpi_info,
 };
 

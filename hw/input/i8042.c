@@ -302,6 +302,30 @@ static void i8042_build_aml(DeviceState *dev, Aml *aml)
     aml_end(aml);
 }
 
+STATE_NOT(I8042State, to_set1, "constant");
+
+static const StateField keyboard_fields[] = {
+    STATE_BOOL(PS2Keyboard, scanning),
+    STATE_INT(PS2Keyboard, command),
+    STATE_MAX(PS2Keyboard, head, PS2_QUEUE_SIZE - 1),
+    STATE_MAX(PS2Keyboard, count, PS2_QUEUE_SIZE),
+    STATE_ARRAY(PS2Keyboard, queue),
+    STATE_END
+};
+
+static const StateField i8042_fields[] = {
+    STATE_STRUCT(I8042State, keyboard, keyboard_fields),
+    STATE_INT(I8042State, mode),
+    STATE_INT(I8042State, status),
+    STATE_INT(I8042State, pending),
+    STATE_BOOL(I8042State, has_reply),
+    STATE_INT(I8042State, reply),
+    STATE_BOOL(I8042State, released),
+    STATE_END
+};
+
+static const StateDesc i8042_state = { .version = 1, .fields = i8042_fields };
+
 static const DeviceClass i8042_class = {
     .oc = {
         .name = "i8042",
@@ -314,5 +338,6 @@ static const DeviceClass i8042_class = {
     .unrealize = i8042_unrealize,
     .reset = i8042_reset,
     .build_aml = i8042_build_aml,
+    .state = MACHINE_STATE(&i8042_state),
 };
 DEFINE_CLASS(i8042, &i8042_class.oc);

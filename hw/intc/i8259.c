@@ -350,6 +350,53 @@ static const MemoryRegionOps elcr_ops = {
     .lockless = true,
 };
 
+/* ---- State ---- */
+
+static const StateField chip_fields[] = {
+    STATE_INT(PICChip, irr),
+    STATE_INT(PICChip, imr),
+    STATE_INT(PICChip, isr),
+    STATE_INT(PICChip, lines),
+    STATE_INT(PICChip, elcr),
+    STATE_INT(PICChip, base),
+    STATE_MAX(PICChip, lowest, 7),
+    STATE_MAX(PICChip, icw, 4),
+    STATE_BOOL(PICChip, icw4_needed),
+    STATE_BOOL(PICChip, single),
+    STATE_BOOL(PICChip, read_isr),
+    STATE_BOOL(PICChip, poll),
+    STATE_BOOL(PICChip, special_mask),
+    STATE_BOOL(PICChip, auto_eoi),
+    STATE_BOOL(PICChip, rotate_on_aeoi),
+    STATE_BOOL(PICChip, special_nested),
+    STATE_ARRAY(PICChip, taken),
+    STATE_END
+};
+
+STATE_NOT(PICState, intr_level, "follows from the chips");
+STATE_NOT(PICState, ports, "registers' places");
+
+/* INTR is told anew: to the boot processor's APIC, or to who runs it. */
+static bool pic_post_load(void *obj, Error **errp)
+{
+    PICState *s = obj;
+
+    g_mutex_lock(&s->lock);
+    s->intr_level = !(requesting(&s->chip[0], true) >= 0);
+    update(s);
+    g_mutex_unlock(&s->lock);
+    return true;
+}
+
+static const StateField pic_fields[] = {
+    STATE_STRUCTS(PICState, chip, chip_fields),
+    STATE_END
+};
+
+const StateDesc pic_state = {
+    .name = "i8259", .version = 1, .fields = pic_fields, .post_load = pic_post_load,
+};
+
 /* ---- Life cycle ---- */
 
 void pic_reset(PICState *s)

@@ -242,6 +242,40 @@ static const MemoryRegionOps ioapic_ops = {
     .lockless = true,
 };
 
+/* ---- State ---- */
+
+STATE_NOT(IOAPICState, ops, "the board's");
+STATE_NOT(IOAPICState, opaque, "the board's");
+STATE_NOT(IOAPICState, writable, "the board's");
+STATE_NOT(IOAPICState, first_id, "the board's");
+
+/* Who must know the routes is told of them. */
+static bool ioapic_post_load(void *obj, Error **errp)
+{
+    IOAPICState *s = obj;
+
+    g_mutex_lock(&s->lock);
+    for (unsigned pin = 0; pin < IOAPIC_NUM_PINS; pin++) {
+        s->rte[pin] &= s->writable | RTE_REMOTE_IRR;
+        route_changed(s, pin);
+    }
+    g_mutex_unlock(&s->lock);
+    return true;
+}
+
+static const StateField ioapic_fields[] = {
+    STATE_INT(IOAPICState, lines),
+    STATE_ARRAY(IOAPICState, rte),
+    STATE_ARRAY(IOAPICState, sent),
+    STATE_MAX(IOAPICState, id, 15),
+    STATE_INT(IOAPICState, select),
+    STATE_END
+};
+
+const StateDesc ioapic_state = {
+    .name = "ioapic", .version = 1, .fields = ioapic_fields, .post_load = ioapic_post_load,
+};
+
 /* ---- Life cycle ---- */
 
 void ioapic_reset(IOAPICState *s)

@@ -65,5 +65,6 @@ static const DeviceClass debug_exit_class = {
     .bus_type = TYPE_ISA_BUS,
     .user_creatable = true,
     .realize = debug_exit_realize,
+    .state = MACHINE_STATE(&state_none),
 };
 DEFINE_CLASS(isa_debug_exit, &debug_exit_class.oc);

@@ -78,6 +78,8 @@ static void pvpanic_build_aml(DeviceState *dev, Aml *aml)
     aml_end(aml);
 }
 
+STATE_NOT(PVPanicState, limit, "of events for the host's clients");
+
 static const Property pvpanic_props[] = {
     DEFINE_PROP_UINT16("ioport", PVPanicState, ioport, "1285", "I/O port"),
     DEFINE_PROP_UINT8("events", PVPanicState, events, "3",
@@ -96,5 +98,6 @@ static const DeviceClass pvpanic_class = {
     .user_creatable = true,
     .realize = pvpanic_realize,
     .build_aml = pvpanic_build_aml,
+    .state = MACHINE_STATE(&state_none),
 };
 DEFINE_CLASS(pvpanic, &pvpanic_class.oc);

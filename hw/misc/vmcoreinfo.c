@@ -41,6 +41,16 @@ static void vmcoreinfo_reset(DeviceState *dev)
     s->info = (VMCoreInfo) { .host_format = VMCOREINFO_FORMAT_ELF };
 }
 
+static const StateField vmcoreinfo_fields[] = {
+    STATE_INT(VMCoreInfoState, info.host_format),
+    STATE_INT(VMCoreInfoState, info.guest_format),
+    STATE_INT(VMCoreInfoState, info.size),
+    STATE_INT(VMCoreInfoState, info.paddr),
+    STATE_END
+};
+
+static const StateDesc vmcoreinfo_state = { .version = 1, .fields = vmcoreinfo_fields };
+
 static const DeviceClass vmcoreinfo_class = {
     .oc = {
         .name = "vmcoreinfo",
@@ -50,5 +60,6 @@ static const DeviceClass vmcoreinfo_class = {
     .user_creatable = true,
     .realize = vmcoreinfo_realize,
     .reset = vmcoreinfo_reset,
+    .state = MACHINE_STATE(&vmcoreinfo_state),
 };
 DEFINE_CLASS(vmcoreinfo, &vmcoreinfo_class.oc);

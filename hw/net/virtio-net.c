@@ -429,6 +429,82 @@ static const Property virtio_net_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIONet, max_pairs, "the back end's: compared");
+STATE_NOT(VirtIONet, pairs, "frames under way are lost; buffers go back to their queues");
+STATE_NOT(VirtIONet, vhost, "workers of the host's are not saved");
+STATE_NOT(VirtIONet, user, "workers of the host's are not saved");
+STATE_NOT(VirtIONet, user_queues, "workers of the host's are not saved");
+STATE_NOT(VirtIONet, bounce, "room for a frame");
+STATE_NOT(VirtIONet, hdr_len, "of the agreed features");
+STATE_NOT(VirtIONet, backend_hdr, "the back end's");
+STATE_NOT(VirtIONet, filter_told, "of events for the host's clients");
+
+static const char *virtio_net_blocker(const void *obj)
+{
+    const VirtIONet *n = obj;
+
+    return n->vhost ? "with vhost=on does not support migration" :
+        n->user ? "with vhost-user does not support migration" : NULL;
+}
+
+static bool virtio_net_post_load(void *obj, Error **errp)
+{
+    VirtIONet *n = obj;
+
+    if (!n->saved_pairs || n->saved_pairs > n->max_pairs ||
+        (n->guest_offloads & ~(n->vdev.features & NET_GUEST_OFFLOADS))) {
+        error_setg(errp, "impossible filter, offloads or number of queues");
+        return false;
+    }
+    virtio_net_apply_offloads(n);
+    if (!virtio_net_set_pairs(n, n->saved_pairs)) {
+        error_setg(errp, "the back end cannot have %u queue pairs", n->saved_pairs);
+        return false;
+    }
+    return true;
+}
+
+static void virtio_net_pre_save(void *obj)
+{
+    VirtIONet *n = obj;
+
+    n->saved_pairs = n->cur_pairs;
+}
+
+static const StateField filter_fields[] = {
+    STATE_BOOL(NetFilter, promisc),
+    STATE_BOOL(NetFilter, allmulti),
+    STATE_BOOL(NetFilter, alluni),
+    STATE_BOOL(NetFilter, nomulti),
+    STATE_BOOL(NetFilter, nouni),
+    STATE_BOOL(NetFilter, nobcast),
+    STATE_BOOL(NetFilter, uni_overflow),
+    STATE_BOOL(NetFilter, multi_overflow),
+    STATE_MAX(NetFilter, nr_uni, NET_MAC_TABLE),
+    STATE_MAX(NetFilter, nr_multi, NET_MAC_TABLE),
+    STATE_BYTES(NetFilter, uni),
+    STATE_BYTES(NetFilter, multi),
+    STATE_ARRAY(NetFilter, mac),
+    STATE_ARRAY(NetFilter, vlans),
+    STATE_END
+};
+
+static const StateField virtio_net_fields[] = {
+    STATE_INT(VirtIONet, saved_pairs),
+    STATE_BOOL(VirtIONet, announce),
+    STATE_INT(VirtIONet, guest_offloads),
+    STATE_STRUCT(VirtIONet, filter, filter_fields),
+    STATE_END
+};
+
+static const StateDesc virtio_net_state = {
+    .version = 1,
+    .fields = virtio_net_fields,
+    .blocker = virtio_net_blocker,
+    .pre_save = virtio_net_pre_save,
+    .post_load = virtio_net_post_load,
+};
+
 static const VirtioDeviceClass virtio_net_class = {
     .dc = {
         .oc = {
@@ -439,6 +515,7 @@ static const VirtioDeviceClass virtio_net_class = {
             .props = virtio_net_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&virtio_net_state),
     },
     .device_id = VIRTIO_ID_NET,
     .realize = virtio_net_realize,

@@ -68,6 +68,7 @@ struct VirtIONet {
     unsigned user_queues;       /* that it has enabled; 0: none are lent */
     uint8_t *bounce;            /* for frames in very many pieces; or NULL */
     unsigned cur_pairs;         /* of queues in use */
+    unsigned saved_pairs;       /* the same when the machine was saved */
     unsigned hdr_len;           /* of the header in the guest's buffers */
     bool backend_hdr;           /* the backend's frames have one, too */
     bool announce;              /* the guest shall tell its neighbours */

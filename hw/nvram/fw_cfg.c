@@ -349,6 +349,19 @@ static void fw_cfg_reset(DeviceState *dev)
     s->dma_high = 0;
 }
 
+STATE_NOT(FWCfgState, port, "the board's");
+STATE_NOT(FWCfgState, files, "of the command line, like what it is made of");
+STATE_NOT(FWCfgState, dir, "made of files");
+
+static const StateField fw_cfg_fields[] = {
+    STATE_INT(FWCfgState, key),
+    STATE_INT(FWCfgState, offset),
+    STATE_INT(FWCfgState, dma_high),
+    STATE_END
+};
+
+static const StateDesc fw_cfg_state = { .version = 1, .fields = fw_cfg_fields };
+
 static const DeviceClass fw_cfg_class = {
     .oc = {
         .name = "fw_cfg_io",
@@ -360,6 +373,7 @@ static const DeviceClass fw_cfg_class = {
     .realize = fw_cfg_realize,
     .reset = fw_cfg_reset,
     .build_aml = fw_cfg_build_aml,
+    .state = MACHINE_STATE(&fw_cfg_state),
 };
 DEFINE_CLASS(fw_cfg, &fw_cfg_class.oc);
 

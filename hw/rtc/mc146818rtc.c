@@ -9,68 +9,11 @@
  */
 #include "hw/rtc/mc146818rtc.h"
 
+#include <stdlib.h>
 #include <time.h>
 
-#include "hw/boards.h"
 #include "hw/core/event.h"
-#include "qemu/timer.h"
-
-enum {
-    RTC_SECONDS, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM,
-    RTC_HOURS, RTC_HOURS_ALARM, RTC_DAY_OF_WEEK, RTC_DAY_OF_MONTH,
-    RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
-    RTC_CENTURY = 0x32,
-    RTC_BYTES = 128,
-};
-
-#define A_UIP           0x80    /* update in progress */
-#define A_DV            0x70    /* divider */
-#define A_DV_32KHZ      0x20
-#define A_RS            0x0f    /* rate of the periodic interrupt */
-#define DEFAULT_RATE    6       /* 1024 Hz */
-#define B_SET           0x80    /* the time stands, to be set */
-#define B_PIE           0x40
-#define B_AIE           0x20
-#define B_UIE           0x10
-#define B_SQWE          0x08
-#define B_DM            0x04    /* binary, not BCD */
-#define B_24H           0x02
-#define C_IRQF          0x80
-#define C_PF            0x40    /* bits as of their enables in B */
-#define C_AF            0x20
-#define C_UF            0x10
-#define C_FLAGS         (C_PF | C_AF | C_UF)
-#define D_VRT           0x80    /* the battery is good */
-#define HOURS_PM        0x80
-#define ALARM_ANY       0xc0    /* this or more: any value matches */
-
-#define SECOND          NANOSECONDS_PER_SECOND
-#define CRYSTAL_HZ      32768
-/* UIP is set eight cycles of the crystal before an update. */
-#define UIP_NS          (8 * SECOND / CRYSTAL_HZ)
-#define EVENT_DELAY_NS  SECOND
-#define LOOK_AGAIN_NS   (60 * SECOND)   /* somebody may set the host's clock */
-
-typedef enum LostTickPolicy { LOST_TICK_DISCARD, LOST_TICK_SLEW } LostTickPolicy;
-
-typedef struct RTCState {
-    DeviceState dev;
-    int lost_tick_policy;
-
-    MemoryRegion io;
-    qemu_irq irq;
-    QEMUTimer timer;
-    uint8_t index;
-    /* The time's bytes are valid while it stands. C: without IRQF. A: without UIP. */
-    uint8_t reg[RTC_BYTES];
-    int64_t phase;          /* divider less clock, ns */
-    int64_t offset;         /* time less the divider's seconds, s */
-    int weekday_shift;      /* the guest's day of the week less the calendar's */
-    int64_t seen;           /* divider when flags were brought up to date */
-    uint64_t lost_ticks;    /* periodic interrupts still owed (slew) */
-    int64_t first_offset;   /* of the time that -rtc gave */
-    QEMUTimer event_timer;  /* tells of another offset */
-} RTCState;
+#include "mc146818rtc-internal.h"
 
 /* ---- The divider ---- */
 
@@ -99,26 +42,6 @@ static int64_t divider(const RTCState *s)
     return clock_ns(s) + s->phase;
 }
 
-/*
- * The lower settings are for faster crystals; a PC has none, and guests that leave them
- * expect a clock that goes. The others test or reset the divider.
- */
-static bool divides(const RTCState *s)
-{
-    return (s->reg[RTC_A] & A_DV) <= A_DV_32KHZ;
-}
-
-/* Does the time go on? */
-static bool counts(const RTCState *s)
-{
-    return divides(s) && !(s->reg[RTC_B] & B_SET);
-}
-
-static int64_t time_at(const RTCState *s, int64_t now)
-{
-    return now / SECOND + s->offset;
-}
-
 static int64_t to_crystal(int64_t ns)
 {
     return (__int128)ns * CRYSTAL_HZ / SECOND;
@@ -129,7 +52,7 @@ static int64_t period(const RTCState *s)
 {
     unsigned rate = s->reg[RTC_A] & A_RS;
 
-    if (!rate || !divides(s)) {
+    if (!rate || !rtc_divides(s)) {
         return 0;
     }
     return 1 << (rate < 3 ? rate + 6 : rate - 1);
@@ -137,68 +60,22 @@ static int64_t period(const RTCState *s)
 
 /* ---- Time and its bytes ---- */
 
-static uint8_t encode(const RTCState *s, unsigned value)
-{
-    return s->reg[RTC_B] & B_DM ? value : value / 10 << 4 | value % 10;
-}
-
-/* Digits above nine are the guest's mistake; they just count for more. */
-static unsigned decode(const RTCState *s, uint8_t value)
-{
-    return s->reg[RTC_B] & B_DM ? value : (value >> 4) * 10 + (value & 15);
-}
-
-static uint8_t encode_hours(const RTCState *s, unsigned hours)
-{
-    unsigned clock_face = hours % 12 ? hours % 12 : 12;
-
-    if (s->reg[RTC_B] & B_24H) {
-        return encode(s, hours);
-    }
-    return encode(s, clock_face) | (hours >= 12 ? HOURS_PM : 0);
-}
-
-static unsigned decode_hours(const RTCState *s, uint8_t value)
-{
-    if (s->reg[RTC_B] & B_24H) {
-        return decode(s, value);
-    }
-    return decode(s, value & ~HOURS_PM) % 12 + (value & HOURS_PM ? 12 : 0);
-}
-
-/* The time's bytes, as of now. */
-static void show_time(RTCState *s, int64_t now)
-{
-    time_t t = time_at(s, now);
-    struct tm tm = { 0 };
-
-    gmtime_r(&t, &tm);
-    s->reg[RTC_SECONDS] = encode(s, tm.tm_sec);
-    s->reg[RTC_MINUTES] = encode(s, tm.tm_min);
-    s->reg[RTC_HOURS] = encode_hours(s, tm.tm_hour);
-    s->reg[RTC_DAY_OF_WEEK] = encode(s, (tm.tm_wday + s->weekday_shift) % 7 + 1);
-    s->reg[RTC_DAY_OF_MONTH] = encode(s, tm.tm_mday);
-    s->reg[RTC_MONTH] = encode(s, tm.tm_mon + 1);
-    s->reg[RTC_YEAR] = encode(s, (tm.tm_year + 1900) % 100);
-    s->reg[RTC_CENTURY] = encode(s, (tm.tm_year + 1900) / 100);
-}
-
 /* Go on from the time that the bytes say. What no calendar has is carried over. */
 static void take_time(RTCState *s, int64_t now)
 {
     struct tm tm = {
-        .tm_sec = decode(s, s->reg[RTC_SECONDS]),
-        .tm_min = decode(s, s->reg[RTC_MINUTES]),
-        .tm_hour = decode_hours(s, s->reg[RTC_HOURS]),
-        .tm_mday = decode(s, s->reg[RTC_DAY_OF_MONTH]),
-        .tm_mon = (int)decode(s, s->reg[RTC_MONTH]) - 1,
-        .tm_year = (int)decode(s, s->reg[RTC_CENTURY]) * 100 - 1900 +
-            (int)decode(s, s->reg[RTC_YEAR]),
+        .tm_sec = rtc_decode(s, s->reg[RTC_SECONDS]),
+        .tm_min = rtc_decode(s, s->reg[RTC_MINUTES]),
+        .tm_hour = rtc_decode_hours(s, s->reg[RTC_HOURS]),
+        .tm_mday = rtc_decode(s, s->reg[RTC_DAY_OF_MONTH]),
+        .tm_mon = (int)rtc_decode(s, s->reg[RTC_MONTH]) - 1,
+        .tm_year = (int)rtc_decode(s, s->reg[RTC_CENTURY]) * 100 - 1900 +
+            (int)rtc_decode(s, s->reg[RTC_YEAR]),
     };
     int64_t offset = timegm(&tm) - now / SECOND;
 
     /* timegm() has computed the calendar's day of the week: 0 is Sunday, here 1. */
-    s->weekday_shift = (decode(s, s->reg[RTC_DAY_OF_WEEK]) + 6 - tm.tm_wday) % 7;
+    s->weekday_shift = (rtc_decode(s, s->reg[RTC_DAY_OF_WEEK]) + 6 - tm.tm_wday) % 7;
     if (offset != s->offset && !timer_pending(&s->event_timer)) {
         timer_mod_ns(&s->event_timer,
                      qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + EVENT_DELAY_NS);
@@ -221,61 +98,6 @@ static bool is_time(unsigned index)
         (index >= RTC_HOURS && index <= RTC_YEAR && index != RTC_HOURS_ALARM);
 }
 
-/* ---- Alarm ---- */
-
-static bool alarm_matches(unsigned alarm, unsigned value)
-{
-    return alarm >= ALARM_ANY || alarm == value;
-}
-
-/* The alarm's parts in binary, or ALARM_ANY; false when they never match. */
-static bool alarm_parts(const RTCState *s, unsigned part[3])
-{
-    static const struct {
-        uint8_t index;
-        uint8_t limit;
-    } rows[3] = {
-        { RTC_HOURS_ALARM, 24 }, { RTC_MINUTES_ALARM, 60 }, { RTC_SECONDS_ALARM, 60 },
-    };
-
-    for (unsigned i = 0; i < 3; i++) {
-        uint8_t value = s->reg[rows[i].index];
-
-        if (value >= ALARM_ANY) {
-            part[i] = ALARM_ANY;
-            continue;
-        }
-        part[i] = i ? decode(s, value) : decode_hours(s, value);
-        if (part[i] >= rows[i].limit) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The first time after t that matches, or -1. At most some 150 steps. */
-static int64_t next_alarm(const RTCState *s, int64_t t)
-{
-    unsigned part[3];
-
-    if (!alarm_parts(s, part)) {
-        return -1;
-    }
-    for (t++;;) {
-        int64_t of_day = ((t % 86400) + 86400) % 86400;
-
-        if (!alarm_matches(part[0], of_day / 3600)) {
-            t += 3600 - of_day % 3600;
-        } else if (!alarm_matches(part[1], of_day / 60 % 60)) {
-            t += 60 - of_day % 60;
-        } else if (!alarm_matches(part[2], of_day % 60)) {
-            t++;
-        } else {
-            return t;
-        }
-    }
-}
-
 /* ---- Flags and the interrupt ---- */
 
 static void count_ticks(RTCState *s, int64_t now)
@@ -295,14 +117,14 @@ static void count_ticks(RTCState *s, int64_t now)
 /* Set the flags of all that has happened since the last time. */
 static void catch_up(RTCState *s, int64_t now)
 {
-    int64_t before = time_at(s, s->seen);
+    int64_t before = rtc_time_at(s, s->seen);
     int64_t alarm;
 
     count_ticks(s, now);
-    if (counts(s) && time_at(s, now) > before) {
+    if (rtc_counts(s) && rtc_time_at(s, now) > before) {
         s->reg[RTC_C] |= C_UF;
-        alarm = next_alarm(s, before);
-        if (alarm >= 0 && alarm <= time_at(s, now)) {
+        alarm = rtc_next_alarm(s, before);
+        if (alarm >= 0 && alarm <= rtc_time_at(s, now)) {
             s->reg[RTC_C] |= C_AF;
         }
     }
@@ -327,11 +149,11 @@ static int64_t next_interrupt(const RTCState *s, int64_t now)
 
         next = (tick * SECOND + CRYSTAL_HZ - 1) / CRYSTAL_HZ;
     }
-    if ((flags & C_UF) && counts(s)) {
+    if ((flags & C_UF) && rtc_counts(s)) {
         next = MIN(next, (now / SECOND + 1) * SECOND);
     }
-    if ((flags & C_AF) && counts(s)) {
-        int64_t alarm = next_alarm(s, time_at(s, now));
+    if ((flags & C_AF) && rtc_counts(s)) {
+        int64_t alarm = rtc_next_alarm(s, rtc_time_at(s, now));
 
         next = alarm < 0 ? next : MIN(next, (alarm - s->offset) * SECOND);
     }
@@ -370,10 +192,10 @@ static void timer_cb(void *opaque)
 static void write_control(RTCState *s, unsigned index, uint8_t value)
 {
     int64_t now = divider(s);
-    bool counted = counts(s), divided = divides(s);
+    bool counted = rtc_counts(s), divided = rtc_divides(s);
 
     if (counted) {
-        show_time(s, now);
+        rtc_show_time(s, now);
     }
     s->reg[index] = value;
     if (s->reg[RTC_B] & B_SET) {
@@ -382,12 +204,12 @@ static void write_control(RTCState *s, unsigned index, uint8_t value)
     if (!(s->reg[RTC_B] & B_PIE)) {
         s->lost_ticks = 0;
     }
-    if (divides(s) && !divided) {   /* the first update comes after half a second */
+    if (rtc_divides(s) && !divided) {   /* the first update comes after half a second */
         s->phase += SECOND / 2 - now % SECOND;
         now = divider(s);
         s->seen = now;
     }
-    if (counts(s) && !counted) {
+    if (rtc_counts(s) && !counted) {
         take_time(s, now);
     }
     update_irq(s, now);
@@ -397,8 +219,8 @@ static void write_time(RTCState *s, unsigned index, uint8_t value)
 {
     int64_t now = divider(s);
 
-    if (counts(s)) {
-        show_time(s, now);
+    if (rtc_counts(s)) {
+        rtc_show_time(s, now);
         s->reg[index] = value;
         take_time(s, now);
     } else {
@@ -456,14 +278,14 @@ static uint8_t read_register(RTCState *s)
     switch (s->index) {
     case RTC_A:
         return s->reg[RTC_A] |
-            (counts(s) && SECOND - now % SECOND <= UIP_NS ? A_UIP : 0);
+            (rtc_counts(s) && SECOND - now % SECOND <= UIP_NS ? A_UIP : 0);
     case RTC_C:
         return read_flags(s, now);
     case RTC_D:
         return D_VRT;
     default:
-        if (is_time(s->index) && counts(s)) {
-            show_time(s, now);
+        if (is_time(s->index) && rtc_counts(s)) {
+            rtc_show_time(s, now);
         }
         return s->reg[s->index];
     }
@@ -554,6 +376,60 @@ static void rtc_reset(DeviceState *dev)
 
 static const char *const policy_names[] = { "discard", "slew", NULL };
 
+STATE_NOT(RTCState, first_offset, "of this process's -rtc: events count from it");
+STATE_NOT(RTCState, timer, "follows from the rest");
+STATE_NOT(RTCState, event_timer, "of events for the host's clients");
+
+static void rtc_pre_save(void *obj)
+{
+    RTCState *s = obj;
+
+    s->saved_divider = divider(s);
+}
+
+#define OFFSET_LIMIT (1LL << 40)        /* s */
+#define DIVIDER_LIMIT (1LL << 62)       /* ns */
+
+/*
+ * A clock that follows the host's has gone on meanwhile, the others stood. Periodic interrupts of
+ * that time are not owed.
+ */
+static bool rtc_post_load(void *obj, Error **errp)
+{
+    RTCState *s = obj;
+
+    if (llabs(s->offset) > OFFSET_LIMIT || llabs(s->phase) > DIVIDER_LIMIT ||
+        s->saved_divider < 0 || s->saved_divider > DIVIDER_LIMIT || abs(s->weekday_shift) > 6) {
+        error_setg(errp, "impossible time");
+        return false;
+    }
+    if (s->dev.machine->rtc.clock != RTC_CLOCK_HOST) {
+        s->phase = s->saved_divider - clock_ns(s);
+    }
+    s->seen = divider(s);
+    update_irq(s, s->seen);
+    return true;
+}
+
+static const StateField rtc_fields[] = {
+    STATE_MAX(RTCState, index, RTC_BYTES - 1),
+    STATE_ARRAY(RTCState, reg),
+    STATE_INT(RTCState, phase),
+    STATE_INT(RTCState, offset),
+    STATE_INT(RTCState, weekday_shift),
+    STATE_INT(RTCState, seen),
+    STATE_INT(RTCState, lost_ticks),
+    STATE_INT(RTCState, saved_divider),
+    STATE_END
+};
+
+static const StateDesc rtc_state = {
+    .version = 1,
+    .fields = rtc_fields,
+    .pre_save = rtc_pre_save,
+    .post_load = rtc_post_load,
+};
+
 static const Property rtc_props[] = {
     DEFINE_PROP_ENUM("lost_tick_policy", RTCState, lost_tick_policy, policy_names, "discard",
                      "slew: periodic interrupts that came too fast are made up for"),
@@ -570,6 +446,7 @@ static const DeviceClass rtc_class = {
     .realize = rtc_realize,
     .unrealize = rtc_unrealize,
     .reset = rtc_reset,
+    .state = MACHINE_STATE(&rtc_state),
 };
 DEFINE_CLASS(mc146818_rtc, &rtc_class.oc);
 

@@ -480,6 +480,65 @@ static const MemoryRegionOps port_b_ops = {
     .lockless = true,
 };
 
+/* ---- State ---- */
+
+#define TICKS_LIMIT (1LL << 60)     /* apart from INT64_MAX, what no clock gets to */
+
+static bool is_sound(const PITChannel *c)
+{
+    return c->count >= 1 && c->count <= 65536 && c->next_count <= 65536 && c->held >= -1 &&
+        c->held < TICKS_LIMIT && c->start > -TICKS_LIMIT && c->start < TICKS_LIMIT &&
+        (c->reload_at == INT64_MAX || (c->reload_at >= 0 && c->reload_at < TICKS_LIMIT));
+}
+
+static bool pit_post_load(void *obj, Error **errp)
+{
+    PITState *s = obj;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (!is_sound(&s->ch[i])) {
+            error_setg(errp, "impossible count of channel %u", i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static const StateField channel_fields[] = {
+    STATE_MAX(PITChannel, mode, 5),
+    STATE_MAX(PITChannel, rw, RW_WORD),
+    STATE_BOOL(PITChannel, bcd),
+    STATE_BOOL(PITChannel, gate),
+    STATE_BOOL(PITChannel, written),
+    STATE_BOOL(PITChannel, running),
+    STATE_BOOL(PITChannel, null_count),
+    STATE_BOOL(PITChannel, write_msb),
+    STATE_BOOL(PITChannel, read_msb),
+    STATE_INT(PITChannel, write_lsb),
+    STATE_MAX(PITChannel, latched, 2),
+    STATE_INT(PITChannel, latch),
+    STATE_BOOL(PITChannel, status_latched),
+    STATE_INT(PITChannel, status),
+    STATE_INT(PITChannel, count),
+    STATE_INT(PITChannel, next_count),
+    STATE_INT(PITChannel, reload_at),
+    STATE_INT(PITChannel, start),
+    STATE_INT(PITChannel, held),
+    STATE_END
+};
+
+static const StateField pit_fields[] = {
+    STATE_STRUCTS(PITState, ch, channel_fields),
+    STATE_BOOL(PITState, speaker),
+    STATE_TIMER(PITState, timer),
+    STATE_INT(PITState, edge),
+    STATE_END
+};
+
+const StateDesc pit_state = {
+    .name = "i8254", .version = 1, .fields = pit_fields, .post_load = pit_post_load,
+};
+
 /* ---- Life cycle ---- */
 
 void pit_reset(PITState *s)

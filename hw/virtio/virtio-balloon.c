@@ -407,6 +407,65 @@ static const Property balloon_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIOBalloon, balloon, "for monitors");
+STATE_NOT(VirtIOBalloon, ram, "the board's");
+STATE_NOT(VirtIOBalloon, elem, "in flight: taken again");
+STATE_NOT(VirtIOBalloon, event_timer, "of events for the host's clients");
+STATE_NOT(VirtIOBalloon, next_event, "of events for the host's clients");
+
+/* Of large host pages of which parts are in the balloon; those of another size start anew. */
+static void save_parts(const void *field, const char *name, GByteArray *out)
+{
+    const VirtIOBalloon *s = container_of(field, VirtIOBalloon, parts);
+    const BalloonParts *p = field;
+
+    state_put_int(out, "host-page", p->inflated ? p->host_page : 0);
+    state_put_bytes(out, "inflated", p->inflated, p->inflated ?
+                    QEMU_ALIGN_UP(s->ram->size, 64 * BALLOON_PAGE) / BALLOON_PAGE / 8 : 0);
+}
+
+static void count_parts(BalloonParts *p, uint64_t ram_size)
+{
+    memset(p->count, 0, ram_size / p->host_page * sizeof(*p->count));
+    for (uint64_t n = 0; n < ram_size / BALLOON_PAGE; n++) {
+        p->count[n * BALLOON_PAGE / p->host_page] += p->inflated[n / 64] >> n % 64 & 1;
+    }
+}
+
+static bool load_parts(void *field, const char *name, StateReader *in, Error **errp)
+{
+    VirtIOBalloon *s = container_of(field, VirtIOBalloon, parts);
+    BalloonParts *p = field;
+    uint64_t host_page;
+    const uint8_t *data;
+    uint32_t len;
+
+    if (!state_get_int(in, "host-page", 0, &host_page, errp) ||
+        !state_get_bytes(in, "inflated", &data, &len, errp)) {
+        return false;
+    }
+    if (p->inflated && host_page == p->host_page &&
+        len == QEMU_ALIGN_UP(s->ram->size, 64 * BALLOON_PAGE) / BALLOON_PAGE / 8) {
+        memcpy(p->inflated, data, len);
+        count_parts(p, s->ram->size);
+    }
+    return true;
+}
+
+static const StateInfo parts_info = { .save = save_parts, .load = load_parts };
+
+static const StateField balloon_fields[] = {
+    STATE_INT(VirtIOBalloon, num_pages),
+    STATE_INT(VirtIOBalloon, actual),
+    STATE_INT(VirtIOBalloon, poison),
+    STATE_ARRAY(VirtIOBalloon, stats.value),
+    STATE_INT(VirtIOBalloon, stats.last_update),
+    STATE_CUSTOM(VirtIOBalloon, parts, parts_info),
+    STATE_END
+};
+
+static const StateDesc balloon_state = { .version = 1, .fields = balloon_fields };
+
 static const VirtioDeviceClass virtio_balloon_class = {
     .dc = {
         .oc = {
@@ -417,6 +476,7 @@ static const VirtioDeviceClass virtio_balloon_class = {
             .props = balloon_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&balloon_state),
     },
     .device_id = VIRTIO_ID_BALLOON,
     .realize = balloon_realize,

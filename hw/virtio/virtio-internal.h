@@ -40,6 +40,9 @@ typedef struct VirtRing {
     /* Requests: slots up to nr_slots were used before; freed ones are listed. */
     unsigned nr_slots;
     VirtQueueElement *free_list;
+    /* Heads that were in flight where this machine was saved: they are popped first. */
+    uint16_t *again;            /* NULL: none */
+    unsigned nr_again;
 } VirtRing;
 
 struct VirtQueue {
@@ -108,6 +111,11 @@ void virtqueue_reset(VirtQueue *vq);
 /* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
 bool virtqueue_map(VirtQueue *vq);
 
+/* virtio-state.c ----------------------------------------------------------- */
+
+/* Of a VirtioBusState: the device that is plugged in, but for what its class adds. */
+extern const StateInfo virtio_bus_info;
+
 /* virtio-kick.c ------------------------------------------------------------ */
 
 /* Open the device's set, if it is not yet: 0 or negative errno. / Close it: stopped. */
@@ -138,6 +146,8 @@ void virtio_queue_do_reset(VirtQueue *vq);
 uint64_t virtio_config_read(VirtIODevice *vdev, unsigned offset, unsigned len);
 void virtio_config_write(VirtIODevice *vdev, unsigned offset, uint64_t val,
                          unsigned len);
+/* The driver's features are vdev->features: settled before, where the machine was saved. */
+bool virtio_restore_features(VirtIODevice *vdev, Error **errp);
 /* What the guest is offered through the registers it drives. */
 uint64_t virtio_offered_features(const VirtIODevice *vdev);
 

@@ -184,6 +184,15 @@ void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
     g_mutex_unlock(&p->irq_lock);
 }
 
+void virtio_mmio_repeat_irq(VirtIOMMIOProxy *p)
+{
+    g_mutex_lock(&p->irq_lock);
+    if (p->isr) {
+        mmio_pulse(p);
+    }
+    g_mutex_unlock(&p->irq_lock);
+}
+
 /* The device's end --------------------------------------------------------- */
 
 static MemoryRegionIoeventfd mmio_ioeventfd(VirtQueue *vq)

@@ -53,5 +53,7 @@ void virtio_mmio_build_aml(DeviceState *dev, Aml *aml);
 unsigned virtio_mmio_isr(VirtIOMMIOProxy *p);
 /* InterruptACK: clear bits; what remains interrupts again. Any thread. */
 void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits);
+/* Interrupt once more for what is not acknowledged. Any thread. */
+void virtio_mmio_repeat_irq(VirtIOMMIOProxy *p);
 
 #endif

@@ -490,6 +490,45 @@ static void mmio_reset(DeviceState *dev)
     mmio_soft_reset(p);
 }
 
+STATE_NOT(VirtIOMMIOProxy, slot, "the board's");
+STATE_NOT(VirtIOMMIOProxy, nr_direct, "workers of the host's are not saved");
+STATE_NOT(VirtIOMMIOProxy, irqfd, "the accelerator's way to the line");
+STATE_NOT(VirtIOMMIOProxy, nr_pulses, "for the choice of that way");
+STATE_NOT(VirtIOMMIOProxy, irq_notifier, "the host's");
+
+/* Coalesced acknowledgements are the guest's: they come first. */
+static void mmio_pre_save(void *obj)
+{
+    address_space_flush_coalesced(((VirtIOMMIOProxy *)obj)->vbus.as);
+}
+
+/* An interrupt may have been on its way through the host's kernel. */
+static bool mmio_post_load(void *obj, Error **errp)
+{
+    VirtIOMMIOProxy *p = obj;
+
+    if (p->vbus.vdev && p->slot.irq.ops) {
+        virtio_mmio_repeat_irq(p);
+    }
+    return true;
+}
+
+static const StateField mmio_fields[] = {
+    STATE_CUSTOM(VirtIOMMIOProxy, vbus, virtio_bus_info),
+    STATE_INT(VirtIOMMIOProxy, device_features_sel),
+    STATE_INT(VirtIOMMIOProxy, driver_features_sel),
+    STATE_INT(VirtIOMMIOProxy, queue_sel),
+    STATE_INT(VirtIOMMIOProxy, shm_sel),
+    STATE_INT(VirtIOMMIOProxy, guest_page_size),
+    STATE_MAX(VirtIOMMIOProxy, isr, VIRTIO_ISR_VRING | VIRTIO_ISR_CONFIG),
+    STATE_BOOL(VirtIOMMIOProxy, line),
+    STATE_END
+};
+
+static const StateDesc mmio_state = {
+    .version = 1, .fields = mmio_fields, .pre_save = mmio_pre_save, .post_load = mmio_post_load,
+};
+
 static const Property mmio_props[] = {
     DEFINE_PROP_BOOL("force-legacy", VirtIOMMIOProxy, force_legacy, "off",
                      "version 1 registers instead of version 2"),
@@ -509,6 +548,7 @@ static const DeviceClass virtio_mmio_class = {
     .unrealize = mmio_unrealize,
     .reset = mmio_reset,
     .build_aml = virtio_mmio_build_aml,
+    .state = MACHINE_STATE(&mmio_state),
 };
 DEFINE_CLASS(virtio_mmio, &virtio_mmio_class.oc);
 

@@ -229,6 +229,28 @@ static const Property pmem_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIOPMEM, backend, "the host's");
+STATE_NOT(VirtIOPMEM, vq, "the core's");
+STATE_NOT(VirtIOPMEM, syncing, "in flight: taken again");
+STATE_NOT(VirtIOPMEM, waiting, "in flight: taken again");
+STATE_NOT(VirtIOPMEM, nr_syncing, "in flight: taken again");
+STATE_NOT(VirtIOPMEM, nr_waiting, "in flight: taken again");
+STATE_NOT(VirtIOPMEM, worker, "the host's");
+STATE_NOT(VirtIOPMEM, busy, "under way in the host");
+STATE_NOT(VirtIOPMEM, synced, "in flight: taken again");
+STATE_NOT(VirtIOPMEM, error, "of the last sync");
+
+/* What the guest writes is in the file, as in a disk's image, or it would be lost. */
+static const char *pmem_blocker(const void *obj)
+{
+    const VirtIOPMEM *s = obj;
+
+    return s->backend->share || s->backend->readonly
+           ? NULL : "with share=off (its contents are nowhere else) does not support migration";
+}
+
+static const StateDesc pmem_state = { .version = 1, .blocker = pmem_blocker };
+
 static const VirtioDeviceClass virtio_pmem_class = {
     .dc = {
         .oc = {
@@ -239,6 +261,7 @@ static const VirtioDeviceClass virtio_pmem_class = {
             .props = pmem_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&pmem_state),
     },
     .device_id = VIRTIO_ID_PMEM,
     .realize = pmem_realize,

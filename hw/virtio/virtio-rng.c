@@ -158,6 +158,20 @@ static const Property rng_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIORNG, rng, "the host's");
+STATE_NOT(VirtIORNG, own_rng, "the host's");
+STATE_NOT(VirtIORNG, vq, "the core's");
+STATE_NOT(VirtIORNG, elem, "in flight: taken again");
+STATE_NOT(VirtIORNG, req, "under way in the host");
+
+static const StateField rng_fields[] = {
+    STATE_INT(VirtIORNG, quota),
+    STATE_TIMER(VirtIORNG, timer),
+    STATE_END
+};
+
+static const StateDesc rng_state = { .version = 1, .fields = rng_fields };
+
 static const VirtioDeviceClass virtio_rng_class = {
     .dc = {
         .oc = {
@@ -168,6 +182,7 @@ static const VirtioDeviceClass virtio_rng_class = {
             .props = rng_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&rng_state),
     },
     .device_id = VIRTIO_ID_RNG,
     .realize = rng_realize,

@@ -238,6 +238,22 @@ static const Property vsock_props[] = {
     DEFINE_PROP_END
 };
 
+STATE_NOT(VirtIOVsock, vq, "the core's");
+STATE_NOT(VirtIOVsock, host, "connections of the host's: they end, and the driver is told");
+STATE_NOT(VirtIOVsock, transport_reset, "the driver is told in any case");
+
+/* Section 5.10.6.7: connections are gone, and the address may be another one. */
+static bool vsock_post_load(void *obj, Error **errp)
+{
+    VirtIOVsock *s = obj;
+
+    vsock_host_reset(&s->host);
+    s->transport_reset = true;
+    return true;
+}
+
+static const StateDesc vsock_state = { .version = 1, .post_load = vsock_post_load };
+
 static const VirtioDeviceClass virtio_vsock_class = {
     .dc = {
         .oc = {
@@ -248,6 +264,7 @@ static const VirtioDeviceClass virtio_vsock_class = {
             .props = vsock_props,
         },
         VIRTIO_DEVICE_HOOKS,
+        .state = MACHINE_STATE(&vsock_state),
     },
     .device_id = VIRTIO_ID_VSOCK,
     .realize = vsock_realize,

@@ -275,6 +275,23 @@ static void virtio_settle_features(VirtIODevice *vdev)
     }
 }
 
+bool virtio_restore_features(VirtIODevice *vdev, Error **errp)
+{
+    const VirtioDeviceClass *vdc = virtio_get_class(vdev);
+
+    if ((vdev->features & ~vdev->host_features) ||
+        (vdev->features && vdc->validate_features && !vdev->legacy &&
+         !vdc->validate_features(vdev, vdev->features))) {
+        error_setg(errp, "the driver uses features 0x%" PRIx64 " of 0x%" PRIx64 " offered here",
+                   vdev->features, vdev->host_features);
+        return false;
+    }
+    if (vdev->features && vdc->set_features) {
+        vdc->set_features(vdev);
+    }
+    return true;
+}
+
 unsigned virtio_get_status(const VirtIODevice *vdev)
 {
     return status_get(vdev);

@@ -105,12 +105,14 @@ void virtqueue_free(VirtQueue *vq)
     if (vq->host_notifier.fd >= 0) {
         event_notifier_cleanup(&vq->host_notifier);
     }
+    g_free(vq->ring.again);
     g_free(vq);
 }
 
 void virtqueue_forget(VirtQueue *vq)
 {
     g_assert(!vq->active);
+    g_free(vq->ring.again);
     for (unsigned i = 0; i < vq->ring.nr_slots; i++) {
         VirtQueueElement *elem = (void *)(vq->pool + i * vq->slot_size);
         elem->in_flight = false;    /* a late push of it does nothing */
@@ -216,7 +218,7 @@ static bool vq_has_avail(VirtQueue *vq)
 {
     uint16_t count;
 
-    if (vq->ring.avail_seen != vq->ring.last_avail) {
+    if (vq->ring.avail_seen != vq->ring.last_avail || vq->ring.nr_again) {
         return true;
     }
     if (vq->ring.event_told) {
@@ -227,7 +229,7 @@ static bool vq_has_avail(VirtQueue *vq)
     /* Acquire: entries before the index; pairs with the driver's release. */
     vq->ring.avail_seen = __atomic_load_n(&vq->ring.avail->idx, __ATOMIC_ACQUIRE);
     count = vq->ring.avail_seen - vq->ring.last_avail;
-    if (count + vq->ring.in_flight > vq->regs.num) {
+    if (count + vq->ring.in_flight + vq->ring.nr_again > vq->regs.num) {
         virtio_error(vq->vdev, "queue %u: available index moved from %u to %u "
                      "with %u requests in flight", vq->index, vq->ring.last_avail,
                      vq->ring.avail_seen, vq->ring.in_flight);
@@ -351,16 +353,27 @@ static bool chain_walk(ChainWalk *walk, unsigned head)
     }
 }
 
+/* The head of the next request; again: one that was taken where the machine was saved. */
+static unsigned next_head(VirtQueue *vq, bool *again)
+{
+    VirtRing *r = &vq->ring;
+
+    *again = r->nr_again;
+    return *again ? r->again[r->nr_again - 1]
+                  : guest_load16(&r->avail->ring[r->last_avail & (vq->regs.num - 1)]);
+}
+
 void *virtqueue_pop(VirtQueue *vq)
 {
     ChainWalk walk = { .vq = vq };
     VirtQueueElement *elem;
     unsigned head;
+    bool again;
 
     if (!virtio_queue_live(vq) || !vq_has_avail(vq)) {
         return NULL;
     }
-    head = guest_load16(&vq->ring.avail->ring[vq->ring.last_avail & (vq->regs.num - 1)]);
+    head = next_head(vq, &again);
     if (head >= vq->regs.num || head_test(vq, head)) {
         virtio_error(vq->vdev, "queue %u: available entry %u %s", vq->index,
                      head, head >= vq->regs.num ? "does not exist" : "is in use");
@@ -377,9 +390,14 @@ void *virtqueue_pop(VirtQueue *vq)
     elem->in_sg = walk.iov + elem->out_num;
     elem->head = head;
     elem->in_flight = true;
+    elem->again = again;
     head_set(vq, head, true);
     vq->ring.in_flight++;
-    vq->ring.last_avail++;
+    if (again) {
+        vq->ring.nr_again--;
+    } else {
+        vq->ring.last_avail++;
+    }
     if (vq->ring.event_idx && vq->ring.notification) {
         guest_store16(vq_avail_event(vq), vq->ring.last_avail);
         vq->ring.event_told = true;
@@ -391,7 +409,12 @@ void *virtqueue_pop(VirtQueue *vq)
 
 void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem)
 {
-    if (element_release(vq, elem)) {
+    if (!element_release(vq, elem)) {
+        return;
+    }
+    if (elem->again) {
+        vq->ring.again[vq->ring.nr_again++] = elem->head;
+    } else {
         vq->ring.last_avail--;
     }
 }

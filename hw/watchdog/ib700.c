@@ -81,6 +81,13 @@ static void ib700_reset(DeviceState *dev)
     timer_del(&((IB700State *)dev)->timer);
 }
 
+static const StateField ib700_fields[] = {
+    STATE_TIMER(IB700State, timer),
+    STATE_END
+};
+
+static const StateDesc ib700_state = { .version = 1, .fields = ib700_fields };
+
 static const DeviceClass ib700_class = {
     .oc = {
         .name = "ib700",
@@ -92,5 +99,6 @@ static const DeviceClass ib700_class = {
     .realize = ib700_realize,
     .unrealize = ib700_unrealize,
     .reset = ib700_reset,
+    .state = MACHINE_STATE(&ib700_state),
 };
 DEFINE_CLASS(ib700, &ib700_class.oc);

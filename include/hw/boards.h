@@ -65,6 +65,8 @@ struct MachineClass {
      * often each input has interrupted, or their state. NULL: it has none. May be NULL.
      */
     char *(*irqchip_info)(MachineState *ms, bool counts);
+    /* Call fn for the parts of the board itself that have state. */
+    void (*foreach_state)(MachineState *ms, StateFn *fn, void *opaque);
     /* Whether the guest has ACPI, and why, in a person's form (caller frees). May be NULL. */
     char *(*acpi_info)(MachineState *ms);
 };
@@ -127,6 +129,7 @@ struct MachineState {
     qemu_irq (*tap_irq)(MachineState *ms, unsigned n, qemu_irq irq);
     struct GdbServer *gdb;      /* sysemu/gdbstub.h; NULL: none */
     MonitorHub *monitors;       /* monitor/monitor.h; NULL: none */
+    struct Migration *migration;    /* migration/migration.h; NULL: never asked for */
     /* Who is told of events: hw/core/event.h. Set before the machine runs. */
     void (*event_fn)(MachineState *ms, const char *event,
                      const struct EventField *fields, unsigned n);

@@ -9,6 +9,7 @@
 #ifndef HW_QDEV_H
 #define HW_QDEV_H
 
+#include "hw/core/state.h"
 #include "qemu/object.h"
 
 typedef struct Aml Aml;
@@ -34,6 +35,11 @@ struct DeviceClass {
      * (hw/acpi/aml.h), or nothing. After all are realized; may be NULL.
      */
     void (*build_aml)(DeviceState *dev, Aml *aml);
+    /*
+     * What of the device a saved machine holds, by MACHINE_STATE(). NULL: it cannot be saved,
+     * and the machine neither.
+     */
+    const StateDesc *state;
 };
 
 /* First member of every device. */

@@ -46,6 +46,9 @@ bool timer_pending(const QEMUTimer *ts);
 /* Stop or continue QEMU_CLOCK_VIRTUAL with the machine. */
 void qemu_clock_enable_virtual(bool enable);
 
+/* Where a saved machine's clock stood; the machine is stopped, its timers are not armed yet. */
+void qemu_clock_set_virtual(int64_t ns);
+
 /*
  * For -accel qtest: QEMU_CLOCK_VIRTUAL stands at 0 and only moves by the next
  * call, which runs every timer due up to dest (absolute) in order. False: so many were due

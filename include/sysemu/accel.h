@@ -120,6 +120,8 @@ struct AccelClass {
     bool (*is_dead)(CPUState *cpu);
     /* An NMI to the CPU; any thread; may be NULL. */
     void (*inject_nmi)(CPUState *cpu);
+    /* Call fn for what the accelerator keeps besides CPUs; may be NULL. */
+    void (*foreach_state)(AccelState *as, StateFn *fn, void *opaque);
     /* Counters in a person's form (caller frees); any time; may be NULL. */
     char *(*info)(AccelState *as);
 };

@@ -31,6 +31,7 @@
 #define HW_I386_APIC_H
 
 #include "exec/memory.h"
+#include "hw/core/state.h"
 #include "hw/irq.h"
 #include "target/i386/msr.h"
 
@@ -158,6 +159,11 @@ void apic_bus_reset(APICBus *bus);
 APICState *apic_new(APICBus *bus, uint32_t apic_id, bool bsp);
 /* By id; NULL: none. */
 APICState *apic_bus_find(const APICBus *bus, uint32_t apic_id);
+
+/* All of them, of APICState; the bus's own. */
+const GPtrArray *apic_bus_list(const APICBus *bus);
+/* obj is an APICState. */
+extern const StateDesc apic_state;
 
 /*
  * A message-signalled interrupt (SDM, "Message Signalled Interrupts"): addr is

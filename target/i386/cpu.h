@@ -10,6 +10,7 @@
 #define TARGET_I386_CPU_H
 
 #include "hw/core/cpu.h"
+#include "hw/core/state.h"
 #include "qemu/object.h"
 #include "target/i386/features.h"
 
@@ -138,6 +139,7 @@ typedef enum X86PutLevel {
     X86_PUT_CHANGED,        /* registers that a debugger changed */
     X86_PUT_INIT,           /* x86_cpu_init_reset() */
     X86_PUT_RESET,          /* x86_cpu_reset(): time and the local APIC, too */
+    X86_PUT_LOADED,         /* all of a saved machine's, events that wait as well */
 } X86PutLevel;
 
 #define X86_NB_MTRR_VAR 8
@@ -191,11 +193,13 @@ typedef struct CPUX86State {
     uint16_t fpus;          /* status word, with TOP in bits 13:11 */
     uint8_t fptag;          /* abridged: bit n set = Rn not empty */
     uint16_t fpop;
+    uint16_t fpcs, fpds;    /* software CPU only; KVM has them in the following */
     uint64_t fpip, fpdp;
     uint32_t mxcsr;
     XMMReg xmm[16];
     /* The state beyond SSE as XSAVE lays it out, for KVM only; may be NULL. */
     void *xsave_area;
+    uint32_t xsave_size;    /* bytes of it; 0: NULL */
 
     X86MPState mp_state;
     uint8_t sipi_vector;
@@ -213,6 +217,13 @@ typedef struct CPUX86State {
     uint8_t interrupt_shadow;   /* X86_SHADOW_* */
     uint8_t nmi_pending;        /* how many: 0 to 2 */
     bool nmi_injected, nmi_masked;
+    /* Without the kernel's APICs: what other CPUs have sent and this one has not seen yet. */
+    bool init_pending;
+    bool has_sipi;              /* a start-up IPI with sipi_vector */
+    bool pv_unhalted;           /* KVM's kick: the next HLT is none */
+    /* The kernel's local APIC, one of each four words of its page. */
+    bool has_lapic;
+    uint32_t lapic[64];
 
     /* What the accelerator shall take from here; it then sets X86_PUT_CHANGED. */
     X86PutLevel put_level;
@@ -284,6 +295,9 @@ void x86_cpu_reset(X86CPU *cpu);
  * own thread, between getting the registers from the accelerator and putting them.
  */
 void x86_cpu_init_reset(X86CPU *cpu);
+
+/* What a saved machine holds of a CPU; obj is an X86CPU, synchronized before. */
+extern const StateDesc x86_cpu_state;
 
 /*
  * Registers in a person's form, as "info registers" prints them; caller frees.

@@ -26,6 +26,16 @@ static const MSRRow msr_rows[] = {
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(msr_rows) <= 64);
 
+bool kvm_msr_has_row(uint32_t index)
+{
+    for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
+        if (msr_rows[row].index == index) {
+            return true;
+        }
+    }
+    return index == MSR_KVM_WALL_CLOCK_OLD || index == MSR_KVM_SYSTEM_TIME_OLD;
+}
+
 typedef struct MSRBatch {
     struct kvm_msrs head;
     struct kvm_msr_entry e[G_N_ELEMENTS(msr_rows)];

@@ -140,8 +140,10 @@ static int get_xsave(CPUState *cpu)
     XSaveArea *x;
     int ret;
 
-    if (!env->xsave_area) {
+    if (env->xsave_size != (uint32_t)s->xsave_size) {     /* none, or a saved machine's */
+        g_free(env->xsave_area);
         env->xsave_area = g_malloc0(s->xsave_size);
+        env->xsave_size = s->xsave_size;
     }
     x = env->xsave_area;
     ret = kvm_ioctl(kvm_cpu(cpu)->fd, s->xsave_size > 4096 ? KVM_GET_XSAVE2 :
@@ -172,8 +174,11 @@ static int put_xsave(CPUState *cpu)
     CPUX86State *env = &x86_cpu(cpu)->env;
     g_autofree XSaveArea *x = g_malloc0(s->xsave_size);
 
+    if (env->xsave_size > (uint32_t)s->xsave_size) {
+        return -E2BIG;      /* saved where there are more registers */
+    }
     if (env->xsave_area) {
-        memcpy(x, env->xsave_area, s->xsave_size);
+        memcpy(x, env->xsave_area, env->xsave_size);
     }
     x->fcw = env->fpuc;
     x->fsw = env->fpus;
@@ -441,6 +446,7 @@ void kvm_arch_get_registers(CPUState *cpu)
         { get_debugregs, "debug registers" },
         { kvm_get_msrs, "MSRs" },
         { get_events, "events" },
+        { kvm_lapic_get_events, "events" },
     };
 
     x86_cpu(cpu)->env.put_level = X86_PUT_CHANGED;
@@ -475,21 +481,35 @@ static bool put_first(CPUState *cpu)
 
 static int put_msrs(CPUState *cpu)
 {
-    return kvm_put_msrs(cpu, x86_cpu(cpu)->env.put_level == X86_PUT_RESET, NULL);
+    return kvm_put_msrs(cpu, x86_cpu(cpu)->env.put_level >= X86_PUT_RESET, NULL);
+}
+
+/* A saved machine's. KVM counts on from where its timer was. */
+static int load_lapic(CPUState *cpu)
+{
+    const CPUX86State *env = &x86_cpu(cpu)->env;
+    struct kvm_lapic_state lapic = { 0 };
+    uint32_t (*r)[4] = (void *)lapic.regs;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(env->lapic); i++) {
+        r[i][0] = env->lapic[i];
+    }
+    return kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_LAPIC, &lapic);
 }
 
 static int put_lapic(CPUState *cpu)
 {
     if (x86_cpu(cpu)->apic) {
-        kvm_lapic_reset(cpu);   /* the registers are the board's */
+        kvm_lapic_put_events(cpu);      /* the registers are the board's */
         return 0;
     }
-    return reset_lapic(cpu);
+    return x86_cpu(cpu)->env.has_lapic ? load_lapic(cpu) : reset_lapic(cpu);
 }
 
 bool kvm_arch_put_registers(CPUState *cpu)
 {
     static const Step steps[] = {
+        { kvm_put_clock, "clock", X86_PUT_LOADED },
         { stir_paging, "control registers", X86_PUT_RESET },
         { put_general, "registers" },
         /* After the APIC base, before the deadline timer's MSR. */
@@ -497,6 +517,7 @@ bool kvm_arch_put_registers(CPUState *cpu)
         { put_xcrs, "XCR0" },
         { put_xsave, "FPU state" },
         { put_debugregs, "debug registers" },
+        { kvm_put_other_msrs, "MSRs", X86_PUT_LOADED },
         { put_msrs, "MSRs" },
         { put_events, "events" },
         { put_mp_state, "run state", X86_PUT_INIT },

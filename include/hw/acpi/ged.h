@@ -47,5 +47,7 @@ DeviceState *acpi_ged_create(MachineState *ms, const AcpiGedSlot *slot, Error **
  * value. Before the tables are built.
  */
 void acpi_ged_add_event(DeviceState *ged, uint32_t bit, const char *path, uint8_t value);
+/* It has happened. Machine lock. */
+void acpi_ged_send_event(DeviceState *ged, uint32_t bit);
 
 #endif

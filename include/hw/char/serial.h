@@ -11,6 +11,7 @@
 
 #include "chardev/char-txq.h"
 #include "exec/memory.h"
+#include "hw/core/state.h"
 #include "hw/irq.h"
 #include "qemu/timer.h"
 
@@ -38,8 +39,12 @@ typedef struct SerialState {
     } rx;
     QEMUTimer rx_timeout;
     bool tx_reset;              /* the guest gave up what the peer has not read */
+    bool tx_waits;              /* of a saved one: something waited for the peer */
     CharTxQueue tx;
 } SerialState;
+
+/* Its state, for the owner's StateDesc: obj is a SerialState. */
+extern const StateDesc serial_state;
 
 /* Make io and attach to the chardev; s->chr, s->baudbase are set. */
 void serial_realize(SerialState *s, qemu_irq irq, const char *name);

@@ -49,6 +49,9 @@ void x86_irqchip_add_pit(X86Irqchip *chip, MachineState *ms, qemu_irq irq0);
 /* After the address spaces were destroyed and all threads have ended. */
 void x86_irqchip_free(X86Irqchip *chip);
 
+/* Call fn for each of the controllers and the PIT. */
+void x86_irqchip_foreach_state(X86Irqchip *chip, StateFn *fn, void *opaque);
+
 /* "info pic": the PICs and the I/O APIC; caller frees. */
 char *x86_irqchip_dump(X86Irqchip *chip);
 /* How often each input has interrupted, the same way. */

@@ -7,11 +7,15 @@
 #define HW_INTC_I8259_H
 
 #include "exec/memory.h"
+#include "hw/core/state.h"
 #include "hw/irq.h"
 
 #define PIC_NUM_IRQS 16
 
 typedef struct PICState PICState;
+
+/* obj is a PICState. */
+extern const StateDesc pic_state;
 
 /* Master and slave, cascaded at input 2. intr: INTR to the CPU or LINT0. */
 PICState *pic_new(qemu_irq intr);

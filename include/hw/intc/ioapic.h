@@ -10,11 +10,15 @@
 #define HW_INTC_IOAPIC_H
 
 #include "exec/memory.h"
+#include "hw/core/state.h"
 #include "hw/irq.h"
 
 #define IOAPIC_NUM_PINS 24
 
 typedef struct IOAPICState IOAPICState;
+
+/* obj is an IOAPICState. */
+extern const StateDesc ioapic_state;
 
 /*
  * All are called with the IOAPIC's own lock held, on any thread: they must not

@@ -7,11 +7,15 @@
 #define HW_TIMER_I8254_H
 
 #include "exec/memory.h"
+#include "hw/core/state.h"
 #include "hw/irq.h"
 
 #define PIT_FREQ 1193182    /* Hz */
 
 typedef struct PITState PITState;
+
+/* obj is a PITState. */
+extern const StateDesc pit_state;
 
 /* out: the output of channel 0. Counts on QEMU_CLOCK_VIRTUAL. */
 PITState *pit_new(qemu_irq out);

@@ -40,6 +40,7 @@ typedef struct VirtQueueElement {
     /* Private to virtqueue.c. */
     unsigned head;
     bool in_flight;
+    bool again;                 /* popped for the second time, see VirtRing.again */
     struct VirtQueueElement *next_free;
 } VirtQueueElement;
 

@@ -248,6 +248,11 @@ APICState *apic_new(APICBus *bus, uint32_t apic_id, bool bsp)
     return s;
 }
 
+const GPtrArray *apic_bus_list(const APICBus *bus)
+{
+    return bus->apics;
+}
+
 APICState *apic_bus_find(const APICBus *bus, uint32_t apic_id)
 {
     return apic_id < bus->id_limit ? bus->by_id[apic_id] : NULL;

@@ -251,6 +251,20 @@ static void tsc_changed(TCGCPU *c)
     tcg_kvmclock_update(c);
 }
 
+static void update_pv_eoi(TCGCPU *c)
+{
+    if (c->apic) {
+        apic_set_pv_eoi(c->apic, c->pv_eoi_en_msr & 1 ?
+                        address_space_map(c->mem, c->pv_eoi_en_msr & ~3ull, 4) : NULL);
+    }
+}
+
+void tcg_msrs_loaded(TCGCPU *c)
+{
+    update_pv_eoi(c);
+    tsc_changed(c);
+}
+
 static void plain_written(TCGCPU *c, uint32_t msr, uint64_t old)
 {
     switch (msr) {
@@ -267,10 +281,7 @@ static void plain_written(TCGCPU *c, uint32_t msr, uint64_t old)
         wall_clock_write(c);
         break;
     case MSR_KVM_PV_EOI_EN:
-        if (c->apic) {
-            apic_set_pv_eoi(c->apic, c->pv_eoi_en_msr & 1 ?
-                            address_space_map(c->mem, c->pv_eoi_en_msr & ~3ull, 4) : NULL);
-        }
+        update_pv_eoi(c);
         break;
     default:
         break;

@@ -112,6 +112,8 @@ uint64_t tcg_tsc(const TCGCPU *c);
 uint64_t tcg_tsc_khz(void);
 void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v);
 void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v);
+/* The fields of MSRs were set as a whole: what they stand for follows. */
+void tcg_msrs_loaded(TCGCPU *c);
 /* Does its CPUID show the feature? */
 static inline bool tcg_has(const TCGCPU *c, X86Feature f)
 {

@@ -1,0 +1,296 @@
+/*
+ * What a saved machine holds of KVM: interrupt controllers in the host's kernel, the clock, and the
+ * MSRs that CPUX86State has no field for.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kvm-int.h"
+
+/* ---- Interrupt controllers and PIT of the kernel: KVM's own structures ---- */
+
+static const struct {
+    const char *name;
+    uint32_t id;
+} chips[] = {
+    { "pic-master", KVM_IRQCHIP_PIC_MASTER },
+    { "pic-slave", KVM_IRQCHIP_PIC_SLAVE },
+    { "ioapic", KVM_IRQCHIP_IOAPIC },
+};
+
+static KVMState *vm_of(const void *field)
+{
+    return (KVMState *)((const char *)field - offsetof(KVMState, vmfd));
+}
+
+static void save_chips(const void *field, const char *name, GByteArray *out)
+{
+    KVMState *s = vm_of(field);
+    struct kvm_pit_state2 pit = { 0 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(chips); i++) {
+        struct kvm_irqchip chip = { .chip_id = chips[i].id };
+
+        kvm_ioctl(s->vmfd, KVM_GET_IRQCHIP, &chip);
+        state_put_bytes(out, chips[i].name, &chip.chip, sizeof(chip.chip));
+    }
+    if (s->pit) {
+        kvm_ioctl(s->vmfd, KVM_GET_PIT2, &pit);
+        state_put_bytes(out, "pit", &pit, sizeof(pit));
+    }
+}
+
+/* The next field, if it has this size. */
+static const void *get_sized(StateReader *in, const char *name, size_t size, Error **errp)
+{
+    const uint8_t *data;
+    uint32_t len;
+
+    if (!state_get_bytes(in, name, &data, &len, errp)) {
+        return NULL;
+    }
+    if (len != size) {
+        error_setg(errp, "field '%s' has another size", name);
+        return NULL;
+    }
+    return data;
+}
+
+static bool set(KVMState *s, unsigned long request, void *arg, const char *what, Error **errp)
+{
+    int ret = kvm_ioctl(s->vmfd, request, arg);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM refuses the state of its %s", what);
+    }
+    return ret >= 0;
+}
+
+static bool load_chips(void *field, const char *name, StateReader *in, Error **errp)
+{
+    KVMState *s = vm_of(field);
+    struct kvm_pit_state2 pit;
+    const void *data;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(chips); i++) {
+        struct kvm_irqchip chip = { .chip_id = chips[i].id };
+
+        data = get_sized(in, chips[i].name, sizeof(chip.chip), errp);
+        if (!data) {
+            return false;
+        }
+        memcpy(&chip.chip, data, sizeof(chip.chip));
+        if (!set(s, KVM_SET_IRQCHIP, &chip, chips[i].name, errp)) {
+            return false;
+        }
+    }
+    if (!s->pit) {
+        return true;
+    }
+    data = get_sized(in, "pit", sizeof(pit), errp);
+    if (!data) {
+        return false;
+    }
+    memcpy(&pit, data, sizeof(pit));
+    return set(s, KVM_SET_PIT2, &pit, "PIT", errp);
+}
+
+static const StateInfo chips_info = { .save = save_chips, .load = load_chips };
+
+static const StateField chips_fields[] = {
+    STATE_CUSTOM(KVMState, vmfd, chips_info),
+    STATE_END
+};
+
+static const StateDesc chips_state = { .name = "kvm-irqchip", .version = 1,
+                                       .fields = chips_fields };
+
+/* ---- Clocks ---- */
+
+static void clock_pre_save(void *obj)
+{
+    KVMState *s = obj;
+    struct kvm_clock_data clock = { 0 };
+    int khz = kvm_ioctl(kvm_cpu(s->parent.machine->cpus[0])->fd, KVM_GET_TSC_KHZ, NULL);
+
+    kvm_ioctl(s->vmfd, KVM_GET_CLOCK, &clock);
+    s->saved_clock = clock.clock;
+    s->saved_tsc_khz = MAX(khz, 0);
+}
+
+/* The guest has measured its TSC: it must go on at that rate. */
+static bool clock_post_load(void *obj, Error **errp)
+{
+    KVMState *s = obj;
+    const MachineState *ms = s->parent.machine;
+
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        int fd = kvm_cpu(ms->cpus[i])->fd;
+        int khz = kvm_ioctl(fd, KVM_GET_TSC_KHZ, NULL), ret;
+
+        if (!s->saved_tsc_khz || khz <= 0 || (uint32_t)khz == s->saved_tsc_khz) {
+            continue;
+        }
+        ret = kvm_ioctl(fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->saved_tsc_khz);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "the guest's TSC has %u kHz, this host's %d",
+                             s->saved_tsc_khz, khz);
+            return false;
+        }
+    }
+    return true;
+}
+
+int kvm_put_clock(CPUState *cpu)
+{
+    KVMState *s = kvm_state(cpu);
+    struct kvm_clock_data clock = { .clock = s->saved_clock };
+
+    return cpu->cpu_index == 0 ? kvm_ioctl(s->vmfd, KVM_SET_CLOCK, &clock) : 0;
+}
+
+static const StateField clock_fields[] = {
+    STATE_INT(KVMState, saved_clock),
+    STATE_INT(KVMState, saved_tsc_khz),
+    STATE_END
+};
+
+static const StateDesc clock_state = {
+    .name = "kvm-clock", .version = 1, .fields = clock_fields,
+    .pre_save = clock_pre_save, .post_load = clock_post_load,
+};
+
+/* ---- Each CPU: local APIC of the kernel, other MSRs ---- */
+
+static void lapic_pre_save(void *obj)
+{
+    CPUX86State *env = &((X86CPU *)obj)->env;
+    struct kvm_lapic_state lapic = { 0 };
+    const uint32_t (*r)[4] = (void *)lapic.regs;
+
+    env->has_lapic = kvm_ioctl(kvm_cpu(obj)->fd, KVM_GET_LAPIC, &lapic) == 0;
+    for (unsigned i = 0; i < G_N_ELEMENTS(env->lapic); i++) {
+        env->lapic[i] = r[i][0];
+    }
+}
+
+static const StateField lapic_fields[] = {
+    STATE_BOOL(X86CPU, env.has_lapic),
+    STATE_ARRAY(X86CPU, env.lapic),
+    STATE_END
+};
+
+static const StateDesc lapic_state = {
+    .name = "kvm-lapic", .version = 1, .fields = lapic_fields, .pre_save = lapic_pre_save,
+};
+
+/* One MSR, as KVM_GET_MSRS and KVM_SET_MSRS have it. */
+typedef struct OneMSR {
+    struct kvm_msrs head;
+    struct kvm_msr_entry e[1];
+} OneMSR;
+
+static bool get_msr(CPUState *cpu, uint32_t index, uint64_t *value)
+{
+    OneMSR one = { .head.nmsrs = 1, .e[0].index = index };
+    bool ok = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MSRS, &one) == 1;
+
+    *value = one.e[0].data;
+    return ok;
+}
+
+static struct kvm_msr_list *list_msrs(const KVMState *s)
+{
+    struct kvm_msr_list count = { 0 }, *list;
+
+    kvm_ioctl(s->fd, KVM_GET_MSR_INDEX_LIST, &count);
+    list = g_malloc0(sizeof(*list) + count.nmsrs * sizeof(list->indices[0]));
+    list->nmsrs = count.nmsrs;
+    if (kvm_ioctl(s->fd, KVM_GET_MSR_INDEX_LIST, list) < 0) {
+        list->nmsrs = 0;
+    }
+    return list;
+}
+
+/* Pairs of index and value, 64 bits each. */
+static void save_msrs(const void *field, const char *name, GByteArray *out)
+{
+    CPUState *cpu = (CPUState *)field;
+    g_autofree struct kvm_msr_list *list = list_msrs(kvm_state(cpu));
+    g_autoptr(GByteArray) pairs = g_byte_array_new();
+
+    for (unsigned i = 0; i < list->nmsrs; i++) {
+        uint64_t pair[2] = { list->indices[i] };
+
+        if (!kvm_msr_has_row(list->indices[i]) && get_msr(cpu, list->indices[i], &pair[1])) {
+            g_byte_array_append(pairs, (const uint8_t *)pair, sizeof(pair));
+        }
+    }
+    state_put_bytes(out, "other-msrs", pairs->data, pairs->len);
+}
+
+static bool load_msrs(void *field, const char *name, StateReader *in, Error **errp)
+{
+    KVMCPU *kc = kvm_cpu(field);
+    const uint8_t *data;
+    uint32_t len;
+
+    if (!state_get_bytes(in, "other-msrs", &data, &len, errp)) {
+        return false;
+    }
+    g_clear_pointer(&kc->other_msrs, g_bytes_unref);
+    kc->other_msrs = g_bytes_new(data, len / 16 * 16);
+    return true;
+}
+
+/* Most are what they are in every virtual CPU, and some then cannot be written. */
+int kvm_put_other_msrs(CPUState *cpu)
+{
+    GBytes *saved = kvm_cpu(cpu)->other_msrs;
+    gsize size = 0;
+    const uint64_t *pair = saved ? g_bytes_get_data(saved, &size) : NULL;
+
+    for (const uint64_t *end = pair + size / sizeof(*pair); pair < end; pair += 2) {
+        OneMSR one = { .head.nmsrs = 1, .e[0] = { .index = pair[0], .data = pair[1] } };
+        uint64_t now;
+
+        if (get_msr(cpu, pair[0], &now) && now == pair[1]) {
+            continue;
+        }
+        if (kvm_ioctl(kvm_cpu(cpu)->fd, KVM_SET_MSRS, &one) != 1) {
+            error_report("KVM refuses MSR 0x%x = 0x%" PRIx64, one.e[0].index,
+                         (uint64_t)one.e[0].data);
+            return -EINVAL;
+        }
+    }
+    g_clear_pointer(&kvm_cpu(cpu)->other_msrs, g_bytes_unref);
+    return 0;
+}
+
+static const StateInfo msrs_info = { .save = save_msrs, .load = load_msrs };
+
+static const StateField msrs_fields[] = {
+    STATE_CUSTOM(X86CPU, cs, msrs_info),
+    STATE_END
+};
+
+static const StateDesc msrs_state = { .name = "kvm-msrs", .version = 1, .fields = msrs_fields };
+
+void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque)
+{
+    KVMState *s = (KVMState *)as;
+    const MachineState *ms = as->machine;
+
+    fn(&clock_state, NULL, 0, s, opaque);
+    if (s->kernel_chips) {
+        fn(&chips_state, NULL, 0, s, opaque);
+    }
+    for (unsigned i = 0; i < ms->smp.cpus; i++) {
+        if (!x86_cpu(ms->cpus[i])->apic) {
+            fn(&lapic_state, NULL, i, ms->cpus[i], opaque);
+        }
+        fn(&msrs_state, NULL, i, ms->cpus[i], opaque);
+    }
+}
