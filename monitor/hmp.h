@@ -95,6 +95,8 @@ void hmp_gva2gpa(Monitor *mon, json_t *args);
 void hmp_ioport_read(Monitor *mon, json_t *args);
 void hmp_ioport_write(Monitor *mon, json_t *args);
 void hmp_sum(Monitor *mon, json_t *args);
+void hmp_migrate(Monitor *mon, json_t *args);                   /* qmp-migrate.c */
+void hmp_info_migrate(Monitor *mon, json_t *args);
 void hmp_sendkey(Monitor *mon, json_t *args);                   /* qmp-input.c */
 
 #endif

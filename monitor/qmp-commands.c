@@ -12,6 +12,7 @@
 #define SURFACE "{ranges:[{start:i,size:i,name:s,server:(kernel|vmm)}],count:i,bytes:i," \
     "kernel-bytes:i,vmm-bytes:i}"
 #define VIRTIO_FEATURES "{transports:[s],?dev-features:[s],?unknown-dev-features:i}"
+#define MIGRATION_STATUS "(none|setup|active|completed|failed|cancelling|cancelled)"
 #define RX_STATE "(normal|none|all)"
 #define JOB_STATUS "(undefined|created|running|paused|ready|standby|waiting|pending|aborting|" \
     "concluded|null)"
@@ -282,13 +283,23 @@ const QmpCommand qmp_commands[] = {
     { "query-balloon", "", "{actual:i}", qmp_query_balloon,
       DOC("bytes of memory that the guest has, as its balloon says") },
 
-    /* Migration, as far as management tools ask for it */
-    { "query-migrate", "", "{?status:s}", qmp_query_migrate, DOC("always empty") },
+    /* Saving and loading the machine */
+    { "migrate", "uri:s,?detach:b,?resume:b", NULL, qmp_migrate,
+      DOC("save the machine: file:PATH, unix:PATH, tcp:HOST:PORT, fd:NAME, exec:COMMAND") },
+    { "migrate_cancel", "", NULL, qmp_migrate_cancel, DOC("do not save it: the guest goes on") },
+    { "migrate-incoming", "uri:s", NULL, qmp_migrate_incoming,
+      DOC("after -incoming defer: load a saved machine from there") },
+    { "query-migrate", "", "{?status:" MIGRATION_STATUS ",?ram:{transferred:i,remaining:i,"
+      "total:i,mbps:n,*},?error-desc:s,?blocked-reasons:[s],*}", qmp_query_migrate,
+      DOC("how far it is, or what came of it") },
     { "query-migrate-capabilities", "", "[{capability:s,state:b}]",
-      qmp_query_migrate_capabilities, DOC("capabilities") },
+      qmp_query_migrate_capabilities, DOC("what it can do besides, and whether that is on") },
     { "migrate-set-capabilities", "capabilities:[{capability:s,state:b}]", NULL,
-      qmp_migrate_set_capabilities, DOC("only \"events\" may be set") },
-    { "migrate", "uri:s,*", NULL, qmp_migrate, DOC("refused") },
+      qmp_migrate_set_capabilities, DOC("turn these on or off") },
+    { "query-migrate-parameters", "", "{max-bandwidth:i}", qmp_query_migrate_parameters,
+      DOC("its limits") },
+    { "migrate-set-parameters", "?max-bandwidth:u,*", NULL, qmp_migrate_set_parameters,
+      DOC("set the limit: max-bandwidth in bytes a second, 0 for none") },
     { NULL }
 };
 
@@ -324,6 +335,7 @@ const QmpEvent qmp_events[] = {
     { "NETDEV_STREAM_DISCONNECTED", "netdev-id:s", DOC("-netdev stream has lost its peer") },
     { "DUMP_COMPLETED", "result:{total:i,status:s,completed:i},?error:s",
       DOC("a dump has been written") },
+    { "MIGRATION", "status:" MIGRATION_STATUS, DOC("how far saving or loading is") },
     { "DEVICE_DELETED", "?device:s,path:s", DOC("a device is gone") },
     { NULL }
 };

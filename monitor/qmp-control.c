@@ -11,6 +11,7 @@
 #include "guest-memory.h"
 #include "hw/core/event.h"
 #include "hw/qdev.h"
+#include "migration/migration.h"
 #include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
@@ -29,6 +30,8 @@ json_t *qmp_stop(Monitor *mon, json_t *args, Error **errp)
 {
     if (runstate_is_running(mon->ms)) {
         vm_stop(mon->ms, RUN_STATE_PAUSED);
+    } else if (mon->ms->rsm.state == RUN_STATE_INMIGRATE) {
+        migration_set_autostart(mon->ms, false);
     }
     return NULL;
 }
@@ -45,6 +48,14 @@ json_t *qmp_cont(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "There is a dump in process, please wait.");
         return NULL;
     }
+    if (state == RUN_STATE_FINISH_MIGRATE) {
+        error_setg(errp, "Migration is not finalized yet");
+        return NULL;
+    }
+    if (state == RUN_STATE_INMIGRATE) {
+        migration_set_autostart(mon->ms, true);
+        return NULL;
+    }
     vm_start(mon->ms);
     return NULL;
 }
@@ -57,6 +68,12 @@ json_t *qmp_quit(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_system_reset(Monitor *mon, json_t *args, Error **errp)
 {
+    RunState state = mon->ms->rsm.state;
+
+    if (state == RUN_STATE_FINISH_MIGRATE || state == RUN_STATE_INMIGRATE) {
+        error_setg(errp, "Migration is not finalized yet");
+        return NULL;
+    }
     qemu_system_reset_request(mon->ms, SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
     return NULL;
 }
@@ -404,27 +421,5 @@ json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
 {
     error_setg(errp, "I/O throttling is not supported");
-    return NULL;
-}
-
-json_t *qmp_migrate(Monitor *mon, json_t *args, Error **errp)
-{
-    error_setg(errp, "State blocked: this machine cannot be migrated");
-    return NULL;
-}
-
-/* libvirt asks for "events", which needs nothing; all others are refused. */
-json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
-{
-    json_t *cap;
-    size_t i;
-
-    json_array_foreach(json_object_get(args, "capabilities"), i, cap) {
-        if (strcmp(qmp_str(cap, "capability"), "events") && qmp_bool(cap, "state", false)) {
-            error_setg(errp, "Migration capability '%s' is not supported",
-                       qmp_str(cap, "capability"));
-            return NULL;
-        }
-    }
     return NULL;
 }

@@ -293,13 +293,3 @@ json_t *qmp_empty_list(Monitor *mon, json_t *args, Error **errp)
 {
     return json_array();
 }
-
-json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
-{
-    return json_pack("[{s:s,s:b}]", "capability", "events", "state", 0);
-}
-
-json_t *qmp_query_migrate(Monitor *mon, json_t *args, Error **errp)
-{
-    return NULL;
-}

@@ -56,17 +56,18 @@ QmpFn qmp_query_status, qmp_query_name, qmp_query_uuid, qmp_query_vm_generation_
     qmp_query_target, qmp_query_memory_size_summary,
     qmp_query_current_machine, qmp_query_machines, qmp_query_chardev,
     qmp_query_chardev_backends, qmp_query_iothreads, qmp_query_memdev,
-    qmp_query_command_line_options, qmp_empty_list,
-    qmp_query_migrate_capabilities, qmp_query_migrate;          /* qmp-query.c */
+    qmp_query_command_line_options, qmp_empty_list;             /* qmp-query.c */
 QmpFn qmp_query_cpus_fast, qmp_query_cpu_definitions,
     qmp_query_cpu_model_expansion;                              /* qmp-cpu.c */
 QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
     qmp_balloon, qmp_query_balloon, qmp_query_hotpluggable_cpus,
-    qmp_block_set_io_throttle, qmp_migrate,
-    qmp_trace_event_get_state, qmp_trace_event_set_state,
-    qmp_migrate_set_capabilities;                               /* qmp-control.c */
+    qmp_block_set_io_throttle,
+    qmp_trace_event_get_state, qmp_trace_event_set_state;       /* qmp-control.c */
+QmpFn qmp_query_migrate, qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming,
+    qmp_query_migrate_capabilities, qmp_migrate_set_capabilities, qmp_query_migrate_parameters,
+    qmp_migrate_set_parameters;            /* qmp-migrate.c */
 QmpFn qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read;     /* qmp-chardev.c */
 QmpFn qmp_input_send_event, qmp_send_key;                       /* qmp-input.c */
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */

@@ -43,6 +43,8 @@ typedef struct VLState {
     bool has_serial;
     bool has_monitor;
     bool paused;                /* -S */
+    const char *incoming;       /* -incoming; NULL: none */
+    bool only_migratable;
     bool daemonize;
     char *pidfile;
     char *mem_path;

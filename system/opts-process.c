@@ -154,6 +154,18 @@ bool opt_stopped(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     return true;
 }
 
+bool opt_incoming(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->incoming = arg;
+    return true;
+}
+
+bool opt_only_migratable(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->only_migratable = true;
+    return true;
+}
+
 bool opt_no_reboot(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     vl->ms->rsm.reboot_action = REBOOT_ACTION_SHUTDOWN;

@@ -55,6 +55,8 @@ bool opt_logfile(VLState *, const char *, QemuOpts *, Error **);
 bool opt_daemonize(VLState *, const char *, QemuOpts *, Error **);
 bool opt_pidfile(VLState *, const char *, QemuOpts *, Error **);
 bool opt_stopped(VLState *, const char *, QemuOpts *, Error **);
+bool opt_incoming(VLState *, const char *, QemuOpts *, Error **);
+bool opt_only_migratable(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_reboot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_shutdown(VLState *, const char *, QemuOpts *, Error **);
 bool opt_add_fd(VLState *, const char *, QemuOpts *, Error **);

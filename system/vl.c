@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "hints.h"
 #include "hw/loader.h"
+#include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "opts.h"
@@ -211,6 +212,12 @@ static bool build_machine(VLState *vl, Error **errp)
     if (mc->load_kernel && !mc->load_kernel(ms, errp)) {
         return false;
     }
+    if (vl->only_migratable && !migration_check(ms, errp)) {
+        return false;
+    }
+    if (vl->incoming) {
+        migration_expect(ms);
+    }
     qemu_system_reset(ms, SHUTDOWN_CAUSE_NONE);
     if (ms->rsm.shutdown_requested) {
         error_setg(errp, "cannot load the guest");      /* why was said already */
@@ -254,6 +261,7 @@ static void cleanup(VLState *vl)
         if (ms->cpus) {
             cpu_stop_threads(ms);
         }
+        migration_cleanup(ms);
         monitor_cleanup(ms);
     }
     blk_flush_all();
@@ -294,6 +302,19 @@ static void confine_iothreads(const MachineState *ms)
     }
 }
 
+static bool begin_incoming(VLState *vl, Error **errp)
+{
+    if (!vl->incoming) {
+        return true;
+    }
+    migration_set_autostart(vl->ms, !vl->paused);
+    if (strcmp(vl->incoming, "defer") && !migration_incoming(vl->ms, vl->incoming, errp)) {
+        error_prepend(errp, "-incoming %s: ", vl->incoming);
+        return false;
+    }
+    return true;
+}
+
 /* All phases; the machine lock is held from the main loop's set-up on. */
 static bool start(VLState *vl, int argc, char **argv, Error **errp)
 {
@@ -329,7 +350,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         return false;
     }
     confine_iothreads(vl->ms);
-    return os_daemonize_done(errp);
+    return begin_incoming(vl, errp) && os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)

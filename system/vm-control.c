@@ -14,7 +14,9 @@
 
 void vm_start(MachineState *ms)
 {
-    if (runstate_is_running(ms)) {
+    /* While it is on its way in or out nobody else may start it. */
+    if (runstate_is_running(ms) || ms->rsm.state == RUN_STATE_INMIGRATE ||
+        ms->rsm.state == RUN_STATE_FINISH_MIGRATE) {
         return;
     }
     runstate_take_stop(ms, RUN_STATE_RUNNING);     /* of the time before */

@@ -186,15 +186,15 @@ static const StateDesc lapic_state = {
     .name = "kvm-lapic", .version = 1, .fields = lapic_fields, .pre_save = lapic_pre_save,
 };
 
-/* One MSR, as KVM_GET_MSRS and KVM_SET_MSRS have it. */
+/* struct kvm_msrs with one. */
 typedef struct OneMSR {
-    struct kvm_msrs head;
+    uint32_t nmsrs, pad;
     struct kvm_msr_entry e[1];
 } OneMSR;
 
 static bool get_msr(CPUState *cpu, uint32_t index, uint64_t *value)
 {
-    OneMSR one = { .head.nmsrs = 1, .e[0].index = index };
+    OneMSR one = { .nmsrs = 1, .e[0].index = index };
     bool ok = kvm_ioctl(kvm_cpu(cpu)->fd, KVM_GET_MSRS, &one) == 1;
 
     *value = one.e[0].data;
@@ -253,7 +253,7 @@ int kvm_put_other_msrs(CPUState *cpu)
     const uint64_t *pair = saved ? g_bytes_get_data(saved, &size) : NULL;
 
     for (const uint64_t *end = pair + size / sizeof(*pair); pair < end; pair += 2) {
-        OneMSR one = { .head.nmsrs = 1, .e[0] = { .index = pair[0], .data = pair[1] } };
+        OneMSR one = { .nmsrs = 1, .e[0] = { .index = pair[0], .data = pair[1] } };
         uint64_t now;
 
         if (get_msr(cpu, pair[0], &now) && now == pair[1]) {

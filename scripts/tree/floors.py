@@ -14,6 +14,7 @@ FLOORS = [
     ("system/memory.c", 1), ("system/physmem.c", 1), ("system/hostmem.c", 1),
     ("system/vm-control.c", 4), ("system/reset.c", 1), ("system/cpus.c", 4),
     ("system/", 6), ("gdbstub/", 6), ("monitor/", 6), ("include/monitor/", 6),
+    ("migration/", 6), ("include/migration/", 6),
     ("util/", 0), ("include/qemu/", 0),
     ("hw/core/", 1), ("include/exec/", 1), ("include/hw/core/", 1),
     ("include/hw/irq.h", 1), ("include/hw/qdev.h", 1), ("include/hw/boards.h", 1),

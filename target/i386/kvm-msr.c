@@ -36,10 +36,12 @@ bool kvm_msr_has_row(uint32_t index)
     return index == MSR_KVM_WALL_CLOCK_OLD || index == MSR_KVM_SYSTEM_TIME_OLD;
 }
 
+/* struct kvm_msrs with room for all. */
 typedef struct MSRBatch {
-    struct kvm_msrs head;
+    uint32_t nmsrs, pad;
     struct kvm_msr_entry e[G_N_ELEMENTS(msr_rows)];
 } MSRBatch;
+G_STATIC_ASSERT(offsetof(MSRBatch, e) == offsetof(struct kvm_msrs, entries));
 
 static uint64_t *msr_field(const CPUX86State *env, unsigned row)
 {
@@ -94,8 +96,8 @@ int kvm_get_msrs(CPUState *cpu)
 
     for (unsigned row = 0; row < G_N_ELEMENTS(msr_rows); row++) {
         if (known >> row & 1) {
-            rows[batch.head.nmsrs] = row;
-            batch.e[batch.head.nmsrs++].index = msr_rows[row].index;
+            rows[batch.nmsrs] = row;
+            batch.e[batch.nmsrs++].index = msr_rows[row].index;
         }
     }
     /* KVM reads up to the first one it refuses. */
@@ -124,7 +126,7 @@ int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed)
         batch.e[n].index = msr_rows[row].index;
         batch.e[n++].data = value;
     }
-    batch.head.nmsrs = n;
+    batch.nmsrs = n;
     if (!n) {
         return 0;
     }
@@ -140,7 +142,7 @@ int kvm_put_msrs(CPUState *cpu, bool all, const CPUX86State *changed)
 /* One MSR of a vCPU, or of what KVM supports (fd of /dev/kvm); false: there is none. */
 static bool get_one(int fd, uint32_t index, uint64_t *value)
 {
-    MSRBatch one = { .head.nmsrs = 1, .e[0].index = index };
+    MSRBatch one = { .nmsrs = 1, .e[0].index = index };
     bool ok = kvm_ioctl(fd, KVM_GET_MSRS, &one) == 1;
 
     *value = one.e[0].data;
@@ -168,7 +170,7 @@ int kvm_hide_msr_features(CPUState *cpu)
     int fd = kvm_cpu(cpu)->fd;
 
     for (FeatureWord w = FEAT_FIRST_MSR; w < FEATURE_WORDS; w++) {
-        MSRBatch one = { .head.nmsrs = 1 };
+        MSRBatch one = { .nmsrs = 1 };
         uint32_t hidden = table->msr_hidden[w - FEAT_FIRST_MSR];
         unsigned shift;
         uint64_t value;

@@ -1,0 +1,68 @@
+/*
+ * The format of saved machines: docs/devel/machine-state.rst. All numbers are little-endian.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MIGRATION_FORMAT_H
+#define MIGRATION_FORMAT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "qemu/error.h"
+
+#define FORMAT_MAGIC    "mvmstate"
+#define FORMAT_VERSION  1u
+#define FORMAT_STREAM   0u      /* sections one after the other */
+
+typedef struct FormatHeader {
+    char magic[8];
+    uint32_t version;
+    uint32_t layout;            /* FORMAT_STREAM */
+    uint64_t ram_size;
+    uint32_t reserved;          /* 0 */
+    uint32_t crc;               /* CRC-32C of what stands before it */
+} FormatHeader;
+G_STATIC_ASSERT(sizeof(FormatHeader) == 32);
+
+typedef enum SectionType {
+    SECTION_FINGERPRINT = 1,    /* text: "NAME: VALUE\n" for each thing that must be the same */
+    SECTION_PAGES,              /* uint64_t offset in RAM, then pages */
+    SECTION_ZERO,               /* uint64_t offset in RAM, uint64_t length: all zeros */
+    SECTION_STATE,              /* uint32_t instance, uint8_t n, n bytes of name, fields */
+    SECTION_END,                /* uint32_t: how many sections came before it */
+} SectionType;
+
+#define SECTION_OPTIONAL 1u     /* flags: who does not know the type may skip it */
+
+typedef struct SectionHeader {
+    uint32_t type;
+    uint16_t version;
+    uint16_t flags;
+    uint64_t length;            /* of what follows */
+    uint32_t crc;               /* of what follows */
+    uint32_t header_crc;        /* of what stands before it */
+} SectionHeader;
+G_STATIC_ASSERT(sizeof(SectionHeader) == 24);
+
+/* Limits of what a source may make us keep. */
+#define FORMAT_PAGE             4096u
+#define FORMAT_MAX_PAGES        (1u << 20)  /* bytes of RAM in one section */
+#define FORMAT_MAX_FINGERPRINT  (1u << 20)
+#define FORMAT_MAX_STATE        (16u << 20) /* one section */
+#define FORMAT_MAX_ALL_STATE    (64u << 20) /* all of them */
+#define FORMAT_MAX_SECTIONS     16384u      /* of state */
+#define FORMAT_MAX_NAME         64u
+
+/* CRC-32C (Castagnoli) of data, going on from crc (0 at first). */
+uint32_t format_crc(uint32_t crc, const void *data, size_t len);
+
+void format_make_header(FormatHeader *h, uint64_t ram_size);
+bool format_check_header(const FormatHeader *h, uint64_t ram_size, Error **errp);
+/* crc: of the data. */
+void format_make_section(SectionHeader *h, SectionType type, uint64_t length, uint32_t crc);
+bool format_check_section(const SectionHeader *h, Error **errp);
+
+#endif

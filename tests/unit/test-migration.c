@@ -1,0 +1,353 @@
+/*
+ * Saved machines: fields by their rows, and streams that are cut off, damaged or made up.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hw/core/state.h"
+#include "migration/internal.h"
+
+/* Fields ---------------------------------------------------------------------------- */
+
+typedef struct Inner {
+    uint16_t a;
+    bool b;
+} Inner;
+
+typedef struct Outer {
+    uint8_t one;
+    uint32_t list[3];
+    Inner inner, twins[2];
+    uint8_t small;
+} Outer;
+
+static const StateField inner_fields[] = {
+    STATE_INT(Inner, a), STATE_BOOL(Inner, b), STATE_END
+};
+
+static const StateField outer_fields[] = {
+    STATE_INT(Outer, one),
+    STATE_ARRAY(Outer, list),
+    STATE_STRUCT(Outer, inner, inner_fields),
+    STATE_STRUCTS(Outer, twins, inner_fields),
+    STATE_MAX(Outer, small, 7),
+    STATE_END
+};
+
+static const Outer sample = {
+    .one = 1, .list = { 2, 3, 0xffffffff }, .inner = { 4, true },
+    .twins = { { 5, false }, { 6, true } }, .small = 7,
+};
+
+static bool load(const uint8_t *data, size_t len, Outer *out)
+{
+    StateReader in = { .p = data, .left = len };
+    Error *err = NULL;
+    bool ok = state_load_fields(outer_fields, out, &in, &err) && state_check_end(&in, &err);
+
+    g_assert(ok == !err);
+    error_free(err);
+    return ok;
+}
+
+static void test_fields(void)
+{
+    g_autoptr(GByteArray) buf = g_byte_array_new();
+    Outer out = { 0 };
+
+    state_save_fields(outer_fields, &sample, buf);
+    g_assert_true(load(buf->data, buf->len, &out));
+    g_assert_cmpint(memcmp(&out, &sample, sizeof(out)), ==, 0);
+    for (size_t len = 0; len < buf->len; len++) {
+        g_autofree uint8_t *cut = g_memdup2(buf->data, len);
+
+        g_assert_false(load(cut, len, &out));
+    }
+}
+
+/* Each byte as each value: loaded or refused, and no bool is anything but a bool. */
+static void test_hostile_fields(void)
+{
+    g_autoptr(GByteArray) buf = g_byte_array_new();
+
+    state_save_fields(outer_fields, &sample, buf);
+    for (size_t i = 0; i < buf->len; i++) {
+        g_autofree uint8_t *copy = g_memdup2(buf->data, buf->len);
+
+        for (unsigned value = 0; value < 256; value++) {
+            Outer out = { 0 };
+
+            copy[i] = value;
+            if (load(copy, buf->len, &out)) {
+                g_assert_cmpint(*(uint8_t *)&out.inner.b, <=, 1);
+                g_assert_cmpint(out.small, <=, 7);
+            }
+        }
+    }
+}
+
+/* Streams ----------------------------------------------------------------------------- */
+
+#define RAM_SIZE (4 * FORMAT_PAGE)
+#define FINGERPRINT "machine: test\ncpus: 1\n"
+
+typedef struct Stream {
+    Channel c;
+    SectionWriter w;
+    RamCounters counters;
+    _Atomic uint64_t bandwidth;
+} Stream;
+
+static void channel_of(Channel *c, int fd)
+{
+    *c = (Channel) { .fd = fd };
+    g_assert_cmpint(event_notifier_init(&c->hurry), ==, 0);
+}
+
+static Stream *stream_new(void)
+{
+    Stream *s = g_new0(Stream, 1);
+    FormatHeader h;
+
+    channel_of(&s->c, memfd_create("stream", MFD_CLOEXEC));
+    s->w = (SectionWriter) {
+        .c = &s->c, .counters = &s->counters, .max_bandwidth = &s->bandwidth,
+    };
+    format_make_header(&h, RAM_SIZE);
+    g_assert_cmpint(channel_write(&s->c, &h, sizeof(h)), ==, 0);
+    return s;
+}
+
+static void put(Stream *s, SectionType type, const void *data, size_t len)
+{
+    g_assert_cmpint(section_write(&s->w, type, NULL, 0, data, len), ==, 0);
+}
+
+/* What was written, and no more of the stream. */
+static GBytes *stream_end(Stream *s)
+{
+    off_t len = lseek(s->c.fd, 0, SEEK_CUR);
+    uint8_t *data = g_malloc(len);
+
+    g_assert_cmpint(pread(s->c.fd, data, len, 0), ==, len);
+    channel_close(&s->c);
+    g_free(s);
+    return g_bytes_new_take(data, len);
+}
+
+static void fill_ram(uint8_t *ram)
+{
+    memset(ram, 0, RAM_SIZE);
+    for (unsigned i = 0; i < FORMAT_PAGE; i++) {
+        ram[FORMAT_PAGE + i] = i * 7;
+    }
+    ram[RAM_SIZE - 1] = 1;
+}
+
+static void put_end(Stream *s)
+{
+    uint32_t n = s->w.sections;
+
+    put(s, SECTION_END, &n, sizeof(n));
+}
+
+static GBytes *good_stream(void)
+{
+    g_autofree uint8_t *ram = g_malloc(RAM_SIZE);
+    Stream *s = stream_new();
+
+    fill_ram(ram);
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    g_assert_cmpint(ram_write(&s->w, ram, RAM_SIZE), ==, 0);
+    put(s, SECTION_STATE, "first", 5);
+    put(s, SECTION_STATE, "second", 6);
+    put_end(s);
+    return stream_end(s);
+}
+
+/* Load it into RAM that held something else; the message, or NULL if all is well. Caller frees. */
+static char *try_load(const uint8_t *data, size_t len, SavedMachine *m)
+{
+    int fd = memfd_create("saved", MFD_CLOEXEC);
+    Error *err = NULL;
+    char *text = NULL;
+    Channel c;
+    bool ok;
+
+    g_assert_cmpint(pwrite(fd, data, len, 0), ==, len);
+    channel_of(&c, fd);
+    *m = (SavedMachine) {
+        .fingerprint = g_strdup(FINGERPRINT),
+        .ram = { .ram = memset(g_malloc(RAM_SIZE), 0xaa, RAM_SIZE), .size = RAM_SIZE },
+    };
+    ok = saved_machine_read(m, &c, &err);
+    g_assert(ok == !err);
+    if (err) {
+        text = g_strdup(error_get_pretty(err));
+        g_assert_true(g_utf8_validate(text, -1, NULL) && !strchr(text, '\n'));
+        error_free(err);
+    }
+    channel_close(&c);
+    return text;
+}
+
+static void done(SavedMachine *m)
+{
+    g_free(m->ram.ram);
+    saved_machine_clear(m);
+}
+
+static void test_stream(void)
+{
+    g_autoptr(GBytes) stream = good_stream();
+    g_autofree uint8_t *ram = g_malloc(RAM_SIZE);
+    SavedMachine m;
+    gsize len;
+    const uint8_t *data = g_bytes_get_data(stream, &len);
+    g_autofree char *error = try_load(data, len, &m);
+
+    fill_ram(ram);
+    g_assert_null(error);
+    g_assert_cmpint(memcmp(m.ram.ram, ram, RAM_SIZE), ==, 0);
+    g_assert_cmpuint(m.sections->len, ==, 2);
+    g_assert_cmpmem(g_bytes_get_data(m.sections->pdata[1], NULL), 6, "second", 6);
+    done(&m);
+}
+
+static void test_damaged_stream(void)
+{
+    g_autoptr(GBytes) stream = good_stream();
+    gsize len;
+    const uint8_t *data = g_bytes_get_data(stream, &len);
+    SavedMachine m;
+
+    for (size_t cut = 0; cut < len; cut++) {
+        g_autofree char *error = try_load(data, cut, &m);
+
+        g_assert_nonnull(error);
+        done(&m);
+    }
+    for (size_t i = 0; i < len; i++) {
+        g_autofree uint8_t *copy = g_memdup2(data, len);
+        g_autofree char *error = NULL;
+
+        copy[i] ^= 1u << i % 8;
+        error = try_load(copy, len, &m);
+        g_assert_nonnull(error);
+        done(&m);
+    }
+}
+
+/* Whose check sums are right. */
+static void expect(Stream *s, const char *message)
+{
+    g_autoptr(GBytes) stream = stream_end(s);
+    gsize len;
+    const uint8_t *data = g_bytes_get_data(stream, &len);
+    SavedMachine m;
+    g_autofree char *error = try_load(data, len, &m);
+
+    g_assert_nonnull(error);
+    if (!strstr(error, message)) {
+        g_error("'%s' instead of '%s'", error, message);
+    }
+    done(&m);
+}
+
+static Stream *begun(void)
+{
+    Stream *s = stream_new();
+
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    return s;
+}
+
+static void test_made_up_streams(void)
+{
+    static const uint64_t bad_ranges[][2] = {
+        { 1, FORMAT_PAGE }, { 0, 1 }, { 0, 0 }, { RAM_SIZE, FORMAT_PAGE },
+        { 0, RAM_SIZE + FORMAT_PAGE }, { FORMAT_PAGE, UINT64_MAX & ~4095ull },
+        { UINT64_MAX & ~4095ull, FORMAT_PAGE },
+    };
+    const uint64_t all[2] = { 0, RAM_SIZE };
+    uint8_t page[sizeof(uint64_t) + FORMAT_PAGE] = { 0 };
+    static const char other[] = "machine: test\ncpus: 2\x1b[31m\n";
+    Stream *s = stream_new();
+
+    put(s, SECTION_STATE, "x", 1);
+    expect(s, "fingerprint of the machine is missing");
+    s = begun();
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    expect(s, "a second fingerprint");
+    s = stream_new();
+    put(s, SECTION_FINGERPRINT, other, strlen(other));
+    expect(s, "it has 'cpus: 2?[31m' where this one has 'cpus: 1'");
+    for (size_t i = 0; i < G_N_ELEMENTS(bad_ranges); i++) {
+        s = begun();
+        put(s, SECTION_ZERO, bad_ranges[i], sizeof(bad_ranges[i]));
+        expect(s, "pages that RAM does not have");
+    }
+    s = begun();
+    put(s, SECTION_ZERO, all, sizeof(all));
+    put(s, SECTION_PAGES, page, sizeof(page));
+    expect(s, "pages that RAM does not have");
+    s = begun();
+    put(s, SECTION_PAGES, page, 8);
+    expect(s, "pages are missing");
+    s = begun();
+    put(s, SECTION_PAGES, page, sizeof(page));
+    put_end(s);
+    expect(s, "RAM is not complete");
+    s = begun();
+    put(s, SECTION_ZERO, all, sizeof(all));
+    s->w.sections++;
+    put_end(s);
+    expect(s, "sections are missing");
+    s = begun();
+    put(s, 77, "x", 1);
+    expect(s, "section type 77 is not known");
+}
+
+/* Lengths are refused before anything is allocated for them. */
+static void test_limits(void)
+{
+    static const SectionType types[] = {
+        SECTION_FINGERPRINT, SECTION_PAGES, SECTION_ZERO, SECTION_STATE, SECTION_END,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+        Stream *s = begun();
+        SectionHeader h;
+
+        format_make_section(&h, types[i], 1ull << 40, 0);
+        g_assert_cmpint(channel_write(&s->c, &h, sizeof(h)), ==, 0);
+        expect(s, "is too long");
+    }
+}
+
+/* The check value of CRC-32C, "Castagnoli": RFC 3720, appendix B.4. */
+static void test_crc(void)
+{
+    static const uint8_t zeros[32];
+
+    g_assert_cmphex(format_crc(0, "123456789", 9), ==, 0xe3069283);
+    g_assert_cmphex(format_crc(0, zeros, sizeof(zeros)), ==, 0x8a9136aa);
+    g_assert_cmphex(format_crc(format_crc(0, "1234", 4), "56789", 5), ==, 0xe3069283);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migration/crc", test_crc);
+    g_test_add_func("/migration/fields", test_fields);
+    g_test_add_func("/migration/hostile-fields", test_hostile_fields);
+    g_test_add_func("/migration/stream", test_stream);
+    g_test_add_func("/migration/damaged-stream", test_damaged_stream);
+    g_test_add_func("/migration/made-up-streams", test_made_up_streams);
+    g_test_add_func("/migration/limits", test_limits);
+    return g_test_run();
+}
