@@ -182,8 +182,8 @@ GOOD = [
 BAD = [
     ("-foo", "-foo: invalid option"), ("--foo", "--foo: invalid option"),
     ("-hda x", "-hda: there is no such drive: use -drive if=virtio,.*"), ("-fdb x", "-fdb: there is.*"),
-    ("--cdrom x", "--cdrom: there is no such drive: .*"), ("-incoming defer", ".* cannot be saved, .*"),
-    ("-loadvm x", ".* cannot be saved, .*"), ("-fw_cfg name=opt/a", ".*one of file= and string=.*"),
+    ("--cdrom x", "--cdrom: there is no such drive: .*"),
+    ("-loadvm x", ".* not saved in images: .*"), ("-fw_cfg name=opt/a", ".*one of file= and string=.*"),
     ("-vnc :0", "-vnc: there is no graphical display"), ("-usb", "-usb: there is no USB"),
     ("-set device.x.y=z", "-set: configuration files are not supported.*"),
     ("-seral stdio", "-seral: invalid option: did you mean -serial\\?"),
