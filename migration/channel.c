@@ -17,6 +17,7 @@
 #include "internal.h"
 #include "monitor/monitor.h"
 #include "net/socket-addr.h"
+#include "qemu/confine.h"
 #include "qemu/fdset.h"
 
 #define PROGRAM_POLL_MS 20
@@ -51,7 +52,9 @@ static bool open_file(Channel *c, const char *path, bool incoming, Error **errp)
     }
     c->fd = incoming ? qemu_open(path, O_RDONLY, 0) : open_temp(c, path);
     if (c->fd < 0) {
-        error_setg_errno(errp, errno, "Could not open '%s'", path);
+        int err = confine_errno(path, !incoming, errno);
+
+        error_setg(errp, "Could not open '%s': %s", path, confine_strerror(err));
         return false;
     }
     c->path = g_strdup(path);
@@ -64,6 +67,9 @@ static bool open_socket(Channel *c, NetAddr *addr, bool incoming, Error **errp)
 {
     c->fd = net_addr_socket(incoming ? addr : NULL, incoming ? NULL : addr, SOCK_STREAM, errp);
     c->listening = incoming && c->fd >= 0;
+    if (c->listening) {
+        confine_need(CONFINE_SOCKETS);
+    }
     c->connecting = !incoming;
     return c->fd >= 0;
 }
@@ -75,7 +81,10 @@ static bool open_unix(Channel *c, const char *path, bool incoming, Error **errp)
     if (!open_socket(c, &addr, incoming, errp)) {
         return false;
     }
-    c->unlink_path = incoming ? g_strdup(path) : NULL;
+    if (incoming) {
+        confine_need_path(path, CONFINE_REMOVE);
+        c->unlink_path = g_strdup(path);
+    }
     return true;
 }
 
@@ -101,6 +110,9 @@ static bool open_exec(Channel *c, const char *command, bool incoming, Error **er
     g_autoptr(GError) err = NULL;
     int in, out;
 
+    if (!confine_programs(errp)) {
+        return false;
+    }
     if (!g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
                                   NULL, &c->pid, incoming ? NULL : &in, incoming ? &out : NULL,
                                   NULL, &err)) {
@@ -165,7 +177,7 @@ static bool open_by_scheme(Channel *c, MachineState *ms, const char *uri, bool i
 
 bool channel_open(Channel *c, MachineState *ms, const char *uri, bool incoming, Error **errp)
 {
-    *c = (Channel) { .fd = -1 };
+    *c = (Channel) { .fd = -1, .writes = !incoming };
     if (event_notifier_init(&c->hurry) < 0) {
         error_setg_errno(errp, errno, "no eventfd");
         return false;
@@ -201,11 +213,14 @@ void channel_close(Channel *c)
     if (c->fd >= 0) {
         close(c->fd);
     }
-    if (c->pid) {
+    /* One that writes ends by itself when nobody reads. */
+    if (c->pid && c->writes) {
         kill(c->pid, SIGTERM);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
             continue;
         }
+    } else if (c->pid) {
+        waitpid(c->pid, NULL, WNOHANG);
     }
     if (c->temp) {
         unlink(c->temp);

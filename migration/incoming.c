@@ -75,8 +75,9 @@ static gpointer reader_thread(gpointer opaque)
     return NULL;
 }
 
-static void start_reading(Migration *m)
+static void start_reading(void *opaque)
 {
+    Migration *m = opaque;
     HostMemoryBackend *b = m->ms->memdev;
 
     m->saved = (SavedMachine) {
@@ -143,7 +144,8 @@ bool migration_incoming(MachineState *ms, const char *uri, Error **errp)
     if (m->channel.listening) {
         m->accept_tag = qemu_fd_add(m->channel.fd, G_IO_IN, accept_ready, m);
     } else {
-        start_reading(m);
+        /* From the main loop: threads are confined by then. */
+        qemu_bh_schedule_oneshot(start_reading, m);
     }
     return true;
 }

@@ -22,6 +22,7 @@ typedef struct Channel {
     int fd;                     /* -1: none */
     bool connecting;            /* the first write finds out whether it is */
     bool listening;             /* fd is to be accepted from */
+    bool writes;                /* the machine goes out */
     char *path;                 /* file: what shall be replaced; NULL: another kind */
     char *temp;                 /* what is written meanwhile; NULL: path itself */
     char *unlink_path;          /* of a listening socket */

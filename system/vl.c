@@ -346,11 +346,11 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         (vl->hints == ON_OFF_AUTO_AUTO && !vl->daemonize && isatty(STDERR_FILENO))) {
         hints_start(vl->ms);
     }
-    if (!confine_process(vl->dump_guest_core, errp)) {
+    if (!begin_incoming(vl, errp) || !confine_process(vl->dump_guest_core, errp)) {
         return false;
     }
     confine_iothreads(vl->ms);
-    return begin_incoming(vl, errp) && os_daemonize_done(errp);
+    return os_daemonize_done(errp);
 }
 
 int qemu_main(int argc, char **argv)

@@ -12,6 +12,7 @@ import qemutest
 from qemutest import PATIENCE, QTest, VM, test
 
 GED_SELECTOR = 0xfea00000
+PROGRAMS = ["-sandbox", "on,spawn=allow"]
 DEVICES = ["-device", "i8042", "-device", "ib700", "-device", "pvpanic", "-serial", "null",
            "-device", "virtio-rng-device", "-device", "virtio-balloon-device",
            "-device", "virtio-net-device,mac=52:54:00:12:34:56",
@@ -139,7 +140,7 @@ def copies():
 @test
 def channels():
     """exec:, unix:, tcp: and fd:, both ways; what -S and the saved run state say"""
-    with machine() as vm:
+    with machine(*PROGRAMS) as vm:
         qmp = vm.qmp()
         path = vm.path("saved")
         save(qmp, f"exec:cat > {path}")
@@ -185,7 +186,7 @@ def channels():
 @test
 def failures():
     """What fails costs nothing: the guest goes on, files are as they were"""
-    with machine() as vm:
+    with machine(*PROGRAMS) as vm:
         qmp = vm.qmp()
         path = vm.path("saved")
         with open(path, "w", encoding="ascii") as file:
@@ -260,7 +261,9 @@ def other_machines():
 @test
 def hmp():
     """The same for people"""
-    with VM(machine="microvm", hmp=1) as vm:
+    with VM(machine="microvm") as vm:
+        assert "outside of what -sandbox allows" in vm.qmp().error("migrate", uri="exec:true")[1]
+    with VM(*PROGRAMS, machine="microvm", hmp=1) as vm:
         qmp, hmp = vm.qmp(), vm.hmp()
         hmp.until("(qemu) ")
         assert qmp.hmp("info migrate") == ""
