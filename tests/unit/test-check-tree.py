@@ -40,6 +40,12 @@ CASES = [
         "static inline int idle(void)\n{\n    return 0;\n}\n"}),
     ("state is where architecture.rst says", {
         "util/low.c": TREE["util/low.c"].replace("{\n", "{\n    static int n;\n\n    a += n++;\n")}),
+    ("no field of a device's state is forgotten", {
+        "hw/misc/dev.c": TREE["hw/misc/dev.c"] + "\ntypedef struct Dev {\n    int a;\n    int b;\n"
+        "} Dev;\n\n#define STATE_INT(s, f) sizeof(((s *)0)->f)\n#define MACHINE_STATE(x) (x)\n"
+        "static const unsigned long row = STATE_INT(Dev, a);\nstatic const struct {\n"
+        "    unsigned long instance_size;\n    const void *state;\n} dev_class = {\n"
+        "    .instance_size = sizeof(Dev),\n    .state = MACHINE_STATE(&row),\n};\n"}),
     ("no function has more than six parameters", {
         "util/low.c": TREE["util/low.c"] + "\nstatic inline int seven(int a, int b, int c, int d, "
         "int e,\n                        int f, int g)\n{\n    return a;\n}\n"}),
