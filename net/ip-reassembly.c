@@ -54,7 +54,7 @@ static void drop(IPReassembly *r, unsigned i)
     g_clear_pointer(&r->datagram[i], datagram_free);
 }
 
-/* ---- What a fragment says ---- */
+/* What a fragment says ----------------------------------------------------- */
 
 static bool parse_ip(const uint8_t *ip, size_t len, Fragment *f)
 {
@@ -138,7 +138,7 @@ static bool parse(const uint8_t *frame, size_t len, Fragment *f)
     return f->offset + f->len + header <= DATA_MAX && !(f->more && f->len % UNIT);
 }
 
-/* ---- Datagrams ---- */
+/* Datagrams ---------------------------------------------------------------- */
 
 static IPDatagram *find(IPReassembly *r, const Fragment *f, int64_t now_ms, unsigned *index)
 {

@@ -20,6 +20,7 @@ static struct {
     GPtrArray *list;        /* of NetClientState, in order of creation */
     unsigned anonymous;     /* names given so far */
     uint8_t next_mac;
+    bool running;           /* the machine is complete */
     NetStreamFn *stream_fn;
     void *stream_opaque;
 } net_state;
@@ -210,8 +211,14 @@ static void check_client(NetClientState *nc, void *opaque)
     }
 }
 
+bool net_is_running(void)
+{
+    return net_state.running;
+}
+
 void net_check_clients(void)
 {
+    net_state.running = true;
     net_foreach(check_client, NULL);
 }
 

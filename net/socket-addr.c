@@ -184,6 +184,9 @@ static bool connect_to(int fd, const SockAddr *to, int type, Error **errp)
     do {
         ret = connect(fd, (const struct sockaddr *)&to->ss, to->len);
     } while (ret < 0 && errno == EINTR);
+    if (ret < 0 && errno == EINPROGRESS) {
+        ret = 0;
+    }
     if (ret < 0 && type == SOCK_DGRAM && to->ss.ss_family == AF_UNIX &&
         (errno == ENOENT || errno == ECONNREFUSED)) {
         return true;        /* net_addr_find_peer() */
@@ -234,6 +237,28 @@ int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error
         }
     }
     error_propagate(errp, err);
+    return -1;
+}
+
+int net_addr_connect(const NetAddr *remote, unsigned *next, Error **errp)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    SockAddr addrs[MAX_ADDRS];
+    unsigned n = resolve(remote, &hints, addrs, errp);
+
+    while (*next < n) {
+        const SockAddr *a = &addrs[(*next)++];
+        int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd >= 0 && connect_to(fd, a, SOCK_STREAM, *next == n ? errp : NULL)) {
+            return fd;
+        }
+        if (fd < 0 && *next == n) {
+            error_setg_errno(errp, errno, "can't create socket");
+        } else if (fd >= 0) {
+            close(fd);
+        }
+    }
     return -1;
 }
 

@@ -33,6 +33,12 @@ char *net_addr_text(const NetAddr *a);
  */
 int net_addr_socket(const NetAddr *local, const NetAddr *remote, int type, Error **errp);
 /*
+ * A new stream socket that is or will be connected to remote: SO_ERROR says how it went when it
+ * takes output. *next counts remote's addresses that have been tried. -1 on failure, with errp
+ * set unless they had all been tried before.
+ */
+int net_addr_connect(const NetAddr *remote, unsigned *next, Error **errp);
+/*
  * Datagrams between UNIX sockets: one of the two is made first, so net_addr_socket() returns
  * a socket that has no peer yet. This looks for it, or for another that took its place.
  */

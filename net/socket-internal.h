@@ -18,7 +18,8 @@ typedef struct NetSocket {
     bool server;
 
     NetFD fd;               /* of the peer */
-    NetFD listener;
+    NetFD listener;         /* or what is being connected */
+    unsigned tried;         /* of remote's addresses, then */
     int type;               /* SOCK_* of fd */
     struct sockaddr_storage dest;   /* of datagrams on a socket that has no peer */
     socklen_t dest_len;

@@ -71,6 +71,48 @@ static void socket_listen_on(NetSocket *s, int fd)
     net_fd_poll(&s->listener, true, false);
 }
 
+static bool start_connect(NetSocket *s, Error **errp);
+
+static void connect_done(NetFD *f)
+{
+    NetSocket *s = (NetSocket *)f->nc;
+    int fd = f->fd, err = 0;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(err), peer_len = sizeof(peer);
+
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    /* Told of the last one while the next is under way. */
+    if (!err && getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0) {
+        return;
+    }
+    if (err) {
+        net_fd_close(f);
+        if (!start_connect(s, NULL)) {
+            warn_report("netdev %s: can't connect socket: %s", s->nc.obj.id, strerror(err));
+        }
+        return;
+    }
+    net_fd_poll(f, false, false);
+    f->fd = -1;
+    socket_use(s, fd);
+    stream_connected(s, "connect to");
+    net_set_carrier(&s->nc, true);
+    net_notify_readable(&s->nc, 0);
+}
+
+/* To the next of the peer's addresses, without waiting for it. */
+static bool start_connect(NetSocket *s, Error **errp)
+{
+    int fd = net_addr_connect(&s->remote, &s->tried, errp);
+
+    if (fd >= 0) {
+        s->listener = (NetFD){ .nc = &s->nc, .fd = fd, .out = connect_done, .gone = connect_done };
+        s->nc.carrier_off = true;
+        net_fd_poll(&s->listener, false, true);
+    }
+    return fd >= 0;
+}
+
 static bool socket_is_unix(int fd)
 {
     int domain;
@@ -133,6 +175,9 @@ static bool socket_open_addr(NetSocket *s, int type, Error **errp)
 
     if (only->type && !strcmp(only->type, "fd")) {
         return socket_open_fd(s, only->str ? only->str : "", errp);
+    }
+    if (remote && type == SOCK_STREAM && net_is_running()) {
+        return start_connect(s, errp);
     }
     fd = net_addr_socket(local, remote, type, errp);
     if (fd < 0) {

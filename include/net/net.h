@@ -150,7 +150,9 @@ NetClientState *net_find(const char *id);
 void net_client_del(NetClientState *nc);
 typedef void NetClientFn(NetClientState *nc, void *opaque);
 void net_foreach(NetClientFn *fn, void *opaque);
-/* Warn about backends without a NIC: "netdev n0 has no peer". */
+/* Whether the machine was complete: from now on nothing waits for a peer to answer. */
+bool net_is_running(void);
+/* It is. Warn about backends without a NIC: "netdev n0 has no peer". */
 void net_check_clients(void);
 /* Close them all at exit: scripts run, sockets are unlinked. */
 void net_cleanup(void);

@@ -3,15 +3,17 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import contextlib
 import os
 import re
+import select
 import socket
 import sys
 import tempfile
 import time
 
 import qemutest
-from qemutest import VM, test
+from qemutest import VM, Skip, test
 
 
 def link_of(q, name):
@@ -174,6 +176,50 @@ def stream_peers():
         vm_end.close()
         ours.close()
         assert event_of(q, "DISCONNECTED", "n") == {}
+
+
+def refuse_all(server):
+    """Connect to the server until it answers nobody any more: the connections that fill it."""
+    filling = []
+    while len(filling) < 64:
+        s = socket.socket()
+        filling.append(s)
+        s.setblocking(False)
+        s.connect_ex(server.getsockname())
+        if not select.select([], [s], [], 0.5)[1]:
+            return filling
+    raise Skip("a queue of connections without an end")
+
+
+@test
+def silent_peer():
+    """netdev_add waits for no peer: who is silent holds nothing up, and may answer later"""
+    with VM("-nic", "user,id=u", machine="microvm") as vm, socket.socket() as server:
+        q = vm.qmp()
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        filling = refuse_all(server)
+        for kind, options in (("stream", {"addr": {"type": "inet", "host": "127.0.0.1",
+                                                   "port": str(server.getsockname()[1])}}),
+                              ("socket", {"connect": "127.0.0.1:%d" % server.getsockname()[1]})):
+            start = time.monotonic()
+            q.cmd("netdev_add", type=kind, id=kind, **options)
+            assert time.monotonic() - start < 60, "Linux gives up after two minutes"
+            assert q.cmd("query-status")["running"]
+        q.cmd("netdev_del", id="socket")
+        for s in filling:
+            s.close()
+        server.settimeout(300)
+        with contextlib.ExitStack() as peers:
+            while not any(e["event"] == "NETDEV_STREAM_CONNECTED" for e in q.events):
+                peers.enter_context(server.accept()[0])
+                q.cmd("query-status")
+        assert link_of(q, "stream")[0].startswith("stream: index=0,type=stream,tcp:127.0.0.1:")
+        # Nobody there: the back end stays, without a peer.
+        server.close()
+        q.cmd("netdev_add", type="stream", id="none", addr={
+            "type": "inet", "host": "127.0.0.1", "port": str(filling[0].getsockname()[1])})
+        assert link_of(q, "none")[0] == "none: index=0,type=stream,"
 
 
 @test
