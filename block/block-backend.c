@@ -394,6 +394,7 @@ static void finish_nodes(void)
 
 void blk_flush_all(void)
 {
+    block_nbd_end();
     block_job_abort_all();
     for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
         BlockBackend *blk = block_state.backends->pdata[i];

@@ -158,6 +158,9 @@ void block_node_abandon(BlockNode *bs);
  * engines, so that each may have its own loop. NULL with errp set if bs is written.
  */
 BlockNode *block_node_twin(BlockNode *bs, Error **errp);
+/* live.c: a reader of a disk's image that is written meanwhile. NULL with errp set. */
+BlockNode *block_node_live(BlockNode *of, Error **errp);
+bool block_node_is_live(const BlockNode *bs);
 /* Close and free, children included. NULL is harmless. */
 void block_node_close(BlockNode *bs);
 

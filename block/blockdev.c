@@ -95,7 +95,8 @@ static BlockNode *find_child(const char *name, QemuOpts *opts, Error **errp)
         error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
     } else if (child->busy || child->parent || child->blk) {
         if (read_only && !strcmp(read_only, "on")) {
-            return block_node_twin(child, errp);
+            return child->blk && !child->is_ro ? block_node_live(child, errp) :
+                   block_node_twin(child, errp);
         }
         error_setg(errp, "Node '%s' is busy: it is in use already", name);
         child = NULL;

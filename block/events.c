@@ -25,6 +25,13 @@ void block_job_event(const BlockJobInfo *info, BlockJobEvent event)
     }
 }
 
+void block_export_event(const char *id)
+{
+    if (listener.ops && listener.ops->export_deleted) {
+        listener.ops->export_deleted(listener.opaque, id);
+    }
+}
+
 /* On its way to the main thread, where the node may be gone. */
 typedef struct Message {
     BlockCorruption c;

@@ -81,6 +81,50 @@ static int compare_loops(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Whoever uses nodes without a loop, or a job's disk. Who changes places comes first. */
+static struct {
+    GMutex lock;                /* what follows; a leaf */
+    GCond cond;
+    unsigned users;
+    bool wanted;
+} graph;
+
+void block_graph_enter(void)
+{
+    g_mutex_lock(&graph.lock);
+    while (graph.wanted) {
+        g_cond_wait(&graph.cond, &graph.lock);
+    }
+    graph.users++;
+    g_mutex_unlock(&graph.lock);
+}
+
+void block_graph_leave(void)
+{
+    g_mutex_lock(&graph.lock);
+    graph.users--;
+    g_cond_broadcast(&graph.cond);
+    g_mutex_unlock(&graph.lock);
+}
+
+static void graph_change_begin(void)
+{
+    g_mutex_lock(&graph.lock);
+    graph.wanted = true;
+    while (graph.users) {
+        g_cond_wait(&graph.cond, &graph.lock);
+    }
+    g_mutex_unlock(&graph.lock);
+}
+
+static void graph_change_end(void)
+{
+    g_mutex_lock(&graph.lock);
+    graph.wanted = false;
+    g_cond_broadcast(&graph.cond);
+    g_mutex_unlock(&graph.lock);
+}
+
 /* Disks of the main loop come first, those of one loop together. */
 void block_quiesce(BlockBackend **blks, unsigned n, BlockQuietFn *fn, void *opaque)
 {
@@ -100,7 +144,9 @@ void block_quiesce(BlockBackend **blks, unsigned n, BlockQuietFn *fn, void *opaq
         }
         hold_begin(h);
     }
+    graph_change_begin();
     fn(opaque);
+    graph_change_end();
     while (loops) {
         hold_end(&held[--loops]);
     }

@@ -86,6 +86,12 @@ bool block_job_wait(BlockJob *job, int64_t us);
 
 /* graph.c: main thread ------------------------------------------------------------- */
 
+/*
+ * Other threads than jobs' and workers use nodes between these: no node changes its place there.
+ * Any thread but the main one.
+ */
+void block_graph_enter(void);
+void block_graph_leave(void);
 typedef void BlockQuietFn(void *opaque);
 /* Call fn while none of the disks has anything in flight, nor will. */
 void block_quiesce(BlockBackend **blks, unsigned n, BlockQuietFn *fn, void *opaque);
@@ -108,6 +114,9 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
 /* Any thread: from a buffer, and all zeroes without data. */
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
 bool block_buffer_is_zero(const void *buf, size_t len);     /* block-io.c */
+
+/* nbd-server.c: at exit, before images are closed. */
+void block_nbd_end(void);
 
 /* create.c -------------------------------------------------------------------------- */
 

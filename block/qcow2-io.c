@@ -87,18 +87,33 @@ static int read_extent(Qcow2Node *s, BlockRequest *req, uint64_t done, const Qco
     }
 }
 
+/* What was read below may have been written there by then, being copied here before. */
+static bool is_here_now(Qcow2Node *s, uint64_t pos, const Qcow2Extent *ext)
+{
+    Qcow2Extent now;
+    int ret;
+
+    g_mutex_lock(&s->lock);
+    ret = qcow2_lookup_wait(s, pos, ext->bytes, &now);
+    g_mutex_unlock(&s->lock);
+    return ret < 0 || now.kind != QCOW2_UNALLOCATED || now.bytes < ext->bytes;
+}
+
 int qcow2_read(Qcow2Node *s, BlockRequest *req)
 {
     Qcow2Extent ext;
     int ret = 0;
 
     for (uint64_t done = 0; ret == 0 && done < req->bytes; done += ext.bytes) {
-        g_mutex_lock(&s->lock);
-        ret = qcow2_lookup_wait(s, req->pos + done, req->bytes - done, &ext);
-        g_mutex_unlock(&s->lock);
-        if (ret == 0) {
-            ret = read_extent(s, req, done, &ext);
-        }
+        do {
+            g_mutex_lock(&s->lock);
+            ret = qcow2_lookup_wait(s, req->pos + done, req->bytes - done, &ext);
+            g_mutex_unlock(&s->lock);
+            if (ret == 0) {
+                ret = read_extent(s, req, done, &ext);
+            }
+        } while (ret == 0 && ext.kind == QCOW2_UNALLOCATED && s->bs.backing &&
+                 block_node_is_live(s->bs.backing) && is_here_now(s, req->pos + done, &ext));
     }
     return ret;
 }

@@ -109,8 +109,7 @@ static BlockAction *make_bitmap_disable(json_t *args, Error **errp)
     return make_bitmap(args, BITMAP_ENABLE, false);
 }
 
-/* A name, or a node's and a name. */
-static bool parse_source(json_t *source, BlockBitmapName *from, Error **errp)
+bool qmp_bitmap_name(json_t *source, BlockBitmapName *from, Error **errp)
 {
     if (json_is_string(source)) {
         *from = (BlockBitmapName) { .name = json_string_value(source) };
@@ -133,7 +132,7 @@ static BlockAction *make_bitmap_merge(json_t *args, Error **errp)
     size_t i;
 
     json_array_foreach(sources, i, source) {
-        if (!parse_source(source, &from[i], errp)) {
+        if (!qmp_bitmap_name(source, &from[i], errp)) {
             return NULL;
         }
     }

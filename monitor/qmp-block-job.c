@@ -60,9 +60,15 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
     }
 }
 
+static void on_export_deleted(void *opaque, const char *id)
+{
+    qmp_emit(opaque, "BLOCK_EXPORT_DELETED", json_pack("{s:s}", "id", id));
+}
+
 const BlockListener qmp_block_listener = {
     .corrupted = on_corrupted,
     .job = on_job,
+    .export_deleted = on_export_deleted,
 };
 
 /* Queries ----------------------------------------------------------------------------------- */

@@ -86,7 +86,11 @@ extern const BlockListener qmp_block_listener;
 bool qmp_job_options(json_t *args, BlockJobOptions *o, Error **errp);   /* qmp-block-job.c */
 QmpFn qmp_blockdev_snapshot, qmp_blockdev_snapshot_sync, qmp_blockdev_backup, qmp_drive_backup,
     qmp_bitmap_add, qmp_bitmap_remove, qmp_bitmap_clear, qmp_bitmap_enable, qmp_bitmap_disable,
-    qmp_bitmap_merge, qmp_transaction;                          /* qmp-block-action.c */
+    qmp_bitmap_merge, qmp_transaction;
+/* A bitmap's name, or a node's and a bitmap's. */
+bool qmp_bitmap_name(json_t *value, BlockBitmapName *name, Error **errp);  /* qmp-block-action.c */
+QmpFn qmp_nbd_server_start, qmp_nbd_server_stop, qmp_nbd_server_add, qmp_block_export_add,
+    qmp_block_export_del, qmp_query_block_exports;              /* qmp-export.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set;                   /* qom.c */
 QmpFn qmp_qom_list_types, qmp_qom_list_properties,
     qmp_device_list_properties;                                 /* qom-types.c */

@@ -25,6 +25,7 @@ typedef enum BlockJobEvent {
 typedef struct BlockListener {
     void (*corrupted)(void *opaque, const BlockCorruption *c);
     void (*job)(void *opaque, const BlockJobInfo *info, BlockJobEvent event);
+    void (*export_deleted)(void *opaque, const char *id);
 } BlockListener;
 
 /* NULL: nobody. Called on the main thread with the machine lock. */
@@ -34,5 +35,6 @@ void block_set_listener(const BlockListener *listener, void *opaque);
 void block_image_corrupted(const BlockNode *bs, const char *what, uint64_t offset, bool fatal);
 /* Main thread. */
 void block_job_event(const BlockJobInfo *info, BlockJobEvent event);
+void block_export_event(const char *id);
 
 #endif

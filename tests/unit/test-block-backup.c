@@ -101,6 +101,57 @@ static void test_none(gconstpointer arg)
     }
 }
 
+/* An image on the disk itself that a backup writes to: it reads as the disk was, at any moment. */
+static gpointer read_scratch(gpointer opaque)
+{
+    const uint8_t *before = opaque;
+    g_autofree uint8_t *buf = g_malloc(256 * KiB);
+    BlockNode *scratch = block_find_node("copy");
+    GRand *rng = g_rand_new_with_seed(3);
+
+    for (unsigned i = 0; i < 2000; i++) {
+        uint64_t len = g_rand_int_range(rng, 1, 512) * 512;
+        uint64_t pos = g_rand_int_range(rng, 0, (JOB_DISK - len) / 512) * 512;
+
+        g_assert_cmpint(block_pread(scratch, pos, buf, len), ==, 0);
+        g_assert_true(!memcmp(buf, before + pos, len));
+    }
+    g_rand_free(rng);
+    return NULL;
+}
+
+static void test_live(gconstpointer arg)
+{
+    BlockBackupOptions backup = { .device = "top", .target = "copy", .sync = "none" };
+    BlockJobOptions options = { .id = "job" };
+    g_autofree uint8_t *before = NULL;
+    GThread *reader;
+    JobTest st;
+
+    if (!have_tools()) {
+        return;
+    }
+    job_begin(&st, "cluster_size=64k", arg);
+    tool("qemu-img create -q -f qcow2 copy.img %u", JOB_DISK);
+    job_add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img,"
+                 "backing=top");
+    before = g_memdup2(st.model, JOB_DISK);
+    g_assert_true(block_transaction_one(block_action_backup(&backup, &options), NULL));
+    reader = g_thread_new("reader", read_scratch, before);
+    for (unsigned i = 0; i < 500; i++) {
+        job_use_disk(&st);
+    }
+    g_thread_join(reader);
+    g_assert_false(blockdev_del("copy", NULL));
+    g_assert_true(block_job_do(block_job_find("job", NULL), JOB_VERB_CANCEL, true, NULL));
+    job_use_until(&st, &st.concluded);
+    g_assert_true(blockdev_del("copy", NULL));
+    g_assert_cmpuint(block_find_node("top")->twins, ==, 0);
+    job_flush_and_close(&st);
+    job_check_file(&st, "top.img", "qcow2");
+    job_finish(&st);
+}
+
 static void test_files(gconstpointer arg)
 {
     BlockJobOptions options = { .id = "job" };
@@ -300,6 +351,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/backup/raw", "raw", test_backup);
     g_test_add_data_func("/backup/none", "qcow2", test_none);
+    g_test_add_data_func("/backup/live", "qcow2", test_live);
     g_test_add_data_func("/backup/files", "raw", test_files);
     g_test_add_data_func("/backup/write-blocking", "raw", test_write_blocking);
     g_test_add_data_func("/backup/no-space", "raw", test_no_space);
