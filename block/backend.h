@@ -27,6 +27,7 @@ struct BlockBackend {
     BlockStats stats;           /* atomic */
     struct BlockDirty *dirty;   /* loop: where writes are marked; NULL: nowhere */
     struct BlockJob *job;       /* at work on the disk; NULL: none */
+    struct ThrottleMember *throttle;    /* changes while nothing is in flight; NULL: no limits */
     BlockNode *filter;          /* in front of root, see filter.h; NULL: none */
 };
 

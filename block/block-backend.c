@@ -10,6 +10,7 @@
 #include "bitmap.h"
 #include "job-internal.h"
 #include "qemu/cutils.h"
+#include "throttle-internal.h"
 
 /* One process has one set of images, as it has one machine. Main thread. */
 static struct {
@@ -96,6 +97,13 @@ static bool check_node_name(const char *name, Error **errp)
 
 static bool check_node(const BlockNode *bs, Error **errp)
 {
+    for (unsigned i = 0; i < BLOCK_CHILDREN; i++) {
+        if (bs->child[i] && block_driver(bs->child[i])->top_only) {
+            error_setg(errp, "'%s' nodes stand on others, not below them",
+                       bs->child[i]->obj.oc->name);
+            return false;
+        }
+    }
     if (bs->node_name && !bs->is_twin && !check_node_name(bs->node_name, errp)) {
         return false;
     }
@@ -240,6 +248,10 @@ BlockBackend *blk_new(const char *id, BlockNode *root)
 void blk_free(BlockBackend *blk)
 {
     block_job_abort(blk);
+    if (blk->throttle) {
+        throttle_leave(blk->throttle);
+        g_free(blk->throttle);
+    }
     g_ptr_array_remove(block_state.backends, blk);
     blk->root->blk = NULL;
     if (blk->root->is_twin) {
@@ -350,6 +362,9 @@ void block_renew_engines(BlockNode *bs)
 {
     g_clear_pointer(&bs->engine, block_engine_free);
     g_clear_pointer(&bs->pool, block_engine_free);
+    if (block_driver(bs)->moved) {
+        block_driver(bs)->moved(bs);
+    }
     if (block_context(bs) && block_driver(bs)->prepare) {
         block_driver(bs)->prepare(bs);
     }
@@ -365,6 +380,9 @@ void blk_set_context(BlockBackend *blk, GMainContext *ctx,
 {
     g_assert(!blk->in_flight);
     blk->ctx = ctx;
+    if (blk->throttle) {
+        throttle_set_context(blk->throttle, ctx);
+    }
     block_renew_engines(blk_top(blk));
     blk->ops = ops;
     blk->opaque = opaque;

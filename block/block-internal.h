@@ -26,6 +26,7 @@ struct BlockDriver {
     ObjectClass oc;             /* parent: &block_node_base_class */
     bool is_protocol;           /* no node below it */
     bool has_backing;           /* takes backing= and data-file= */
+    bool top_only;              /* no node stands on it */
     /* The driver's own options to a twin, see block_node_twin(). NULL: it can have none. */
     void (*copy_options)(BlockNode *to, const BlockNode *from);
     bool (*open)(BlockNode *bs, Error **errp);
@@ -48,6 +49,8 @@ struct BlockDriver {
     /* Permissions: see block_set_perm(). NULL: ask the child. */
     bool (*set_perm)(BlockNode *bs, unsigned perm, unsigned unshared, Error **errp);
     void (*prepare)(BlockNode *bs);     /* main thread: make what an iothread may not; or NULL */
+    void (*moved)(BlockNode *bs);       /* to another loop; nothing is in flight; or NULL */
+    void (*drain)(BlockNode *bs);       /* in the loop: what it keeps back goes now; or NULL */
     /* For writing from now on, or not; nothing is in flight. On failure it is as it was. */
     bool (*reopen)(BlockNode *bs, bool read_only, Error **errp);
     /* Those that have backing files; any thread. Whether bytes at pos, *n of them, are here. */

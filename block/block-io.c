@@ -9,6 +9,7 @@
 
 #include "bitmap.h"
 #include "job-internal.h"
+#include "throttle-internal.h"
 
 /* True if all bytes are zero. Looks at words; guests' buffers are aligned. */
 bool block_buffer_is_zero(const void *buf, size_t len)
@@ -118,7 +119,11 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
         block_request_done(req, 0);
         return;
     }
-    block_submit(blk_top(blk), req);
+    if (blk->throttle) {
+        throttle_submit(blk->throttle, req);
+    } else {
+        block_submit(blk_top(blk), req);
+    }
 }
 
 void block_submit(BlockNode *bs, BlockRequest *req)
@@ -247,13 +252,26 @@ static bool poll_engines(BlockNode *bs)
     return any;
 }
 
+/* What waits for its turn goes now. */
+static void release(BlockBackend *blk)
+{
+    if (blk->throttle) {
+        throttle_release(blk->throttle);
+    }
+    if (block_driver(blk->root)->drain) {
+        block_driver(blk->root)->drain(blk->root);
+    }
+    kick_engines(blk_top(blk));
+}
+
 void blk_drain(BlockBackend *blk)
 {
-    kick_engines(blk_top(blk));
+    release(blk);
     while (blk->in_flight) {
         bool any = poll_engines(blk_top(blk));
 
         g_assert(any || !blk->in_flight);
+        release(blk);
     }
     block_batch_end(blk);
 }

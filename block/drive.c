@@ -5,13 +5,14 @@
  */
 #include <string.h>
 
+#include "block/throttle.h"
 #include "blockdev.h"
 #include "file-posix.h"
 #include "qemu/similar.h"
 
 /* -drive's own options; what is left goes to the image. */
 typedef struct DriveOptions {
-    Object obj;
+    DriveThrottle throttle;
     char *if_name, *media, *file, *format, *driver, *cache, *aio, *werror, *rerror;
     char *serial, *node_name, *discard, *detect_zeroes, *locking;
     bool snapshot, read_only, auto_read_only, force_share;
@@ -58,6 +59,7 @@ static const Property drive_props[] = {
 
 const ObjectClass drive_class = {
     .name = "drive",
+    .parent = &drive_throttle_class,
     .instance_size = sizeof(DriveOptions),
     .props = drive_props,
 };
@@ -302,7 +304,7 @@ static bool check_slips(const QemuOpts *opts, Error **errp)
 /* Split opts: rows of -drive are set, the rest stays. */
 static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
 {
-    if (!check_twice(opts, errp)) {
+    if (!check_twice(opts, errp) || !drive_throttle_rename(opts, errp)) {
         return false;
     }
     for (unsigned i = 0; i < opts->opts->len;) {
@@ -312,7 +314,7 @@ static bool take_drive_opts(DriveOptions *d, QemuOpts *opts, Error **errp)
         if (!strcmp(name, "id") || property_find(&drive_class, name)) {
             g_autofree char *value = qemu_opt_take(opts, name);
 
-            if (strcmp(name, "id") && !property_set(&d->obj, name, value, errp)) {
+            if (strcmp(name, "id") && !property_set(&d->throttle.obj, name, value, errp)) {
                 return false;
             }
             i = 0;
@@ -376,6 +378,11 @@ static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,
     blk->writeback = d->writeback == ON_OFF_AUTO_ON;
     blk->serial = g_strdup(d->serial);
     blk->if_name = g_strdup(d->if_name);
+    if (!drive_throttle_apply(&d->throttle, blk, errp)) {
+        blk_free(blk);
+        block_node_close(root);
+        return false;
+    }
     return true;
 }
 
@@ -386,6 +393,6 @@ bool drive_new(QemuOpts *opts, Error **errp)
     g_autoptr(QemuOpts) rest = qemu_opts_clone(opts);
     bool ok = take_drive_opts(d, rest, errp) && drive_new_from(d, id, rest, errp);
 
-    object_free(&d->obj);
+    object_free(&d->throttle.obj);
     return ok;
 }

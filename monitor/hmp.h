@@ -6,6 +6,7 @@
 #ifndef MONITOR_HMP_H
 #define MONITOR_HMP_H
 
+#include "block/block.h"
 #include "monitor-internal.h"
 
 /*
@@ -70,6 +71,7 @@ void hmp_info_pic(Monitor *mon, json_t *args);
 void hmp_info_irq(Monitor *mon, json_t *args);
 void hmp_info_usernet(Monitor *mon, json_t *args);
 void hmp_info_block(Monitor *mon, json_t *args);                /* qmp-block.c */
+void hmp_print_throttle(Monitor *mon, const BlockBackend *blk); /* qmp-throttle.c */
 void hmp_info_blockstats(Monitor *mon, json_t *args);
 void hmp_info_chardev(Monitor *mon, json_t *args);
 void hmp_info_network(Monitor *mon, json_t *args);

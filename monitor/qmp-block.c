@@ -125,22 +125,22 @@ static void add_bitmaps(json_t *o, const BlockNode *bs)
 }
 
 /* What query-block and query-named-block-nodes say of an open image. */
-static json_t *node_json(const BlockInfo *info)
+static json_t *node_json(const BlockInfo *info, const BlockBackend *blk)
 {
     json_t *o = json_pack("{s:s, s:b, s:s, s:b, s:s, s:i, s:s,"
-                          " s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
+                          " s:i,"
                           " s:{s:b, s:b, s:b}, s:o}",
                           "node-name", info->node_name, "ro", info->read_only,
                           "drv", info->driver, "encrypted", 0, "file", info->filename,
                           "backing_file_depth", block_backing_depth(info->node),
                           "detect_zeroes", info->detect_zeroes ? "on" : "off",
-                          "bps", 0, "bps_rd", 0, "bps_wr", 0, "iops", 0, "iops_rd", 0,
-                          "iops_wr", 0, "write_threshold", 0,
+                          "write_threshold", 0,
                           "cache", "writeback", info->writeback, "direct", info->direct,
                           "no-flush", info->no_flush, "image", image_json(info->node));
     BlockImageInfo image;
 
     add_bitmaps(o, info->node);
+    qmp_add_throttle(o, blk);
     block_image_info(info->node, &image);
     if (image.backing) {
         set_string(o, "backing_file", image.full_backing_filename ? image.full_backing_filename :
@@ -181,7 +181,7 @@ static void add_backend(BlockBackend *blk, const BlockInfo *info, void *opaque)
     g_autofree char *qdev = device_of(bl->ms, blk, info);
     json_t *item = json_pack("{s:s, s:b, s:b, s:s, s:o}", "device", info->id,
                              "locked", 0, "removable", 0, "type", "unknown",
-                             "inserted", node_json(info));
+                             "inserted", node_json(info, blk));
 
     if (qdev) {
         json_object_set_new(item, "qdev", json_string(qdev));
@@ -201,7 +201,7 @@ json_t *qmp_query_block(Monitor *mon, json_t *args, Error **errp)
 
 static void add_node(BlockBackend *blk, const BlockInfo *info, void *opaque)
 {
-    json_array_append_new(opaque, node_json(info));
+    json_array_append_new(opaque, node_json(info, blk));
 }
 
 json_t *qmp_query_named_block_nodes(Monitor *mon, json_t *args, Error **errp)
@@ -405,6 +405,7 @@ static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque
     if (info->detect_zeroes) {
         monitor_printf(mon, "    Detect zeroes:    on\n");
     }
+    hmp_print_throttle(mon, blk);
     if (info->iostatus != BLOCK_IO_STATUS_OK) {
         monitor_printf(mon, "    I/O status:       %s\n", qmp_iostatus_names[info->iostatus]);
     }

@@ -18,6 +18,10 @@
     "concluded|null)"
 #define JOB_ENDS "?auto-finalize:b,?auto-dismiss:b"
 #define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
+#define IO_LIMITS "bps:i,bps_rd:i,bps_wr:i,iops:i,iops_rd:i,iops_wr:i"
+#define IO_BURSTS "?bps_max:i,?bps_rd_max:i,?bps_wr_max:i,?iops_max:i,?iops_rd_max:i,?iops_wr_max:i"
+#define IO_LENGTHS "?bps_max_length:i,?bps_rd_max_length:i,?bps_wr_max_length:i," \
+    "?iops_max_length:i,?iops_rd_max_length:i,?iops_wr_max_length:i"
 #define ON_ERROR "(report|ignore|enospc|stop)"
 #define BITMAP "node:s,name:s"
 #define BITMAP_ADD "node:s,name:s,?granularity:4,?persistent:b,?disabled:b"
@@ -236,8 +240,9 @@ const QmpCommand qmp_commands[] = {
       DOC("end that; hard: also while there are clients") },
     { "query-block-exports", "", "[{id:s,type:(nbd),node-name:s,shutting-down:b}]",
       qmp_query_block_exports, DOC("exports") },
-    { "block_set_io_throttle", "?device:s,?id:s,*", NULL, qmp_block_set_io_throttle,
-      DOC("refused") },
+    { "block_set_io_throttle", "?device:s,?id:s," IO_LIMITS "," IO_BURSTS "," IO_LENGTHS
+      ",?iops_size:i,?group:s", NULL,
+      qmp_block_set_io_throttle, DOC("limits of what a disk does in a second; 0: none") },
     { "netdev_add", "type:N,id:s", NULL, qmp_netdev_add, DOC("add a network backend") },
     { "netdev_del", "id:s", NULL, qmp_netdev_del, DOC("remove a network backend") },
     { "object-add", "qom-type:O,id:s,*", NULL, qmp_object_add, DOC("add an object (-object)") },

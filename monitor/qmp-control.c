@@ -353,7 +353,7 @@ static void look_for_user(const Property *prop, void *opaque)
 
 static bool object_in_use(MachineState *ms, const Object *obj)
 {
-    UserSearch s = { .used = obj };
+    UserSearch s = { .used = obj, .found = obj->oc->in_use && obj->oc->in_use(obj) };
 
     for (guint i = 0; i < ms->devices->len; i++) {
         s.user = g_ptr_array_index(ms->devices, i);
@@ -415,11 +415,5 @@ json_t *qmp_query_balloon(Monitor *mon, json_t *args, Error **errp)
 json_t *qmp_query_hotpluggable_cpus(Monitor *mon, json_t *args, Error **errp)
 {
     error_setg(errp, "The feature 'query-hotpluggable-cpus' is not enabled");
-    return NULL;
-}
-
-json_t *qmp_block_set_io_throttle(Monitor *mon, json_t *args, Error **errp)
-{
-    error_setg(errp, "I/O throttling is not supported");
     return NULL;
 }

@@ -63,7 +63,6 @@ QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_system_wakeup, qmp_inject_nmi, qmp_set_action, qmp_memsave, qmp_pmemsave,
     qmp_device_add, qmp_device_del, qmp_object_add, qmp_object_del,
     qmp_balloon, qmp_query_balloon, qmp_query_hotpluggable_cpus,
-    qmp_block_set_io_throttle,
     qmp_trace_event_get_state, qmp_trace_event_set_state;       /* qmp-control.c */
 QmpFn qmp_query_migrate, qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming,
     qmp_query_migrate_capabilities, qmp_migrate_set_capabilities, qmp_query_migrate_parameters,
@@ -77,6 +76,9 @@ NetStreamFn qmp_stream_event;                                   /* qmp-net.c */
 QmpFn qmp_query_block, qmp_query_named_block_nodes, qmp_query_blockstats,
     qmp_block_resize, qmp_blockdev_add, qmp_blockdev_del;       /* qmp-block.c */
 extern const char *const qmp_iostatus_names[];                  /* of BlockIoStatus */
+QmpFn qmp_block_set_io_throttle;                                /* qmp-throttle.c */
+/* The members about limits that query-block has of blk; NULL: of a node without a backend. */
+void qmp_add_throttle(json_t *o, const BlockBackend *blk);
 QmpFn qmp_query_jobs, qmp_query_block_jobs, qmp_job_cancel, qmp_job_pause, qmp_job_resume,
     qmp_job_complete, qmp_job_finalize, qmp_job_dismiss, qmp_block_job_set_speed,
     qmp_block_stream, qmp_block_commit, qmp_blockdev_mirror, qmp_blockdev_create,

@@ -184,6 +184,39 @@ static json_t *property_value(const Object *obj, const Property *prop)
     return json_string(text ? text : "");
 }
 
+/* Rows "NAME.MEMBER" are members of the property NAME. */
+typedef struct Group {
+    const QomNode *node;
+    const char *name;
+    json_t *members;            /* filled in */
+} Group;
+
+static void add_member(const Property *prop, void *opaque)
+{
+    Group *g = opaque;
+    size_t len = strlen(g->name);
+
+    if (!strncmp(prop->name, g->name, len) && prop->name[len] == '.') {
+        json_object_set_new(g->members, prop->name + len + 1,
+                            property_value(g->node->obj, prop));
+    }
+}
+
+/* The property as it is now; NULL: there is none of that name. */
+static json_t *group_value(const QomNode *node, const char *name)
+{
+    Group g = { node, name, json_object() };
+
+    if (node->obj) {
+        property_foreach(node->obj->oc, add_member, &g);
+    }
+    if (!json_object_size(g.members)) {
+        json_decref(g.members);
+        return NULL;
+    }
+    return g.members;
+}
+
 /* What every device has besides its rows. */
 static const struct {
     const char *name, *type;
@@ -209,8 +242,20 @@ static json_t *device_state_value(const DeviceState *dev, const char *name)
     return strcmp(name, "parent_bus") ? NULL : json_string(bus ? bus->name : "");
 }
 
+/* Rows "NAME.MEMBER" are one property to clients: NAME. */
 static void list_property(const Property *prop, void *opaque)
 {
+    const char *dot = strchr(prop->name, '.');
+    json_t *last = json_array_get(opaque, json_array_size(opaque) - 1);
+    g_autofree char *group = dot ? g_strndup(prop->name, dot - prop->name) : NULL;
+
+    if (group) {
+        if (strcmp(qmp_str(last, "name"), group)) {
+            json_array_append_new(opaque, json_pack("{s:s,s:s}", "name", group,
+                                                    "type", "struct"));
+        }
+        return;
+    }
     json_array_append_new(opaque, json_pack("{s:s,s:s}", "name", prop->name,
                                             "type", prop->info->name));
 }
@@ -276,8 +321,63 @@ json_t *qmp_qom_get(Monitor *mon, json_t *args, Error **errp)
 
         return json_string(path);
     }
+    state = group_value(node, name);
+    if (state) {
+        return state;
+    }
     prop = node_property(node, name, errp);
     return prop ? property_value(node->obj, prop) : NULL;
+}
+
+static bool set_value(const QomNode *node, const char *name, json_t *value, Error **errp)
+{
+    const Property *prop = node_property(node, name, errp);
+    g_autofree char *text = NULL, *type = NULL;
+
+    if (!prop) {
+        return false;
+    }
+    if (!prop->info->live) {
+        error_setg(errp, "Attempt to set property '%s' on device '%s' (type '%s') "
+                   "after it was realized", name, node->obj->id ? node->obj->id : "",
+                   node->type);
+        return false;
+    }
+    type = qmp_row_type(node->obj->oc, prop);
+    if (!qmp_check_value(type, value, name, errp)) {
+        return false;
+    }
+    text = qemu_json_text(value);
+    return property_set(node->obj, name, text, errp);
+}
+
+static bool set_members(const QomNode *node, const char *name, json_t *value, Error **errp)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(value, key, v) {
+        g_autofree char *full = g_strdup_printf("%s.%s", name, key);
+
+        if (!set_value(node, full, v, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All members or none: the class's complete() judges them together. */
+static void set_group(const QomNode *node, const char *name, json_t *was, json_t *value,
+                      Error **errp)
+{
+    const ObjectClass *oc = node->obj->oc;
+
+    if (!json_is_object(value)) {
+        error_setg(errp, "Invalid parameter type for '%s', expected: object", name);
+    } else if (!set_members(node, name, value, errp) ||
+               (oc->complete && !oc->complete(node->obj, errp))) {
+        set_members(node, name, was, NULL);
+    }
 }
 
 /* Most rows are what things are built from: they do not change afterwards. */
@@ -287,20 +387,15 @@ json_t *qmp_qom_set(Monitor *mon, json_t *args, Error **errp)
     QomNode *node = find_path(root, qmp_str(args, "path"), errp);
     const char *name = qmp_str(args, "property");
     json_t *value = json_object_get(args, "value");
-    const Property *prop = node ? node_property(node, name, errp) : NULL;
+    json_t *was = node ? group_value(node, name) : NULL;
 
-    if (prop && prop->info->live) {
-        g_autofree char *type = qmp_row_type(node->obj->oc, prop);
-
-        if (qmp_check_value(type, value, name, errp)) {
-            g_autofree char *text = qemu_json_text(value);
-
-            property_set(node->obj, name, text, errp);
-        }
-    } else if (prop) {
-        error_setg(errp, "Attempt to set property '%s' on device '%s' (type '%s') "
-                   "after it was realized", name, node->obj->id ? node->obj->id : "",
-                   node->type);
+    if (was) {
+        set_group(node, name, was, value, errp);
+        json_decref(was);
+    } else if (node && strchr(name, '.')) {
+        error_setg(errp, "Property '%s.%s' not found", node->type, name);
+    } else if (node) {
+        set_value(node, name, value, errp);
     }
     return NULL;
 }

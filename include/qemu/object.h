@@ -64,6 +64,7 @@ struct ObjectClass {
     void (*init)(Object *obj);      /* after defaults; cannot fail; may be NULL */
     /* After the properties are set (-object); true on success; may be NULL. */
     bool (*complete)(Object *obj, Error **errp);
+    bool (*in_use)(const Object *obj);  /* by more than devices' links: object-del; may be NULL */
     void (*finalize)(Object *obj);  /* free what init/complete made; may be NULL */
 };
 

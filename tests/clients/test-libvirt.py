@@ -93,6 +93,9 @@ JOB = """while read -r word; do
     port) echo "port $(cat /sys/class/virtio-ports/*/name | grep example)." ;;
     fill) dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync 2>/dev/null
         echo "fill $(md5sum </dev/vdb | cut -c1-32)." ;;
+    some) for i in 1 2 3 4; do
+            dd if=/dev/zero of=/dev/vdb bs=64k count=1 conv=fsync oflag=direct 2>/dev/null
+        done; echo "some ." ;;
     sum) echo 3 >/proc/sys/vm/drop_caches; echo "sum $(md5sum </dev/vdb | cut -c1-32)." ;;
     link) ip link set eth0 up; sleep 1; echo "link $(cat /sys/class/net/eth0/carrier)." ;;
     esac
@@ -221,6 +224,27 @@ def resize(virsh, state):
     state["console"].ask("disk", "disk-1 196608")
 
 
+def throttle(virsh, state):
+    """Limits of a disk are set, seen and kept by it, and taken away."""
+    text = virsh("blkdeviotune guest vdb --write-iops-sec 20 --total-bytes-sec 1000000 "
+                 "--total-bytes-sec-max 2000000 --total-bytes-sec-max-length 3 "
+                 "--size-iops-sec 4096 --group-name slow")
+    check("error:" not in text, text)
+    text = virsh("blkdeviotune guest vdb")
+    for name, value in (("write_iops_sec", 20), ("total_bytes_sec", 1000000), ("read_iops_sec", 0),
+                        ("total_bytes_sec_max", 2000000), ("total_bytes_sec_max_length", 3),
+                        ("size_iops_sec", 4096), ("group_name", "slow")):
+        check(re.search(rf"{name} *: {value}\n", text), text)
+    start = time.monotonic()
+    state["console"].ask("some", "")
+    # 256 KiB count as 64 writes of 4 KiB: two may go at once, the others wait for 3 s.
+    check(time.monotonic() - start > 2.5, "nothing has waited")
+    text = virsh("blkdeviotune guest vdb --write-iops-sec 0 --total-bytes-sec 0 "
+                 "--total-bytes-sec-max 0 --total-bytes-sec-max-length 0 --size-iops-sec 0")
+    check("error:" not in text, text)
+    check(re.search(r"total_bytes_sec *: 0\n", virsh("blkdeviotune guest vdb")), "still limits")
+
+
 def link(virsh, state):
     """The guest sees the cable pulled and plugged."""
     for word, carrier in (("down", "0"), ("up", "1")):
@@ -317,7 +341,7 @@ def destroy(virsh, _state):
     check("destroyed" in virsh("destroy guest"), "not destroyed")
 
 
-CASES = [start, pause, statistics, resize, commit, middle, copy, link, hotplug, dump, reset, refuse,
+CASES = [start, pause, statistics, resize, throttle, commit, middle, copy, link, hotplug, dump, reset, refuse,
          destroy]
 
 
