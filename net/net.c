@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filter.h"
 #include "qemu/cutils.h"
+#include "qemu/iov.h"
 #include "qemu/trace.h"
 
 /*
@@ -97,8 +99,6 @@ static bool set_opts(NetClientState *nc, QemuOpts *opts, Error **errp)
 static char *why_not(const char *type)
 {
     static const char *const others[][2] = {
-        { "hubport", "there are no hubs, use a bridge of the host" },
-        { "bridge", "use tap with ifname=" },
         { "l2tpv3", "use dgram" },
         { "vde", "use dgram or stream" },
         { "vhost-user", "use tap with vhost=on" },
@@ -186,6 +186,7 @@ void net_client_del(NetClientState *nc)
         }
     }
     nc->nic = NULL;
+    net_filter_detach_all(nc);
     net_client_free(nc);
 }
 
@@ -206,7 +207,7 @@ void net_cleanup(void)
 
 static void check_client(NetClientState *nc, void *opaque)
 {
-    if (!nc->nic) {
+    if (!nc->nic && !nc->no_card) {
         warn_report("netdev %s has no peer", nc->obj.id);
     }
 }
@@ -289,8 +290,14 @@ bool net_set_link(const char *name, bool up, Error **errp)
 
 int net_send(NICState *nic, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    int ret = net_link_up(nic) ? net_client_class(nic->nc)->send(nic->nc, q, iov, cnt) : 0;
+    int ret = 0;
 
+    if (net_link_up(nic)) {
+        ret = net_client_class(nic->nc)->send(nic->nc, q, iov, cnt);
+        if (ret == 0 && nic->nc->filters) {
+            net_filter_frame(nic->nc, false, iov, cnt, iov_size(iov, cnt));
+        }
+    }
     trace(net_send, "%s queue %u: %d", nic->name ? nic->name : "", q, ret);
     return ret;
 }
@@ -300,6 +307,9 @@ ssize_t net_recv(NICState *nic, unsigned q, const struct iovec *iov, unsigned cn
     ssize_t ret = net_link_up(nic) ? net_client_class(nic->nc)->recv(nic->nc, q, iov, cnt)
                                    : -EAGAIN;
 
+    if (ret > 0 && nic->nc->filters) {
+        net_filter_frame(nic->nc, true, iov, cnt, MIN((size_t)ret, iov_size(iov, cnt)));
+    }
     trace(net_recv, "%s queue %u: %zd", nic->name ? nic->name : "", q, ret);
     return ret;
 }

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "bridge-helper.h"
 #include "net-fd.h"
 #include "qemu/confine.h"
 #include "tap-script.h"
@@ -34,6 +35,7 @@ typedef struct TAPState {
     char *downscript;
     char *fd;
     char *fds;
+    char *bridge, *helper;
     uint32_t num_queues;
     OnOffAuto vnet_hdr;
     OnOffAuto vhost;
@@ -237,6 +239,17 @@ static bool tap_open_fds(TAPState *s, Error **errp)
     return n > 0;
 }
 
+static bool tap_open_helper(TAPState *s, Error **errp)
+{
+    int fd = bridge_helper_open(s->helper, s->bridge, errp);
+
+    if (fd < 0) {
+        return false;
+    }
+    tap_add_queue(s, fd);
+    return tap_query(s, fd, errp);
+}
+
 static bool tap_open_queue(TAPState *s, Error **errp)
 {
     const char *name = *s->name ? s->name : s->ifname ? s->ifname : "tap%d";
@@ -294,6 +307,12 @@ static bool tap_check_options(TAPState *s, Error **errp)
         error_setg(errp, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, %s= are "
                    "invalid with %s=", s->fd ? "fds=, and vhostfds" : "and vhostfd",
                    s->fd ? "fd" : "fds");
+        return false;
+    }
+    if (s->helper && (s->fd || s->fds || s->ifname || s->script || s->downscript ||
+                      s->num_queues || s->vnet_hdr != ON_OFF_AUTO_AUTO || s->vhostfds)) {
+        error_setg(errp, "fd=, fds=, ifname=, script=, downscript=, vnet_hdr=, queues=, and "
+                   "vhostfds= are invalid with helper=");
         return false;
     }
     if (s->num_queues > NET_MAX_QUEUES) {
@@ -406,8 +425,8 @@ static bool tap_open(NetClientState *nc, Error **errp)
     TAPState *s = (TAPState *)nc;
 
     if (!tap_check_options(s, errp) ||
-        !(s->fd || s->fds ? tap_open_fds(s, errp) : tap_open_interface(s, errp)) ||
-        !tap_set_sndbuf(s, errp) || !tap_open_vhost(s, errp)) {
+        !(s->fd || s->fds ? tap_open_fds(s, errp) : s->helper ? tap_open_helper(s, errp) :
+          tap_open_interface(s, errp)) || !tap_set_sndbuf(s, errp) || !tap_open_vhost(s, errp)) {
         return false;
     }
     nc->queues = s->nr_fds;
@@ -419,7 +438,7 @@ static bool tap_open(NetClientState *nc, Error **errp)
     }
     /* One queue is in use until the guest asks for more. */
     tap_set_queues(nc, 1);
-    nc->info = g_strdup_printf("type=tap,ifname=%s", s->name);
+    nc->info = g_strdup_printf("type=%s,ifname=%s", nc->obj.oc->name, s->name);
     return true;
 }
 
@@ -443,9 +462,6 @@ static void tap_close(NetClientState *nc)
     }
 }
 
-#define NO_BRIDGE_HELPER \
-    "helper= and br= are not supported: create the interface and use ifname= or fd="
-
 static const Property tap_props[] = {
     DEFINE_PROP_STRING("ifname", TAPState, ifname, NULL, "name of the interface"),
     DEFINE_PROP_STRING("script", TAPState, script, NULL,
@@ -460,8 +476,9 @@ static const Property tap_props[] = {
     DEFINE_PROP_ON_OFF_AUTO("vnet_hdr", TAPState, vnet_hdr, "auto",
                             "checksum and segmentation offloads"),
     DEFINE_PROP_SIZE("sndbuf", TAPState, sndbuf, "0", "limit of bytes on the way out (0: none)"),
-    DEFINE_PROP_NO_STRING("br", NO_BRIDGE_HELPER),
-    DEFINE_PROP_NO_STRING("helper", NO_BRIDGE_HELPER),
+    DEFINE_PROP_STRING("br", TAPState, bridge, NULL, "bridge for helper= (unset: br0)"),
+    DEFINE_PROP_STRING("helper", TAPState, helper, NULL,
+                       "program that opens an interface in a bridge"),
     DEFINE_PROP_ON_OFF_AUTO("vhost", TAPState, vhost, "auto",
                             "let the host's kernel move the frames (" VHOST_DEVICE ")"),
     DEFINE_PROP_BOOL("vhostforce", TAPState, vhostforce, "off", "vhost, or fail"),
@@ -489,3 +506,39 @@ static const NetClientClass tap_class = {
     .set_queues = tap_set_queues,
 };
 DEFINE_CLASS(netdev_tap, &tap_class.oc);
+
+/* -netdev bridge: tap by the helper, and nothing else. */
+static bool bridge_open(NetClientState *nc, Error **errp)
+{
+    TAPState *s = (TAPState *)nc;
+
+    if (!s->helper) {
+        s->helper = g_strdup(DEFAULT_BRIDGE_HELPER);
+    }
+    return tap_open(nc, errp);
+}
+
+static const Property bridge_props[] = {
+    DEFINE_PROP_STRING("br", TAPState, bridge, NULL, "the bridge (unset: br0)"),
+    DEFINE_PROP_STRING("helper", TAPState, helper, NULL,
+                       "program that opens an interface in it (unset: "
+                       DEFAULT_BRIDGE_HELPER ")"),
+    DEFINE_PROP_END
+};
+
+static const NetClientClass bridge_class = {
+    .oc = {
+        .name = "bridge",
+        .parent = &netdev_base_class,
+        .instance_size = sizeof(TAPState),
+        .props = bridge_props,
+    },
+    .open = bridge_open,
+    .close = tap_close,
+    .send = tap_send,
+    .recv = tap_recv,
+    .set_receive = tap_set_receive,
+    .set_offload = tap_set_offload,
+    .set_queues = tap_set_queues,
+};
+DEFINE_CLASS(netdev_bridge, &bridge_class.oc);

@@ -54,6 +54,7 @@ typedef struct VLState {
     char *process_name;
     const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
+    bool late_objects;          /* second pass of -object: see opt_object() */
     bool nested_devices;        /* second pass of -device: see opt_device() */
     OnOffAuto hints;            /* -msg hints= */
     bool running;               /* the main loop has been entered */

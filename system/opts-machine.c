@@ -280,8 +280,15 @@ void warn_unused_globals(MachineState *ms)
     }
 }
 
+/* Some are about networks, which come after the objects that these need. */
 bool opt_object(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
+    const char *type = qemu_opt_get(opts, "qom-type");
+    const ObjectClass *oc = type ? object_class_by_name(object_classes, type) : NULL;
+
+    if (vl->late_objects != (oc && oc->late)) {
+        return true;
+    }
     return machine_add_object(vl->ms, opts, errp) != NULL;
 }
 

@@ -182,8 +182,9 @@ static bool create_devices(VLState *vl, Error **errp)
         return false;
     }
     vl->nested_devices = true;
+    vl->late_objects = true;
     return options_run_phase(vl, PHASE_DEVICE, errp) && add_net_card(vl, errp) &&
-           add_virtio_drives(vl, errp);
+           add_virtio_drives(vl, errp) && options_run_phase(vl, PHASE_OBJECT, errp);
 }
 
 /* The machine itself, up to its state before the first instruction. */

@@ -90,6 +90,8 @@ struct NetClientState {
     unsigned offloads;      /* that the backend can do both ways; set by open */
     bool carrier_off;       /* the backend has lost its host side */
     bool link_off;          /* set_link NAME off */
+    bool no_card;           /* it is not for a NIC, and needs none; set by open */
+    struct NetFilterState *filters;  /* who looks at its frames; NULL: nobody */
     const NetVhost *vhost;  /* of each queue pair, or NULL; set by open */
     CharBackend *vhost_user; /* to a back end that serves the card's queues, or NULL; by open */
     char *info;             /* "type=tap,ifname=tap0": info network; owned */

@@ -61,6 +61,7 @@ struct ObjectClass {
     const ObjectClass *parent;      /* its properties are inherited */
     size_t instance_size;
     const Property *props;          /* NULL: none of its own */
+    bool late;                      /* -object: made when networks and devices are there */
     void (*init)(Object *obj);      /* after defaults; cannot fail; may be NULL */
     /* After the properties are set (-object); true on success; may be NULL. */
     bool (*complete)(Object *obj, Error **errp);

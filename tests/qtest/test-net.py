@@ -247,6 +247,65 @@ def socket_peers():
         assert link_of(q, "l")[0] == "l: index=0,type=socket,"
 
 
+HELPER = """import fcntl, os, socket, struct, sys
+mode, *rest = sys.argv[1:]
+options = dict(o.split("=") for o in rest if "=" in o)
+assert "--use-vnet" in rest and options["--br"] == "br7", rest
+assert sorted(os.listdir("/proc/self/fd"))[:4] == ["0", "1", "2", "3"], os.listdir("/proc/self/fd")
+if mode == "none":
+    sys.exit(3)
+s = socket.socket(fileno=int(options["--fd"]))
+if mode == "silent":
+    s.send(b"x")
+else:
+    fd = os.open("/dev/null" if mode == "other" else "/dev/net/tun", os.O_RDWR)
+    if mode == "tap":
+        fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"qhelp%d", 0x5002))
+    socket.send_fds(s, [b"x"], [fd, 1, 2])
+"""
+
+
+@test
+def helpers():
+    """-netdev bridge and tap,helper=: a program that passes an interface, or fails to"""
+    with VM(machine="microvm") as vm:
+        assert vm.qmp().error("netdev_add", type="bridge", id="n", helper="/bin/true")[1] == \
+            "bridge helper: -sandbox lets no program start while the guest runs"
+    with VM("-sandbox", "off", machine="microvm") as vm:
+        q = vm.qmp()
+        path = vm.path("helper.py")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(HELPER)
+        for kind in ("bridge", "tap"):
+            add = {"type": kind, "id": "n", "br": "br7"}
+            for mode, text in (("none", "(status 3)"), ("silent", "(status 0)"),
+                               ("other", "Unable to query TUNGETIFF")):
+                error = q.error("netdev_add", helper=f"{sys.executable} {path} {mode}", **add)[1]
+                assert text in error, error
+            if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+                q.cmd("netdev_add", helper=f"{sys.executable} {path} tap", **add)
+                assert re.fullmatch(rf"n: index=0,type={kind},ifname=qhelp\d+",
+                                    link_of(q, "n")[0]), link_of(q, "n")
+                q.cmd("netdev_del", id="n")
+        assert q.cmd("query-status")["status"]
+
+
+@test
+def dumps():
+    """filter-dump before or after its back end on the command line, and by object-add"""
+    with VM("-object", "filter-dump,id=f,netdev=n,file=/dev/null", "-netdev",
+            "hubport,hubid=1,id=n", "-netdev", "hubport,hubid=1,id=m", machine="microvm") as vm:
+        q = vm.qmp()
+        q.cmd("object-add", qom_type="filter-dump", id="g", netdev="m", file=vm.path("g"))
+        assert q.error("object-add", qom_type="filter-dump", id="h", netdev="x", file="/x")[1] == \
+            "Parameter 'netdev' expects a network backend id"
+        q.cmd("netdev_del", id="m")
+        q.cmd("object-del", id="g")
+        with open(vm.path("g"), "rb") as f:
+            assert len(f.read()) == 24
+        q.cmd("object-del", id="f")
+
+
 def wait_for(condition):
     """Ask until it is so."""
     for _ in range(1000):
