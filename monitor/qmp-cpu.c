@@ -77,15 +77,17 @@ json_t *qmp_query_cpu_definitions(Monitor *mon, json_t *args, Error **errp)
 {
     g_autofree CPUIDTable *table = supported_cpuid(mon->ms, NULL);
     json_t *list = json_array();
-    const char *name;
+    char *next;
 
-    for (unsigned i = 0; (name = x86_cpu_model_name(i)); i++) {
+    for (unsigned i = 0; (next = x86_cpu_model_name(i)); i++) {
+        g_autofree char *name = next;
         g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", name);
 
         json_array_append_new(list,
             json_pack("{s:s,s:s,s:o,s:b,s:b,s:b}", "name", name, "typename", type,
                       "unavailable-features", table ? missing_features(name, table) :
-                      json_array(), "static", 0, "migration-safe", 0, "deprecated", 0));
+                      json_array(), "static", 0, "migration-safe", x86_cpu_model_is_fixed(name),
+                      "deprecated", 0));
     }
     return list;
 }

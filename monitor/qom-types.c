@@ -50,7 +50,7 @@ static const ObjectClass *find_type(const char *name, bool *is_device)
 /* "MODEL-x86_64-cpu": a type without rows. */
 static char *cpu_type_name(unsigned i)
 {
-    const char *model = x86_cpu_model_name(i);
+    g_autofree char *model = x86_cpu_model_name(i);
 
     return model ? g_strconcat(model, "-x86_64-cpu", NULL) : NULL;
 }

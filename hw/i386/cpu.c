@@ -57,6 +57,10 @@ static bool make_cpuid(MachineState *ms, CPUIDTable **out, Error **errp)
         return false;
     }
     model->accel_name = ac->host_cpus ? "host" : "TCG";
+    /* KVM's guests have the host's: what differs between vendors is the processor's. */
+    if (!ac->host_cpus && !model->vendor) {
+        model->vendor = g_strdup(model->named_vendor);
+    }
     table->want_msrs = x86_cpu_model_wants_msrs(model);
     if (!strcmp(model->obj.oc->name, "host") && !ac->host_cpus && ac->supported_cpuid) {
         error_setg(errp, "CPU model 'host' requires KVM");

@@ -4,10 +4,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "qemu/cutils.h"
 #include "qemu/similar.h"
+#include "target/i386/cpu-named.h"
 #include "target/i386/cpuid.h"
 
 typedef struct ModelDef {
@@ -15,6 +17,8 @@ typedef struct ModelDef {
     const struct ModelDef *parent;      /* whose features it has too */
     const char *features;               /* NULL: all that there are */
     int16_t family, model, stepping;
+    const char *vendor;                 /* NULL: the accelerator's */
+    char **fields;                      /* of a named model, whose texts the others are */
 } ModelDef;
 
 /* Properties that are not feature bits. */
@@ -123,6 +127,43 @@ static const ModelDef *const models[] = {
     &model_max,
 };
 
+static const char *vendor_name(char letter)
+{
+    return letter == 'I' ? "GenuineIntel" : letter == 'A' ? "AuthenticAMD" : "HygonGenuine";
+}
+
+/* Made for the one that asks, and freed with it: most programs run without any of them. */
+static ModelDef *named_model(const char *name)
+{
+    char **f = x86_named_model_find(name);
+    ModelDef *def;
+
+    if (!f) {
+        return NULL;
+    }
+    def = g_new(ModelDef, 1);
+    *def = (ModelDef) {
+        .oc = {
+            .name = g_strdup(name), .type_name = g_strconcat(name, "-x86_64-cpu", NULL),
+            .desc = f[X86_ROW_TEXT], .instance_size = sizeof(X86CPUModel), .props = cpu_props,
+        },
+        .features = f[X86_ROW_FEATURES], .family = atoi(f[X86_ROW_FAMILY]),
+        .model = atoi(f[X86_ROW_MODEL]), .stepping = atoi(f[X86_ROW_STEPPING]),
+        .vendor = vendor_name(*f[X86_ROW_VENDOR]), .fields = f,
+    };
+    return def;
+}
+
+static void free_named_model(const ModelDef *def)
+{
+    if (def->fields) {
+        g_free((char *)def->oc.name);
+        g_free((char *)def->oc.type_name);
+        g_strfreev(def->fields);
+        g_free((ModelDef *)def);
+    }
+}
+
 static const ModelDef *find_model(const char *name)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
@@ -130,17 +171,20 @@ static const ModelDef *find_model(const char *name)
             return models[i];
         }
     }
-    return NULL;
+    return named_model(name);
 }
 
 /* ": did you mean X?", or ""; caller frees. */
 static char *near_model(const char *name)
 {
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    char *other;
     Similar s;
 
     similar_init(&s, name);
-    for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
-        similar_try(&s, models[i]->oc.name);
+    for (unsigned i = 0; (other = x86_cpu_model_name(i)); i++) {
+        g_ptr_array_add(names, other);
+        similar_try(&s, other);
     }
     return similar_text(&s, "");
 }
@@ -150,9 +194,22 @@ static void add_features(X86FeatureSet *set, const char *list)
     g_auto(GStrv) names = g_strsplit(list, " ", -1);
 
     for (unsigned i = 0; names[i]; i++) {
-        bool known = x86_feature_find(names[i], set);
+        bool less = *names[i] == '-';
+        X86FeatureSet bits = { 0 };
+        bool known = !*names[i] || x86_feature_find(names[i] + less, &bits);
 
         g_assert(known);
+        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+            set->w[w] = less ? set->w[w] & ~bits.w[w] : set->w[w] | bits.w[w];
+        }
+    }
+}
+
+/* Where the accelerator has not this feature of the model, nobody misses it. */
+static void make_optional(X86CPUModel *model, X86Feature f)
+{
+    if (x86_feature_in(&model->base, f)) {
+        x86_feature_add(&model->optional, f);
     }
 }
 
@@ -162,10 +219,9 @@ static void set_base(X86CPUModel *model, const ModelDef *def)
     for (; def; def = def->parent) {
         add_features(&model->base, def->features);
     }
-    /* Virtualization in a guest: QEMU's models go without it on KVM. */
-    if (x86_feature_in(&model->base, X86_FEATURE_SVM)) {
-        x86_feature_add(&model->optional, X86_FEATURE_SVM);
-    }
+    /* Virtualization in a guest, and MONITOR: QEMU's models go without them on KVM. */
+    make_optional(model, X86_FEATURE_SVM);
+    make_optional(model, X86_FEATURE_MONITOR);
     for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
         /* VMX comes whole, but for what is taken away. */
         model->base.w[w] |= w >= FEAT_FIRST_MSR && x86_feature_gate(w) == X86_FEATURE_VMX ?
@@ -173,16 +229,37 @@ static void set_base(X86CPUModel *model, const ModelDef *def)
     }
 }
 
-const char *x86_cpu_model_name(unsigned i)
+char *x86_cpu_model_name(unsigned i)
 {
-    return i < G_N_ELEMENTS(models) ? models[i]->oc.name : NULL;
+    return i < G_N_ELEMENTS(models) ? g_strdup(models[i]->oc.name) :
+           x86_named_model_name(i - G_N_ELEMENTS(models));
+}
+
+bool x86_cpu_model_is_fixed(const char *name)
+{
+    const ModelDef *def = find_model(name);
+    bool fixed = def && def->features;
+
+    if (def) {
+        free_named_model(def);
+    }
+    return fixed;
 }
 
 void x86_cpu_list(void)
 {
+    char *name;
+
     printf("Available CPUs:\n");
-    for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
-        printf("x86 %-20s  %s\n", models[i]->oc.name, models[i]->oc.desc);
+    for (unsigned i = 0; (name = x86_cpu_model_name(i)); i++) {
+        const ModelDef *def = find_model(name);
+        const char *of = def->fields && strcmp(def->fields[X86_ROW_NAME], name) ?
+                         def->fields[X86_ROW_NAME] : NULL;
+
+        printf("x86 %-20s  %s%s%s\n", name, of ? "(alias of " : def->oc.desc, of ? of : "",
+               of ? ")" : "");
+        free_named_model(def);
+        g_free(name);
     }
     printf("\nRecognized CPUID flags:\n");
     x86_feature_list();
@@ -306,6 +383,7 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
         return NULL;
     }
     model = (X86CPUModel *)object_new(&def->oc, NULL);
+    model->named_vendor = def->vendor;
     model->accel_name = "host";
     model->family = def->family;
     model->model = def->model;
@@ -326,5 +404,10 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
 
 void x86_cpu_model_free(X86CPUModel *model)
 {
-    object_free((Object *)model);
+    const ModelDef *def = model ? (const ModelDef *)model->obj.oc : NULL;
+
+    if (model) {
+        object_free((Object *)model);
+        free_named_model(def);
+    }
 }

@@ -57,6 +57,7 @@ typedef struct X86CPUModel {
     uint32_t host_phys_bits_limit;  /* 0: none */
     int32_t family, model, stepping;    /* -1: the accelerator's */
     uint32_t level, xlevel;     /* 0: as many as there are */
+    const char *named_vendor;   /* the named model's, where the accelerator's does not matter */
     char *vendor;           /* 12 characters; NULL: the accelerator's */
     char *model_id;         /* NULL: the accelerator's */
 } X86CPUModel;
@@ -75,8 +76,10 @@ bool x86_cpu_model_wants_msrs(const X86CPUModel *model);
 /* What the model is to have, and may not do without, that supported lacks. */
 void x86_cpu_model_missing(const X86CPUModel *model, const X86FeatureSet *supported,
                            X86FeatureSet *missing);
-/* The i-th model's name, or NULL behind the last. */
-const char *x86_cpu_model_name(unsigned i);
+/* The i-th model's name, caller frees; NULL behind the last. */
+char *x86_cpu_model_name(unsigned i);
+/* Whether it is the same on every host that has what it needs. */
+bool x86_cpu_model_is_fixed(const char *name);
 /* -cpu help, on stdout. */
 void x86_cpu_list(void);
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "target/i386/cpu-named.h"
 #include "target/i386/cpuid.h"
 
 /* Of both vendors: xsave with AVX and AVX-512, x2APIC, KVM's leaves. */
@@ -227,6 +228,55 @@ static void test_named_model(void)
     g_assert_cmphex(reg(t, 7, 0, 'b'), ==, 0);
     g_assert_cmphex(reg(t, 0x80000008, 0, 'a') & 0xff, ==, 40);
     g_assert_cmphex(reg(t, 0x80000002, 0, 'a'), ==, 0x554d4551);        /* "QEMU" */
+}
+
+/* Models of QEMU's by all their names: what one has, and the next version has not. */
+static void test_processor_models(void)
+{
+    static const struct { const char *name, *has, *has_not; int family, model; } some[] = {
+        { "Haswell", "avx2", "ibpb", 6, 60 }, { "Haswell-v1", "rtm", NULL, 6, 60 },
+        { "Haswell-noTSX", "fma", "rtm", 6, 60 }, { "Haswell-IBRS", "spec-ctrl", NULL, 6, 60 },
+        { "Haswell-v4", "spec-ctrl", "hle", 6, 60 },
+        { "EPYC-Rome", "clwb", "ibrs", 23, 49 }, { "EPYC-Rome-v2", "ibrs", NULL, 23, 49 },
+        { "EPYC-Milan", "pku", "vaes", 25, 1 }, { "Icelake-Server", "avx512vnni", NULL, 6, 134 },
+        { "Nehalem", "sse4.2", "avx", 6, 26 }, { "Opteron_G1-v1", "lm", "cx16", 15, 6 },
+        { "qemu64-v1", "svm", NULL, 15, 107 },
+    };
+    char *name;
+    unsigned n = 0;
+
+    if (!x86_named_model_name(0)) {
+        g_test_skip("built without these models");
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(some); i++) {
+        X86CPUModel *model = x86_cpu_model_parse(some[i].name, "host", NULL);
+        X86FeatureSet has = { 0 }, has_not = { 0 };
+
+        g_assert_nonnull(model);
+        g_assert_cmpstr(model->obj.oc->name, ==, some[i].name);
+        g_assert_cmpint(model->family, ==, some[i].family);
+        g_assert_cmpint(model->model, ==, some[i].model);
+        g_assert_true(x86_feature_find(some[i].has, &has));
+        g_assert_true(!some[i].has_not || x86_feature_find(some[i].has_not, &has_not));
+        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+            g_assert_cmphex(model->base.w[w] & has.w[w], ==, has.w[w]);
+            g_assert_cmphex(model->base.w[w] & has_not.w[w], ==, 0);
+        }
+        x86_cpu_model_free(model);
+    }
+    /* Each name is a model, and no two are the same. */
+    for (; (name = x86_cpu_model_name(n)); n++) {
+        X86CPUModel *model = x86_cpu_model_parse(name, "host", NULL);
+
+        g_assert_nonnull(model);
+        x86_cpu_model_free(model);
+        g_free(name);
+    }
+    g_assert_cmpuint(n, >, 100);
+    g_assert_null(x86_cpu_model_parse("Haswell-v9", "host", NULL));
+    g_assert_null(x86_cpu_model_parse("Haswel", "host", NULL));
+    g_assert_null(x86_cpu_model_parse("-v1", "host", NULL));
 }
 
 static void test_identity(void)
@@ -504,6 +554,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/features", test_features);
     g_test_add_func("/cpuid/xsave", test_xsave);
     g_test_add_func("/cpuid/named-model", test_named_model);
+    g_test_add_func("/cpuid/processor-models", test_processor_models);
     g_test_add_func("/cpuid/identity", test_identity);
     for (unsigned i = 0; i < G_N_ELEMENTS(missing_corpus); i++) {
         g_autofree char *path = g_strdup_printf("/cpuid/missing/%u", i);
