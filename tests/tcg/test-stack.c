@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "stack-entries.h"
+#include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/mem/mmu.h"
@@ -334,6 +335,12 @@ static void make_cpu(void)
     cpu->mem = &mem;
     cpu->io = &io;
     cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
+    if (getenv("JIT")) {
+        const TCGJitConfig config = { .size = 1 << 20, .threshold = 1 };
+        const char *why;
+
+        cpu->tcg->jit = tcg_jit_new(&config, &why);
+    }
     cpu->tcg->nr_cpus = 1;
     cpu->tcg->cpus[0] = cpu;
     cpu->apic_page = ~(uint64_t)0;
