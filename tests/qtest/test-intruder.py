@@ -44,6 +44,7 @@ CALLS = {
     "read memory": (READV, "me", 0, 0, 0, 0, 0),
     "find a process": (PIDFD_OPEN, "me", 0),
     "ring": (URING, 1, "x" * 128),
+    "have signalled": (72, 0, 8, "me"),     # fcntl(F_SETOWN)
     "remove": (UNLINK, "/nonexistent"),
     "map code": (MMAP, 0, 4096, 5, 0x22, 2 ** 64 - 1, 0),
 }
