@@ -43,6 +43,11 @@ check:
 check-long:
 	@scripts/check long
 
+# Each fuzz target for a minute, or more: make fuzz MINUTES=N.
+MINUTES ?= 1
+fuzz:
+	@scripts/fuzz $(MINUTES)
+
 # The figures that the documentation quotes, beside Debian's QEMU.
 bench:
 	@scripts/bench
@@ -83,4 +88,4 @@ help:
 	@echo
 	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
 
-.PHONY: all demo guest docs deb check check-long bench bench-quick install uninstall clean help
+.PHONY: all demo guest docs deb check check-long fuzz bench bench-quick install uninstall clean help

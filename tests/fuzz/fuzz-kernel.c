@@ -1,20 +1,15 @@
 /*
  * Fuzz target: kernel files. What the parsers accept must make sense.
  *
- * Built with a fuzzer, or (-DFUZZ_STANDALONE) as a program that feeds each file
- * it is given once: see meson.build.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <glib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "hw/i386/x86-boot-internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_kernel(const X86Kernel *k, uint64_t file_size)
 {
@@ -60,20 +55,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     return 0;
 }
-
-#ifdef FUZZ_STANDALONE
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        g_autofree char *data = NULL;
-        gsize size;
-
-        if (!g_file_get_contents(argv[i], &data, &size, NULL)) {
-            fprintf(stderr, "cannot read %s\n", argv[i]);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)data, size);
-    }
-    return 0;
-}
-#endif
