@@ -417,6 +417,7 @@ static void declare_needs(const UserState *s)
 
     confine_need(CONFINE_SOCKETS);
     confine_need_path(RESOLV_CONF, CONFINE_READ);
+    confine_need_path("/dev/urandom", CONFINE_READ);    /* a reset makes a new stack */
     if (folder && strcmp(folder, "/etc")) {
         confine_need_path(folder, CONFINE_READ);    /* a daemon's, which replaces the file */
     }

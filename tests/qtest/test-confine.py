@@ -157,6 +157,22 @@ def closed_monitor():
 
 
 @test
+def user_network():
+    """User networking begins anew at a reset, with random numbers of the host"""
+    confined()
+    with VM("-sandbox", "monitor=closed", "-netdev", "user,id=n", "-device",
+            "virtio-net-device,netdev=n", machine="microvm") as vm:
+        c = vm.qmp()
+        for _ in range(3):
+            c.cmd("system_reset")
+            c.event("RESET")
+        rules = c.hmp("info usernet")
+        assert "Protocol" in rules, rules
+        c.cmd("quit")
+        assert vm.wait() == 0
+
+
+@test
 def no_monitor():
     """Without a monitor all is closed; a back end that connects again has sockets"""
     confined()
