@@ -151,6 +151,11 @@ def channels():
             assert oq.cmd("query-status")["status"] == "paused"
             assert "Guest is waiting" not in repr(oq.cmd("query-migrate"))
         qmp.cmd("cont")
+        # As libvirt restores: a descriptor that no option names.
+        with open(path, "rb") as file, \
+                machine("-incoming", "defer", pass_fds=[file.fileno()]) as other:
+            other.qmp().cmd("migrate-incoming", uri=f"fd:{file.fileno()}")
+            loaded(other.qmp())
         with machine("-incoming", "defer") as other:
             oq = other.qmp()
             assert oq.cmd("query-status")["status"] == "inmigrate"
