@@ -47,10 +47,10 @@ uint32_t format_crc(uint32_t crc, const void *data, size_t len)
                                               : crc_table(crc, data, len));
 }
 
-void format_make_header(FormatHeader *h, uint64_t ram_size)
+void format_make_header(FormatHeader *h, uint32_t layout, uint64_t ram_size)
 {
     *h = (FormatHeader) {
-        .version = FORMAT_VERSION, .layout = FORMAT_STREAM, .ram_size = ram_size,
+        .version = FORMAT_VERSION, .layout = layout, .ram_size = ram_size,
     };
     memcpy(h->magic, FORMAT_MAGIC, sizeof(h->magic));
     h->crc = format_crc(0, h, offsetof(FormatHeader, crc));
@@ -65,7 +65,7 @@ bool format_check_header(const FormatHeader *h, uint64_t ram_size, Error **errp)
                    FORMAT_VERSION);
     } else if (h->crc != format_crc(0, h, offsetof(FormatHeader, crc))) {
         error_setg(errp, "the header is damaged");
-    } else if (h->layout != FORMAT_STREAM) {
+    } else if (h->layout > FORMAT_MAPPED) {
         error_setg(errp, "layout %u is not known", h->layout);
     } else if (h->ram_size != ram_size) {
         error_setg(errp, "the saved machine has %" G_GUINT64_FORMAT " bytes of RAM, this one %"
@@ -90,8 +90,9 @@ bool format_check_section(const SectionHeader *h, Error **errp)
         [SECTION_ZERO] = 2 * sizeof(uint64_t),
         [SECTION_STATE] = FORMAT_MAX_STATE,
         [SECTION_END] = sizeof(uint32_t),
+        [SECTION_RAM_IMAGE] = sizeof(uint64_t),
     };
-    bool known = h->type >= SECTION_FINGERPRINT && h->type <= SECTION_END;
+    bool known = h->type >= SECTION_FINGERPRINT && h->type <= SECTION_RAM_IMAGE;
 
     if (h->header_crc != format_crc(0, h, offsetof(SectionHeader, header_crc))) {
         error_setg(errp, "a section's header is damaged");

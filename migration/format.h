@@ -16,11 +16,12 @@
 #define FORMAT_MAGIC    "mvmstate"
 #define FORMAT_VERSION  1u
 #define FORMAT_STREAM   0u      /* sections one after the other */
+#define FORMAT_MAPPED   1u      /* all but RAM; it follows as an image that can be mapped */
 
 typedef struct FormatHeader {
     char magic[8];
     uint32_t version;
-    uint32_t layout;            /* FORMAT_STREAM */
+    uint32_t layout;            /* FORMAT_STREAM or MAPPED */
     uint64_t ram_size;
     uint32_t reserved;          /* 0 */
     uint32_t crc;               /* CRC-32C of what stands before it */
@@ -33,6 +34,7 @@ typedef enum SectionType {
     SECTION_ZERO,               /* uint64_t offset in RAM, uint64_t length: all zeros */
     SECTION_STATE,              /* uint32_t instance, uint8_t n, n bytes of name, fields */
     SECTION_END,                /* uint32_t: how many sections came before it */
+    SECTION_RAM_IMAGE,          /* uint64_t: where in the file RAM begins; for FORMAT_MAPPED */
 } SectionType;
 
 #define SECTION_OPTIONAL 1u     /* flags: who does not know the type may skip it */
@@ -56,10 +58,13 @@ G_STATIC_ASSERT(sizeof(SectionHeader) == 24);
 #define FORMAT_MAX_SECTIONS     16384u      /* of state */
 #define FORMAT_MAX_NAME         64u
 
+/* Where the image of RAM begins: a multiple of this. */
+#define FORMAT_IMAGE_ALIGN      (2u << 20)
+
 /* CRC-32C (Castagnoli) of data, going on from crc (0 at first). */
 uint32_t format_crc(uint32_t crc, const void *data, size_t len);
 
-void format_make_header(FormatHeader *h, uint64_t ram_size);
+void format_make_header(FormatHeader *h, uint32_t layout, uint64_t ram_size);
 bool format_check_header(const FormatHeader *h, uint64_t ram_size, Error **errp);
 /* crc: of the data. */
 void format_make_section(SectionHeader *h, SectionType type, uint64_t length, uint32_t crc);

@@ -56,6 +56,9 @@ static void loaded(void *opaque)
     }
     g_thread_join(g_steal_pointer(&m->thread));
     channel_close(&m->channel);
+    if (m->saved.ram.replaced) {
+        host_memory_backend_replaced(m->ms->memdev);
+    }
     err = g_steal_pointer(&m->load_error);
     if (!err && parts_load(m->ms, m->saved.sections, &err)) {
         go_on(m);
@@ -82,7 +85,10 @@ static void start_reading(void *opaque)
 
     m->saved = (SavedMachine) {
         .fingerprint = fingerprint_make(m->ms),
-        .ram = { .ram = b->host, .size = b->size, .fresh = !b->mem_path },
+        .ram = {
+            .ram = b->host, .size = b->size, .fresh = !b->mem_path,
+            .replaceable = b->fd < 0 && !b->share && !b->prealloc,
+        },
     };
     migration_set_status(m, MIGRATION_ACTIVE);
     m->thread = g_thread_try_new("migration", reader_thread, m, NULL);

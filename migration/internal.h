@@ -65,16 +65,23 @@ typedef struct SectionWriter {
 int section_write(SectionWriter *w, SectionType type, const void *head, size_t head_len,
                   const void *data, size_t len);
 int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size);
+/* The same as an image at offset of the channel's file, with holes for zeros. */
+int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t offset);
 
 typedef struct RamLoader {
     uint8_t *ram;
     uint64_t size;
     uint64_t next;              /* offsets only grow */
     bool fresh;                 /* what was not written yet is zeros */
+    bool replaceable;           /* a mapping of its own, in place of which another may come */
+    bool replaced;
 } RamLoader;
 /* One section's data. */
 bool ram_load_pages(RamLoader *l, const uint8_t *data, size_t len, Error **errp);
 bool ram_load_zero(RamLoader *l, const uint8_t *data, size_t len, Error **errp);
+
+/* All of it, from offset of the channel's file: mapped if it may be, else read. */
+bool ram_load_image(RamLoader *l, Channel *c, uint64_t offset, Error **errp);
 
 /* fingerprint.c ---------------------------------------------------------------- */
 
@@ -106,6 +113,8 @@ typedef struct SavedMachine {
     uint64_t state_bytes;
     uint32_t nr_sections;       /* all of them */
     bool has_fingerprint, complete;
+    bool mapped;                /* FORMAT_MAPPED */
+    uint64_t image;             /* where RAM is then; 0: not said yet */
 } SavedMachine;
 
 /* Read to the end. RAM is filled on the way. False with errp set. */
@@ -118,6 +127,7 @@ struct Migration {
     MachineState *ms;
     MigrationStatus status;
     bool events;                /* tell of each status */
+    bool mapped;                /* capability mapped-ram */
     _Atomic uint64_t max_bandwidth;
     char *error;
     /* What goes out. */

@@ -66,6 +66,15 @@ void migration_set_events(MachineState *ms, bool on)
 {
 }
 
+bool migration_has_mapped_ram(const MachineState *ms)
+{
+    return false;
+}
+
+void migration_set_mapped_ram(MachineState *ms, bool on)
+{
+}
+
 uint64_t migration_max_bandwidth(const MachineState *ms)
 {
     return 0;

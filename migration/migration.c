@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "block/block.h"
 #include "hw/core/event.h"
 #include "internal.h"
+#include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "sysemu/hostmem.h"
 
@@ -61,6 +63,16 @@ void migration_set_events(MachineState *ms, bool on)
     migration_get(ms)->events = on;
 }
 
+bool migration_has_mapped_ram(const MachineState *ms)
+{
+    return ms->migration && ms->migration->mapped;
+}
+
+void migration_set_mapped_ram(MachineState *ms, bool on)
+{
+    migration_get(ms)->mapped = on;
+}
+
 static bool in_progress(const MachineState *ms)
 {
     const Migration *m = ms->migration;
@@ -109,9 +121,54 @@ bool migration_check(MachineState *ms, Error **errp)
 
 /* The thread ------------------------------------------------------------------------------- */
 
-static int write_machine(Migration *m)
+static int write_parts(Migration *m, SectionWriter *w)
+{
+    int ret = 0;
+
+    for (guint i = 0; i < m->sections->len && !ret; i++) {
+        gsize size;
+        const void *data = g_bytes_get_data(m->sections->pdata[i], &size);
+
+        ret = section_write(w, SECTION_STATE, NULL, 0, data, size);
+    }
+    return ret;
+}
+
+static int write_end(SectionWriter *w)
+{
+    uint32_t n = w->sections;
+
+    return section_write(w, SECTION_END, NULL, 0, &n, sizeof(n));
+}
+
+/* RAM begins behind the two sections that are yet to come. */
+static int write_mapped(Migration *m, SectionWriter *w)
 {
     const HostMemoryBackend *b = m->ms->memdev;
+    int ret = write_parts(m, w);
+    off_t here = lseek(w->c->fd, 0, SEEK_CUR);
+    uint64_t image = QEMU_ALIGN_UP(here + 2 * sizeof(SectionHeader) + sizeof(image) +
+                                   sizeof(uint32_t), FORMAT_IMAGE_ALIGN);
+
+    if (!ret) {
+        ret = here < 0 ? -errno : section_write(w, SECTION_RAM_IMAGE, NULL, 0, &image,
+                                                sizeof(image));
+    }
+    ret = ret ? ret : write_end(w);
+    return ret ? ret : ram_write_image(w, b->host, b->size, image);
+}
+
+static int write_stream(Migration *m, SectionWriter *w)
+{
+    const HostMemoryBackend *b = m->ms->memdev;
+    int ret = ram_write(w, b->host, b->size);
+
+    ret = ret ? ret : write_parts(m, w);
+    return ret ? ret : write_end(w);
+}
+
+static int write_machine(Migration *m)
+{
     SectionWriter w = {
         .c = &m->channel, .counters = &m->counters, .max_bandwidth = &m->max_bandwidth,
         .started = g_get_monotonic_time(),
@@ -119,25 +176,14 @@ static int write_machine(Migration *m)
     FormatHeader h;
     int ret;
 
-    format_make_header(&h, b->size);
+    format_make_header(&h, m->mapped ? FORMAT_MAPPED : FORMAT_STREAM, m->ms->memdev->size);
     ret = channel_write(w.c, &h, sizeof(h));
     if (!ret) {
         ret = section_write(&w, SECTION_FINGERPRINT, NULL, 0, m->fingerprint,
                             strlen(m->fingerprint));
     }
     if (!ret) {
-        ret = ram_write(&w, b->host, b->size);
-    }
-    for (guint i = 0; i < m->sections->len && !ret; i++) {
-        gsize size;
-        const void *data = g_bytes_get_data(m->sections->pdata[i], &size);
-
-        ret = section_write(&w, SECTION_STATE, NULL, 0, data, size);
-    }
-    if (!ret) {
-        uint32_t n = w.sections;
-
-        ret = section_write(&w, SECTION_END, NULL, 0, &n, sizeof(n));
+        ret = m->mapped ? write_mapped(m, &w) : write_stream(m, &w);
     }
     return ret ? ret : channel_finish(&m->channel);
 }
@@ -268,6 +314,11 @@ bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, voi
     Migration *m = migration_get(ms);
 
     if (!may_start(ms, errp) || !channel_open(&m->channel, ms, uri, false, errp)) {
+        return false;
+    }
+    if (m->mapped && lseek(m->channel.fd, 0, SEEK_SET) != 0) {
+        error_setg(errp, "mapped-ram needs a file: the channel cannot seek");
+        channel_close(&m->channel);
         return false;
     }
     g_clear_pointer(&m->error, g_free);

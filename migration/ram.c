@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "qemu/cutils.h"
@@ -90,6 +93,27 @@ int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size)
     return ret;
 }
 
+int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t start)
+{
+    int ret = ftruncate(w->c->fd, start + size) < 0 ? -errno : 0;
+
+    for (uint64_t offset = 0, len; offset < size && !ret; offset += len) {
+        bool zero = is_zero(ram + offset, FORMAT_PAGE);
+
+        len = run_length(ram + offset, MIN(size - offset, 16 * FORMAT_MAX_PAGES), zero);
+        if (!zero) {
+            ret = lseek(w->c->fd, start + offset, SEEK_SET) < 0 ? -errno :
+                channel_write(w->c, ram + offset, len);
+            atomic_fetch_add(&w->counters->transferred, len);
+        }
+        atomic_fetch_add(zero ? &w->counters->duplicate : &w->counters->normal,
+                         len / FORMAT_PAGE);
+        atomic_fetch_add(&w->counters->done, len);
+        ret = ret ? ret : keep_bandwidth(w);
+    }
+    return ret;
+}
+
 /* Loading ------------------------------------------------------------------------- */
 
 /* Is it the next piece of RAM, in whole pages? */
@@ -143,5 +167,42 @@ bool ram_load_zero(RamLoader *l, const uint8_t *data, size_t len, Error **errp)
     }
     clear(l, l->next, range[0] + range[1] - l->next);
     l->next = range[0] + range[1];
+    return true;
+}
+
+/* Beyond a file's end there is no memory: who touches it gets a signal. */
+static bool check_image(const RamLoader *l, int fd, uint64_t offset, Error **errp)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        error_setg(errp, "a machine whose RAM is mapped can only come from a file");
+    } else if (!offset || offset % FORMAT_IMAGE_ALIGN || offset > INT64_MAX - l->size ||
+               (uint64_t)st.st_size < offset + l->size) {
+        error_setg(errp, "the saved machine is cut off");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool ram_load_image(RamLoader *l, Channel *c, uint64_t offset, Error **errp)
+{
+    ssize_t n;
+
+    if (!check_image(l, c->fd, offset, errp)) {
+        return false;
+    }
+    if (l->replaceable &&
+        mmap(l->ram, l->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+             c->fd, offset) != MAP_FAILED) {
+        l->replaced = true;
+        return true;
+    }
+    n = lseek(c->fd, offset, SEEK_SET) < 0 ? -errno : channel_read(c, l->ram, l->size);
+    if (n < 0 || (uint64_t)n < l->size) {
+        error_setg_errno(errp, n < 0 ? -n : EIO, "cannot read the saved machine");
+        return false;
+    }
     return true;
 }

@@ -52,11 +52,21 @@ static bool take_end(SavedMachine *m, const uint8_t *data, size_t len, Error **e
         error_setg(errp, "sections are missing");
         return false;
     }
-    if (m->ram.next != m->ram.size) {
+    if (m->mapped ? !m->image || m->ram.next : m->ram.next != m->ram.size) {
         error_setg(errp, "RAM is not complete");
         return false;
     }
     m->complete = true;
+    return true;
+}
+
+static bool take_image(SavedMachine *m, const uint8_t *data, size_t len, Error **errp)
+{
+    if (!m->mapped || m->image || len != sizeof(m->image)) {
+        error_setg(errp, "an image of RAM where none is expected");
+        return false;
+    }
+    memcpy(&m->image, data, len);
     return true;
 }
 
@@ -76,6 +86,8 @@ static bool take_section(SavedMachine *m, const SectionHeader *h, const uint8_t 
         return ram_load_zero(&m->ram, data, h->length, errp);
     case SECTION_STATE:
         return keep_state(m, data, h->length, errp);
+    case SECTION_RAM_IMAGE:
+        return take_image(m, data, h->length, errp);
     case SECTION_END:
         return take_end(m, data, h->length, errp);
     default:
@@ -114,12 +126,13 @@ bool saved_machine_read(SavedMachine *m, Channel *c, Error **errp)
     if (!read_all(c, &h, sizeof(h), errp) || !format_check_header(&h, m->ram.size, errp)) {
         return false;
     }
+    m->mapped = h.layout == FORMAT_MAPPED;
     while (!m->complete) {
         if (!read_section(m, c, buf, errp)) {
             return false;
         }
     }
-    return true;
+    return !m->mapped || ram_load_image(&m->ram, c, m->image, errp);
 }
 
 void saved_machine_clear(SavedMachine *m)

@@ -9,13 +9,33 @@
 #include "migration/migration.h"
 #include "qmp.h"
 
-/* Each is known by name; only "events" is there. */
+/* Each is known by name; what is there has a row below. */
 static const char *const capabilities[] = {
     "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events",
     "postcopy-ram", "x-colo", "release-ram", "return-path", "pause-before-switchover",
     "multifd", "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "x-ignore-shared",
     "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt", "mapped-ram",
 };
+
+static const struct {
+    const char *name;
+    bool (*get)(const MachineState *ms);
+    void (*set)(MachineState *ms, bool on);
+} supported[] = {
+    { "events", migration_has_events, migration_set_events },
+    { "mapped-ram", migration_has_mapped_ram, migration_set_mapped_ram },
+};
+
+/* Index in supported, or its size. */
+static size_t find_supported(const char *name)
+{
+    size_t i = 0;
+
+    while (i < G_N_ELEMENTS(supported) && strcmp(supported[i].name, name)) {
+        i++;
+    }
+    return i;
+}
 
 static bool is_known(const char *name)
 {
@@ -32,7 +52,8 @@ json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
     json_t *list = json_array();
 
     for (size_t i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        bool on = !strcmp(capabilities[i], "events") && migration_has_events(mon->ms);
+        size_t n = find_supported(capabilities[i]);
+        bool on = n < G_N_ELEMENTS(supported) && supported[n].get(mon->ms);
 
         json_array_append_new(list, json_pack("{s:s,s:b}", "capability", capabilities[i],
                                               "state", on));
@@ -52,14 +73,16 @@ json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
             error_setg(errp, "Parameter 'capability' does not accept value '%s'", name);
             return NULL;
         }
-        if (strcmp(name, "events") && qmp_bool(cap, "state", false)) {
+        if (find_supported(name) == G_N_ELEMENTS(supported) && qmp_bool(cap, "state", false)) {
             error_setg(errp, "Migration capability '%s' is not supported", name);
             return NULL;
         }
     }
     json_array_foreach(list, i, cap) {
-        if (!strcmp(qmp_str(cap, "capability"), "events")) {
-            migration_set_events(mon->ms, qmp_bool(cap, "state", false));
+        size_t n = find_supported(qmp_str(cap, "capability"));
+
+        if (n < G_N_ELEMENTS(supported)) {
+            supported[n].set(mon->ms, qmp_bool(cap, "state", false));
         }
     }
     return NULL;

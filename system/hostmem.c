@@ -170,6 +170,17 @@ static bool backend_prealloc(HostMemoryBackend *b, Error **errp)
     return true;
 }
 
+/* Hints: a kernel without the feature loses nothing. */
+static void advise(const HostMemoryBackend *b)
+{
+    if (b->merge) {
+        madvise(b->host, b->size, MADV_MERGEABLE);
+    }
+    if (!b->dump) {
+        madvise(b->host, b->size, MADV_DONTDUMP);
+    }
+}
+
 static bool backend_map(HostMemoryBackend *b, Error **errp)
 {
     int flags = b->share ? MAP_SHARED : MAP_PRIVATE;
@@ -195,13 +206,7 @@ static bool backend_map(HostMemoryBackend *b, Error **errp)
         b->host = NULL;
         return refuse(b, errno, errp);
     }
-    /* Hints: a kernel without the feature loses nothing. */
-    if (b->merge) {
-        madvise(b->host, b->size, MADV_MERGEABLE);
-    }
-    if (!b->dump) {
-        madvise(b->host, b->size, MADV_DONTDUMP);
-    }
+    advise(b);
     return backend_bind(b, errp) && (!b->prealloc || backend_prealloc(b, errp));
 }
 
@@ -333,6 +338,12 @@ static bool file_complete(Object *obj, Error **errp)
         unlink(b->mem_path);
     }
     return false;
+}
+
+void host_memory_backend_replaced(HostMemoryBackend *b)
+{
+    b->had_contents = true;
+    advise(b);
 }
 
 bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_t len)

@@ -66,6 +66,10 @@ bool migration_check(MachineState *ms, Error **errp);
 bool migration_has_events(const MachineState *ms);
 void migration_set_events(MachineState *ms, bool on);
 
+/* "mapped-ram": RAM in the file as an image that is mapped where it is loaded; files only. */
+bool migration_has_mapped_ram(const MachineState *ms);
+void migration_set_mapped_ram(MachineState *ms, bool on);
+
 /* Bytes a second on the channel, 0: no limit. */
 uint64_t migration_max_bandwidth(const MachineState *ms);
 void migration_set_max_bandwidth(MachineState *ms, uint64_t bytes);

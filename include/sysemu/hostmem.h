@@ -56,6 +56,9 @@ HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
                                                    bool prealloc,
                                                    Error **errp);
 
+/* A private mapping of a file has come in place of the anonymous memory. */
+void host_memory_backend_replaced(HostMemoryBackend *b);
+
 /*
  * Give what is at host back to the host at once: pages that lie within [host, host + len)
  * completely; they read as zeros afterwards. False: nothing was given, as outside of the backend,

@@ -264,6 +264,33 @@ def other_machines():
 
 
 @test
+def mapped():
+    """mapped-ram: a file that is mapped, by several machines at a time; not by a pipe"""
+    small = ["-device", "virtio-rng-device"]
+    with machine(*PROGRAMS, devices=small) as vm:
+        qmp, q = vm.qmp(), QTest(vm)
+        path = vm.path("saved")
+        q.write(0x200000, b"once upon a time")
+        qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "mapped-ram",
+                                                           "state": True}])
+        assert "cannot seek" in qmp.error("migrate", uri="exec:cat >/dev/null")[1]
+        save(qmp, f"file:{path}")
+        assert os.stat(path).st_size > 128 << 20 and os.stat(path).st_blocks * 512 < 16 << 20
+        with machine("-incoming", f"file:{path}", devices=small) as one, \
+                machine("-incoming", f"file:{path}", devices=small) as two:
+            loaded(one.qmp())
+            loaded(two.qmp())
+            q1, q2 = QTest(one), QTest(two)
+            q1.write(0x200000, b"something else  ")
+            assert q1.read(0x200000, 16) == b"something else  "
+            assert q2.read(0x200000, 16) == b"once upon a time"
+            with open(f"/proc/{one.proc.pid}/maps", encoding="ascii") as maps:
+                assert path in maps.read()
+        assert "can only come from a file" in refused(
+            "-incoming", f"exec:cat {path}", devices=small)
+
+
+@test
 def hmp():
     """The same for people"""
     with VM(machine="microvm") as vm:

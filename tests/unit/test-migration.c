@@ -108,7 +108,7 @@ static void channel_of(Channel *c, int fd)
     g_assert_cmpint(event_notifier_init(&c->hurry), ==, 0);
 }
 
-static Stream *stream_new(void)
+static Stream *stream_of(uint32_t layout)
 {
     Stream *s = g_new0(Stream, 1);
     FormatHeader h;
@@ -117,9 +117,14 @@ static Stream *stream_new(void)
     s->w = (SectionWriter) {
         .c = &s->c, .counters = &s->counters, .max_bandwidth = &s->bandwidth,
     };
-    format_make_header(&h, RAM_SIZE);
+    format_make_header(&h, layout, RAM_SIZE);
     g_assert_cmpint(channel_write(&s->c, &h, sizeof(h)), ==, 0);
     return s;
+}
+
+static Stream *stream_new(void)
+{
+    return stream_of(FORMAT_STREAM);
 }
 
 static void put(Stream *s, SectionType type, const void *data, size_t len)
@@ -329,6 +334,86 @@ static void test_limits(void)
     }
 }
 
+/* Mapped files --------------------------------------------------------------------------- */
+
+/* A file with an image of RAM at its place. */
+static GBytes *mapped_file(uint64_t image)
+{
+    g_autofree uint8_t *ram = g_malloc(RAM_SIZE);
+    Stream *s = stream_of(FORMAT_MAPPED);
+
+    fill_ram(ram);
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    put(s, SECTION_STATE, "first", 5);
+    put(s, SECTION_RAM_IMAGE, &image, sizeof(image));
+    put_end(s);
+    g_assert_cmpint(ram_write_image(&s->w, ram, RAM_SIZE, FORMAT_IMAGE_ALIGN), ==, 0);
+    g_assert_cmpint(lseek(s->c.fd, 0, SEEK_END), ==, FORMAT_IMAGE_ALIGN + RAM_SIZE);
+    return stream_end(s);
+}
+
+static void test_mapped(void)
+{
+    g_autoptr(GBytes) file = mapped_file(FORMAT_IMAGE_ALIGN);
+    g_autofree uint8_t *ram = g_malloc(RAM_SIZE);
+    void *own = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    gsize len;
+    const uint8_t *data = g_bytes_get_data(file, &len);
+    int fd = memfd_create("mapped", MFD_CLOEXEC);
+    Error *err = NULL;
+    SavedMachine m = {
+        .fingerprint = g_strdup(FINGERPRINT),
+        .ram = { .ram = own, .size = RAM_SIZE, .replaceable = true },
+    };
+    g_autofree char *error = NULL;
+    Channel c;
+
+    fill_ram(ram);
+    g_assert_cmpint(pwrite(fd, data, len, 0), ==, len);
+    channel_of(&c, fd);
+    g_assert_true(saved_machine_read(&m, &c, &err));
+    g_assert_true(m.ram.replaced);
+    g_assert_cmpmem(own, RAM_SIZE, ram, RAM_SIZE);
+    memset(own, 0x55, RAM_SIZE);        /* the file stays as it is */
+    munmap(own, RAM_SIZE);
+    channel_close(&c);
+    saved_machine_clear(&m);
+    error = try_load(data, len, &m);
+    g_assert_null(error);
+    g_assert_false(m.ram.replaced);
+    g_assert_cmpmem(m.ram.ram, RAM_SIZE, ram, RAM_SIZE);
+    done(&m);
+}
+
+static void test_hostile_mapped(void)
+{
+    static const uint64_t places[] = {
+        0, 1, FORMAT_PAGE, 2 * FORMAT_IMAGE_ALIGN, UINT64_MAX & ~(FORMAT_IMAGE_ALIGN - 1ull),
+    };
+    const uint64_t place = FORMAT_IMAGE_ALIGN, all[2] = { 0, RAM_SIZE };
+    SavedMachine m;
+    Stream *s;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_autoptr(GBytes) file = mapped_file(places[i]);
+        gsize len;
+        const uint8_t *data = g_bytes_get_data(file, &len);
+        g_autofree char *error = try_load(data, len, &m);
+
+        g_assert_nonnull(error);
+        done(&m);
+    }
+    s = begun();
+    put(s, SECTION_RAM_IMAGE, &place, sizeof(place));
+    expect(s, "where none is expected");
+    s = stream_of(FORMAT_MAPPED);
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    put(s, SECTION_ZERO, all, sizeof(all));
+    put(s, SECTION_RAM_IMAGE, &place, sizeof(place));
+    put_end(s);
+    expect(s, "RAM is not complete");
+}
+
 /* The check value of CRC-32C, "Castagnoli": RFC 3720, appendix B.4. */
 static void test_crc(void)
 {
@@ -349,5 +434,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/damaged-stream", test_damaged_stream);
     g_test_add_func("/migration/made-up-streams", test_made_up_streams);
     g_test_add_func("/migration/limits", test_limits);
+    g_test_add_func("/migration/mapped", test_mapped);
+    g_test_add_func("/migration/hostile-mapped", test_hostile_mapped);
     return g_test_run();
 }
