@@ -262,6 +262,7 @@ static void free_export(NbdExport *exp)
 {
     for (unsigned i = 0; exp->bitmaps && exp->bitmaps[i]; i++) {
         exp->bitmaps[i]->busy = false;
+        exp->owners[i]->twins--;
     }
     if (exp->bs) {
         exp->bs->twins--;
@@ -270,6 +271,7 @@ static void free_export(NbdExport *exp)
         }
     }
     g_free(exp->bitmaps);
+    g_free(exp->owners);
     g_free(exp->description);
     g_free(exp->name);
     g_free(exp->id);
@@ -321,13 +323,15 @@ static bool may_be_exported(const BlockNode *bs, bool writable, Error **errp)
     return false;
 }
 
-/* The bitmap of that name that bs has, or one of those that are read below it. */
-static BlockBitmap *find_bitmap(BlockNode *bs, const BlockBitmapName *name, Error **errp)
+/* The bitmap of that name that bs has, or one of those that are read below it; *owner: which. */
+static BlockBitmap *find_bitmap(BlockNode *bs, const BlockBitmapName *name, BlockNode **owner,
+                                Error **errp)
 {
     BlockBitmap *b = NULL;
 
     bs = name->node ? block_find_node(name->node) : bs;
     while (bs && !b) {
+        *owner = bs;
         b = block_bitmap_find(bs, name->name, NULL);
         bs = name->node ? NULL : bs->is_twin ? block_find_node(bs->node_name) : bs->backing;
     }
@@ -337,6 +341,8 @@ static BlockBitmap *find_bitmap(BlockNode *bs, const BlockBitmapName *name, Erro
         error_setg(errp, "Bitmap '%s' is %s", b->name, b->busy ? "currently in use by another "
                    "operation and cannot be used" : "inconsistent and cannot be used");
         b = NULL;
+    } else if (!may_be_exported(*owner, false, errp)) {
+        b = NULL;
     }
     return b;
 }
@@ -344,12 +350,14 @@ static BlockBitmap *find_bitmap(BlockNode *bs, const BlockBitmapName *name, Erro
 static bool take_bitmaps(NbdExport *exp, const BlockExportOptions *o, Error **errp)
 {
     exp->bitmaps = g_new0(BlockBitmap *, o->n_bitmaps + 1);
+    exp->owners = g_new0(BlockNode *, o->n_bitmaps + 1);
     for (unsigned i = 0; i < o->n_bitmaps; i++) {
-        exp->bitmaps[i] = find_bitmap(exp->bs, &o->bitmaps[i], errp);
+        exp->bitmaps[i] = find_bitmap(exp->bs, &o->bitmaps[i], &exp->owners[i], errp);
         if (!exp->bitmaps[i]) {
             return false;
         }
         exp->bitmaps[i]->busy = true;
+        exp->owners[i]->twins++;
     }
     return true;
 }

@@ -90,6 +90,7 @@ typedef struct NbdExport {
     BlockNode *bs;
     bool writable;
     BlockBitmap **bitmaps;      /* NULL-terminated */
+    BlockNode **owners;         /* theirs, which stay as long as this does */
     unsigned users;             /* connections; under the server's lock */
     bool closing;               /* the same */
 } NbdExport;

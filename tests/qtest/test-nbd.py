@@ -133,6 +133,15 @@ def clients():
         v.qmp.error("block-dirty-bitmap-remove", node="disk", name="x")
         v.qmp.error("block-export-add", type="nbd", id="v", node_name="disk", name="v",
                     writable=True)
+        tool("qemu-img", "create", "-q", "-f", "raw", v.path("more"), "8M")
+        v.qmp.cmd("blockdev-add", driver="file", node_name="more", filename=v.path("more"))
+        v.qmp.cmd("block-dirty-bitmap-add", node="more", name="z")
+        v.qmp.cmd("block-export-add", type="nbd", id="z", node_name="disk", name="z",
+                  bitmaps=[{"node": "more", "name": "z"}])
+        v.qmp.error("blockdev-del", node_name="more")
+        v.qmp.cmd("block-export-del", id="z")
+        v.qmp.event("BLOCK_EXPORT_DELETED")
+        v.qmp.cmd("blockdev-del", node_name="more")
         v.qmp.cmd("nbd-server-stop")
         assert sorted(v.qmp.event("BLOCK_EXPORT_DELETED")["data"]["id"] for _ in "rw") == ["r", "w"]
         tool("qemu-io", "-f", "raw", "-c", "read -P 5 512 512", v.path("free"))
