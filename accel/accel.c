@@ -60,22 +60,33 @@ static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
     return false;
 }
 
+static const char *name_of(const GPtrArray *candidates, guint i)
+{
+    return qemu_opt_get(candidates->pdata[i], "accel");
+}
+
+static const ObjectClass *class_of(const GPtrArray *candidates, guint i)
+{
+    return object_class_by_name(accel_classes, name_of(candidates, i));
+}
+
 /* Names that are not compiled in are reported first, as QEMU does. */
-static bool report_unknown(char **names, unsigned known, bool *failed,
+static bool report_unknown(const GPtrArray *candidates, unsigned known, bool *failed,
                            Error **errp)
 {
-    for (unsigned i = 0; names[i]; i++) {
+    for (guint i = 0; i < candidates->len; i++) {
+        const char *name = name_of(candidates, i);
         g_autofree char *meant = NULL;
 
-        if (object_class_by_name(accel_classes, names[i])) {
+        if (class_of(candidates, i)) {
             continue;
         }
-        meant = object_class_did_you_mean(accel_classes, names[i]);
-        if (!known && !names[i + 1]) {
-            error_setg(errp, "invalid accelerator %s%s", names[i], meant);
+        meant = object_class_did_you_mean(accel_classes, name);
+        if (!known && i + 1 == candidates->len) {
+            error_setg(errp, "invalid accelerator %s%s", name, meant);
             return false;
         }
-        error_report("invalid accelerator %s%s", names[i], meant);
+        error_report("invalid accelerator %s%s", name, meant);
         /* Only what stood before the one we end up with was passed over. */
         *failed |= i == 0;
     }
@@ -105,31 +116,39 @@ static const char *default_names(void)
     return "kvm:tcg";
 }
 
-bool accel_init(MachineState *ms, const char *names, QemuOpts *opts, bool alternative,
-                Error **errp)
+GPtrArray *accel_candidates(const char *names)
 {
-    g_auto(GStrv) list = g_strsplit(names ? names : default_names(), ":", -1);
+    g_auto(GStrv) words = g_strsplit(names ? names : default_names(), ":", -1);
+    GPtrArray *candidates = g_ptr_array_new_with_free_func((GDestroyNotify)qemu_opts_free);
+
+    for (unsigned i = 0; words[i]; i++) {
+        QemuOpts *opts = qemu_opts_new();
+
+        qemu_opt_append(opts, "accel", words[i]);
+        g_ptr_array_add(candidates, opts);
+    }
+    return candidates;
+}
+
+bool accel_init(MachineState *ms, const GPtrArray *candidates, Error **errp)
+{
     unsigned known = 0;
     bool failed = false, final = false;
 
-    for (unsigned i = 0; list[i]; i++) {
-        known += object_class_by_name(accel_classes, list[i]) != NULL;
+    for (guint i = 0; i < candidates->len; i++) {
+        known += class_of(candidates, i) != NULL;
     }
-    if (!list[0] || !list[0][0]) {
-        error_setg(errp, "no accelerator found");
+    if (!report_unknown(candidates, known, &failed, errp)) {
         return false;
     }
-    if (!report_unknown(list, known, &failed, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; list[i]; i++) {
-        const ObjectClass *oc = object_class_by_name(accel_classes, list[i]);
+    for (guint i = 0; i < candidates->len; i++) {
+        const ObjectClass *oc = class_of(candidates, i);
         Error *err = NULL;
 
         if (!oc) {
             continue;
         }
-        if (try_accel(ms, oc, opts, alternative || known > 1, &final, &err)) {
+        if (try_accel(ms, oc, candidates->pdata[i], known > 1, &final, &err)) {
             if (failed) {
                 error_report("falling back to %s", oc->name);
             }

@@ -92,38 +92,20 @@ void memory_region_del_subregion(MemoryRegion *sub)
     sub->container = NULL;
 }
 
-void memory_region_foreach(const MemoryRegion *root, MemoryRegionFn *fn,
-                           void *opaque)
+static void visit(const MemoryRegion *mr, hwaddr start, unsigned depth, MemoryRegionFn *fn,
+                  void *opaque)
 {
-    struct {
-        const MemoryRegion *mr;
-        hwaddr start;
-        guint next;
-    } stack[16];
-    unsigned depth = 0;
+    fn(mr, start, depth, opaque);
+    for (guint i = 0; mr->subregions && i < mr->subregions->len; i++) {
+        const MemoryRegion *sub = g_ptr_array_index(mr->subregions, i);
 
-    stack[0].mr = root;
-    stack[0].start = root->addr;
-    stack[0].next = 0;
-    fn(root, root->addr, 0, opaque);
-    for (;;) {
-        const MemoryRegion *mr = stack[depth].mr;
-        const MemoryRegion *sub;
-
-        if (!mr->subregions || stack[depth].next == mr->subregions->len) {
-            if (depth-- == 0) {
-                return;
-            }
-            continue;
-        }
-        sub = g_ptr_array_index(mr->subregions, stack[depth].next++);
-        g_assert(depth + 1 < G_N_ELEMENTS(stack));
-        stack[depth + 1].mr = sub;
-        stack[depth + 1].start = stack[depth].start + sub->addr;
-        stack[depth + 1].next = 0;
-        depth++;
-        fn(sub, stack[depth].start, depth, opaque);
+        visit(sub, start + sub->addr, depth + 1, fn, opaque);
     }
+}
+
+void memory_region_foreach(const MemoryRegion *root, MemoryRegionFn *fn, void *opaque)
+{
+    visit(root, root->addr, 0, fn, opaque);
 }
 
 /*
@@ -222,26 +204,21 @@ void address_space_init(AddressSpace *as, MemoryRegion *root, const char *name,
     as->listeners = g_ptr_array_new();
 }
 
-static void free_region(const MemoryRegion *mr, hwaddr start, unsigned depth,
-                        void *opaque)
+static void free_region(MemoryRegion *mr)
 {
-    g_ptr_array_add(opaque, (void *)mr);
+    for (guint i = 0; mr->subregions && i < mr->subregions->len; i++) {
+        free_region(g_ptr_array_index(mr->subregions, i));
+    }
+    g_clear_pointer(&mr->subregions, g_ptr_array_unref);
+    g_clear_pointer(&mr->ioeventfds, g_array_unref);
 }
 
 void address_space_destroy(AddressSpace *as)
 {
-    g_autoptr(GPtrArray) regions = g_ptr_array_new();
-
     if (!as->root) {
         return;
     }
-    memory_region_foreach(as->root, free_region, regions);
-    for (guint i = 0; i < regions->len; i++) {
-        MemoryRegion *mr = g_ptr_array_index(regions, i);
-
-        g_clear_pointer(&mr->subregions, g_ptr_array_unref);
-        g_clear_pointer(&mr->ioeventfds, g_array_unref);
-    }
+    free_region(as->root);
     g_ptr_array_unref(as->listeners);
     g_free(as->ranges);
     g_free(as->ram);

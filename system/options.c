@@ -170,17 +170,6 @@ bool options_run_phase(VLState *vl, OptionPhase phase, Error **errp)
     return true;
 }
 
-void options_foreach(VLState *vl, OptionPhase phase, StoredOptionFn *fn)
-{
-    for (guint i = 0; i < vl->stored->len; i++) {
-        StoredOption *so = &g_array_index(vl->stored, StoredOption, i);
-
-        if (so->row->phase == phase) {
-            fn(vl, so);
-        }
-    }
-}
-
 void options_print_version(void)
 {
     printf("QEMU emulator version " QEMU_INTERFACE_VERSION " (microvm " MICROVM_VERSION ")\n"

@@ -104,9 +104,6 @@ extern const RefusedOption refused_options[];
 bool options_parse(VLState *vl, int argc, char **argv, Error **errp);
 /* Call the functions of one phase's options, in order; messages name them. */
 bool options_run_phase(VLState *vl, OptionPhase phase, Error **errp);
-/* Call fn for the stored options of a phase; no order between phases. */
-typedef void StoredOptionFn(VLState *vl, const StoredOption *so);
-void options_foreach(VLState *vl, OptionPhase phase, StoredOptionFn *fn);
 
 /* -h: on stdout. */
 void options_print_help(void);

@@ -296,11 +296,15 @@ bool opt_object(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
  * A bus that another -device brings (or none) is what the device needs: it waits
  * for the second pass, so that the order on the command line is free.
  */
-static bool is_nested_device(const MachineState *ms, const char *driver)
+static bool is_nested_device(MachineState *ms, const char *driver)
 {
     const ObjectClass *oc = driver ? object_class_by_name(device_classes, driver) : NULL;
     const char *type = oc ? ((const DeviceClass *)oc)->bus_type : NULL;
+    const MachineClass *mc = machine_get_class(ms);
 
+    if (type && mc->want_bus) {
+        mc->want_bus(ms, type);
+    }
     for (guint i = 0; type && i < ms->buses->len; i++) {
         const BusState *bus = ms->buses->pdata[i];
 

@@ -61,29 +61,13 @@ static bool create_machine(VLState *vl, Error **errp)
     return true;
 }
 
-/* Each -accel in turn, then "-machine accel=", then what there is. */
+/* Each -accel, or what "-machine accel=" says, or what there is. */
 static bool init_accelerator(VLState *vl, Error **errp)
 {
-    const char *names = vl->ms->accel_names;
-
-    for (guint i = 0; vl->accels && i < vl->accels->len; i++) {
-        g_autoptr(QemuOpts) opts = qemu_opts_clone(g_ptr_array_index(vl->accels, i));
-        g_autofree char *name = qemu_opt_take(opts, "accel");
-        bool is_last = i + 1 == vl->accels->len;
-        Error *err = NULL;
-
-        if (accel_init(vl->ms, name, opts, !is_last, &err)) {
-            return true;
-        }
-        if (is_last) {
-            error_propagate(errp, err);
-            return false;
-        }
-        error_report_err(err);
-        error_report("falling back to %s",
-                     qemu_opt_get(g_ptr_array_index(vl->accels, i + 1), "accel"));
+    if (!vl->accels) {
+        vl->accels = accel_candidates(vl->ms->accel_names);
     }
-    return accel_init(vl->ms, names, NULL, false, errp);
+    return accel_init(vl->ms, vl->accels, errp);
 }
 
 /* The backend that -machine memory-backend= names, or a new one. */
@@ -124,23 +108,6 @@ static bool init_ram(VLState *vl, Error **errp)
     }
     ms->memdev->in_use = true;
     return true;
-}
-
-/* A device on the ISA bus is asked for: boards make the bus only then. */
-static void look_for_isa(VLState *vl, const StoredOption *so)
-{
-    const MachineClass *mc = machine_get_class(vl->ms);
-    const char *driver;
-    const DeviceClass *dc;
-
-    if (so->row->fn != opt_device || !mc->want_isa) {
-        return;
-    }
-    driver = qemu_opt_get(so->opts, "driver");
-    dc = driver ? (const DeviceClass *)object_class_by_name(device_classes, driver) : NULL;
-    if (dc && dc->bus_type && !strcmp(dc->bus_type, "ISA")) {
-        mc->want_isa(vl->ms);
-    }
 }
 
 /* C-a x on a console that is shared with a monitor. */
@@ -193,7 +160,6 @@ static bool build_machine(VLState *vl, Error **errp)
     MachineState *ms = vl->ms;
     const MachineClass *mc = machine_get_class(ms);
 
-    options_foreach(vl, PHASE_DEVICE, look_for_isa);
     if (!init_ram(vl, errp) || (mc->init && !mc->init(ms, errp)) ||
         !create_devices(vl, errp)) {
         return false;

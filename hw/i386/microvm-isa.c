@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <string.h>
+
 #include "chardev/char.h"
 #include "hw/i386/microvm.h"
 
@@ -54,20 +56,34 @@ static bool add_serials(MicrovmMachineState *mms, Error **errp)
     return true;
 }
 
+static void make_bus(MicrovmMachineState *mms)
+{
+    if (!mms->has_isa) {
+        mms->has_isa = true;
+        isa_bus_init(&mms->isa, &mms->parent, &mms->parent.system_io, mms->gsi);
+    }
+}
+
+void microvm_want_bus(MachineState *ms, const char *type)
+{
+    MicrovmMachineState *mms = microvm_machine(ms);
+
+    if (!strcmp(type, "ISA") && mms->legacy != ON_OFF_AUTO_OFF) {
+        make_bus(mms);
+    }
+}
+
 bool microvm_init_isa(MicrovmMachineState *mms, Error **errp)
 {
-    MachineState *ms = &mms->parent;
+    bool serials = has_serials(&mms->parent);
 
-    mms->has_isa = mms->legacy == ON_OFF_AUTO_ON ||
-                   (mms->legacy == ON_OFF_AUTO_AUTO &&
-                    (mms->isa_wanted || has_serials(ms)));
-    if (!mms->has_isa) {
-        /* As with QEMU's isa-serial=off the backend is opened, and unused. */
-        if (has_serials(ms)) {
-            warn_report("legacy=off leaves no serial port for -serial");
-        }
-        return true;
+    if (mms->legacy == ON_OFF_AUTO_ON || (mms->legacy == ON_OFF_AUTO_AUTO && serials)) {
+        make_bus(mms);
+        return add_serials(mms, errp);
     }
-    isa_bus_init(&mms->isa, ms, &ms->system_io, mms->gsi);
-    return add_serials(mms, errp);
+    /* As with QEMU's isa-serial=off the backend is opened, and unused. */
+    if (serials) {
+        warn_report("legacy=off leaves no serial port for -serial");
+    }
+    return true;
 }

@@ -236,11 +236,6 @@ static void microvm_reset(MachineState *ms)
     x86_boot_cpu(x86_cpu(ms->cpus[0]), &mms->boot);
 }
 
-static void microvm_want_isa(MachineState *ms)
-{
-    microvm_machine(ms)->isa_wanted = true;
-}
-
 static char *microvm_irqchip_info(MachineState *ms, bool counts)
 {
     X86Irqchip *chip = microvm_machine(ms)->irqchip;
@@ -321,7 +316,7 @@ static const MachineClass microvm_class = {
     .init_done = microvm_init_done,
     .load_kernel = microvm_load_kernel,
     .reset = microvm_reset,
-    .want_isa = microvm_want_isa,
+    .want_bus = microvm_want_bus,
     .get_fw_cfg = microvm_get_fw_cfg,
     .irqchip_info = microvm_irqchip_info,
     .foreach_state = MACHINE_STATE(microvm_foreach_state),

@@ -51,10 +51,9 @@ struct MachineClass {
     /* Roms, CPUs and board state, after the devices were reset. */
     void (*reset)(MachineState *ms);
     /*
-     * True when a serial port, debug console or other ISA device is asked for
-     * on the command line: boards with an automatic ISA bus listen. May be NULL.
+     * -device names one for a bus of this type: boards have some only then. May be NULL.
      */
-    void (*want_isa)(MachineState *ms);
+    void (*want_bus)(MachineState *ms, const char *type);
     /*
      * The fw_cfg device, made when it is first asked for: before the map is sealed. NULL
      * with errp set. May be NULL.

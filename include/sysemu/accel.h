@@ -137,12 +137,15 @@ static inline const AccelClass *accel_get_class(const AccelState *as)
 }
 
 /*
- * Try the accelerators of the colon-separated list in turn ("kvm:tcg"; NULL:
- * kvm, then tcg), with opts' properties (may be NULL) for each; sets ms->accel.
- * With no name in the list compiled in, or none that works, false with errp set.
- * alternative: the caller has another list, and will try it then.
+ * QemuOpts as -accel has them, of a colon-separated list ("kvm:tcg"; NULL: kvm, then tcg).
+ * Caller unrefs.
  */
-bool accel_init(MachineState *ms, const char *names, QemuOpts *opts, bool alternative,
-                Error **errp);
+GPtrArray *accel_candidates(const char *names);
+/*
+ * Try them in turn, with their properties; sets ms->accel. What fails is reported if another one
+ * is tried, else it is errp's. A host's accelerator that is not for guests like ours is passed
+ * over where there is an alternative, and warned of where there is none.
+ */
+bool accel_init(MachineState *ms, const GPtrArray *candidates, Error **errp);
 
 #endif

@@ -217,7 +217,9 @@ static Board *board_new(unsigned cpus, const char *start, const char *end)
     memory_region_init_io(&b->ports, &ports_ops, b, "ports", 16);
     memory_region_add_subregion(&ms->system_io, PORT_DATA, &b->ports);
 
-    if (!accel_init(ms, "kvm", NULL, false, &err) ||
+    g_autoptr(GPtrArray) candidates = accel_candidates("kvm");
+
+    if (!accel_init(ms, candidates, &err) ||
         !accel_get_class(ms->accel)->create_irqchip(ms->accel, &chip, &err) ||
         !x86_cpus_init(ms, &err) || !address_space_seal(&ms->memory, &err) ||
         !address_space_seal(&ms->io, &err)) {

@@ -21,11 +21,14 @@ static const MachineClass empty_class = {
 static void choose(const char *names, const char *props)
 {
     MachineState *ms = (MachineState *)object_new(&empty_class.oc, NULL);
-    g_autoptr(QemuOpts) opts = props ? qemu_opts_parse(props, NULL, NULL) : NULL;
+    g_autoptr(GPtrArray) candidates = accel_candidates(names);
     Error *err = NULL;
 
     error_init("test");
-    if (accel_init(ms, names, opts, false, &err)) {
+    if (props) {
+        qemu_opt_append(candidates->pdata[0], props, "on");
+    }
+    if (accel_init(ms, candidates, &err)) {
         error_printf("chose %s\n", ms->accel->obj.oc->name);
     } else {
         g_assert_null(ms->accel);
@@ -49,10 +52,10 @@ static const struct {
     { "/accel/unknown-last", "qtest:bogus", NULL,
       "test: invalid accelerator bogus\nchose qtest\n" },
     { "/accel/empty", "", NULL, "test: no accelerator found\n" },
-    { "/accel/property", "qtest", "nosuch=on",
+    { "/accel/property", "qtest", "nosuch",
       "test: Property 'qtest-accel.nosuch' not found\n" },
     /* A wrong property is final: the next one does not get a try. */
-    { "/accel/property-final", "kvm:qtest", "nosuch=on",
+    { "/accel/property-final", "kvm:qtest", "nosuch",
       "test: Property 'kvm-accel.nosuch' not found\n" },
 };
 

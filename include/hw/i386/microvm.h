@@ -119,7 +119,6 @@ typedef struct MicrovmMachineState {
     bool has_rtc;
     DeviceState *ged;           /* hw/acpi/ged.h; NULL: no ACPI */
     bool has_pic;               /* an 8259A drives the boot processor's LINT0 */
-    bool isa_wanted;            /* by -device isa-… */
     bool has_isa;
     ISABus isa;
     DeviceState *fw_cfg;        /* hw/nvram/fw_cfg.h; NULL: not asked for */
@@ -139,6 +138,7 @@ static inline MicrovmMachineState *microvm_machine(MachineState *ms)
  */
 bool microvm_init_irqchip(MicrovmMachineState *mms, Error **errp);
 bool microvm_init_isa(MicrovmMachineState *mms, Error **errp);
+void microvm_want_bus(MachineState *ms, const char *type);
 
 /*
  * Decide has_acpi: before all others, from the properties, the kernel file and its command
