@@ -82,6 +82,7 @@ help:
 	@echo 'make deb            a Debian package, installable beside Debian'"'"'s QEMU: in $(BUILD)/'
 	@echo 'make check          every test, 20 to 45 minutes'
 	@echo 'make check-long     longer forms of some tests, for hours'
+	@echo 'make fuzz           each fuzz target for MINUTES=1'
 	@echo 'make bench          speed and size beside Debian'"'"'s QEMU'
 	@echo 'make bench-quick    the part of it that takes some minutes'
 	@echo 'make clean          remove the build folder'
