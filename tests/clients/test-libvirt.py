@@ -327,10 +327,27 @@ def reset(virsh, state):
 
 def refuse(virsh, _state):
     """What the machine has not is refused, and it goes on."""
-    for command in ("save guest /nonexistent", "send-key guest KEY_A", "setvcpus guest 1 --live"):
+    for command in ("send-key guest KEY_A", "setvcpus guest 1 --live"):
         text = virsh(command)
         check("error:" in text, f"{command}: {text}")
     check("running" in virsh("domstate guest"), "the domain does not run")
+
+
+def save(virsh, state):
+    """save, managedsave: the guest goes on where it was, with its disk's data."""
+    path = os.path.join(state["folder"], "saved")
+    digest = state["console"].ask("fill", "[0-9a-f]{32}")[1]
+    for command, word, back in ((f"save guest {path}", "saved", f"restore {path}"),
+                                ("managedsave guest", "state saved", "start guest")):
+        text = virsh(command)
+        check(word in text and "error:" not in text, text)
+        check("shut off" in virsh("domstate guest"), "not shut off")
+        text = virsh(back)
+        check("error:" not in text, text + open(state["log"], errors="replace").read()[-2000:])
+        check("running" in virsh("domstate guest"), "the domain does not run")
+        state["console"] = Console(re.search(r"/dev/\S+", virsh("ttyconsole guest"))[0])
+        state["console"].ask("cpus", "2")
+        check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
 
 
 def destroy(virsh, _state):
@@ -342,7 +359,7 @@ def destroy(virsh, _state):
 
 
 CASES = [start, pause, statistics, resize, throttle, commit, middle, copy, link,
-         hotplug, dump, reset, refuse, destroy]
+         hotplug, dump, reset, refuse, save, destroy]
 
 
 def prepare(folder, qemu):
