@@ -32,7 +32,7 @@ bool confine_lacks(const MainConfinement *c, const char *what, int err, Error **
     return true;
 }
 
-/* ---- Files ---- */
+/* Files -------------------------------------------------------------------- */
 
 static bool is_for_monitor(const ConfinePath *p)
 {
@@ -114,7 +114,7 @@ static bool limit_files(const MainConfinement *c, bool monitor, Error **errp)
     return ret == 0 || confine_lacks(c, "Landlock: files are not confined", -ret, errp);
 }
 
-/* ---- All of it ---- */
+/* All of it ---------------------------------------------------------------- */
 
 static bool confine_files(const MainConfinement *c, bool monitor, Error **errp)
 {

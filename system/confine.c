@@ -35,7 +35,7 @@ static struct {
     MainConfinement main;
 } confine = { .denied = SANDBOX_OBSOLETE };
 
-/* ---- Options ---- */
+/* Options ------------------------------------------------------------------ */
 
 /* "UID:GID" or a name. */
 static bool set_user(const char *arg, Error **errp)
@@ -174,7 +174,7 @@ bool opt_sandbox(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
         qemu_opts_check_unused(opts, errp);
 }
 
-/* ---- Descriptors left open by who started us ---- */
+/* Descriptors left open by who started us ---------------------------------- */
 
 /* The numbers that stand in the arguments, whatever they mean there. */
 static GArray *numbers_in(int argc, char **argv)
@@ -249,7 +249,7 @@ bool confine_early(int argc, char **argv, Error **errp)
     return true;
 }
 
-/* ---- Doing it ---- */
+/* Doing it ----------------------------------------------------------------- */
 
 static bool change_root(Error **errp)
 {

@@ -34,7 +34,7 @@ static __thread const ThreadFilter *own_filter;
 /* Capabilities that it keeps. */
 static __thread uint64_t own_kept;
 
-/* ---- Capabilities ---- */
+/* Capabilities ------------------------------------------------------------- */
 
 void confine_keep_capability(unsigned cap)
 {
@@ -66,7 +66,7 @@ void confine_drop_capabilities(bool whole_process)
     syscall(SYS_capset, &header, now);
 }
 
-/* ---- What the main thread needs ---- */
+/* What the main thread needs ----------------------------------------------- */
 
 void confine_need(ConfineNeed need)
 {
@@ -112,7 +112,7 @@ bool confine_programs(Error **errp)
     return true;
 }
 
-/* ---- Refusals ---- */
+/* Refusals ----------------------------------------------------------------- */
 
 const char *confine_strerror(int err)
 {
@@ -134,7 +134,7 @@ int confine_errno(const char *path, bool write, int err)
     return access(folder, W_OK | X_OK) == 0 ? ESANDBOX : err;
 }
 
-/* ---- System calls ---- */
+/* System calls ------------------------------------------------------------- */
 
 static const char *syscall_name(int nr)
 {

@@ -35,7 +35,7 @@ void kvm_lapic_limit_cpuid(CPUIDTable *table)
     }
 }
 
-/* ---- APIC to CPU: any thread ---- */
+/* APIC to CPU: any thread -------------------------------------------------- */
 
 static void cpu_interrupt(void *opaque)
 {
@@ -128,7 +128,7 @@ void kvm_lapic_connect(CPUState *cpu)
     apic_connect_cpu(x86->apic, &cpu_ops, cpu, &features);
 }
 
-/* ---- INIT, start-up IPI, HLT ---- */
+/* INIT, start-up IPI, HLT -------------------------------------------------- */
 
 static void put_own_registers(CPUState *cpu)
 {
@@ -191,7 +191,7 @@ static void sleep_for_kick(KVMCPU *kc)
     syscall(SYS_futex, &kc->kicked, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
-/* ---- Around KVM_RUN: own thread ---- */
+/* Around KVM_RUN: own thread ----------------------------------------------- */
 
 /*
  * What KVM_INTERRUPT queues is injected whatever the CPU is doing, so only with

@@ -12,8 +12,8 @@
 
 #include "kvm-int.h"
 #include "qemu/log.h"
+#include "target/i386/apic.h"
 
-#define MSI_LEVEL       (1u << 15)
 #define NR_PIC_PINS     8
 #define NR_ISA_IRQS     16
 
@@ -72,7 +72,7 @@ int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data)
     return MAX(ret, 0);
 }
 
-/* ---- The table; lock held ---- */
+/* The table; lock held ----------------------------------------------------- */
 
 static void add_msi(struct kvm_irq_routing *table, unsigned gsi, const MSIRoute *route)
 {
@@ -163,7 +163,7 @@ void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data,
     g_assert(n >= r->first && n < r->nr_pins);
     g_mutex_lock(&r->lock);
     changed = update_route(&pin->direct, &new) && pin->attached;
-    if (!masked && (data & MSI_LEVEL)) {
+    if (!masked && (data & MSI_DATA_LEVEL)) {
         changed |= update_route(&pin->eoi, &new);
     }
     if (changed) {
@@ -172,7 +172,7 @@ void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data,
     g_mutex_unlock(&r->lock);
 }
 
-/* ---- Eventfds ---- */
+/* Eventfds ----------------------------------------------------------------- */
 
 static int set_irqfd(KVMState *s, unsigned n, EventNotifier *e, uint32_t flags)
 {
@@ -210,7 +210,7 @@ void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
     g_mutex_unlock(&r->lock);
 }
 
-/* ---- Making it ---- */
+/* Making it ---------------------------------------------------------------- */
 
 void kvm_routes_init(KVMState *s, unsigned nr_pins, unsigned first)
 {

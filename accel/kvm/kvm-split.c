@@ -24,7 +24,7 @@ void kvm_split_eoi(KVMState *s, uint8_t vector)
     }
 }
 
-/* ---- The PICs ---- */
+/* The PICs ----------------------------------------------------------------- */
 
 static CPUState *boot_processor(const KVMState *s)
 {
@@ -66,7 +66,7 @@ void kvm_split_before_run(CPUState *cpu)
     run->request_interrupt_window = atomic_load(&split->intr);
 }
 
-/* ---- Making it ---- */
+/* Making it ---------------------------------------------------------------- */
 
 /* Ids of 32 bits in messages and in the APICs' registers, 0xff among them (KVM API, 7.13). */
 static bool enable_wide_ids(KVMState *s, Error **errp)

@@ -9,7 +9,7 @@
 
 #include "kvm-int.h"
 
-/* ---- Interrupt controllers and PIT of the kernel: KVM's own structures ---- */
+/* Interrupt controllers and PIT of the kernel: KVM's own structures -------- */
 
 static const struct {
     const char *name;
@@ -107,7 +107,7 @@ static const StateField chips_fields[] = {
 static const StateDesc chips_state = { .name = "kvm-irqchip", .version = 1,
                                        .fields = chips_fields };
 
-/* ---- Clocks ---- */
+/* Clocks ------------------------------------------------------------------- */
 
 static void clock_pre_save(void *obj)
 {
@@ -162,7 +162,7 @@ static const StateDesc clock_state = {
     .pre_save = clock_pre_save, .post_load = clock_post_load,
 };
 
-/* ---- Each CPU: local APIC of the kernel, other MSRs ---- */
+/* Each CPU: local APIC of the kernel, other MSRs --------------------------- */
 
 static void lapic_pre_save(void *obj)
 {

@@ -8,7 +8,7 @@
 #include "target/i386/apic.h"
 #include "target/i386/tcg/mem/mmu.h"
 
-/* ---- APIC to CPU: any thread ---- */
+/* APIC to CPU: any thread -------------------------------------------------- */
 
 static void cpu_interrupt(void *opaque)
 {

@@ -24,7 +24,7 @@ enum {
 /* How often a running CPU's steal time is brought up to date. */
 #define STEAL_PERIOD_NS 1000000
 
-/* ---- Hypercalls ---- */
+/* Hypercalls --------------------------------------------------------------- */
 
 static TCGCPU *find_cpu(TCGCPU *c, uint64_t apic_id)
 {
@@ -90,7 +90,7 @@ uint64_t tcg_hypercall(TCGCPU *c, uint64_t nr, const uint64_t *args)
     }
 }
 
-/* ---- Steal time: what this thread wanted to run and did not ---- */
+/* Steal time: what this thread wanted to run and did not ------------------- */
 
 /* struct kvm_steal_time, as far as we use it. */
 typedef struct StealTime {

@@ -115,7 +115,7 @@ void aml_init(Aml *aml, GByteArray *buf)
     *aml = (Aml) { .buf = buf };
 }
 
-/* ---- Blocks ---- */
+/* Blocks ------------------------------------------------------------------- */
 
 static void begin(Aml *aml, bool resources)
 {
@@ -190,7 +190,7 @@ void aml_end(Aml *aml)
     insert_pkg_length(aml->buf, block->start);
 }
 
-/* ---- Objects ---- */
+/* Objects ------------------------------------------------------------------ */
 
 void aml_name(Aml *aml, const char *name)
 {
@@ -321,7 +321,7 @@ void aml_dword_field(Aml *aml, const char *region, const char *field, unsigned b
     aml_end(aml);
 }
 
-/* ---- Resource descriptors ---- */
+/* Resource descriptors ----------------------------------------------------- */
 
 void aml_res_irq(Aml *aml, unsigned irq)
 {

@@ -38,7 +38,7 @@ typedef struct GedState {
     GedEvent events[GED_MAX_EVENTS];
 } GedState;
 
-/* ---- Events ---- */
+/* Events ------------------------------------------------------------------- */
 
 static void send_event(DeviceState *dev, uint32_t bit)
 {
@@ -70,7 +70,7 @@ void acpi_ged_add_event(DeviceState *dev, uint32_t bit, const char *path, uint8_
     s->events[s->nr_events++] = (GedEvent) { bit, path, value };
 }
 
-/* ---- Registers ---- */
+/* Registers ---------------------------------------------------------------- */
 
 /* Every width comes here, as a part of a wider access would not be told from a whole one. */
 #define GED_ANY_ACCESS { .min_access_size = 1, .max_access_size = 8, .unaligned = true }
@@ -156,7 +156,7 @@ static const MemoryRegionOps regs_ops = {
     .valid = GED_ANY_ACCESS,
 };
 
-/* ---- In the DSDT ---- */
+/* In the DSDT -------------------------------------------------------------- */
 
 static void build_evt(const GedState *s, Aml *aml)
 {
@@ -207,7 +207,7 @@ static void ged_build_aml(DeviceState *dev, Aml *aml)
     aml_end(aml);
 }
 
-/* ---- Device ---- */
+/* Device ------------------------------------------------------------------- */
 
 static bool ged_realize(DeviceState *dev, Error **errp)
 {

@@ -159,7 +159,7 @@ void acpi_tables_finish(AcpiTables *t)
     memcpy(t->blob->data, rsdp->data, ACPI_RSDP_SIZE);
 }
 
-/* ---- FADT ---- */
+/* FADT --------------------------------------------------------------------- */
 
 /* A register of 8 bits in memory. */
 static void store_gas(uint8_t *at, uint64_t addr)
@@ -191,7 +191,7 @@ void acpi_build_fadt(AcpiTables *t, const AcpiFadtInfo *info)
     acpi_table_end(t, true);
 }
 
-/* ---- MADT ---- */
+/* MADT --------------------------------------------------------------------- */
 
 static void put_entry_head(GByteArray *buf, uint8_t type, uint8_t size)
 {

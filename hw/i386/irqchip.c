@@ -29,7 +29,7 @@ struct X86Irqchip {
     PITState *pit;          /* NULL: not added */
 };
 
-/* ---- From the lines ---- */
+/* From the lines ----------------------------------------------------------- */
 
 static void set_gsi(void *opaque, int n, int level)
 {
@@ -78,9 +78,7 @@ static void connect_gsis(X86Irqchip *chip, qemu_irq *gsi)
     }
 }
 
-/* ---- From an I/O APIC to local APICs ---- */
-
-#define MSI_DATA_LEVEL  (1u << 15)
+/* From an I/O APIC to local APICs ------------------------------------------ */
 
 static int send_msi_to_bus(void *opaque, uint64_t addr, uint32_t data)
 {
@@ -128,7 +126,7 @@ static const IOAPICOps ioapic_ops[] = {
     [ACCEL_IRQCHIP_USER] = { .send_msi = send_msi_to_bus },
 };
 
-/* ---- From local APICs back ---- */
+/* From local APICs back ---------------------------------------------------- */
 
 static void eoi(void *opaque, uint8_t vector)
 {
@@ -150,7 +148,7 @@ static int extint_ack(void *opaque)
 
 static const APICBusOps bus_ops = { .eoi = eoi, .extint_ack = extint_ack };
 
-/* ---- Making them ---- */
+/* Making them -------------------------------------------------------------- */
 
 static void map_pic(X86Irqchip *chip, MemoryRegion *io)
 {

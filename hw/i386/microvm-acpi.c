@@ -16,7 +16,7 @@
 
 #define DSDT_REVISION   2       /* integers have 64 bits */
 
-/* ---- Whether ---- */
+/* Whether ------------------------------------------------------------------ */
 
 /* What Linux takes from its command line: the last of these words before a "--". */
 static bool cmdline_says_off(const char *cmdline)
@@ -87,7 +87,7 @@ bool microvm_init_ged(MicrovmMachineState *mms, Error **errp)
     return mms->ged;
 }
 
-/* ---- Devices in memory ---- */
+/* Devices in memory -------------------------------------------------------- */
 
 static bool place_page(MicrovmMachineState *mms, const char *name, hwaddr addr,
                        bool (*place)(DeviceState *, hwaddr, DeviceState *, Error **),
@@ -118,7 +118,7 @@ static bool place_pages(MicrovmMachineState *mms, Error **errp)
            place_page(mms, "vmclock", VMCLOCK_START, acpi_vmclock_place, errp);
 }
 
-/* ---- Tables ---- */
+/* Tables ------------------------------------------------------------------- */
 
 static void build_rtc(Aml *aml)
 {

@@ -62,7 +62,7 @@ static bool search(const X86KernelFile *file, uint64_t offset, uint64_t size)
     return false;
 }
 
-/* ---- ELF ---- */
+/* ELF ---------------------------------------------------------------------- */
 
 /* The section called .rodata; false when there is none to be found. */
 static bool find_rodata(const X86KernelFile *file, Elf64_Shdr *rodata)

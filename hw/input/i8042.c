@@ -64,7 +64,7 @@ typedef struct I8042State {
     bool released;              /* an F0 was translated away */
 } I8042State;
 
-/* ---- The output buffer ---- */
+/* The output buffer -------------------------------------------------------- */
 
 static bool output_full(const I8042State *s)
 {
@@ -116,7 +116,7 @@ static uint64_t data_read(void *opaque, hwaddr addr, unsigned size)
     return s->reply;
 }
 
-/* ---- Commands ---- */
+/* Commands ----------------------------------------------------------------- */
 
 static void write_output_port(I8042State *s, uint8_t value)
 {
@@ -229,7 +229,7 @@ static const MemoryRegionOps command_ops = {
     .valid = { .min_access_size = 1, .max_access_size = 1 },
 };
 
-/* ---- Keys from the host ---- */
+/* Keys from the host ------------------------------------------------------- */
 
 static void press_key(void *opaque, const InputKey *key, bool down)
 {
@@ -239,7 +239,7 @@ static void press_key(void *opaque, const InputKey *key, bool down)
     update_irq(s);
 }
 
-/* ---- Device ---- */
+/* Device ------------------------------------------------------------------- */
 
 /* What the controller makes of scan codes; other bytes pass as they are. */
 static void make_translation(I8042State *s)

@@ -52,7 +52,7 @@ struct PICState {
     MemoryRegion elcr;
 };
 
-/* ---- Priorities ---- */
+/* Priorities --------------------------------------------------------------- */
 
 /* The most urgent input set in mask as a distance from the top: 0-7, 8 none. */
 static unsigned priority(const PICChip *c, uint8_t mask)
@@ -101,7 +101,7 @@ static void update(PICState *s)
     }
 }
 
-/* ---- Inputs and acknowledge ---- */
+/* Inputs and acknowledge --------------------------------------------------- */
 
 static void set_irq(void *opaque, int n, int level)
 {
@@ -191,7 +191,7 @@ static uint8_t poll_read(PICState *s, PICChip *c)
     return 0x80 | irq;
 }
 
-/* ---- Registers; lock held ---- */
+/* Registers; lock held ----------------------------------------------------- */
 
 static void write_icw1(PICChip *c, uint8_t value)
 {
@@ -350,7 +350,7 @@ static const MemoryRegionOps elcr_ops = {
     .lockless = true,
 };
 
-/* ---- State ---- */
+/* State -------------------------------------------------------------------- */
 
 static const StateField chip_fields[] = {
     STATE_INT(PICChip, irr),
@@ -397,7 +397,7 @@ const StateDesc pic_state = {
     .name = "i8259", .version = 1, .fields = pic_fields, .post_load = pic_post_load,
 };
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 void pic_reset(PICState *s)
 {

@@ -51,7 +51,7 @@ struct IOAPICState {
     uint8_t select;
 };
 
-/* ---- Delivery; lock held ---- */
+/* Delivery; lock held ------------------------------------------------------ */
 
 static uint64_t msi_address(uint64_t rte)
 {
@@ -140,7 +140,7 @@ void ioapic_eoi(IOAPICState *s, uint8_t vector)
     g_mutex_unlock(&s->lock);
 }
 
-/* ---- Registers; lock held ---- */
+/* Registers; lock held ----------------------------------------------------- */
 
 static void route_changed(IOAPICState *s, unsigned pin)
 {
@@ -242,7 +242,7 @@ static const MemoryRegionOps ioapic_ops = {
     .lockless = true,
 };
 
-/* ---- State ---- */
+/* State -------------------------------------------------------------------- */
 
 STATE_NOT(IOAPICState, ops, "the board's");
 STATE_NOT(IOAPICState, opaque, "the board's");
@@ -276,7 +276,7 @@ const StateDesc ioapic_state = {
     .name = "ioapic", .version = 1, .fields = ioapic_fields, .post_load = ioapic_post_load,
 };
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 void ioapic_reset(IOAPICState *s)
 {

@@ -65,7 +65,7 @@ typedef struct FWCfgState {
     uint32_t dma_high;
 } FWCfgState;
 
-/* ---- Blobs ---- */
+/* Blobs -------------------------------------------------------------------- */
 
 static void put_be(uint8_t *p, uint64_t value, unsigned size)
 {
@@ -186,7 +186,7 @@ static bool add_item(FWCfgState *s, const FWCfgItem *item, Error **errp)
     return add_file(s, file, errp);
 }
 
-/* ---- DMA ---- */
+/* DMA ---------------------------------------------------------------------- */
 
 /* The rest of the blob, and zeros. */
 static bool dma_read(const FWCfgFile *file, uint32_t left, uint8_t *to, uint32_t length)
@@ -250,7 +250,7 @@ static void dma_run(FWCfgState *s, uint64_t addr)
     put_be(shared, ok ? 0 : DMA_ERROR, 4);
 }
 
-/* ---- Registers ---- */
+/* Registers ---------------------------------------------------------------- */
 
 static uint64_t fw_cfg_read(void *opaque, hwaddr addr, unsigned size)
 {
@@ -291,7 +291,7 @@ static const MemoryRegionOps fw_cfg_ops = {
     .valid = { .min_access_size = 1, .max_access_size = 4 },
 };
 
-/* ---- Device ---- */
+/* Device ------------------------------------------------------------------- */
 
 static void fw_cfg_build_aml(DeviceState *dev, Aml *aml)
 {

@@ -53,7 +53,7 @@ void rtc_show_time(RTCState *s, int64_t now)
     s->reg[RTC_CENTURY] = encode(s, (tm.tm_year + 1900) / 100);
 }
 
-/* ---- Alarm ---- */
+/* Alarm -------------------------------------------------------------------- */
 
 static bool alarm_matches(unsigned alarm, unsigned value)
 {

@@ -15,7 +15,7 @@
 #include "hw/core/event.h"
 #include "mc146818rtc-internal.h"
 
-/* ---- The divider ---- */
+/* The divider -------------------------------------------------------------- */
 
 static int64_t wall_clock_ns(void)
 {
@@ -58,7 +58,7 @@ static int64_t period(const RTCState *s)
     return 1 << (rate < 3 ? rate + 6 : rate - 1);
 }
 
-/* ---- Time and its bytes ---- */
+/* Time and its bytes ------------------------------------------------------- */
 
 /* Go on from the time that the bytes say. What no calendar has is carried over. */
 static void take_time(RTCState *s, int64_t now)
@@ -98,7 +98,7 @@ static bool is_time(unsigned index)
         (index >= RTC_HOURS && index <= RTC_YEAR && index != RTC_HOURS_ALARM);
 }
 
-/* ---- Flags and the interrupt ---- */
+/* Flags and the interrupt -------------------------------------------------- */
 
 static void count_ticks(RTCState *s, int64_t now)
 {
@@ -186,7 +186,7 @@ static void timer_cb(void *opaque)
     update_irq(s, now);
 }
 
-/* ---- Ports ---- */
+/* Ports -------------------------------------------------------------------- */
 
 /* A or B changes to value: time may stop, be taken over, start. */
 static void write_control(RTCState *s, unsigned index, uint8_t value)
@@ -315,7 +315,7 @@ static const MemoryRegionOps rtc_ops = {
     .impl = { .min_access_size = 1, .max_access_size = 1 },
 };
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 static void set_first_time(RTCState *s)
 {

@@ -49,7 +49,7 @@ struct PITState {
     MemoryRegion mr, port_b;
 };
 
-/* ---- Time in ticks of 1193182 Hz ---- */
+/* Time in ticks of 1193182 Hz ---------------------------------------------- */
 
 static int64_t ticks_now(void)
 {
@@ -63,7 +63,7 @@ static int64_t ticks_to_ns(int64_t ticks)
     return ((__int128)ticks * NANOSECONDS_PER_SECOND + PIT_FREQ - 1) / PIT_FREQ;
 }
 
-/* ---- A channel's count and output ---- */
+/* A channel's count and output --------------------------------------------- */
 
 static bool is_periodic(const PITChannel *c)
 {
@@ -154,7 +154,7 @@ static uint16_t read_counter(const PITChannel *c, int64_t now)
     return c->bcd ? to_bcd(n) : n;
 }
 
-/* ---- Channel 0's interrupt; lock held ---- */
+/* Channel 0's interrupt; lock held ----------------------------------------- */
 
 /* The first rising edge of the output after now, or -1. */
 static int64_t next_edge(const PITChannel *c, int64_t now)
@@ -224,7 +224,7 @@ static void changed(PITState *s, unsigned n, int64_t now)
     }
 }
 
-/* ---- Programming; lock held ---- */
+/* Programming; lock held --------------------------------------------------- */
 
 static void load_count(PITChannel *c, uint16_t value, int64_t now)
 {
@@ -398,7 +398,7 @@ static void set_gate(PITChannel *c, bool gate, int64_t now)
     }
 }
 
-/* ---- Ports ---- */
+/* Ports -------------------------------------------------------------------- */
 
 static void pit_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 {
@@ -480,7 +480,7 @@ static const MemoryRegionOps port_b_ops = {
     .lockless = true,
 };
 
-/* ---- State ---- */
+/* State -------------------------------------------------------------------- */
 
 #define TICKS_LIMIT (1LL << 60)     /* apart from INT64_MAX, what no clock gets to */
 
@@ -539,7 +539,7 @@ const StateDesc pit_state = {
     .name = "i8254", .version = 1, .fields = pit_fields, .post_load = pit_post_load,
 };
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 void pit_reset(PITState *s)
 {

@@ -67,7 +67,7 @@ typedef struct APICFeatures {
 void apic_connect_cpu(APICState *apic, const APICCPUOps *ops, void *cpu,
                       const APICFeatures *features);
 
-/* ---- Interrupt delivery: own thread ---- */
+/* Interrupt delivery: own thread ------------------------------------------- */
 
 /* True when apic_get_interrupt() would return a vector. */
 bool apic_has_interrupt(APICState *apic);
@@ -88,7 +88,7 @@ void apic_set_cr8(APICState *apic, uint8_t cr8);
  */
 void apic_set_pv_eoi(APICState *apic, uint32_t *flag);
 
-/* ---- Registers: own thread ---- */
+/* Registers: own thread ---------------------------------------------------- */
 
 /*
  * The guest-physical page that this CPU's APIC registers are at, or
@@ -128,7 +128,7 @@ void apic_init_reset(APICState *apic);
 /* "info lapic": registers in a person's form; caller frees. */
 char *apic_dump(APICState *apic);
 
-/* ---- The bus ---- */
+/* The bus ------------------------------------------------------------------ */
 
 /* What the board wires to the bus; NULL members: not there. Any thread. */
 typedef struct APICBusOps {
@@ -170,6 +170,7 @@ extern const StateDesc apic_state;
  * 0xfeexxxxx. Any thread. Returns how many CPUs took it: 0, none.
  */
 int apic_bus_send_msi(APICBus *bus, uint64_t addr, uint32_t data);
+#define MSI_DATA_LEVEL  (1u << 15)
 /* The line to LINTn of every APIC: 0, the 8259's INTR; 1, a source of NMIs. Any thread. */
 qemu_irq apic_bus_lint(APICBus *bus, unsigned n);
 /*

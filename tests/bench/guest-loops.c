@@ -29,7 +29,7 @@ static uint32_t next_random(void)
     return seed >> 8;
 }
 
-/* -- integer loops -------------------------------------------------------- */
+/* integer loops ------------------------------------------------------------ */
 
 static uint32_t ror32(uint32_t x, unsigned n)
 {
@@ -195,7 +195,7 @@ static uint32_t part_interp(void)
     return sum;
 }
 
-/* -- memory and floating point -------------------------------------------- */
+/* memory and floating point ------------------------------------------------ */
 
 #define COPY_BYTES (1u << 20)
 
@@ -229,7 +229,7 @@ static uint32_t part_fp(void)
     return (uint32_t)(x[2] * 1e6);
 }
 
-/* -- the kernel ----------------------------------------------------------- */
+/* the kernel --------------------------------------------------------------- */
 
 static uint32_t part_syscall(void)
 {
@@ -297,7 +297,7 @@ static uint32_t part_idle(void)
     return usleep(2000000) == 0;
 }
 
-/* -- running the parts ---------------------------------------------------- */
+/* running the parts -------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -33,7 +33,7 @@ typedef struct CaseState {
     uint64_t cr2;
 } CaseState;
 
-/* ---- host.c ---- */
+/* host.c ------------------------------------------------------------------- */
 bool host_init(void);
 extern uint8_t *const host_code, *const host_data;
 /* Run from st->rip until the code jumps to host_exit_code()'s end or faults. */
@@ -45,7 +45,7 @@ bool host_punishes_split_locks(void);
 /* Bytes that leave the code; returns their number. */
 unsigned host_exit_code(uint8_t *p);
 
-/* ---- emul.c ---- */
+/* emul.c ------------------------------------------------------------------- */
 /* jit: all that the translator can take goes through it. False: there is none. */
 bool emul_init(bool jit);
 extern uint8_t *emul_code, *emul_data;
@@ -53,7 +53,7 @@ extern uint8_t *emul_code, *emul_data;
 void emul_run(CaseState *st, uint64_t end);
 void emul_code_changed(void);
 
-/* ---- gen.c ---- */
+/* gen.c -------------------------------------------------------------------- */
 typedef enum GenKind { GEN_INT, GEN_SSE, GEN_X87, GEN_ALL } GenKind;
 uint64_t rnd(void);
 extern bool gen_split_locks;    /* locked operands may lie in two cache lines */

@@ -36,7 +36,7 @@ static bool good;
         } \
     } while (0)
 
-/* ---- The signal that ended a function, if any ---- */
+/* The signal that ended a function, if any --------------------------------- */
 
 static sigjmp_buf back;
 static siginfo_t info;
@@ -124,7 +124,7 @@ static void faults(void)
     __asm__ volatile("fninit");
 }
 
-/* ---- TF and NT ---- */
+/* TF and NT ---------------------------------------------------------------- */
 
 static volatile unsigned traps;
 
@@ -176,7 +176,7 @@ static void steps(void)
     CHECK(got == pid && traps > 4);
 }
 
-/* ---- Signal frames ---- */
+/* Signal frames ------------------------------------------------------------ */
 
 static void change_frame(int sig, siginfo_t *si, void *context)
 {
@@ -210,7 +210,7 @@ static void frames(void)
     __asm__ volatile("ldmxcsr %0; fninit" :: "m"(plain));
 }
 
-/* ---- A traced child ---- */
+/* A traced child ----------------------------------------------------------- */
 
 static volatile uint64_t watched;
 
@@ -299,7 +299,7 @@ static void ptrace_steps(void)
     waitpid(pid, &status, 0);
 }
 
-/* ---- State that must survive switches ---- */
+/* State that must survive switches ----------------------------------------- */
 
 static int keeps_state(uint64_t seed)
 {

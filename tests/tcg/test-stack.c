@@ -78,7 +78,7 @@ static uint32_t get32(uint32_t at)
     return v;
 }
 
-/* ---- The guest ---- */
+/* The guest ---------------------------------------------------------------- */
 
 static void put_gate(unsigned vector, uint32_t to)
 {
@@ -192,7 +192,7 @@ static void reset_cpu(const Mode *m)
     c->eip = HANDLER;
 }
 
-/* ---- What it needs of the stack ---- */
+/* What it needs of the stack ----------------------------------------------- */
 
 /* Has more been used than ever before? The stack was never touched below low_water. */
 static size_t stack_growth(void)
@@ -277,7 +277,7 @@ static void run_mode(const Mode *m)
     fflush(stdout);
 }
 
-/* ---- The threads ---- */
+/* The threads -------------------------------------------------------------- */
 
 static void *vcpu_thread(void *arg)
 {

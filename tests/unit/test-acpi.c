@@ -159,7 +159,7 @@ static void test_resources(Fixture *f, gconstpointer data)
            0x79, 0);
 }
 
-/* ---- Tables ---- */
+/* Tables ------------------------------------------------------------------- */
 
 static uint64_t rd(const uint8_t *p, unsigned size)
 {

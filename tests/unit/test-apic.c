@@ -679,7 +679,7 @@ static void test_timer_one_shot(void)
     machine_free(m);
 }
 
-/* ---- What is due when the main loop has not run the timer's callback yet ---- */
+/* What is due when the main loop has not run the timer's callback yet ------ */
 
 typedef struct Late {
     QEMUTimer timer;

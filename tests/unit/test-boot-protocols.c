@@ -23,7 +23,7 @@ static uint32_t rd32(const uint8_t *p)
     return ld_le(p, 4);
 }
 
-/* ---- The choice ---- */
+/* The choice --------------------------------------------------------------- */
 
 /* The protocol by which an image is started when one is wanted; NONE: refused. */
 static X86BootProtocol chosen(ImageKind kind, X86BootProtocol wanted, uint64_t *entry)
@@ -139,7 +139,7 @@ static void test_unknown_wish(void)
     boot_done(&a);
 }
 
-/* ---- What the kernel finds ---- */
+/* What the kernel finds ---------------------------------------------------- */
 
 static void check_information(const BootMachine *m, const uint8_t *info)
 {

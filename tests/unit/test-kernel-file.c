@@ -156,7 +156,7 @@ static void test_bad_files(void)
     }
 }
 
-/* ---- Any file at all ---- */
+/* Any file at all ---------------------------------------------------------- */
 
 static void check_kernel(const X86Kernel *k, uint64_t file_size)
 {

@@ -18,7 +18,7 @@ static const SmbiosInfo machine = {
     .ram_size = 64 * GiB, .ram = ram, .nr_ram = 2,
 };
 
-/* ---- Reading ---- */
+/* Reading ------------------------------------------------------------------ */
 
 static uint64_t rd(const uint8_t *p, unsigned size)
 {
@@ -94,7 +94,7 @@ static GByteArray *build(const char *const *options)
     return table;
 }
 
-/* ---- Tests ---- */
+/* Tests -------------------------------------------------------------------- */
 
 static void test_default(void)
 {

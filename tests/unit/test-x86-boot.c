@@ -26,7 +26,7 @@ static uint64_t rd(const uint8_t *p, unsigned size)
     return value;
 }
 
-/* ---- Good files ---- */
+/* Good files --------------------------------------------------------------- */
 
 static void check_segments(const BootAttempt *a, const uint8_t *image)
 {
@@ -239,7 +239,7 @@ static void test_bzimage_address(void)
     boot_done(&a);
 }
 
-/* ---- Files that are none, command lines, initrds ---- */
+/* Files that are none, command lines, initrds ------------------------------ */
 
 static void expect_error(MachineState *ms, const char *cmdline,
                          const char *message)
@@ -387,7 +387,7 @@ static void test_big_ram(void)
     boot_done(&a);
 }
 
-/* ---- The boot processor ---- */
+/* The boot processor ------------------------------------------------------- */
 
 static void test_cpu_linux64(void)
 {

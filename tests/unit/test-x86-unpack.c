@@ -25,7 +25,7 @@
 #define PAYLOAD 0x300           /* where it lies in the image's code */
 #define FILE_MAX (IMG_BZ_CODE + PACKED_MAX)
 
-/* -- packers: all return the size ------------------------------------------ */
+/* packers: all return the size --------------------------------------------- */
 
 typedef size_t Packer(const uint8_t *in, size_t size, uint8_t *out);
 
@@ -91,7 +91,7 @@ static const struct {
     { "lz4", pack_lz4 },
 };
 
-/* -- images ----------------------------------------------------------------- */
+/* images ------------------------------------------------------------------- */
 
 /* A bzImage around the packed ELF kernel; its size. */
 static size_t build(Packer *pack, uint8_t file[FILE_MAX])
@@ -198,7 +198,7 @@ static void test_noise(gconstpointer data)
     }
 }
 
-/* -- loading ---------------------------------------------------------------- */
+/* loading ------------------------------------------------------------------ */
 
 static const AccelClass slow_class = { .unpack_kernels = true };
 

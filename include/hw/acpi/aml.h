@@ -42,7 +42,7 @@ struct Aml {
 /* Append to buf, which may hold other things before. */
 void aml_init(Aml *aml, GByteArray *buf);
 
-/* ---- Blocks; aml_end() closes the one that was opened last ---- */
+/* Blocks; aml_end() closes the one that was opened last -------------------- */
 
 void aml_begin_scope(Aml *aml, const char *path);       /* 20.2.5.1 DefScope */
 void aml_begin_device(Aml *aml, const char *name);      /* 20.2.5.2 DefDevice */
@@ -53,7 +53,7 @@ void aml_begin_package(Aml *aml, unsigned nr_elements); /* 20.2.5.4 DefPackage *
 void aml_begin_resources(Aml *aml); /* 20.2.5.4 DefBuffer of 6.4 descriptors, and an End Tag */
 void aml_end(Aml *aml);
 
-/* ---- Objects ---- */
+/* Objects ------------------------------------------------------------------ */
 
 /* 20.2.5.1 DefName; the value follows. */
 void aml_name(Aml *aml, const char *name);
@@ -85,7 +85,7 @@ void aml_op(Aml *aml, AmlOp op);
 void aml_memory_region(Aml *aml, const char *name, uint64_t addr, uint64_t size);
 void aml_dword_field(Aml *aml, const char *region, const char *field, unsigned bits);
 
-/* ---- Resource descriptors, within aml_begin_resources() ---- */
+/* Resource descriptors, within aml_begin_resources() ----------------------- */
 
 /* 6.4.2.1: edge-triggered, active high, not shared. */
 void aml_res_irq(Aml *aml, unsigned irq);

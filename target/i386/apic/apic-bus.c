@@ -143,7 +143,7 @@ int apic_bus_send_msi(APICBus *bus, uint64_t addr, uint32_t data)
     return apic_bus_deliver(bus, &m);
 }
 
-/* ---- Wires ---- */
+/* Wires -------------------------------------------------------------------- */
 
 static void set_lint_all(void *opaque, int n, int level)
 {
@@ -159,7 +159,7 @@ qemu_irq apic_bus_lint(APICBus *bus, unsigned n)
     return (qemu_irq) { .handler = set_lint_all, .opaque = bus, .n = n };
 }
 
-/* ---- The MSI window ---- */
+/* The MSI window ----------------------------------------------------------- */
 
 /* Nobody answers: also where the registers of an APIC were that is off, or in x2APIC mode. */
 static uint64_t window_read(void *opaque, hwaddr addr, unsigned size)
@@ -191,7 +191,7 @@ MemoryRegion *apic_bus_window(APICBus *bus)
     return &bus->window;
 }
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 static void apic_free(void *opaque)
 {

@@ -67,7 +67,7 @@ static uint32_t lvt_valid_bits(const APICState *s, unsigned n)
                                                        : valid;
 }
 
-/* ---- Reading ---- */
+/* Reading ------------------------------------------------------------------ */
 
 /* Which 32 bits of a 256-bit register? */
 static uint32_t vector_word(const _Atomic uint64_t *words, unsigned n)
@@ -127,7 +127,7 @@ static uint32_t reg_read(APICState *s, unsigned reg)
     }
 }
 
-/* ---- Interrupt command register ---- */
+/* Interrupt command register ----------------------------------------------- */
 
 /* "Interrupt Command Register": table of valid combinations. */
 static bool icr_shorthand_valid(unsigned shorthand, unsigned mode)
@@ -194,7 +194,7 @@ int apic_send_ipi_to(APICState *s, uint32_t apic_id, uint32_t icr)
     return apic_accept(to, mode, vector, false);
 }
 
-/* ---- Writing ---- */
+/* Writing ------------------------------------------------------------------ */
 
 static void write_lvt(APICState *s, unsigned n, uint32_t value)
 {
@@ -283,7 +283,7 @@ static void reg_write(APICState *s, unsigned reg, uint32_t value)
     }
 }
 
-/* ---- xAPIC: memory-mapped ---- */
+/* xAPIC: memory-mapped ----------------------------------------------------- */
 
 uint64_t apic_mmio_page(const APICState *s)
 {
@@ -338,7 +338,7 @@ void apic_mmio_write(APICState *s, uint32_t offset, uint32_t value,
     }
 }
 
-/* ---- x2APIC: MSRs ---- */
+/* x2APIC: MSRs ------------------------------------------------------------- */
 
 static bool x2apic_read(APICState *s, unsigned reg, uint64_t *value)
 {
@@ -390,7 +390,7 @@ static bool x2apic_write(APICState *s, unsigned reg, uint64_t value)
     return true;
 }
 
-/* ---- IA32_APIC_BASE ---- */
+/* IA32_APIC_BASE ----------------------------------------------------------- */
 
 uint64_t apic_get_base(const APICState *s)
 {
@@ -469,7 +469,7 @@ bool apic_msr_write(APICState *s, uint32_t msr, uint64_t value)
     }
 }
 
-/* ---- For people ---- */
+/* For people --------------------------------------------------------------- */
 
 static void dump_vectors(GString *out, const char *name,
                          const _Atomic uint64_t *words,

@@ -74,7 +74,7 @@ unsigned apic_arbitration(const APICState *s)
     return value;
 }
 
-/* ---- Requests: any thread ---- */
+/* Requests: any thread ----------------------------------------------------- */
 
 int apic_post(APICState *s, uint8_t vector, bool level)
 {
@@ -149,7 +149,7 @@ int apic_accept(APICState *s, uint8_t mode, uint8_t vector, bool level)
     }
 }
 
-/* ---- LINT0 and LINT1 ---- */
+/* LINT0 and LINT1 ---------------------------------------------------------- */
 
 /* A pin in fixed mode with level trigger: request once until EOI. */
 static void lint_level_request(APICState *s, unsigned n, uint32_t lvt)
@@ -220,7 +220,7 @@ static bool extint_waiting(APICState *s)
         (!(lvt & LVT_MASKED) && ((lvt >> LVT_MODE_SHIFT) & 7) == DM_EXTINT);
 }
 
-/* ---- Delivery: own thread ---- */
+/* Delivery: own thread ----------------------------------------------------- */
 
 /* The vector that IRR and the priorities let through, or -1. */
 static int deliverable(APICState *s)
@@ -369,7 +369,7 @@ void apic_set_cr8(APICState *s, uint8_t cr8)
     apic_recheck(s);
 }
 
-/* ---- Life cycle ---- */
+/* Life cycle --------------------------------------------------------------- */
 
 /* "Logical Destination Mode in x2APIC Mode" */
 uint32_t apic_x2apic_ldr(const APICState *s)

@@ -19,7 +19,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-/* ---- Reporting, on the serial port ---- */
+/* Reporting, on the serial port -------------------------------------------- */
 void print(const char *s);
 void print_hex(u64 v);
 void check_at(bool ok, const char *what, u64 got, u64 want, unsigned line);
@@ -31,7 +31,7 @@ void check_at(bool ok, const char *what, u64 got, u64 want, unsigned line);
 /* The word stands alone on the kernel's command line. */
 bool option(const char *word);
 
-/* ---- Segments of the GDT ---- */
+/* Segments of the GDT ------------------------------------------------------ */
 enum {
     KCODE = 0x08, KDATA = 0x10, UCODE32 = 0x18 | 3, UDATA = 0x20 | 3,
     UCODE = 0x28 | 3, TSS = 0x30, KCODE32 = 0x40, RODATA = 0x48, SPARE = 0x50,
@@ -41,7 +41,7 @@ extern u32 tss[32];
 /* Vectors that return from ring 3, and that interrupts use. */
 enum { V_BACK = 0x80, V_IRQ = 0x90, V_IRQ2 = 0x91, V_TIMER = 0xa0, V_SPURIOUS = 0xff };
 
-/* ---- Exceptions ---- */
+/* Exceptions --------------------------------------------------------------- */
 typedef struct Frame {
     u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
     u64 vector, error, rip, cs, rflags, rsp, ss;
@@ -67,7 +67,7 @@ int code32_run(const void *code, unsigned cs, unsigned ss);
     extern const u8 name[], name##_end[]; \
     __asm__(".pushsection .text\n" #name ": " text "\n" #name "_end:\n.popsection")
 
-/* ---- Memory ---- */
+/* Memory ------------------------------------------------------------------- */
 #define PTE_P   1ull
 #define PTE_W   2ull
 #define PTE_U   4ull
@@ -94,7 +94,7 @@ static inline u64 map_page(unsigned n, u64 bits)
     return va;
 }
 
-/* ---- The processor ---- */
+/* The processor ------------------------------------------------------------ */
 #define RD_CR(n) static inline u64 rd_cr##n(void) \
     { u64 v; __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)); return v; }
 #define WR_CR(n) static inline void wr_cr##n(u64 v) \
@@ -168,7 +168,7 @@ static inline u64 rflags(void)
     return f;
 }
 
-/* ---- The local APIC, in xAPIC mode at its usual place ---- */
+/* The local APIC, in xAPIC mode at its usual place ------------------------- */
 static inline u32 apic_rd(u32 reg) { return *(volatile u32 *)(0xfee00000ul + reg); }
 static inline void apic_wr(u32 reg, u32 v) { *(volatile u32 *)(0xfee00000ul + reg) = v; }
 enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ISR = 0x100,
@@ -180,13 +180,13 @@ static inline void irq_window(void) { __asm__ volatile("sti; nop; nop; cli" ::: 
 /* Until *p is at least v or a second has passed: then false. */
 bool wait_for(volatile u32 *p, u32 v);
 
-/* ---- Other processors ---- */
+/* Other processors --------------------------------------------------------- */
 /* INIT and a start-up IPI to all of them at once. */
 void start_others(void);
 /* What they do then, first of all; NULL: wait for work. */
 extern void (*volatile ap_first)(void);
 
-/* ---- The tests ---- */
+/* The tests ---------------------------------------------------------------- */
 typedef struct Test { const char *name; void (*fn)(void); } Test;
 extern const Test paging_tests[], excp_tests[], far_tests[], irq_tests[], smp_tests[],
                   debug_tests[], pending_tests[], state_tests[];

@@ -210,7 +210,7 @@ static void arithmetic_exceptions(void)
     __asm__ volatile("ldmxcsr %0" :: "m"(old));
 }
 
-/* ---- 32-bit code ---- */
+/* 32-bit code -------------------------------------------------------------- */
 
 /* All end with INT 80h. */
 #define SNIPPET32(name, text) SNIPPET(name, ".code32; " text "; int $0x80; .code64")
@@ -261,7 +261,7 @@ static void segments32(void)
     check_eq(last.rax & 0xffff, 0x105);
 }
 
-/* ---- Alignment ---- */
+/* Alignment ---------------------------------------------------------------- */
 
 #define FL_AC (1u << 18)
 SNIPPET(odd_load, "mov -7(%rsp), %eax; int $0x80");
@@ -298,7 +298,7 @@ static void alignment(void)
     wr_cr0(rd_cr0() & ~(u64)CR0_AM);
 }
 
-/* ---- Call gates ---- */
+/* Call gates --------------------------------------------------------------- */
 
 void gate_target(void);
 __asm__(".pushsection .text\n"
@@ -340,7 +340,7 @@ static void call_gates(void)
     check_eq(last.error, TSS);
 }
 
-/* ---- SYSCALL ---- */
+/* SYSCALL ------------------------------------------------------------------ */
 
 extern void syscall_entry(void);
 __asm__(".pushsection .text\nsyscall_entry: sysretq\n.popsection");

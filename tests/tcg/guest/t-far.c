@@ -53,7 +53,7 @@ static void ud2_without_stack(u64 a)
     __asm__ volatile("mov (%%rsp), %%rcx; mov %0, %%rsp; ud2" :: "r"(a) : "rcx", "memory");
 }
 
-/* ---- RETF imm16 ---- */
+/* RETF imm16 --------------------------------------------------------------- */
 
 SNIPPET(user_back, "int $0x80");
 static u64 user_rip, user_rsp;
@@ -75,7 +75,7 @@ static void ret_imm(void)
     check_eq(last.rsp, user_rsp + 16);
 }
 
-/* ---- Null selectors on the way out ---- */
+/* Null selectors on the way out -------------------------------------------- */
 
 SNIPPET(user_nulls, "mov $3, %eax; mov %eax, %ds; mov %eax, %gs; mov $2, %eax; mov %eax, %es;"
                     "mov $1, %eax; mov %eax, %fs; int $0x55;"
@@ -111,7 +111,7 @@ static void null_selectors(void)
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" :: "r"(KDATA));
 }
 
-/* ---- Targets that are no addresses ---- */
+/* Targets that are no addresses -------------------------------------------- */
 
 static void bad_targets(void)
 {
@@ -194,7 +194,7 @@ static void no_stack(void)
     reset_gate(13);
 }
 
-/* ---- A descriptor whose accessed bit cannot be set ---- */
+/* A descriptor whose accessed bit cannot be set ---------------------------- */
 
 SNIPPET(user_try, "int $0x55");
 void lret_target(void);
@@ -238,7 +238,7 @@ static void read_only_gdt(void)
     invlpg(va);
 }
 
-/* ---- A handler in ring 3 ---- */
+/* A handler in ring 3 ------------------------------------------------------ */
 
 SNIPPET(user_steals, "movabs $0x10000000800, %rsp; int $0x55");
 

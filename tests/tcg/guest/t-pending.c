@@ -12,7 +12,7 @@
 #define FL_TF 0x100ull
 #define V_TRY 0x55
 
-/* ---- What happens, in order ---- */
+/* What happens, in order --------------------------------------------------- */
 
 typedef struct Event { u64 vector, rip, dr6; } Event;
 static Event events[8];
@@ -98,7 +98,7 @@ static void event_at(unsigned line, unsigned i, u64 vector, u64 rip, u64 dr6)
 }
 #define event(...) event_at(__LINE__, __VA_ARGS__)
 
-/* ---- MOV SS from watched memory, one instruction, next: ---- */
+/* MOV SS from watched memory, one instruction, next: ----------------------- */
 
 #define MOV_SS "mov watched_ss(%rip), %ss\n"
 #define AFTER(name, before, insn) \
@@ -266,7 +266,7 @@ static void other_breakpoints(void)
     event(0, 1, (u64)tf_detect_at, BD);
 }
 
-/* ---- POP SS and INTO ---- */
+/* POP SS and INTO ---------------------------------------------------------- */
 
 #define CODE32(name, text) SNIPPET(name, ".code32; " text "; int $0x80; .code64")
 CODE32(code32_pop_ss, "mov %esp, %ebp; mov $watched_ss, %esp; pop %ss; mov %ebp, %esp; nop");
@@ -289,7 +289,7 @@ static void legacy(void)
     end();
 }
 
-/* ---- SYSRET ---- */
+/* SYSRET ------------------------------------------------------------------- */
 
 SNIPPET(user_target, "int $0x80");
 static u64 user_rip;
@@ -312,7 +312,7 @@ static void sysret_steps(void)
     end();
 }
 
-/* ---- A delivery to a watched stack ---- */
+/* A delivery to a watched stack -------------------------------------------- */
 
 static void watched_push(void)
 {

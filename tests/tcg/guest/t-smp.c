@@ -349,7 +349,7 @@ static void cross_modifying(void)
     check_eq(wrong, 0);
 }
 
-/* ---- KVM's hypercalls: Linux, Documentation/virt/kvm/x86/hypercalls.rst ---- */
+/* KVM's hypercalls: Linux, Documentation/virt/kvm/x86/hypercalls.rst ------- */
 
 static u64 hypercall(u64 nr, u64 a, u64 b, u64 c, u64 d)
 {

@@ -191,7 +191,7 @@ static void kvm_clock(void)
     wrmsr(0x4b564d01, 0);
 }
 
-/* ---- x87 opcodes with second names ---- */
+/* x87 opcodes with second names -------------------------------------------- */
 
 /* FNINIT, FLDZ, FLD1, the instruction; the stack's top and tags then. */
 #define X87(bytes, top_, tags_) do { \

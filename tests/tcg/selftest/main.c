@@ -85,7 +85,7 @@ void print_traps(const char *name, u64 base)
     printf("\n");
 }
 
-/* ---- Other segments ---- */
+/* Other segments ----------------------------------------------------------- */
 
 typedef struct Far { u64 rip, cs, flags, rsp, ss; } Far;
 

@@ -27,7 +27,7 @@ enum { CS32 = 0x23, DS_USER = 0x2b, CS64 = 0x33 };
 #define LDT_SEL(n) ((n) << 3 | 7)
 #define FL_TF 0x100u
 
-/* ---- Signals ---- */
+/* Signals ------------------------------------------------------------------ */
 
 typedef struct Trap {
     int sig, code, trapno;
@@ -47,7 +47,7 @@ void run_code(void (*fn)(u64), u64 arg, bool stop_at_trap);
 /* Print the traps, their RIP as distance from base. */
 void print_traps(const char *name, u64 base);
 
-/* ---- Code and segments ---- */
+/* Code and segments -------------------------------------------------------- */
 
 /* A page below 4 GiB that may be written and executed; its second half is for stacks. */
 #define LOW_SIZE 65536u
@@ -75,7 +75,7 @@ enum {
 bool set_ldt(unsigned n, u32 base, u32 limit, unsigned flags);
 void clear_ldt(unsigned n);
 
-/* ---- The tests ---- */
+/* The tests ---------------------------------------------------------------- */
 void test(const char *name);
 /* The rest of this test is not possible here. */
 void skipped(const char *why);

@@ -72,7 +72,7 @@ static void nulls(void)
     printf("after INT 80h: ds %x es %x gs %x\n", ds, es, gs);
 }
 
-/* ---- Flags ---- */
+/* Flags -------------------------------------------------------------------- */
 
 #define FLAG_LIST { 1, 0x400, 0x800, 0x4000, 0x40000, 0x200000 }
 

@@ -112,7 +112,7 @@ static void thread_areas(void)
     load_gs(0);
 }
 
-/* ---- Code elsewhere ---- */
+/* Code elsewhere ----------------------------------------------------------- */
 
 CODE32(read_limit, "mov $7, %eax; mov %eax, %es; mov %es:0xffc, %eax; mov %es:0xffd, %ax; int3");
 CODE32(read_last, "mov $7, %eax; mov %eax, %es; mov %es:0xffd, %eax; int3");
@@ -177,7 +177,7 @@ static void code32(void)
     RUN32(ldt_far); RUN32(bad_far); RUN32(beyond);
 }
 
-/* ---- 16 bits ---- */
+/* 16 bits ------------------------------------------------------------------ */
 
 CODE16(wrap_sp, "mov $2, %sp; push %ax; push %ax; mov %sp, %cx; pushl $0x12345678; pop %dx;"
                 "pop %ax; int3");

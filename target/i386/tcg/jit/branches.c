@@ -8,7 +8,7 @@
 
 #define RSP jit_host(R_ESP)
 
-/* ---- The stack ---- */
+/* The stack ---------------------------------------------------------------- */
 
 /* T0: the host's address of a new word on the stack, which RSP does not show yet. */
 static void push_address(Tr *t)
@@ -65,7 +65,7 @@ void jit_leave(Tr *t, const X86Op *op)
     emit_rm(&t->e, 3, I_LOAD, rbp, MEM(T0, 0));
 }
 
-/* ---- Branches ---- */
+/* Branches ----------------------------------------------------------------- */
 
 void jit_jcc(Tr *t, const X86Op *op)
 {

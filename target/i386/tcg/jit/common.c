@@ -11,7 +11,7 @@ static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15
 /* For XMM registers, and RSP a multiple of 16 again, eight registers after a call. */
 #define VEC_ROOM (16 * 16 + 8)
 
-/* ---- Called by translated code ---- */
+/* Called by translated code ------------------------------------------------ */
 
 const X86Op *tcg_jit_op_stop(TCGCPU *c, const X86Op *op)
 {
@@ -52,7 +52,7 @@ static const X86Op *tcg_jit_run_op(TCGCPU *c, const X86Op *op, unsigned image)
     return next;
 }
 
-/* ---- Emitting ---- */
+/* Emitting ----------------------------------------------------------------- */
 
 static void emit_load(Emit *e)
 {

@@ -12,7 +12,7 @@
 #include "target/i386/tcg/jit/jit-int.h"
 #include "target/i386/tcg/jit/templates.h"
 
-/* ---- What is seen ---- */
+/* What is seen ------------------------------------------------------------- */
 
 /* Of flags before op i. Who leaves, or faults, shows them all. */
 static unsigned live_before(const Tr *t, unsigned i)
@@ -43,7 +43,7 @@ bool jit_wants_flags(const Tr *t)
     return tm->reads || (t->live[t->i] & ~tm->writes & CC_ALL);
 }
 
-/* ---- Making them again ---- */
+/* Making them again -------------------------------------------------------- */
 
 /* Can the flags that op i makes be made from what it leaves? */
 static bool can_again(const Tr *t, unsigned i)
@@ -107,7 +107,7 @@ void jit_make_flags(Tr *t, int again)
     }
 }
 
-/* ---- Where they are ---- */
+/* Where they are ----------------------------------------------------------- */
 
 void jit_save_flags(Tr *t)
 {

@@ -133,10 +133,10 @@ static inline void jit_link(Tr *t, uint8_t *at, const uint8_t *executable)
     emit_link(&t->e, at, t->jit->writable + (executable - t->jit->executable));
 }
 
-/* ---- common.c: the code that all blocks share ---- */
+/* common.c: the code that all blocks share --------------------------------- */
 bool tcg_jit_emit_common(TCGJit *jit);
 
-/* ---- translate.c ---- */
+/* translate.c -------------------------------------------------------------- */
 /* The guest's value of a register: where it is, or in tmp. */
 unsigned jit_get(Tr *t, unsigned g, unsigned tmp);
 /* Where to put a value of that size that jit_put() takes: old parts that stay are there. */
@@ -175,7 +175,7 @@ void jit_go_direct(Tr *t, unsigned i, int out);
 void jit_find_target(Tr *t, int out);
 void jit_enter_block(Tr *t);            /* go on with the op in T0 */
 
-/* ---- flags.c ---- */
+/* flags.c ------------------------------------------------------------------ */
 /* What the ops leave to be seen: t->live[]. Returns what is seen of flags before the first. */
 unsigned jit_find_live_flags(Tr *t);
 /* Op i is about to be translated: will its operands outlive it? */
@@ -184,17 +184,17 @@ void jit_flags_begin_op(Tr *t);
 void jit_save_flags(Tr *t);
 void jit_make_flags(Tr *t, int again);
 
-/* ---- vector.c ---- */
+/* vector.c ----------------------------------------------------------------- */
 void jit_settle_vec(Tr *t);             /* all that has been changed into c */
 /* These registers: bit n, XMMn. */
 void jit_load_vec(Tr *t, unsigned which);
 void jit_store_vec(Tr *t, unsigned which);
 
-/* ---- rows.c ---- */
+/* rows.c ------------------------------------------------------------------- */
 void tcg_jit_fill_hash(TCGJit *jit);
 const Template *tcg_jit_template(const TCGJit *jit, OpFn *fn);
 
-/* ---- Called by translated code ---- */
+/* Called by translated code ------------------------------------------------ */
 OpFn tcg_jit_op_stop;
 
 #endif

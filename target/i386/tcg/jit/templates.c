@@ -41,7 +41,7 @@ static void want_flags(Tr *t)
     }
 }
 
-/* ---- Two operands ---- */
+/* Two operands ------------------------------------------------------------- */
 
 static bool writes(unsigned alu)
 {
@@ -114,7 +114,7 @@ void jit_alu_ei(Tr *t, const X86Op *op)
     jit_wrote_flags(t);
 }
 
-/* ---- Moves ---- */
+/* Moves -------------------------------------------------------------------- */
 
 void jit_mov_er(Tr *t, const X86Op *op)
 {
@@ -275,7 +275,7 @@ void jit_carry(Tr *t, const X86Op *op)
     jit_wrote_flags(t);
 }
 
-/* ---- One operand ---- */
+/* One operand -------------------------------------------------------------- */
 
 /* An instruction /digit on r/m, which it writes. */
 static void unary(Tr *t, const X86Op *op, uint32_t opcode, unsigned digit, bool flags)
@@ -312,7 +312,7 @@ void jit_neg(Tr *t, const X86Op *op)
     jit_wrote_flags(t);
 }
 
-/* ---- Shifts ---- */
+/* Shifts ------------------------------------------------------------------- */
 
 /*
  * The immediate comes last, and may not be in the way of jit_put(): so registers are done
@@ -361,7 +361,7 @@ void jit_shld(Tr *t, const X86Op *op)
     jit_wrote_flags(t);
 }
 
-/* ---- Bits ---- */
+/* Bits --------------------------------------------------------------------- */
 
 /* BT BTS BTR BTC (id & 3); id & 4: by an immediate. */
 void jit_bt(Tr *t, const X86Op *op)
@@ -499,7 +499,7 @@ void jit_idiv(Tr *t, const X86Op *op)
     wide(t, op, 7, s);
 }
 
-/* ---- Conditions ---- */
+/* Conditions --------------------------------------------------------------- */
 
 void jit_setcc(Tr *t, const X86Op *op)
 {

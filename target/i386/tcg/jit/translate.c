@@ -22,7 +22,7 @@ static TCGBlock *block_of(const X86Op *first)
     return (TCGBlock *)((char *)first - offsetof(TCGBlock, ops));
 }
 
-/* ---- Registers ---- */
+/* Registers ---------------------------------------------------------------- */
 
 unsigned jit_get(Tr *t, unsigned g, unsigned tmp)
 {
@@ -45,7 +45,7 @@ unsigned jit_dest(Tr *t, unsigned g, unsigned size, unsigned tmp)
     return size < 2 || jit_mapped(g) ? jit_get(t, g, tmp) : tmp;
 }
 
-/* ---- Memory ---- */
+/* Memory ------------------------------------------------------------------- */
 
 /* The effective address of op's memory operand to T0; changes T2 and flags. */
 static void address(Tr *t, const X86Op *op)
@@ -101,7 +101,7 @@ unsigned jit_operand(Tr *t, const X86Op *op, unsigned size, bool write, bool fla
     return T2;
 }
 
-/* ---- Leaving ---- */
+/* Leaving ------------------------------------------------------------------ */
 
 Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native)
 {
@@ -206,7 +206,7 @@ void jit_find_target(Tr *t, int out)
     emit_rm(e, 3, I_LOAD, T0, JUMP_FIELD(op));
 }
 
-/* ---- Other blocks ---- */
+/* Other blocks ------------------------------------------------------------- */
 
 static bool decode_again(TCGCPU *c, const TCGBlock *b, X86Op *ops);
 static unsigned choose(Tr *t, unsigned *called);
@@ -229,7 +229,7 @@ static bool entry_ignores_flags(Tr *t, const X86Op *first)
     return b->flags_in == BLOCK_FLAGS_DEAD;
 }
 
-/* ---- What fast paths jump to ---- */
+/* What fast paths jump to -------------------------------------------------- */
 
 static void call_op(Tr *t, unsigned i)
 {
@@ -349,7 +349,7 @@ static void finish_op(Tr *t, unsigned first_stub)
     }
 }
 
-/* ---- A block ---- */
+/* A block ------------------------------------------------------------------ */
 
 /* Of functions that do both: is it MMX? */
 static bool is_mmx(const X86Op *op)
@@ -524,7 +524,7 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b)
     return true;
 }
 
-/* ---- Tier-up ---- */
+/* Tier-up ------------------------------------------------------------------ */
 
 static OpFn op_cold;
 

@@ -12,7 +12,7 @@
 
 #define XMM(n) MEM(H_C, (int32_t)(offsetof(TCGCPU, xmm) + (n) * sizeof(XMMReg)))
 
-/* ---- Registers ---- */
+/* Registers ---------------------------------------------------------------- */
 
 void jit_load_vec(Tr *t, unsigned which)
 {
@@ -78,7 +78,7 @@ static HostMem memory(Tr *t, const X86Op *op, unsigned size, bool write, bool al
     return MEM(base, 0);
 }
 
-/* ---- xmm = f(xmm, xmm/mem) ---- */
+/* xmm = f(xmm, xmm/mem) ---------------------------------------------------- */
 
 /* arg: the opcode; size: of the operand in memory. */
 void jit_vec(Tr *t, const X86Op *op)
@@ -109,7 +109,7 @@ void jit_vec_shift(Tr *t, const X86Op *op)
     wrote(t, op->rm);
 }
 
-/* ---- Moves ---- */
+/* Moves -------------------------------------------------------------------- */
 
 /* id 1: must be aligned. */
 void jit_mov16_ld(Tr *t, const X86Op *op)
@@ -162,7 +162,7 @@ void jit_vec_store(Tr *t, const X86Op *op)
     wrote(t, op->rm);
 }
 
-/* ---- With general registers ---- */
+/* With general registers --------------------------------------------------- */
 
 /* MOVD, MOVQ; id 1: from XMM. */
 void jit_vec_movd(Tr *t, const X86Op *op)

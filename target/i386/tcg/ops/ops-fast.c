@@ -20,7 +20,7 @@
 #define M32 6
 #define M64 7
 
-/* ---- Memory: b is base + displacement, x has an index too ---- */
+/* Memory: b is base + displacement, x has an index too --------------------- */
 
 #define EA_b (c->regs[op->base] + (u64)op->disp)
 #define EA_x (EA_b + (c->regs[op->index] << op->scale))
@@ -93,7 +93,7 @@ SOP(lea64_x)
     NEXT;
 }
 
-/* ---- Arithmetic ---- */
+/* Arithmetic --------------------------------------------------------------- */
 
 #define FL_add(N, a, b, r) SET_ADD(N, a, b, r)
 #define FL_sub(N, a, b, r) SET_SUB(N, a, b, r)
@@ -210,7 +210,7 @@ SOP(mul64_r)
     NEXT;
 }
 
-/* ---- Vector moves ---- */
+/* Vector moves ------------------------------------------------------------- */
 
 #define VEC_MOVE(name, bytes, tag_, slow, use) \
 SOP(name) \
@@ -229,7 +229,7 @@ SOP(name) \
 VEC_MOVE(mov16_ld, 16, r, op_mov16_ld, memcpy(r, m, 16))
 VEC_MOVE(mov16_st, 16, w, op_mov16_st, memcpy(m, r, 16))
 
-/* ---- The stack in 64-bit code ---- */
+/* The stack in 64-bit code ------------------------------------------------- */
 
 #define EA_sp (c->regs[R_ESP])
 #define EA_push (c->regs[R_ESP] - 8)
@@ -281,7 +281,7 @@ SOP(jmp64)
     JUMP_TO(c->regs[R_PAGE] + op->off + op->len + (int64_t)op->imm);
 }
 
-/* ---- Compare and branch: op and the Jcc after it ---- */
+/* Compare and branch: op and the Jcc after it ------------------------------ */
 
 #define BRANCH(taken) \
     if (taken) { \
@@ -358,7 +358,7 @@ SOP(name##_ri##N##_##cc) \
 FOR_ALU(FUSE_ALUS, 32)
 FOR_ALU(FUSE_ALUS, 64)
 
-/* ---- Two in one: what compilers put next to each other most ---- */
+/* Two in one: what compilers put next to each other most ------------------- */
 
 /*
  * What the function of that name does with op. Where it bails out, the other one of
@@ -410,7 +410,7 @@ static const struct {
     PAIRS(PAIR_ROW)
 };
 
-/* ---- Which function stands for which ---- */
+/* Which function stands for which ------------------------------------------ */
 
 enum {
     A_SETS = 1,     /* registers only; writes all flags, reads none */

@@ -225,7 +225,7 @@ OP(op_monitor)
     return op_ud(c, op);
 }
 
-/* ---- Ports ---- */
+/* Ports -------------------------------------------------------------------- */
 
 /* id 1: the port is an immediate. */
 OP(op_in)
@@ -249,7 +249,7 @@ OP(op_out)
     JUMP_TO(next_eip(c, op));
 }
 
-/* ---- Software interrupts ---- */
+/* Software interrupts ------------------------------------------------------ */
 
 OP(op_int3)
 {

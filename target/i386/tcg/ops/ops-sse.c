@@ -146,7 +146,7 @@ static SLOW_PATH void run_checked(TCGCPU *c, const X86Op *op, SSEFn *fn,
     OP(SSE_OP(1, 1, op_)) { RUN_SSE(sse_##name, n, 0); }
 #include "target/i386/tcg/decode/sse-list.h"
 
-/* ---- Moves of whole registers ---- */
+/* Moves of whole registers ------------------------------------------------- */
 
 static OP(op_mova_rr)
 {
@@ -235,7 +235,7 @@ OP(op_sse_store)
     NEXT;
 }
 
-/* ---- Immediate shifts, groups 71 to 73: id = opcode << 4 | reg ---- */
+/* Immediate shifts, groups 71 to 73: id = opcode << 4 | reg ---------------- */
 
 static void shift_imm(XMMReg *d, unsigned id, unsigned n)
 {
@@ -282,7 +282,7 @@ OP(op_vec_shift_imm)
     NEXT;
 }
 
-/* ---- MMX ---- */
+/* MMX ---------------------------------------------------------------------- */
 
 void mmx_begin(TCGCPU *c, const X86Op *op)
 {

@@ -391,7 +391,7 @@ OP(op_cvt_mmx)
     NEXT;
 }
 
-/* ---- PCMPESTRM, PCMPESTRI, PCMPISTRM, PCMPISTRI (id 0-3): SDM 2B, 4.1 ---- */
+/* PCMPESTRM, PCMPESTRI, PCMPISTRM, PCMPISTRI (id 0-3): SDM 2B, 4.1 --------- */
 
 static int element(const XMMReg *r, unsigned imm, unsigned i)
 {

@@ -51,7 +51,7 @@ bool tcg_debug_watches(const TCGCPU *c, uint64_t va);
 /* An access of n bytes at va, in such a page or not. */
 void tcg_debug_accessed(TCGCPU *c, uint64_t va, unsigned n, bool write);
 
-/* ---- The guest's debug registers (SDM 3B, 18.2) ---- */
+/* The guest's debug registers (SDM 3B, 18.2) ------------------------------- */
 
 /* DR0-3 or DR7 may have changed. On the CPU's thread, or while it is paused. */
 void tcg_debug_update(TCGCPU *c);

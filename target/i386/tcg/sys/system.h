@@ -18,7 +18,7 @@ typedef struct TCGPVOps {
     void (*set_preempted)(TCGCPU *c, bool preempted);
 } TCGPVOps;
 
-/* ---- exec.c ---- */
+/* exec.c ------------------------------------------------------------------- */
 typedef enum TCGExit {
     TCG_EXIT_REQUEST,       /* POLL_EXIT */
     TCG_EXIT_HALT,          /* c->halted, or not started */
@@ -30,7 +30,7 @@ TCGExit tcg_run(TCGCPU *c);
 /* Set bits in c->poll. Any thread. */
 void tcg_poll_set(TCGCPU *c, unsigned bits);
 
-/* ---- seg.c ---- */
+/* seg.c -------------------------------------------------------------------- */
 /* Do selectors name descriptors: neither real nor virtual-8086 mode. */
 static inline bool tcg_protected(const TCGCPU *c)
 {
@@ -71,7 +71,7 @@ void tcg_far_gate(TCGCPU *c, uint16_t sel, uint64_t desc, bool call, uint64_t ne
  */
 void tcg_drop_segs(TCGCPU *c);
 
-/* ---- task.c ---- */
+/* task.c ------------------------------------------------------------------- */
 typedef struct TaskSwitch {
     enum { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT } why;
     uint16_t sel;           /* of the TSS; who may use it has been checked */
@@ -89,7 +89,7 @@ uint64_t tcg_tss_read(TCGCPU *c, unsigned off, unsigned size, uint32_t ext);
 /* Outside long mode: SS, marked as accessed, and SP, returned, for an inner ring. Raises. */
 uint64_t tcg_inner_stack(TCGCPU *c, unsigned cpl, uint32_t ext, SegmentCache *ss);
 
-/* ---- vm86.c ---- */
+/* vm86.c ------------------------------------------------------------------- */
 /* IRET at CPL 0 whose EFLAGS have VM set: pop the frame on the stack. May raise. */
 void tcg_vm86_enter(TCGCPU *c);
 /* EFLAGS.VM has been saved: data segments become null. */
@@ -98,7 +98,7 @@ void tcg_vm86_load_seg(TCGCPU *c, unsigned seg, uint16_t sel);
 /* #GP in virtual-8086 mode unless IOPL is 3: PUSHF, POPF, INT n, IRET. */
 void tcg_vm86_need_iopl(TCGCPU *c);
 
-/* ---- excp.c ---- */
+/* excp.c ------------------------------------------------------------------- */
 typedef enum IntKind { INT_FAULT, INT_TRAP, INT_SOFT, INT_EXTERNAL } IntKind;
 /* Go through the IDT; eip is what the handler returns to. Raises. */
 void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
@@ -106,7 +106,7 @@ void tcg_interrupt(TCGCPU *c, unsigned vector, IntKind kind, bool has_err,
 /* INT n, INT3, INTO; next is the address behind the instruction. */
 void tcg_soft_int(TCGCPU *c, unsigned vector, uint64_t next);
 
-/* ---- msr.c, cpuid.c ---- */
+/* msr.c, cpuid.c ----------------------------------------------------------- */
 uint64_t tcg_tsc(const TCGCPU *c);
 /* The guest's TSC ticks this many times a second (kHz). */
 uint64_t tcg_tsc_khz(void);
@@ -120,20 +120,20 @@ static inline bool tcg_has(const TCGCPU *c, X86Feature f)
     return c->cpuid && x86_feature_in(&c->cpuid->features, f);
 }
 
-/* ---- io.c ---- */
+/* io.c --------------------------------------------------------------------- */
 /* #GP if the program may not touch these ports: IOPL, the TSS's bitmap. */
 void tcg_check_io(TCGCPU *c, unsigned port, unsigned size);
 uint64_t tcg_in(TCGCPU *c, unsigned port, unsigned size);
 void tcg_out(TCGCPU *c, unsigned port, uint64_t v, unsigned size);
 
-/* ---- cregs.c ---- */
+/* cregs.c ------------------------------------------------------------------ */
 /* A value that an instruction loads; #GP for what the register may not hold. */
 void tcg_set_cr0(TCGCPU *c, uint64_t v);
 void tcg_set_cr3(TCGCPU *c, uint64_t v);
 void tcg_set_cr4(TCGCPU *c, uint64_t v);
 void tcg_set_efer(TCGCPU *c, uint64_t v);
 
-/* ---- vector state ---- */
+/* vector state ------------------------------------------------------------- */
 /* Load the guest's MXCSR into the host (all masked) and back, with flags. */
 void tcg_mxcsr_enter(TCGCPU *c);
 void tcg_mxcsr_leave(TCGCPU *c);

@@ -55,7 +55,7 @@ static void set_busy(TCGCPU *c, uint16_t sel, bool busy)
     tcg_store_sys(c, at, busy ? byte | TSS_BUSY : byte & ~TSS_BUSY, 1);
 }
 
-/* ---- The old task ---- */
+/* The old task ------------------------------------------------------------- */
 
 static void save(TCGCPU *c, const TSSLayout *l, uint32_t eip, uint32_t eflags)
 {
@@ -71,7 +71,7 @@ static void save(TCGCPU *c, const TSSLayout *l, uint32_t eip, uint32_t eflags)
     }
 }
 
-/* ---- The new one ---- */
+/* The new one -------------------------------------------------------------- */
 
 static void load(TCGCPU *c, NewTask *t)
 {
@@ -281,7 +281,7 @@ uint16_t tcg_task_link(TCGCPU *c)
     return tcg_load_sys(c, c->tr.base, 2);
 }
 
-/* ---- Stacks of inner rings ---- */
+/* Stacks of inner rings ---------------------------------------------------- */
 
 uint64_t tcg_tss_read(TCGCPU *c, unsigned off, unsigned size, uint32_t ext)
 {
