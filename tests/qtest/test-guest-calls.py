@@ -15,8 +15,10 @@ import threading
 from qemutest import PATIENCE, QEMU, pvh_kernel, run, test
 
 COUNT = 5000
-# 5000 bytes to COM1, one from it, a timer of the PIT, then HLT without interrupts: the end.
-CODE = ("66 ba f8 03 b0 41 b9 88 13 00 00 ee e2 fd ec"
+# 5000 bytes to COM1, each when there is room and at last until they have left, one from it, a
+# timer of the PIT, then HLT without interrupts: the end.
+CODE = ("b9 88 13 00 00 66 ba fd 03 ec a8 20 74 fb 66 ba f8 03 b0 41 ee e2 ee"
+        "66 ba fd 03 ec a8 40 74 fb 66 ba f8 03 ec"
         "66 ba 43 00 b0 34 ee b0 00 66 ba 40 00 ee ee fa f4")
 
 
