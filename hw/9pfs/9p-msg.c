@@ -39,9 +39,10 @@ static const char *take_string(V9fsCall *c, int *ret)
     if (memchr(s, '\0', len)) {
         *ret = -EINVAL;
     }
-    memmove(s - 1, s, len);
-    s[len - 1] = '\0';
-    return s - 1;
+    s--;
+    memmove(s, s + 1, len);
+    s[len] = '\0';
+    return s;
 }
 
 int v9fs_get(V9fsCall *c, const char *format, ...)

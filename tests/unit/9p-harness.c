@@ -77,15 +77,16 @@ void nc_make(NineClient *c, uint8_t type, const char *format, ...)
 int nc_serve(NineClient *c)
 {
     g_autofree uint8_t *t = g_memdup2(c->t, c->t_len);
-    struct iovec out[3] = {
-        { t, MIN(c->t_len, 5) }, { t + MIN(c->t_len, 5), c->t_len - MIN(c->t_len, 5) },
-    };
+    struct iovec out[3] = { { t, MIN(c->t_len, 5) } };
     struct iovec in[2] = { { c->r, 9 }, { c->r + 9, sizeof(c->r) - 9 } };
     V9fsCall call = {
         .out_sg = out, .out_num = c->t_len > 5 ? 2 : 1, .out_len = c->t_len,
         .in_sg = in, .in_num = 2, .in_len = sizeof(c->r), .scratch = c->scratch,
     };
 
+    if (c->t_len > 5) {
+        out[1] = (struct iovec) { t + 5, c->t_len - 5 };
+    }
     c->r_len = v9fs_parse_header(&call) ? v9fs_serve(c->s, &call) : 0;
     c->p = c->r + V9FS_HEADER;
     if (!c->r_len) {
