@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "bitmap.h"
 #include "blockdev.h"
 #include "qcow2-open.h"
 
@@ -223,6 +224,7 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
     }
     return true;
 fail:
+    block_bitmaps_free(bs);
     qcow2_close(bs);
     return false;
 }
