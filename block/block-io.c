@@ -9,26 +9,13 @@
 
 #include "bitmap.h"
 #include "job-internal.h"
+#include "qemu/cutils.h"
 #include "throttle-internal.h"
-
-/* True if all bytes are zero. Looks at words; guests' buffers are aligned. */
-bool block_buffer_is_zero(const void *buf, size_t len)
-{
-    const uint8_t *p = buf;
-
-    /* Most data shows itself early. */
-    for (size_t i = 0; i < MIN(len, 16); i++) {
-        if (p[i]) {
-            return false;
-        }
-    }
-    return len <= 16 || !memcmp(p, p + 16, len - 16);
-}
 
 static bool request_is_zero(const BlockRequest *req)
 {
     for (unsigned i = 0; i < req->niov; i++) {
-        if (!block_buffer_is_zero(req->iov[i].iov_base, req->iov[i].iov_len)) {
+        if (!buffer_is_zero(req->iov[i].iov_base, req->iov[i].iov_len)) {
             return false;
         }
     }

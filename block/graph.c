@@ -254,7 +254,7 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };
-    bool zero = block_buffer_is_zero(buf, len);
+    bool zero = buffer_is_zero(buf, len);
     BlockRequest req = {
         .node_op = zero ? BLOCK_OP_WRITE_ZEROES : BLOCK_OP_WRITE, .pos = pos, .bytes = len,
         .node_flags = zero ? BLOCK_REQ_MAY_UNMAP : 0, .iov = zero ? NULL : &iov, .niov = !zero,

@@ -113,7 +113,6 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
                           uint64_t *n);
 /* Any thread: from a buffer, and all zeroes without data. */
 int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
-bool block_buffer_is_zero(const void *buf, size_t len);     /* block-io.c */
 
 /* nbd-server.c: at exit, before images are closed. */
 void block_nbd_end(void);

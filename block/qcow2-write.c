@@ -9,6 +9,7 @@
 
 #include "job-internal.h"
 #include "qcow2-alloc.h"
+#include "qemu/cutils.h"
 #include "qemu/iov.h"
 
 #define ALL_SUBCLUSTERS UINT32_MAX
@@ -387,7 +388,7 @@ static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf, bool *reading)
     g_mutex_unlock(&s->lock);
     ret = qcow2_read(s, &req);
     *reading = ret < 0;
-    zero = ret == 0 && block_buffer_is_zero(buf, a->bytes);
+    zero = ret == 0 && buffer_is_zero(buf, a->bytes);
     g_mutex_lock(&s->lock);
     if (ret < 0 || (zero && populate_zeroes(s, a, &ret))) {
         return ret;

@@ -53,19 +53,12 @@ int section_write(SectionWriter *w, SectionType type, const void *head, size_t h
     return ret ? ret : keep_bandwidth(w);
 }
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-    static const uint8_t zeros[16];
-
-    return !memcmp(p, zeros, sizeof(zeros)) && !memcmp(p, p + 16, len - 16);
-}
-
 /* How many bytes from p on are pages of the same kind, up to max. */
 static uint64_t run_length(const uint8_t *p, uint64_t max, bool zero)
 {
     uint64_t len = FORMAT_PAGE;
 
-    while (len < max && is_zero(p + len, FORMAT_PAGE) == zero) {
+    while (len < max && buffer_is_zero(p + len, FORMAT_PAGE) == zero) {
         len += FORMAT_PAGE;
     }
     return len;
@@ -76,7 +69,7 @@ int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size)
     int ret = 0;
 
     for (uint64_t offset = 0, len; offset < size && !ret; offset += len) {
-        bool zero = is_zero(ram + offset, FORMAT_PAGE);
+        bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
         /* Zeros in steps, too: somebody may want us to end. */
         uint64_t max = MIN(size - offset, zero ? 64 * FORMAT_MAX_PAGES : FORMAT_MAX_PAGES);
 
@@ -98,7 +91,7 @@ int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_
     int ret = ftruncate(w->c->fd, start + size) < 0 ? -errno : 0;
 
     for (uint64_t offset = 0, len; offset < size && !ret; offset += len) {
-        bool zero = is_zero(ram + offset, FORMAT_PAGE);
+        bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
 
         len = run_length(ram + offset, MIN(size - offset, 16 * FORMAT_MAX_PAGES), zero);
         if (!zero) {

@@ -179,3 +179,16 @@ ssize_t qemu_pread_full(int fd, void *buf, size_t len, off_t off)
     }
     return done;
 }
+
+bool buffer_is_zero(const void *buf, size_t len)
+{
+    const uint8_t *p = buf;
+
+    /* Most data shows itself early. */
+    for (size_t i = 0; i < MIN(len, 16); i++) {
+        if (p[i]) {
+            return false;
+        }
+    }
+    return len <= 16 || !memcmp(p, p + 16, len - 16);
+}

@@ -49,6 +49,9 @@ bool qemu_parse_bool(const char *str, bool *result);
 
 /* write() all of buf, through short writes and EINTR. 0 or negative errno. */
 int qemu_write_full(int fd, const void *buf, size_t len);
+
+/* True if all bytes are zero. */
+bool buffer_is_zero(const void *buf, size_t len);
 /*
  * pread() len bytes at off, through short reads and EINTR. Returns the bytes
  * read (less than len at the end of the file) or negative errno.
