@@ -38,27 +38,6 @@ bool file_request_is_aligned(const BlockNode *bs, const BlockRequest *req)
     return true;
 }
 
-/* The request's buffers from byte done on, as many as fit into win. */
-static unsigned iov_window(const BlockRequest *req, uint64_t done,
-                           struct iovec *win)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < req->niov && n < IOV_WINDOW; i++) {
-        const struct iovec *iov = &req->iov[i];
-
-        if (done >= iov->iov_len) {
-            done -= iov->iov_len;
-            continue;
-        }
-        win[n].iov_base = (char *)iov->iov_base + done;
-        win[n].iov_len = iov->iov_len - done;
-        done = 0;
-        n++;
-    }
-    return n;
-}
-
 /* Through short transfers and interruptions; what lies behind the end is zero. */
 static int rw_vector(FileNode *f, BlockRequest *req, int rwf)
 {
@@ -68,7 +47,7 @@ static int rw_vector(FileNode *f, BlockRequest *req, int rwf)
     struct iovec win[IOV_WINDOW];
 
     while (done < req->bytes) {
-        unsigned n = iov_window(req, done, win);
+        unsigned n = iov_slice(win, IOV_WINDOW, req->iov, req->niov, done, SIZE_MAX);
         ssize_t ret = req->node_op == BLOCK_OP_READ
                       ? preadv2(f->fd, win, n, req->pos + done, 0)
                       : pwritev2(f->fd, win, n, req->pos + done, rwf);

@@ -118,3 +118,20 @@ size_t iov_discard_back(struct iovec *iov, unsigned *cnt, size_t bytes)
     }
     return done;
 }
+
+unsigned iov_slice(struct iovec *out, unsigned max, const struct iovec *iov, unsigned cnt,
+                   size_t offset, size_t bytes)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < cnt && bytes && n < max; i++) {
+        size_t gone = MIN(offset, iov[i].iov_len), len = MIN(iov[i].iov_len - gone, bytes);
+
+        offset -= gone;
+        if (len) {
+            out[n++] = (struct iovec) { (uint8_t *)iov[i].iov_base + gone, len };
+            bytes -= len;
+        }
+    }
+    return n;
+}

@@ -159,25 +159,6 @@ int v9fs_lcreate(V9fsState *s, V9fsCall *c)
 
 /* Transfers ------------------------------------------------------------------------------- */
 
-/* The guest's buffers without the first skip bytes, count in all: how many there are. */
-static unsigned cut(V9fsCall *c, const struct iovec *sg, unsigned num, size_t skip, size_t count)
-{
-    struct iovec *iov = c->scratch->iov;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < num && count && n < V9FS_IOV_MAX; i++) {
-        size_t len = sg[i].iov_len, gone = MIN(skip, len);
-
-        skip -= gone;
-        len = MIN(len - gone, count);
-        if (len) {
-            iov[n++] = (struct iovec) { (uint8_t *)sg[i].iov_base + gone, len };
-            count -= len;
-        }
-    }
-    return n;
-}
-
 int v9fs_read(V9fsState *s, V9fsCall *c)
 {
     uint64_t offset;
@@ -198,7 +179,8 @@ int v9fs_read(V9fsState *s, V9fsCall *c)
     }
     ret = offset > INT64_MAX ? -EINVAL : v9fs_use(s, fid);
     if (ret >= 0) {
-        n = cut(c, c->in_sg, c->in_num, V9FS_READ_HEADER, v9fs_room(s, c, V9FS_READ_HEADER, count));
+        n = iov_slice(c->scratch->iov, V9FS_IOV_MAX, c->in_sg, c->in_num, V9FS_READ_HEADER,
+                      v9fs_room(s, c, V9FS_READ_HEADER, count));
         len = preadv(ret, c->scratch->iov, n, offset);
         ret = len < 0 ? -errno : 0;
         v9fs_unuse(s, fid);
@@ -236,7 +218,7 @@ static ssize_t write_file(V9fsState *s, V9fsCall *c, V9fsFid *fid, uint64_t offs
     if (fd < 0) {
         return fd;
     }
-    n = cut(c, c->out_sg, c->out_num, V9FS_WRITE_HEADER, count);
+    n = iov_slice(c->scratch->iov, V9FS_IOV_MAX, c->out_sg, c->out_num, V9FS_WRITE_HEADER, count);
     len = pwritev(fd, c->scratch->iov, n, offset);
     len = len < 0 ? -errno : len;
     if (len > 0 && fid->open->setid) {

@@ -304,19 +304,6 @@ bool vsock_conn_pending(const VsockConn *c)
     return c->send || (may_read(c) && (guest_room(c) || !c->asked_credit));
 }
 
-/* The first bytes of the list. */
-static unsigned cut(struct iovec *out, const struct iovec *data, unsigned n, size_t len)
-{
-    unsigned i;
-
-    for (i = 0; i < n && len; i++) {
-        out[i] = data[i];
-        out[i].iov_len = MIN(out[i].iov_len, len);
-        len -= out[i].iov_len;
-    }
-    return i;
-}
-
 /* Data from the host, its end, or the question for room. False: there is nothing. */
 static bool read_from_host(VsockConn *c, struct virtio_vsock_hdr *hdr, const struct iovec *data,
                            unsigned n, size_t room)
@@ -334,7 +321,7 @@ static bool read_from_host(VsockConn *c, struct virtio_vsock_hdr *hdr, const str
         }
         return ask;
     }
-    len = readv(c->fd, iov, cut(iov, data, MIN(n, G_N_ELEMENTS(iov)), want));
+    len = readv(c->fd, iov, iov_slice(iov, G_N_ELEMENTS(iov), data, n, 0, want));
     if (len > 0) {
         c->tx_cnt += len;
         fill_header(c, hdr, VIRTIO_VSOCK_OP_RW);

@@ -25,5 +25,11 @@ size_t iov_memset(const struct iovec *iov, unsigned cnt, size_t offset,
  */
 size_t iov_discard_front(struct iovec **iov, unsigned *cnt, size_t bytes);
 size_t iov_discard_back(struct iovec *iov, unsigned *cnt, size_t bytes);
+/*
+ * What lies from offset on, at most bytes of it, as a list of its own: up to max entries in out,
+ * none of them empty. Returns how many.
+ */
+unsigned iov_slice(struct iovec *out, unsigned max, const struct iovec *iov, unsigned cnt,
+                   size_t offset, size_t bytes);
 
 #endif
