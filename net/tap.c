@@ -490,6 +490,11 @@ static const Property tap_props[] = {
     DEFINE_PROP_END
 };
 
+/* Of both classes; they differ in their options, and in how they open. */
+#define TAP_HOOKS \
+    .close = tap_close, .send = tap_send, .recv = tap_recv, .set_receive = tap_set_receive, \
+    .set_offload = tap_set_offload, .set_queues = tap_set_queues
+
 static const NetClientClass tap_class = {
     .oc = {
         .name = "tap",
@@ -498,12 +503,7 @@ static const NetClientClass tap_class = {
         .props = tap_props,
     },
     .open = tap_open,
-    .close = tap_close,
-    .send = tap_send,
-    .recv = tap_recv,
-    .set_receive = tap_set_receive,
-    .set_offload = tap_set_offload,
-    .set_queues = tap_set_queues,
+    TAP_HOOKS,
 };
 DEFINE_CLASS(netdev_tap, &tap_class.oc);
 
@@ -534,11 +534,6 @@ static const NetClientClass bridge_class = {
         .props = bridge_props,
     },
     .open = bridge_open,
-    .close = tap_close,
-    .send = tap_send,
-    .recv = tap_recv,
-    .set_receive = tap_set_receive,
-    .set_offload = tap_set_offload,
-    .set_queues = tap_set_queues,
+    TAP_HOOKS,
 };
 DEFINE_CLASS(netdev_bridge, &bridge_class.oc);
