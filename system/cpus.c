@@ -89,11 +89,12 @@ static void *cpu_thread(void *opaque)
 {
     CPUState *cpu = opaque;
     const AccelClass *ac = cpu_accel(cpu);
+    Error *err = NULL;
 
     current_cpu = cpu;
     bql_lock();
     cpu->thread_id = gettid();
-    if (!ac->vcpu_init || ac->vcpu_init(cpu, &cpu->init_error)) {
+    if (!ac->vcpu_init || ac->vcpu_init(cpu, &err)) {
         cpu->created = true;
         g_cond_broadcast(cpu->halt_cond);
         for (;;) {
@@ -113,6 +114,8 @@ static void *cpu_thread(void *opaque)
         }
         cpu->created = false;
     }
+    /* All of it: vcpu_init() writes it without the lock. */
+    cpu->init_error = err;
     g_cond_broadcast(cpu->halt_cond);
     bql_unlock();
     return NULL;
