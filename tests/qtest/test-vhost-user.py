@@ -435,6 +435,7 @@ def network():
         d.start(queues=5)
         served(d, back, n=1)
         assert d.config(6, 1)[0] & 1
+        back.wait(lambda: set(back.rings) >= set(range(4)))
         with back.lock:
             assert [back.rings[i].enabled for i in range(4)] == [1, 1, 0, 0]
             assert 4 not in back.rings
