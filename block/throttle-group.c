@@ -147,7 +147,7 @@ static ThrottleMember *next_locked(ThrottleGroup *g, const ThrottleMember *m, un
     for (guint i = 1; i <= g->members->len; i++) {
         ThrottleMember *next = g->members->pdata[(start + i) % g->members->len];
 
-        if (next->waits[w]) {
+        if (next->first[w]) {
             return next;
         }
     }
@@ -162,8 +162,7 @@ static BlockRequest *take_locked(ThrottleMember *m, unsigned w)
 
     throttle_account(&g->state, w, req->bytes);
     m->first[w] = req->next;
-    m->waits[w] = m->first[w];
-    if (!m->waits[w]) {
+    if (!m->first[w]) {
         m->last[w] = &m->first[w];
     }
     if (g->turn[w] == m) {
@@ -252,7 +251,6 @@ void throttle_submit(ThrottleMember *m, BlockRequest *req)
         req->next = NULL;
         *m->last[w] = req;
         m->last[w] = &req->next;
-        m->waits[w] = true;
         if (!m->timer) {
             make_timer(m);
         }

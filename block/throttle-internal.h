@@ -37,8 +37,8 @@ typedef struct ThrottleMember {
     BlockNode *node;            /* whose file gets the requests */
     GMainContext *ctx;
     GSource *timer;             /* in the loop since a request first waited; NULL before */
-    BlockRequest *first[2], **last[2];  /* that wait, reads and writes; loop only */
-    bool waits[2];              /* there are some; the group's lock */
+    /* That wait, reads and writes: written in the loop with the group's lock, read with either. */
+    BlockRequest *first[2], **last[2];
 } ThrottleMember;
 
 /* Groups: throttle-group.c. Main thread. */
