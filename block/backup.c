@@ -316,12 +316,11 @@ static bool take_sync(BackupJob *b, const BlockBackupOptions *o, Error **errp)
 static bool find_target(BackupAction *ba, BlockBackend *blk, Error **errp)
 {
     /* What is below the copy is what the guest sees changing, or what the disk has below. */
-    const BlockNode *below = !strcmp(ba->o.sync, "none") ? blk->root :
-                             !strcmp(ba->o.sync, "top") ? blk->root->backing : NULL;
     BlockImageFor image = {
         .disk = blk->root, .file = ba->o.file, .format = ba->o.format,
-        .existing = ba->o.existing, .backing_file = below ? below->filename : NULL,
-        .backing_format = below ? below->obj.oc->name : NULL,
+        .existing = ba->o.existing,
+        .backing = !strcmp(ba->o.sync, "none") ? blk->root :
+                   !strcmp(ba->o.sync, "top") ? blk->root->backing : NULL,
     };
 
     if (!ba->o.file) {

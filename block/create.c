@@ -149,8 +149,10 @@ static bool make_image(const BlockImageFor *image, const char *format, Error **e
     qemu_opts_free(opts);
     opts = qemu_opts_new();
     block_opt_default(opts, "size", size);
-    block_opt_default(opts, "backing-file", image->backing_file);
-    block_opt_default(opts, "backing-fmt", image->backing_format);
+    if (image->backing) {
+        block_opt_default(opts, "backing-file", image->backing->filename);
+        block_opt_default(opts, "backing-fmt", image->backing->obj.oc->name);
+    }
     ok = create(format, file, opts, errp);
     block_node_close(file);
     return ok;

@@ -123,7 +123,7 @@ void block_nbd_end(void);
 typedef struct BlockImageFor {
     const BlockNode *disk;
     const char *file, *format, *node_name;  /* format NULL: the disk's; node_name NULL: any */
-    const char *backing_file, *backing_format;  /* that a new one names; NULL: none */
+    const BlockNode *backing;   /* whose file and format a new one names; NULL: none */
     bool existing;
 } BlockImageFor;
 /* Its node, without backing files; NULL with errp set. */

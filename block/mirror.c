@@ -348,12 +348,10 @@ bool block_check_target(const BlockBackend *blk, const BlockNode *target, Error 
 /* A file that is made has what the disk has below where only what is above is copied. */
 static BlockNode *find_target(const BlockMirrorOptions *o, const BlockBackend *blk, Error **errp)
 {
-    const BlockNode *below = !strcmp(o->sync, "top") ? blk->root->backing : NULL;
-
     return !o->file ? block_find_node(o->target) : block_image_for(&(BlockImageFor) {
         .disk = blk->root, .file = o->file, .format = o->format, .node_name = o->node_name,
-        .existing = o->existing, .backing_file = below ? below->filename : NULL,
-        .backing_format = below ? below->obj.oc->name : NULL,
+        .existing = o->existing,
+        .backing = !strcmp(o->sync, "top") ? blk->root->backing : NULL,
     }, errp);
 }
 

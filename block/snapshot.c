@@ -58,8 +58,7 @@ static bool find_overlay(SnapshotAction *s, Error **errp)
 {
     BlockImageFor image = {
         .disk = s->bs, .file = s->sn.file, .format = "qcow2", .node_name = s->sn.overlay_name,
-        .backing_file = s->bs->filename, .backing_format = s->bs->obj.oc->name,
-        .existing = s->sn.existing,
+        .backing = s->bs, .existing = s->sn.existing,
     };
 
     if (s->sn.overlay) {
