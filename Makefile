@@ -48,6 +48,10 @@ MINUTES ?= 1
 fuzz:
 	@scripts/fuzz $(MINUTES)
 
+# That some functions touch nothing but their memory, for all values within bounds.
+proof:
+	@scripts/proof
+
 # The figures that the documentation quotes, beside Debian's QEMU.
 bench:
 	@scripts/bench
@@ -83,10 +87,11 @@ help:
 	@echo 'make check          every test, 20 to 45 minutes'
 	@echo 'make check-long     longer forms of some tests, for hours'
 	@echo 'make fuzz           each fuzz target for MINUTES=1'
+	@echo 'make proof          what Frama-C can say of some functions'
 	@echo 'make bench          speed and size beside Debian'"'"'s QEMU'
 	@echo 'make bench-quick    the part of it that takes some minutes'
 	@echo 'make clean          remove the build folder'
 	@echo
 	@echo 'BUILD=FOLDER builds elsewhere; ./configure --help lists what can be chosen.'
 
-.PHONY: all demo guest docs deb check check-long fuzz bench bench-quick install uninstall clean help
+.PHONY: all demo guest docs deb check check-long fuzz proof bench bench-quick install uninstall clean help

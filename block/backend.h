@@ -18,11 +18,13 @@ struct BlockBackend {
     char *if_name;              /* of -drive; NULL for a node's */
 
     char *dev_id;               /* attached device; NULL: none */
+    unsigned perm, unshared;    /* its permissions */
     GMainContext *ctx;
     const BlockDevOps *ops;
     void *opaque;
     unsigned in_flight;         /* loop only */
     bool batch_pending;         /* loop: completions since the last batch_end */
+    int64_t now;                /* loop: the time of this batch, ns; 0: nobody has looked */
     int iostatus;               /* BlockIoStatus; atomic */
     BlockStats stats;           /* atomic */
     struct BlockDirty *dirty;   /* loop: where writes are marked; NULL: nowhere */

@@ -72,6 +72,23 @@ static void inherit(QemuOpts *opts, const BlockNode *bs, bool read_only)
     }
 }
 
+/* Whom we connect to is for the user to say, not for an image. */
+static bool check_local(const QemuOpts *opts, const BlockNode *bs, Error **errp)
+{
+    for (unsigned i = 0; i < opts->opts->len; i++) {
+        const QemuOpt *opt = &g_array_index(opts->opts, QemuOpt, i);
+        const ObjectClass *oc = object_class_by_name(block_classes, opt->str);
+
+        if (oc && ((const BlockDriver *)oc)->is_remote &&
+            (!strcmp(opt->name, "driver") || g_str_has_suffix(opt->name, ".driver"))) {
+            error_setg(errp, "Image '%s' names an image by '%s': only -blockdev and -drive can",
+                       bs->filename, oc->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The protocol's node of a file name, or whatever "json:" describes. */
 static BlockNode *open_name(const BlockNode *bs, const char *name, bool read_only, Error **errp)
 {
@@ -87,7 +104,7 @@ static BlockNode *open_name(const BlockNode *bs, const char *name, bool read_onl
         }
         block_opt_default(opts, "driver", "file");
     }
-    if (!opts) {
+    if (!opts || !check_local(opts, bs, errp)) {
         return NULL;
     }
     inherit(opts, bs, read_only);
@@ -128,8 +145,7 @@ bool block_open_data_file(BlockNode *bs, const char *name, Error **errp)
     return true;
 }
 
-/* bs will be below parent: it must not be there already. */
-static bool check_chain(const BlockNode *parent, const BlockNode *bs, Error **errp)
+bool block_check_chain(const BlockNode *parent, const BlockNode *bs, Error **errp)
 {
     unsigned n = 0;
 
@@ -183,7 +199,7 @@ static bool open_next(BlockNode *bs, Error **errp)
         error_prepend(errp, "Could not open backing file: ");
         return false;
     }
-    if (!check_chain(bs, child, errp)) {
+    if (!block_check_chain(bs, child, errp)) {
         block_node_close(child);
         return false;
     }

@@ -24,6 +24,7 @@ typedef struct BackupJob {
     BlockNode *source, *target;
     bool own;                   /* target is closed with the job */
     bool top, none;             /* sync= */
+    bool skip;                  /* as for BlockCopy */
     uint64_t length;
     unsigned bits;              /* of a chunk, at least as large as the target's clusters */
 
@@ -42,16 +43,13 @@ typedef struct BackupJob {
 static int copy_bytes(BackupJob *b, uint64_t pos, uint64_t bytes, bool *reading)
 {
     g_autofree uint8_t *buf = g_malloc(MIN(bytes, JOB_CHUNK));
+    BlockCopy copy = { b->source, b->target, buf, .skip = b->skip };
     int ret = 0;
 
     while (ret == 0 && bytes) {
         uint64_t n = MIN(bytes, JOB_CHUNK);
 
-        ret = block_pread(b->source, pos, buf, n);
-        *reading = ret < 0;
-        if (ret == 0) {
-            ret = block_pwrite(b->target, pos, buf, n);
-        }
+        ret = block_copy(&copy, pos, n, reading);
         pos += n;
         bytes -= n;
     }
@@ -323,22 +321,17 @@ static bool find_target(BackupAction *ba, BlockBackend *blk, Error **errp)
                    !strcmp(ba->o.sync, "top") ? blk->root->backing : NULL,
     };
 
-    if (!ba->o.file) {
-        ba->target = block_find_node(ba->o.target);
-        return true;
-    }
-    ba->target = block_image_for(&image, errp);
+    ba->target = ba->o.file ? block_image_for(&image, errp) : block_get_node(ba->o.target, errp);
     return ba->target;
 }
 
 static bool backup_prepare(BlockAction *a, Error **errp)
 {
     BackupAction *ba = (BackupAction *)a;
-    BlockBackend *blk = blk_find(ba->o.device);
+    BlockBackend *blk = blk_get(ba->o.device, errp);
     BackupJob *b;
 
     if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", ba->o.device, ba->o.device);
         return false;
     }
     if (!find_target(ba, blk, errp) || !block_check_target(blk, ba->target, errp)) {
@@ -364,6 +357,7 @@ static bool backup_prepare(BlockAction *a, Error **errp)
     if (!take_sync(b, &ba->o, errp)) {
         return false;
     }
+    b->skip = !strcmp(ba->o.sync, "full") && block_copy_may_skip(b->target);
     block_filter_insert(blk, &backup_filter, b);
     return true;
 }
@@ -392,8 +386,13 @@ static void backup_commit(BlockAction *a)
     block_job_start(&ba->job->job);
 }
 
+static BlockJob *backup_job(BlockAction *a)
+{
+    return &((BackupAction *)a)->job->job;
+}
+
 static const BlockActionOps backup_action = {
-    .prepare = backup_prepare, .commit = backup_commit, .abort = backup_abort,
+    .prepare = backup_prepare, .commit = backup_commit, .abort = backup_abort, .job = backup_job,
 };
 
 BlockAction *block_action_backup(const BlockBackupOptions *backup, const BlockJobOptions *options)

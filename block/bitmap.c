@@ -123,7 +123,8 @@ void block_foreach_bitmap(const BlockNode *bs, BlockBitmapInfoFn *fn, void *opaq
             .name = b->name, .granularity = 1u << b->chunk_bits,
             .count = b->bits ? block_dirty_count(b->bits) : 0,
             .recording = b->enabled && !b->inconsistent, .busy = b->busy,
-            .persistent = b->persistent, .inconsistent = b->inconsistent,
+            .persistent = b->persistent, .inconsistent = b->inconsistent, .stored = b->stored,
+            .in_use = b->inconsistent || !bs->is_ro,
         };
 
         fn(&info, opaque);
@@ -144,13 +145,9 @@ typedef struct BitmapAction {
 static BlockNode *find_node(const char *name, Error **errp)
 {
     BlockNode *bs = block_find_node(name);
-    BlockBackend *blk = bs ? NULL : blk_find(name);
+    BlockBackend *blk = bs ? NULL : blk_get(name, errp);
 
-    bs = blk ? blk->root : bs;
-    if (!bs) {
-        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", name, name);
-    }
-    return bs;
+    return blk ? blk->root : bs;
 }
 
 /* The node and the bitmap that an action changes. */

@@ -22,6 +22,7 @@ struct BlockBitmap {
     unsigned chunk_bits;        /* its granularity is 1 << chunk_bits bytes */
     bool enabled;               /* marks what is written */
     bool persistent;            /* is in the image when that is closed */
+    bool stored;                /* the image has one of that name */
     bool busy;                  /* something is done with it */
     bool inconsistent;          /* the image was not closed: it can only be removed */
     BlockBitmap *next;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bitmap.h"
+#include "block/handover.h"
 #include "job-internal.h"
 #include "qemu/cutils.h"
 #include "throttle-internal.h"
@@ -51,6 +52,16 @@ BlockNode *block_find_node(const char *node_name)
         }
     }
     return NULL;
+}
+
+BlockNode *block_get_node(const char *node_name, Error **errp)
+{
+    BlockNode *bs = block_find_node(node_name);
+
+    if (!bs) {
+        error_setg(errp, "Cannot find device='' nor node-name='%s'", node_name);
+    }
+    return bs && block_check_active(bs, errp) ? bs : NULL;
 }
 
 static const char *const discard_names[] = { "ignore", "unmap", "off", "on", NULL };
@@ -131,6 +142,7 @@ void block_node_abandon(BlockNode *bs)
             }
         }
     }
+    g_clear_pointer(&bs->opts, qemu_opts_free);
     object_free(&bs->obj);
 }
 
@@ -139,6 +151,7 @@ bool block_node_open(BlockNode *bs, Error **errp)
     bs->align = BDRV_SECTOR_SIZE;
     bs->mem_align = BDRV_SECTOR_SIZE;
     bs->is_ro = bs->read_only;
+    bs->inactive = block_opens_inactive(bs);
     bs->discard &= 1;           /* the long names and the short ones */
     if (!check_node(bs, errp) || !block_driver(bs)->open(bs, errp)) {
         block_node_abandon(bs);
@@ -220,10 +233,9 @@ bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
 
 GMainContext *block_context(const BlockNode *bs)
 {
-    while (bs->parent) {
-        bs = bs->parent;
-    }
-    return bs->blk ? bs->blk->ctx : NULL;
+    const BlockBackend *blk = block_top(bs)->blk;
+
+    return blk ? blk->ctx : NULL;
 }
 
 /* Backends ----------------------------------------------------------------- */
@@ -293,10 +305,7 @@ static BlockNode *top_node(const char *name)
 {
     BlockNode *bs = block_find_node(name);
 
-    while (bs && bs->parent) {
-        bs = bs->parent;
-    }
-    return bs;
+    return bs ? block_top(bs) : NULL;
 }
 
 BlockBackend *blk_find(const char *name)
@@ -315,6 +324,16 @@ BlockBackend *blk_find(const char *name)
         blk = bs->blk;
     }
     return blk;
+}
+
+BlockBackend *blk_get(const char *name, Error **errp)
+{
+    BlockBackend *blk = blk_find(name);
+
+    if (!blk) {
+        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", name, name);
+    }
+    return blk && block_check_active(blk->root, errp) ? blk : NULL;
 }
 
 BlockBackend *blk_find_for_device(const char *name)
@@ -355,6 +374,8 @@ bool blk_attach(BlockBackend *blk, const char *dev_id, bool rw, bool share_rw,
         return false;
     }
     blk->dev_id = g_strdup(dev_id);
+    blk->perm = perm;
+    blk->unshared = unshared;
     return true;
 }
 
@@ -414,14 +435,7 @@ void blk_flush_all(void)
 {
     block_nbd_end();
     block_job_abort_all();
-    for (unsigned i = 0; block_state.backends && i < block_state.backends->len; i++) {
-        BlockBackend *blk = block_state.backends->pdata[i];
-        int ret = blk->root->is_ro ? 0 : block_run_flush(blk->root);
-
-        if (ret < 0) {
-            error_report("cannot flush '%s': %s", blk->root->filename, g_strerror(-ret));
-        }
-    }
+    blk_sync_all();
     finish_nodes();
 }
 
@@ -433,12 +447,7 @@ void blk_cleanup_all(void)
     }
     g_clear_pointer(&block_state.backends, g_ptr_array_unref);
     while (block_state.nodes && block_state.nodes->len) {
-        BlockNode *bs = block_state.nodes->pdata[0];
-
-        while (bs->parent) {
-            bs = bs->parent;
-        }
-        block_node_close(bs);
+        block_node_close(block_top(block_state.nodes->pdata[0]));
     }
     g_clear_pointer(&block_state.nodes, g_ptr_array_unref);
 }
@@ -534,7 +543,7 @@ static void fill_info(BlockInfo *info, const BlockNode *bs, const BlockBackend *
         .writeback = blk ? blk_get_write_cache(blk) : true,
         .direct = bs->direct,
         .no_flush = bs->no_flush,
-        .detect_zeroes = bs->detect_zeroes != DETECT_ZEROES_OFF,
+        .detect_zeroes = detect_zeroes_names[bs->detect_zeroes],
         .iostatus = blk ? __atomic_load_n(&blk->iostatus, __ATOMIC_SEQ_CST) :
                     BLOCK_IO_STATUS_OK,
     };

@@ -8,14 +8,23 @@
 
 #include "block-internal.h"
 
-struct BlockEngineOps {
+/* What stands on bs and on nothing else's behalf: the node that a disk has. */
+static inline BlockNode *block_top(const BlockNode *bs)
+{
+    while (bs->parent) {
+        bs = bs->parent;
+    }
+    return (BlockNode *)bs;
+}
+
+typedef struct BlockEngineOps {
     void (*submit)(BlockEngine *e, BlockRequest *req);
     /* Hand over what submit() collected. */
     void (*kick)(BlockEngine *e);
     /* Deliver completions; with wait, at least one (something is in flight). */
     void (*poll)(BlockEngine *e, bool wait);
     void (*free)(BlockEngine *e);
-};
+} BlockEngineOps;
 
 struct BlockEngine {
     const BlockEngineOps *ops;

@@ -10,8 +10,8 @@
 #include "qemu/event_notifier.h"
 
 typedef struct BlockDriver BlockDriver;
+typedef struct BlockSnapshotOps BlockSnapshotOps;   /* snapshot-ops.h */
 typedef struct BlockEngine BlockEngine;
-typedef struct BlockEngineOps BlockEngineOps;
 
 typedef enum BlockAioKind { AIO_THREADS, AIO_NATIVE, AIO_IO_URING } BlockAioKind;
 typedef enum DetectZeroes {
@@ -27,8 +27,10 @@ struct BlockDriver {
     bool is_protocol;           /* no node below it */
     bool has_backing;           /* takes backing= and data-file= */
     bool top_only;              /* no node stands on it */
+    bool is_remote;             /* on other machines: an image may not name it */
     /* The driver's own options to a twin, see block_node_twin(). NULL: it can have none. */
     void (*copy_options)(BlockNode *to, const BlockNode *from);
+    const struct BlockBeginOps *begin;  /* begin.h; NULL: open() does not take long */
     bool (*open)(BlockNode *bs, Error **errp);
     void (*close)(BlockNode *bs);
     /*
@@ -53,8 +55,17 @@ struct BlockDriver {
     void (*drain)(BlockNode *bs);       /* in the loop: what it keeps back goes now; or NULL */
     /* For writing from now on, or not; nothing is in flight. On failure it is as it was. */
     bool (*reopen)(BlockNode *bs, bool read_only, Error **errp);
+    /*
+     * The image is another process's from now on: all that is known of it gets there. / It is
+     * ours again; others have written to it if file->stale. Main thread, nothing is in flight;
+     * children come last, and first. May be NULL; false with errp set: as it was.
+     */
+    bool (*inactivate)(BlockNode *bs, Error **errp);
+    bool (*activate)(BlockNode *bs, Error **errp);
     /* Those that have backing files; any thread. Whether bytes at pos, *n of them, are here. */
     int (*allocated)(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
+    /* Any thread: are bytes at pos known to read as zeroes? For *n of them. NULL: no. */
+    bool (*reads_zero)(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
     /*
      * Take over from the backing file what is not here. 0 or negative errno; then *reading says
      * whether it was reading that failed.
@@ -66,9 +77,17 @@ struct BlockDriver {
     void (*finish)(BlockNode *bs);
     /* Whether the image keeps dirty bitmaps when it is closed. NULL: it cannot. */
     bool (*can_store_bitmap)(const BlockNode *bs, Error **errp);
+    /* A file's name that begins with the driver's as options; NULL: there are none. */
+    bool (*parse_filename)(const char *name, QemuOpts *opts, Error **errp);
     /* A new image: in file, or a protocol's own. Any thread. */
     bool (*create)(BlockNode *file, QemuOpts *opts, Error **errp);
+    const BlockSnapshotOps *snapshots;  /* NULL: there are none inside of images */
 };
+
+/* What programs without snapshots, without migration, without jobs have no use for. */
+#define MACHINE_SNAPSHOTS(_ops) (CONFIG_HAS_SNAPSHOTS ? (_ops) : NULL)
+#define IMAGE_HANDOVER(_fn) (CONFIG_HAS_MIGRATION ? (_fn) : NULL)
+#define IMAGE_JOBS(_fn) (CONFIG_HAS_BLOCK_JOB ? (_fn) : NULL)
 
 /* The nodes that one may have below it. */
 typedef enum BlockChild { BLOCK_FILE, BLOCK_BACKING, BLOCK_DATA_FILE, BLOCK_CHILDREN } BlockChild;
@@ -82,6 +101,7 @@ struct BlockNode {
     int discard;                /* 0 ignore, 1 unmap */
     int detect_zeroes;          /* DetectZeroes */
     bool direct, no_flush, force_share;
+    QemuOpts *opts;             /* what rows were given, for blockdev-reopen; NULL: none */
 
     /* The nodes below; NULL: none. */
     union {
@@ -100,6 +120,8 @@ struct BlockNode {
     unsigned twins;             /* that stand for this one */
     bool is_ro;                 /* in effect */
     bool busy;                  /* a job has it */
+    bool inactive;              /* another process writes to it: no locks, no writes; inactive.c */
+    bool stale;                 /* a protocol's: others wrote to it while it was inactive */
     struct BlockBitmap *bitmaps;    /* see bitmap.h */
     uint64_t length;            /* bytes, whole sectors; atomic */
     uint32_t align;             /* of requests, in bytes */
@@ -115,8 +137,10 @@ static inline const BlockDriver *block_driver(const BlockNode *bs)
     return (const BlockDriver *)bs->obj.oc;
 }
 
-/* The registry: block-backend.c. Main thread. */
+/* The registry: block-backend.c. Main thread. NULL if unknown, in the latter two with errp set. */
 BlockNode *block_find_node(const char *node_name);
+BlockNode *block_get_node(const char *node_name, Error **errp);
+BlockBackend *blk_get(const char *name, Error **errp);      /* as blk_find() */
 
 extern const ObjectClass block_node_base_class;
 extern const BlockDriver block_file, block_raw, block_overlay;
@@ -126,8 +150,7 @@ enum {
     BLOCK_PERM_READ = 1 << 0, BLOCK_PERM_WRITE = 1 << 1,
     BLOCK_PERM_WRITE_UNCHANGED = 1 << 2, BLOCK_PERM_RESIZE = 1 << 3,
 };
-bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
-                    Error **errp);
+bool block_set_perm(BlockNode *bs, unsigned perm, unsigned unshared, Error **errp);
 
 GMainContext *block_context(const BlockNode *bs);   /* of the backend above; NULL: main loop */
 /* Hand req on to bs, at req->pos; the same on a worker thread, synchronously. */
@@ -150,6 +173,10 @@ void block_flush_failed(BlockNode *bs, int err);
 int block_flush_result(const BlockNode *bs);
 /* After a number of block_request_done(). */
 void block_batch_end(BlockBackend *blk);
+/* inactive.c: whether a node that is opened now is another process's as yet. */
+bool block_opens_inactive(const BlockNode *bs);
+/* False with errp set: nothing can be done with it now. */
+bool block_check_active(const BlockNode *bs, Error **errp);
 /* child gets below bs, and is closed with it if own. */
 void block_attach(BlockNode *bs, BlockChild slot, BlockNode *child, bool own);
 /* Rows and children are set: the driver's open. On failure bs and what it owns are gone. */

@@ -50,6 +50,15 @@ static int64_t now_ns(void)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* What is submitted, or ends, together has one time. */
+static int64_t batch_time(BlockBackend *blk)
+{
+    if (!blk->now) {
+        blk->now = now_ns();
+    }
+    return blk->now;
+}
+
 static void request_end(BlockBackend *blk, BlockRequest *req, int ret)
 {
     blk->in_flight--;
@@ -100,7 +109,7 @@ void blk_submit(BlockBackend *blk, BlockRequest *req)
         request_end(blk, req, ret);
         return;
     }
-    req->start = now_ns();
+    req->start = batch_time(blk);
     set_node_op(blk, req);
     if (req->op == BLOCK_OP_DISCARD && !blk->root->discard) {
         block_request_done(req, 0);
@@ -157,7 +166,7 @@ BlockEngine *block_pool(BlockNode *bs)
 static void count(BlockBackend *blk, const BlockRequest *req, int ret)
 {
     BlockStats *s = &blk->stats;
-    int64_t now = now_ns();
+    int64_t now = batch_time(blk);
 
     add(&s->time_ns[req->node_op], now - req->start);
     __atomic_store_n(&s->last_end, now, __ATOMIC_RELAXED);
@@ -192,6 +201,7 @@ void block_request_done(BlockRequest *req, int ret)
 
 void block_batch_end(BlockBackend *blk)
 {
+    blk->now = 0;
     if (blk->batch_pending) {
         blk->batch_pending = false;
         if (blk->ops && blk->ops->batch_end) {
@@ -214,6 +224,7 @@ static void kick_engines(BlockNode *bs)
 
 void blk_kick(BlockBackend *blk)
 {
+    blk->now = 0;
     kick_engines(blk_top(blk));
     block_batch_end(blk);
 }

@@ -70,11 +70,12 @@ bool block_class_is_protocol(const ObjectClass *oc)
     return ((const BlockDriver *)oc)->is_protocol;
 }
 
-static bool set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
+bool block_set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
 {
     for (unsigned i = 0; i < opts->opts->len; i++) {
         const char *name = g_array_index(opts->opts, QemuOpt, i).name;
 
+        g_array_index(opts->opts, QemuOpt, i).used = false;
         if (!property_find(bs->obj.oc, name)) {
             error_setg(errp, "Block %s '%s' does not support the option '%s'",
                        block_driver(bs)->is_protocol ? "protocol" : "format",
@@ -82,19 +83,22 @@ static bool set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
             return false;
         }
     }
+    bs->opts = qemu_opts_clone(opts);
     return object_set_opts(&bs->obj, opts, errp);
 }
 
-/* The node called name, or a twin of it for a second one that only reads. */
-static BlockNode *find_child(const char *name, QemuOpts *opts, Error **errp)
+BlockNode *block_find_child(const char *name, QemuOpts *opts, Error **errp)
 {
+    const char *value = qemu_opt_get(opts, "read-only");
+    bool read_only = value && !strcmp(value, "on");
     BlockNode *child = block_find_node(name);
-    const char *read_only = qemu_opt_get(opts, "read-only");
 
-    if (!child) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
-    } else if (child->busy || child->parent || child->blk) {
-        if (read_only && !strcmp(read_only, "on")) {
+    /* What writes to an inactive node is inactive, too, until both become active. */
+    if (!child || (read_only && child->inactive)) {
+        child = block_get_node(name, errp);
+    }
+    if (child && (child->busy || child->parent || child->blk)) {
+        if (read_only) {
             return child->blk && !child->is_ro ? block_node_live(child, errp) :
                    block_node_twin(child, errp);
         }
@@ -118,9 +122,13 @@ const char *block_probe(BlockNode *file)
 bool block_parse_filename(const char *file, QemuOpts *opts, Error **errp)
 {
     size_t len = strcspn(file, ":/");
+    g_autofree char *protocol = g_strndup(file, strcspn(file, ":/+"));
+    const ObjectClass *oc = object_class_by_name(block_classes, protocol);
 
     if (g_str_has_prefix(file, "null-co://") || g_str_has_prefix(file, "null-aio://")) {
         block_opt_default(opts, "driver", "null-co");
+    } else if (file[len] == ':' && oc && ((const BlockDriver *)oc)->parse_filename) {
+        return ((const BlockDriver *)oc)->parse_filename(file, opts, errp);
     } else if (file[len] == ':' && !g_str_has_prefix(file, "file:")) {
         error_setg(errp, "Unknown protocol '%.*s'", (int)len, file);
         return false;
@@ -129,28 +137,31 @@ bool block_parse_filename(const char *file, QemuOpts *opts, Error **errp)
     return true;
 }
 
-static BlockNode *inline_child(QemuOpts *opts, QemuOpts *child_opts, Error **errp)
+void block_inherit_opts(QemuOpts *opts, QemuOpts *child_opts)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(inherited); i++) {
         const char *value = qemu_opt_get(opts, inherited[i]);
 
-        if (value && !qemu_opt_get(child_opts, inherited[i])) {
-            qemu_opt_append(child_opts, inherited[i], value);
-        }
+        block_opt_default(child_opts, inherited[i], value);
     }
-    if (!qemu_opt_get(child_opts, "discard")) {
-        qemu_opt_append(child_opts, "discard", "unmap");
-    }
+    block_opt_default(child_opts, "discard", "unmap");
+}
+
+static BlockNode *inline_child(QemuOpts *opts, QemuOpts *child_opts, Error **errp)
+{
+    block_inherit_opts(opts, child_opts);
     return block_node_new(child_opts, errp);
 }
+
+const char *const block_child_names[] = { "file", "backing", "data-file" };
 
 /* A child by name or by its own options, which begin with the slot's name. */
 static bool take_child(BlockNode *bs, BlockChild slot, QemuOpts *opts, Error **errp)
 {
-    static const char *const names[] = { "file", "backing", "data-file" };
-    g_autofree char *prefix = g_strconcat(names[slot], ".", NULL);
+    const char *name = block_child_names[slot];
+    g_autofree char *prefix = g_strconcat(name, ".", NULL);
     g_autoptr(QemuOpts) child_opts = block_take_prefixed(opts, prefix);
-    g_autofree char *ref = qemu_opt_take(opts, names[slot]);
+    g_autofree char *ref = qemu_opt_take(opts, name);
     BlockNode *child;
 
     if (!ref && !child_opts->opts->len) {
@@ -163,7 +174,7 @@ static bool take_child(BlockNode *bs, BlockChild slot, QemuOpts *opts, Error **e
     if (slot == BLOCK_BACKING) {
         qemu_opt_set(child_opts, "read-only", "on");
     }
-    child = ref ? find_child(ref, slot == BLOCK_BACKING ? child_opts : opts, errp)
+    child = ref ? block_find_child(ref, slot == BLOCK_BACKING ? child_opts : opts, errp)
                 : inline_child(opts, child_opts, errp);
     if (child) {
         block_attach(bs, slot, child, !ref || child->is_twin);
@@ -172,7 +183,7 @@ static bool take_child(BlockNode *bs, BlockChild slot, QemuOpts *opts, Error **e
 }
 
 /* -drive takes it: there it means "on". */
-static bool check_detect_zeroes(QemuOpts *opts, Error **errp)
+bool block_check_detect_zeroes(QemuOpts *opts, Error **errp)
 {
     const char *zeroes = qemu_opt_get(opts, "detect-zeroes");
     const char *discard = qemu_opt_get(opts, "discard");
@@ -193,10 +204,7 @@ static BlockNode *finish_node(BlockNode *bs, QemuOpts *opts, Error **errp)
               (take_child(bs, BLOCK_BACKING, opts, errp) &&
                take_child(bs, BLOCK_DATA_FILE, opts, errp));
 
-    for (unsigned i = 0; i < opts->opts->len; i++) {
-        g_array_index(opts->opts, QemuOpt, i).used = false;
-    }
-    if (!ok || !set_node_opts(bs, opts, errp)) {
+    if (!ok || !block_set_node_opts(bs, opts, errp)) {
         block_node_abandon(bs);
         return NULL;
     }
@@ -221,7 +229,7 @@ BlockNode *block_node_new_alone(QemuOpts *opts, Error **errp)
     const BlockDriver *drv = block_find_driver(name, NULL, errp);
     BlockNode *bs;
 
-    if (!drv || !check_detect_zeroes(opts, errp)) {
+    if (!drv || !block_check_detect_zeroes(opts, errp)) {
         return NULL;
     }
     bs = (BlockNode *)object_new(&drv->oc, NULL);

@@ -14,6 +14,18 @@
 QemuOpts *block_take_prefixed(QemuOpts *opts, const char *prefix);
 /* NULL with errp set; an image of another program's format is told how it is converted. */
 const BlockDriver *block_find_driver(const char *name, const char *filename, Error **errp);
+/* The slots' names in options. */
+extern const char *const block_child_names[];
+/* bs's rows; those that it does not have are an error. */
+bool block_set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp);
+/* May detect-zeroes be what opts say? -drive takes it all the same: there it means "on". */
+bool block_check_detect_zeroes(QemuOpts *opts, Error **errp);
+/* What a child that opts describe takes from them. */
+void block_inherit_opts(QemuOpts *opts, QemuOpts *child_opts);
+/* The node called name for one above it that has opts, or a twin if that one only reads. */
+BlockNode *block_find_child(const char *name, QemuOpts *opts, Error **errp);
+/* bs will be below parent: is it there already, or the chain too long? False with errp set. */
+bool block_check_chain(const BlockNode *parent, const BlockNode *bs, Error **errp);
 /*
  * The node that opts describe, nested "file.…" included, and the backing files that it names.
  * opts are consumed.

@@ -15,6 +15,7 @@ typedef struct CommitJob {
     BlockNode *top, *base;
     char *backing_file;         /* what overlay names then; NULL: as base is called */
     uint8_t *buf;
+    bool skip;                  /* as for BlockCopy */
 } CommitJob;
 
 typedef struct Reopen {
@@ -64,10 +65,9 @@ bool block_make_writable(BlockBackend *blk, BlockNode *base, uint64_t length, Er
 static int commit_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 {
     CommitJob *c = (CommitJob *)job;
-    int ret = block_pread(c->top, pos, c->buf, bytes);
+    BlockCopy copy = { .from = c->top, .to = c->base, .buf = c->buf, .skip = c->skip };
 
-    job->reading = ret < 0;
-    return ret < 0 ? ret : block_pwrite(c->base, pos, c->buf, bytes);
+    return block_copy(&copy, pos, bytes, &job->reading);
 }
 
 static int commit_run(BlockJob *job)
@@ -149,6 +149,7 @@ static bool start(BlockBackend *blk, BlockNode *top, BlockNode *base, const char
         c->base = base;
         c->backing_file = g_strdup(backing_file);
         c->buf = g_malloc(JOB_CHUNK);
+        c->skip = block_copy_may_skip(base);
         block_job_start(&c->job);
     }
     return c;
@@ -157,11 +158,10 @@ static bool start(BlockBackend *blk, BlockNode *top, BlockNode *base, const char
 bool block_commit_start(const BlockCommitOptions *commit, const BlockJobOptions *options,
                         Error **errp)
 {
-    BlockBackend *blk = blk_find(commit->device);
+    BlockBackend *blk = blk_get(commit->device, errp);
     BlockNode *top, *base;
 
     if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name=''", commit->device);
         return false;
     }
     top = commit->top_node ? block_find_node(commit->top_node) : blk->root;

@@ -70,7 +70,7 @@ static bool take_file(CreateJob *c, QemuOpts *opts, bool wanted, Error **errp)
     g_autoptr(QemuOpts) file_opts = block_take_prefixed(opts, "file.");
 
     if (ref) {
-        c->file = block_find_node(ref);
+        c->file = block_get_node(ref, errp);
     } else if (file_opts->opts->len) {
         c->file = block_node_new(file_opts, errp);
         c->own = c->file;
@@ -81,9 +81,6 @@ static bool take_file(CreateJob *c, QemuOpts *opts, bool wanted, Error **errp)
         return !wanted;
     }
     if (!c->file) {
-        if (ref) {
-            error_setg(errp, "Cannot find device='' nor node-name='%s'", ref);
-        }
         return false;
     }
     if (c->file->parent || c->file->blk || c->file->busy || c->file->is_ro) {

@@ -23,19 +23,16 @@
 
 bool file_request_is_aligned(const BlockNode *bs, const BlockRequest *req)
 {
+    uint64_t places = req->pos | req->bytes;
+    uintptr_t memory = 0;
+
     if (bs->mem_align == 1) {
         return true;
     }
-    if (req->pos % bs->align || req->bytes % bs->align) {
-        return false;
-    }
     for (unsigned i = 0; i < req->niov; i++) {
-        if ((uintptr_t)req->iov[i].iov_base % bs->mem_align ||
-            req->iov[i].iov_len % bs->mem_align) {
-            return false;
-        }
+        memory |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
     }
-    return true;
+    return !(places & (bs->align - 1)) && !(memory & (bs->mem_align - 1));
 }
 
 /* Through short transfers and interruptions; what lies behind the end is zero. */

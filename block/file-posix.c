@@ -68,7 +68,12 @@ static int64_t get_length(const FileNode *f)
     return fstat(f->fd, &st) < 0 ? -errno : st.st_size;
 }
 
-/* What O_DIRECT asks for; without it everything goes. */
+static bool is_power(uint64_t n)
+{
+    return n && !(n & (n - 1));
+}
+
+/* What O_DIRECT asks for, powers of two; without it everything goes. */
 static void probe_alignment(FileNode *f)
 {
     BlockNode *bs = &f->bs;
@@ -88,7 +93,8 @@ static void probe_alignment(FileNode *f)
         struct statx stx;
 
         if (statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
-            (stx.stx_mask & STATX_DIOALIGN) && stx.stx_dio_offset_align) {
+            (stx.stx_mask & STATX_DIOALIGN) && is_power(stx.stx_dio_offset_align) &&
+            is_power(stx.stx_dio_mem_align)) {
             bs->align = MAX(stx.stx_dio_offset_align, 512);
             bs->mem_align = MAX(stx.stx_dio_mem_align, 512);
             return;
@@ -96,7 +102,7 @@ static void probe_alignment(FileNode *f)
 #endif
         /* The file system's block is always enough. */
         if (fstat(f->fd, &st) == 0 && st.st_blksize >= 512 &&
-            st.st_blksize <= 65536 && !(st.st_blksize & (st.st_blksize - 1))) {
+            st.st_blksize <= 65536 && is_power(st.st_blksize)) {
             g_autofree char *raw = g_malloc(2 * 65536);
             char *buf = raw + (65536 - (uintptr_t)raw % 65536);
 
@@ -139,6 +145,9 @@ static bool file_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
     FileNode *f = (FileNode *)bs;
     FileLocks want = { perm, unshared };
 
+    if (bs->inactive) {
+        want = (FileLocks) { perm & BLOCK_PERM_READ, 0 };
+    }
     if (!f->lock_works || bs->force_share) {
         return true;
     }
@@ -201,6 +210,31 @@ fail:
     return false;
 }
 
+static bool file_inactivate(BlockNode *bs, Error **errp)
+{
+    FileNode *f = (FileNode *)bs;
+
+    return fstat(f->fd, &f->left) == 0 && file_set_perm(bs, BLOCK_PERM_READ, 0, errp);
+}
+
+static bool file_activate(BlockNode *bs, Error **errp)
+{
+    FileNode *f = (FileNode *)bs;
+    struct stat now;
+
+    if (!file_set_perm(bs, BLOCK_PERM_READ | (bs->is_ro ? 0 : BLOCK_PERM_WRITE), 0, errp)) {
+        return false;
+    }
+    bs->stale = fstat(f->fd, &now) < 0 || f->is_blkdev || now.st_size != f->left.st_size ||
+                now.st_mtim.tv_sec != f->left.st_mtim.tv_sec ||
+                now.st_mtim.tv_nsec != f->left.st_mtim.tv_nsec;
+    if (!f->is_blkdev) {
+        __atomic_store_n(&bs->length, QEMU_ALIGN_UP((uint64_t)now.st_size, BDRV_SECTOR_SIZE),
+                         __ATOMIC_RELEASE);
+    }
+    return true;
+}
+
 /* The same file by another descriptor, which gets the locks. */
 static bool file_reopen(BlockNode *bs, bool read_only, Error **errp)
 {
@@ -238,8 +272,41 @@ static bool file_reopen(BlockNode *bs, bool read_only, Error **errp)
     return true;
 }
 
+static int fill_with_zeroes(int fd, uint64_t size)
+{
+    g_autofree uint8_t *zeroes = g_malloc0(MiB);
+    int ret = 0;
+
+    for (uint64_t pos = 0; ret == 0 && pos < size; pos += MiB) {
+        ret = qemu_write_full(fd, zeroes, MIN(MiB, size - pos));
+    }
+    return ret;
+}
+
+/* The space that a new file has from the start. */
+static bool preallocate(int fd, const char *mode, uint64_t size, Error **errp)
+{
+    int ret;
+
+    if (!mode || !strcmp(mode, "off") || !size) {
+        return true;
+    }
+    if (!strcmp(mode, "falloc")) {
+        ret = fallocate(fd, 0, 0, size) < 0 ? -errno : 0;
+    } else {
+        ret = fill_with_zeroes(fd, size);
+    }
+    if (ret == 0 && fsync(fd) < 0) {
+        ret = -errno;
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not preallocate data for the new file");
+    }
+    return ret == 0;
+}
+
 /* Those who have the file open are asked before it is emptied. */
-static bool create_at(int fd, const char *name, uint64_t size, Error **errp)
+static bool create_at(int fd, const char *name, uint64_t size, const char *prealloc, Error **errp)
 {
     FileLocks held = { 0 }, want = { BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE,
                                      BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE };
@@ -256,7 +323,7 @@ static bool create_at(int fd, const char *name, uint64_t size, Error **errp)
         error_setg_errno(errp, errno, "Could not resize file");
         return false;
     }
-    return true;
+    return preallocate(fd, prealloc, size, errp);
 }
 
 static bool file_create(BlockNode *file, QemuOpts *opts, Error **errp)
@@ -272,7 +339,8 @@ static bool file_create(BlockNode *file, QemuOpts *opts, Error **errp)
                    "preallocation alone" : "Parameters 'filename' and 'size' are needed");
         return false;
     }
-    if (prealloc && strcmp(prealloc, "off")) {
+    if (prealloc && strcmp(prealloc, "off") && strcmp(prealloc, "falloc") &&
+        strcmp(prealloc, "full")) {
         error_setg(errp, "Preallocation mode '%s' is not supported", prealloc);
         return false;
     }
@@ -281,7 +349,7 @@ static bool file_create(BlockNode *file, QemuOpts *opts, Error **errp)
         error_setg_errno(errp, errno, "Could not create '%s'", name);
         return false;
     }
-    ok = create_at(fd, name, bytes, errp);
+    ok = create_at(fd, name, bytes, prealloc, errp);
     close(fd);
     return ok;
 }
@@ -373,6 +441,25 @@ static void file_submit(BlockNode *bs, BlockRequest *req)
     e->ops->submit(e, req);
 }
 
+/* What the file system says: for a block device it is all data. */
+static bool file_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+{
+    FileNode *f = (FileNode *)bs;
+    off_t data = lseek(f->fd, pos, SEEK_DATA), hole;
+
+    *n = bytes;
+    if (data < 0) {
+        return errno == ENXIO && !f->is_blkdev;     /* no more of it up to the end */
+    }
+    if ((uint64_t)data > pos) {
+        *n = MIN(bytes, data - pos);
+        return true;
+    }
+    hole = lseek(f->fd, pos, SEEK_HOLE);
+    *n = hole > data ? MIN(bytes, (uint64_t)hole - pos) : bytes;
+    return false;
+}
+
 static const char *const aio_names[] = { "threads", "native", "io_uring", NULL };
 
 static const Property file_props[] = {
@@ -406,6 +493,9 @@ const BlockDriver block_file = {
     .truncate = file_truncate,
     .set_perm = file_set_perm,
     .reopen = file_reopen,
+    .inactivate = IMAGE_HANDOVER(file_inactivate),
+    .activate = IMAGE_HANDOVER(file_activate),
     .create = file_create,
+    .reads_zero = IMAGE_JOBS(file_reads_zero),
 };
 DEFINE_CLASS(block_file, &block_file.oc);

@@ -6,6 +6,8 @@
 #ifndef BLOCK_FILE_POSIX_H
 #define BLOCK_FILE_POSIX_H
 
+#include <sys/stat.h>
+
 #include "block-internal.h"
 
 /* Image locking by byte ranges, as other programs of the family do it. --------- */
@@ -30,6 +32,7 @@ typedef struct FileNode {
     bool is_blkdev;
     bool lock_works;
     FileLocks locks;
+    struct stat left;           /* as it was when it became inactive; zeros: it was opened so */
     bool no_uring;              /* tried in vain */
     GMutex rmw_lock;            /* writes of less than the host's block */
 } FileNode;

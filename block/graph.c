@@ -250,18 +250,3 @@ int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, ui
     *n = bytes;
     return 0;
 }
-
-int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len)
-{
-    struct iovec iov = { buf, len };
-    bool zero = buffer_is_zero(buf, len);
-    BlockRequest req = {
-        .node_op = zero ? BLOCK_OP_WRITE_ZEROES : BLOCK_OP_WRITE, .pos = pos, .bytes = len,
-        .node_flags = zero ? BLOCK_REQ_MAY_UNMAP : 0, .iov = zero ? NULL : &iov, .niov = !zero,
-    };
-
-    int ret = block_run(bs, &req);
-
-    block_bitmaps_mark(bs, pos, len);
-    return ret;
-}

@@ -28,6 +28,7 @@ struct BlockJob {
     BlockJobStatus status;      /* written on the main thread */
     bool auto_finalize, auto_dismiss;
     int on_error[2];            /* BlockOnError, of writing and of reading */
+    GPtrArray *group;           /* that it ends with (job-group.h); NULL: it ends by itself */
     GThread *thread;
     char *error;
     int ret;                    /* of run() */
@@ -61,9 +62,7 @@ void block_job_abort_all(void);
 void block_job_progress(BlockJob *job, uint64_t bytes);
 /* The same for bytes that were counted already: waits for speed and pauses. -ECANCELED: no more. */
 int block_job_wait_turn(BlockJob *job, uint64_t bytes);
-/* Both. */
-int block_job_pace(BlockJob *job, uint64_t bytes);
-void block_job_set_length(BlockJob *job, uint64_t len);
+/* block_job_pace() is both. */
 /* Work to be done once more. */
 void block_job_add_length(BlockJob *job, uint64_t bytes);
 /* What it did by job->reading failed: 0, try it again; or the error. */
@@ -111,11 +110,26 @@ bool block_is_below(const BlockNode *bs, const BlockNode *base);
  */
 int block_allocated_above(BlockNode *bs, const BlockNode *base, uint64_t pos, uint64_t bytes,
                           uint64_t *n);
-/* Any thread: from a buffer, and all zeroes without data. */
-int block_pwrite(BlockNode *bs, uint64_t pos, void *buf, size_t len);
+/* copy.c: the driver's reads_zero(); stretches are multiples of 4 KiB but where bytes end. */
+bool block_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
+typedef struct BlockCopy {
+    BlockNode *from, *to;
+    void *buf;                  /* for as many bytes as are copied at once */
+    bool skip;                  /* no zeroes where to reads so now: block_copy_may_skip() */
+    bool keep_room;             /* zeroes take the room that data would, whatever to's discard= */
+} BlockCopy;
+/* Main thread: will to read as zeroes wherever it does now, for all that gets below it? */
+bool block_copy_may_skip(BlockNode *to);
+/* Any thread. 0 or negative errno; *reading: whether it was reading that failed. */
+int block_copy(const BlockCopy *c, uint64_t pos, uint64_t bytes, bool *reading);
+
+/* inactive.c: an image is this process's before its guest is, and what is below it, too. */
+bool block_activate(BlockNode *bs, Error **errp);
 
 /* nbd-server.c: at exit, before images are closed. */
 void block_nbd_end(void);
+/* The guest comes: who has filled its disks until now is done; their exports end. */
+void block_exports_give_back(void);
 
 /* create.c -------------------------------------------------------------------------- */
 

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "block/events.h"
-#include "job-internal.h"
+#include "job-group.h"
 #include "qemu/confine.h"
+#include "qemu/thread.h"
 
 #define SPEED_SLICE 100000      /* us: how long a speed limit may be overstepped */
 #define RETRY_PAUSE 100000      /* us, after an error that is ignored */
@@ -151,11 +152,40 @@ static void dismiss(BlockJob *job)
     block_job_free(job);
 }
 
+static void conclude(BlockJob *job, bool ok);
+
+/* It ends before its time: now, or when its thread has seen it. May free it. */
+static void call_off(BlockJob *job)
+{
+    if (job->status == JOB_PENDING || job->status == JOB_WAITING) {
+        job->cancelled = true;
+        conclude(job, false);
+        return;
+    }
+    g_mutex_lock(&job->lock);
+    job->cancelled = true;
+    g_cond_broadcast(&job->cond);
+    g_mutex_unlock(&job->lock);
+}
+
+/* Those that end together with it cannot end well any more. */
+static void call_off_others(BlockJob *job)
+{
+    g_autoptr(GPtrArray) group = job_group_dissolve(job);
+
+    for (guint i = 0; i < group->len; i++) {
+        if (group->pdata[i] != job) {
+            call_off(group->pdata[i]);
+        }
+    }
+}
+
 /* May free it. */
 static void conclude(BlockJob *job, bool ok)
 {
     if (!ok) {
         set_status(job, JOB_ABORTING);
+        call_off_others(job);
     }
     if (job->ops->end) {
         job->ops->end(job);
@@ -170,7 +200,7 @@ static void conclude(BlockJob *job, bool ok)
     }
 }
 
-static void finalize(BlockJob *job)
+static bool finish(BlockJob *job)
 {
     Error *err = NULL;
     bool ok = !job->ops->finish || job->ops->finish(job, &err);
@@ -179,7 +209,46 @@ static void finalize(BlockJob *job)
         job->error = g_strdup(error_get_pretty(err));
         error_free(err);
     }
-    conclude(job, ok);
+    return ok;
+}
+
+/* With all that end together with it; may free them. */
+static void finalize(BlockJob *job)
+{
+    g_autoptr(GPtrArray) group = job_group_dissolve(job);
+    bool ok = true;
+
+    for (guint i = 0; ok && i < group->len; i++) {
+        ok = finish(group->pdata[i]);
+    }
+    for (guint i = 0; i < group->len; i++) {
+        BlockJob *one = group->pdata[i];
+
+        one->cancelled |= !ok && !one->error;
+        conclude(one, ok);
+    }
+}
+
+/* The job and all that end together with it have done their work. May free them. */
+static void all_are_waiting(BlockJob *job)
+{
+    g_autoptr(GPtrArray) group = job_group_members(job);
+    bool by_hand = false;
+
+    for (guint i = 0; i < group->len; i++) {
+        set_status(group->pdata[i], JOB_PENDING);
+        by_hand |= !((BlockJob *)group->pdata[i])->auto_finalize;
+    }
+    for (guint i = 0; by_hand && i < group->len; i++) {
+        BlockJob *one = group->pdata[i];
+
+        if (one->ops->is_block && !one->auto_finalize) {
+            tell(one, JOB_EVENT_PENDING);
+        }
+    }
+    if (!by_hand) {
+        finalize(job);
+    }
 }
 
 static gboolean worker_done(gpointer data)
@@ -189,17 +258,14 @@ static gboolean worker_done(gpointer data)
     g_clear_pointer(&job->thread, g_thread_join);
     if (job->ret < 0 || job->cancelled) {
         if (!job->cancelled && !job->error) {
-            job->error = g_strdup(g_strerror(-job->ret));
+            job->error = g_strdup(strerror(-job->ret));
         }
         conclude(job, false);
         return G_SOURCE_REMOVE;
     }
     set_status(job, JOB_WAITING);
-    set_status(job, JOB_PENDING);
-    if (job->auto_finalize) {
-        finalize(job);
-    } else if (job->ops->is_block) {
-        tell(job, JOB_EVENT_PENDING);
+    if (job_group_is_waiting(job)) {
+        all_are_waiting(job);
     }
     return G_SOURCE_REMOVE;
 }
@@ -218,10 +284,17 @@ static gpointer worker(gpointer data)
 
 void block_job_start(BlockJob *job)
 {
+    g_autoptr(GError) err = NULL;
+
     set_status(job, JOB_CREATED);
     set_status(job, JOB_RUNNING);
     job->slice_start = g_get_monotonic_time();
-    job->thread = g_thread_new("block-job", worker, job);
+    job->thread = thread_try_new("block-job", worker, job, &err);
+    if (!job->thread) {     /* it has begun, and fails at once */
+        job->ret = -EAGAIN;
+        job->error = g_strdup(err->message);
+        g_idle_add_full(G_PRIORITY_DEFAULT, worker_done, job, NULL);
+    }
 }
 
 static void abort_job(BlockJob *job)
@@ -230,10 +303,8 @@ static void abort_job(BlockJob *job)
     job->cancelled = true;
     g_cond_broadcast(&job->cond);
     g_mutex_unlock(&job->lock);
-    if (job->thread) {
-        g_clear_pointer(&job->thread, g_thread_join);
-        while (g_source_remove_by_user_data(job)) {
-        }
+    g_clear_pointer(&job->thread, g_thread_join);
+    while (g_source_remove_by_user_data(job)) {
     }
     conclude(job, false);
 }
@@ -322,28 +393,6 @@ int block_job_pace(BlockJob *job, uint64_t bytes)
 {
     block_job_progress(job, bytes);
     return block_job_wait_turn(job, bytes);
-}
-
-int block_job_copy(BlockJob *job, const BlockJobCopy *c)
-{
-    uint64_t n;
-    int ret = 0;
-
-    block_job_set_length(job, c->length);
-    for (uint64_t pos = 0; pos < c->length && ret >= 0;) {
-        job->reading = true;
-        ret = block_allocated_above(c->from, c->base, pos, MIN(JOB_CHUNK, c->length - pos), &n);
-        if (ret > 0) {
-            ret = c->copy(job, pos, n);
-        }
-        if (ret >= 0) {
-            pos += n;
-            ret = block_job_pace(job, n);
-        } else {
-            ret = block_job_failed(job, ret);
-        }
-    }
-    return ret;
 }
 
 /* What the main thread tells for the job's thread. */
@@ -491,18 +540,15 @@ static bool set_paused(BlockJob *job, bool paused, Error **errp)
 /* A job that is ready ends well if it need not be at once, but its disk stays where it is. */
 static void cancel(BlockJob *job, bool force)
 {
-    if (job->status == JOB_PENDING || job->status == JOB_WAITING) {
-        job->cancelled = true;
-        conclude(job, false);
+    bool ends = job->status == JOB_PENDING || job->status == JOB_WAITING || force || !job->ready;
+
+    if (ends) {
+        call_off(job);
         return;
     }
     g_mutex_lock(&job->lock);
-    if (job->ready && !force) {
-        job->completing = job->stays = true;
-        job->paused = false;
-    } else {
-        job->cancelled = true;
-    }
+    job->completing = job->stays = true;
+    job->paused = false;
     g_cond_broadcast(&job->cond);
     g_mutex_unlock(&job->lock);
 }

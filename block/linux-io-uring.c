@@ -273,11 +273,8 @@ static void uring_poll(BlockEngine *e, bool wait)
 static gboolean uring_ready(gint fd, GIOCondition cond, gpointer opaque)
 {
     UringEngine *u = opaque;
-    BlockNode *top = u->e.bs;
+    BlockNode *top = block_top(u->e.bs);
 
-    while (top->parent) {
-        top = top->parent;
-    }
     uring_poll(&u->e, false);
     block_batch_end(top->blk);
     return G_SOURCE_CONTINUE;

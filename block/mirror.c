@@ -30,6 +30,7 @@ typedef struct MirrorJob {
     bool own;                   /* target is closed with the job, if it is not the disk then */
     bool existing;              /* target has backing files of its own */
     bool blocking;              /* what the disk writes is written to target, too */
+    bool skip, keep_room;       /* as for BlockCopy */
     uint64_t length, chunks;
     BlockDirty *dirty;
     uint8_t *buf;
@@ -69,11 +70,9 @@ static int copy_marked(MirrorJob *m, uint64_t i, uint64_t *bytes)
     }
     len = MIN(n << CHUNK_BITS, m->length - pos);
     if (len) {
-        ret = block_pread(m->source, pos, m->buf, len);
-        m->job.reading = ret < 0;
-    }
-    if (len && ret == 0) {
-        ret = block_pwrite(m->target, pos, m->buf, len);
+        ret = block_copy(&(BlockCopy) {
+            m->source, m->target, m->buf, m->skip, m->keep_room,
+        }, pos, len, &m->job.reading);
     }
     if (ret < 0) {
         block_dirty_mark(m->dirty, pos, len);
@@ -90,18 +89,23 @@ static bool mirror_wants(void *opaque, const BlockRequest *req)
     return req->bytes;
 }
 
-/* Where the copy fails, the chunk is one that is still to be copied. */
+/* Where the copy fails, or may not be done, the chunk is one that is still to be copied. */
 static int write_both(void *opaque, BlockNode *below, BlockRequest *req)
 {
     MirrorJob *m = opaque;
     uint64_t pos = req->pos, bytes = req->bytes;
+    bool unmap = m->target->discard && !m->keep_room;
+    bool later = !unmap && req->node_op == BLOCK_OP_DISCARD;
     BlockRequest copy = *req;
     BlockRange r;
     int ret;
 
+    if (!unmap) {
+        copy.node_flags &= ~BLOCK_REQ_MAY_UNMAP;
+    }
     begin(m, &r, pos >> CHUNK_BITS, (pos + bytes - 1) >> CHUNK_BITS);
     ret = block_run(below, req);
-    if (ret < 0 || block_run(m->target, &copy) < 0) {
+    if (ret < 0 || later || block_run(m->target, &copy) < 0) {
         block_dirty_mark(m->dirty, pos, bytes);
     }
     block_bitmaps_mark(m->target, pos, bytes);
@@ -303,6 +307,7 @@ static bool start(MirrorJob *m, BlockNode *target, Error **errp)
     }
     m->chunks = block_dirty_chunks(m->dirty);
     m->buf = g_malloc(JOB_CHUNK);
+    m->skip = (m->full || m->to_backing) && block_copy_may_skip(target);
     g_mutex_init(&m->lock);
     g_cond_init(&m->cond);
     target->busy = true;
@@ -329,9 +334,7 @@ bool block_active_commit_start(BlockBackend *blk, BlockNode *base,
 
 bool block_check_target(const BlockBackend *blk, const BlockNode *target, Error **errp)
 {
-    if (!target) {
-        error_setg(errp, "Cannot find device='' nor node-name of the target");
-    } else if (blk->root->busy) {
+    if (blk->root->busy) {
         error_setg(errp, "Node '%s' is busy: it is in use already", blk->root->node_name);
     } else if (target->parent || target->blk || target->twins || target->busy) {
         error_setg(errp, "Node '%s' is busy: it is in use already", target->node_name);
@@ -348,7 +351,7 @@ bool block_check_target(const BlockBackend *blk, const BlockNode *target, Error 
 /* A file that is made has what the disk has below where only what is above is copied. */
 static BlockNode *find_target(const BlockMirrorOptions *o, const BlockBackend *blk, Error **errp)
 {
-    return !o->file ? block_find_node(o->target) : block_image_for(&(BlockImageFor) {
+    return !o->file ? block_get_node(o->target, errp) : block_image_for(&(BlockImageFor) {
         .disk = blk->root, .file = o->file, .format = o->format, .node_name = o->node_name,
         .existing = o->existing,
         .backing = !strcmp(o->sync, "top") ? blk->root->backing : NULL,
@@ -358,16 +361,15 @@ static BlockNode *find_target(const BlockMirrorOptions *o, const BlockBackend *b
 bool block_mirror_start(const BlockMirrorOptions *o, const BlockJobOptions *options,
                         Error **errp)
 {
-    BlockBackend *blk = blk_find(o->device);
+    BlockBackend *blk = blk_get(o->device, errp);
     BlockNode *target;
     MirrorJob *m = NULL;
 
     if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name='%s'", o->device, o->device);
         return false;
     }
     target = find_target(o, blk, errp);
-    if (o->file && !target) {
+    if (!target) {
         return false;
     }
     if (block_check_target(blk, target, errp)) {
@@ -377,6 +379,7 @@ bool block_mirror_start(const BlockMirrorOptions *o, const BlockJobOptions *opti
         m->full = !strcmp(o->sync, "full");
         m->none = !strcmp(o->sync, "none");
         m->blocking = o->write_blocking;
+        m->keep_room = o->keep_room;
         m->own = o->file;
         m->existing = o->existing;
         m->base = blk->root->backing;

@@ -197,10 +197,12 @@ static bool serve_write(NbdConn *c, const NbdRequest *req, int ret)
 static bool serve_clear(NbdConn *c, const NbdRequest *req)
 {
     bool trim = req->type == NBD_CMD_TRIM;
-    unsigned flags = trim || (req->flags & NBD_NO_HOLE) ? 0 : BLOCK_REQ_MAY_UNMAP;
+    bool unmap = c->exp->bs->discard && !(req->flags & NBD_NO_HOLE);
+    unsigned flags = unmap && !trim ? BLOCK_REQ_MAY_UNMAP : 0;
     int ret = 0;
 
-    for (uint64_t done = 0; ret == 0 && done < req->len; done += CLEAR_PIECE) {
+    for (uint64_t done = 0; ret == 0 && done < req->len && !(trim && !c->exp->bs->discard);
+         done += CLEAR_PIECE) {
         ret = run(c, trim ? BLOCK_OP_DISCARD : BLOCK_OP_WRITE_ZEROES, flags, req->offset + done,
                   MIN(req->len - done, CLEAR_PIECE));
     }
@@ -216,14 +218,15 @@ static bool serve_clear(NbdConn *c, const NbdRequest *req)
 static int look(NbdConn *c, BlockBitmap *b, uint64_t pos, uint64_t bytes, uint64_t *n)
 {
     uint64_t chunk, end;
-    bool dirty;
+    bool dirty, zero;
     int ret;
 
     if (!b) {
         block_graph_enter();
         ret = block_allocated_above(c->exp->bs, NULL, pos, bytes, n);
+        zero = ret > 0 && block_reads_zero(c->exp->bs, pos, *n, n);
         block_graph_leave();
-        return ret < 0 ? ret : ret ? 0 : NBD_HOLE | NBD_ZERO;
+        return ret < 0 ? ret : !ret ? NBD_HOLE | NBD_ZERO : zero ? NBD_ZERO : 0;
     }
     chunk = pos >> b->chunk_bits;
     dirty = block_dirty_test(b->bits, chunk);

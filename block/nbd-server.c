@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "block/events.h"
@@ -20,6 +19,7 @@
 #include "net/socket-addr.h"
 #include "qemu/confine.h"
 #include "qemu/main-loop.h"
+#include "qemu/thread.h"
 
 #define MAX_CONNECTIONS 100u
 #define RETRY_MS 200            /* for a client that cannot be accepted now */
@@ -131,7 +131,7 @@ static void end_connection(Connection *c)
     while (g_source_remove_by_user_data(c)) {
     }
     g_mutex_lock(&server.lock);
-    g_ptr_array_remove_fast(server.connections, c);
+    g_ptr_array_remove(server.connections, c);
     g_mutex_unlock(&server.lock);
     close(c->fd);
     g_free(c);
@@ -185,7 +185,7 @@ static gboolean accept_client(gint fd, GIOCondition condition, gpointer opaque)
     c = g_new0(Connection, 1);
     c->fd = client;
     g_mutex_lock(&server.lock);
-    c->thread = g_thread_try_new("nbd-client", connection_thread, c, NULL);
+    c->thread = thread_try_new("nbd-client", connection_thread, c, NULL);
     if (c->thread) {
         g_ptr_array_add(server.connections, c);
     }
@@ -204,16 +204,11 @@ static void watch_listener(void)
 
 bool block_nbd_start(const NetAddr *addr, uint32_t max_connections, Error **errp)
 {
-    bool is_unix = addr->type && !strcmp(addr->type, "unix");
-    struct stat st;
+    bool is_unix = net_addr_is_unix(addr);
 
     if (server.running) {
         error_setg(errp, "NBD server already running");
         return false;
-    }
-    /* A socket that an earlier run left behind may go; nothing else may. */
-    if (is_unix && !lstat(addr->path, &st) && S_ISSOCK(st.st_mode)) {
-        unlink(addr->path);
     }
     server.fd = net_addr_socket(addr, NULL, SOCK_STREAM, errp);
     if (server.fd < 0) {
@@ -287,7 +282,8 @@ static void finish_export(NbdExport *exp)
     free_export(exp);
 }
 
-static void close_export(NbdExport *exp)
+/* Nobody begins to use it. Whether nobody does: then it is to be finished. */
+static bool begin_closing(NbdExport *exp)
 {
     bool unused;
 
@@ -295,13 +291,57 @@ static void close_export(NbdExport *exp)
     unused = !exp->users && !exp->closing;
     exp->closing = true;
     g_mutex_unlock(&server.lock);
+    return unused;
+}
+
+static void close_export(NbdExport *exp)
+{
+    bool unused = begin_closing(exp);
+
     cut_off(exp);
     if (unused) {
         finish_export(exp);
     }
 }
 
-/* Nodes that go with their parents may go at any time. */
+static Connection *user_of(const NbdExport *exp)
+{
+    Connection *found = NULL;
+
+    g_mutex_lock(&server.lock);
+    for (guint i = 0; i < server.connections->len && !found; i++) {
+        Connection *c = server.connections->pdata[i];
+
+        found = c->exp == exp ? c : NULL;
+    }
+    g_mutex_unlock(&server.lock);
+    return found;
+}
+
+void block_exports_give_back(void)
+{
+    for (guint i = server.exports ? server.exports->len : 0; i-- > 0;) {
+        NbdExport *exp = server.exports->pdata[i];
+        Connection *c;
+
+        if (!exp->writable || !exp->bs->blk) {
+            continue;
+        }
+        if (begin_closing(exp)) {
+            finish_export(exp);
+        } else {
+            while ((c = user_of(exp))) {
+                shutdown(c->fd, SHUT_RDWR);
+                end_connection(c);
+            }
+        }
+    }
+}
+
+/*
+ * Nodes that go with their parents may go at any time. A disk of a machine that is expected may be
+ * filled before its guest comes.
+ */
 static bool may_be_exported(const BlockNode *bs, bool writable, Error **errp)
 {
     for (const BlockNode *p = bs; p->parent; p = p->parent) {
@@ -315,7 +355,7 @@ static bool may_be_exported(const BlockNode *bs, bool writable, Error **errp)
     }
     if (writable && bs->is_ro) {
         error_setg(errp, "Block node is read-only");
-    } else if (writable && (bs->blk || bs->parent || bs->busy || bs->twins)) {
+    } else if (writable && ((bs->blk && !bs->inactive) || bs->parent || bs->busy || bs->twins)) {
         error_setg(errp, "Node '%s' is busy: it is in use already", bs->node_name);
     } else {
         return true;
@@ -362,7 +402,7 @@ static bool take_bitmaps(NbdExport *exp, const BlockExportOptions *o, Error **er
     return true;
 }
 
-static bool check_export(const BlockExportOptions *o, BlockNode *bs, Error **errp)
+static bool check_export(const BlockExportOptions *o, Error **errp)
 {
     const char *name = o->name ? o->name : o->node;
 
@@ -380,14 +420,12 @@ static bool check_export(const BlockExportOptions *o, BlockNode *bs, Error **err
         error_setg(errp, "NBD server not running");
     } else if (find_export(o->id)) {
         error_setg(errp, "Block export id '%s' is already in use", o->id);
-    } else if (!bs) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", o->node);
     } else if (strlen(name) > NBD_MAX_NAME) {
         error_setg(errp, "export name '%s' too long", name);
     } else if (o->description && strlen(o->description) > NBD_MAX_NAME) {
         error_setg(errp, "description '%s' too long", o->description);
     } else {
-        return may_be_exported(bs, o->writable, errp);
+        return true;
     }
     return false;
 }
@@ -395,11 +433,15 @@ static bool check_export(const BlockExportOptions *o, BlockNode *bs, Error **err
 bool block_export_add(const BlockExportOptions *o, Error **errp)
 {
     BlockBackend *blk = blk_find(o->node);
-    BlockNode *bs = block_find_node(o->node);
+    BlockNode *bs;
     NbdExport *exp;
 
-    bs = bs || !blk ? bs : blk->root;
-    if (!check_export(o, bs, errp)) {
+    if (!check_export(o, errp)) {
+        return false;
+    }
+    bs = blk ? blk->root : block_get_node(o->node, errp);
+    if (!bs || !may_be_exported(bs, o->writable, errp) ||
+        (o->writable && !block_activate(bs, errp))) {
         return false;
     }
     exp = g_new0(NbdExport, 1);

@@ -1,5 +1,6 @@
 /*
- * The NBD protocol ("proto.md" of its publishers): numbers, and what the server's files share.
+ * The NBD protocol ("proto.md" of its publishers): numbers, and what the server's files
+ * share; the client's have nbd-client.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,6 +17,7 @@
 #define NBD_CHUNK_MAGIC 0x668e33efu
 #define NBD_REQUEST_BYTES 28
 #define NBD_MAX_NAME 4096u
+#define NBD_PORT "10809"
 #define NBD_MAX_OPTION 65536u   /* bytes of an option's data that we look at */
 #define NBD_MAX_PAYLOAD (32u << 20)
 
@@ -27,7 +29,8 @@ enum {
 #define NBD_REP_ERR 0x80000000u
 enum {
     NBD_REP_ACK = 1, NBD_REP_SERVER, NBD_REP_INFO, NBD_REP_META,
-    NBD_ERR_UNSUP = 1, NBD_ERR_POLICY, NBD_ERR_INVALID, NBD_ERR_UNKNOWN = 6, NBD_ERR_TOO_BIG = 9,
+    NBD_ERR_UNSUP = 1, NBD_ERR_POLICY, NBD_ERR_INVALID, NBD_ERR_TLS = 5, NBD_ERR_UNKNOWN,
+    NBD_ERR_TOO_BIG = 9,
 };
 enum { NBD_INFO_EXPORT, NBD_INFO_NAME, NBD_INFO_DESCRIPTION, NBD_INFO_BLOCK_SIZE };
 /* Of an export. */
@@ -42,8 +45,8 @@ enum {
 };
 enum { NBD_FUA = 1 << 0, NBD_NO_HOLE = 1 << 1, NBD_REQ_ONE = 1 << 3 };
 enum {
-    NBD_CHUNK_DONE = 1, NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_STATUS = 5,
-    NBD_CHUNK_ERROR = 0x8001,
+    NBD_CHUNK_DONE = 1, NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2,
+    NBD_CHUNK_STATUS = 5, NBD_CHUNK_IS_ERROR = 1 << 15, NBD_CHUNK_ERROR = NBD_CHUNK_IS_ERROR | 1,
 };
 /* Of stretches: base:allocation, qemu:dirty-bitmap. */
 enum { NBD_HOLE = 1 << 0, NBD_ZERO = 1 << 1, NBD_DIRTY = 1 << 0 };

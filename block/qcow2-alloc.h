@@ -25,13 +25,16 @@ void qcow2_remove_table(Qcow2Node *s, uint64_t offset, uint64_t bytes);
 int qcow2_alloc(Qcow2Node *s, uint64_t want, uint64_t *host, uint64_t *got);
 /* Count down what is in reclaim. Worker: gives up the lock meanwhile. */
 int qcow2_reclaim(Qcow2Node *s);
+/* How often the cluster is referred to; once more. Worker: gives up the lock meanwhile. */
+int qcow2_count(Qcow2Node *s, uint64_t offset, uint64_t *count);
+int qcow2_count_up(Qcow2Node *s, uint64_t offset);
 
 /* qcow2-commit.c --------------------------------------------------------------------- */
 
 int qcow2_pwrite(BlockNode *bs, uint64_t pos, const void *buf, size_t len);
 int qcow2_flush_files(Qcow2Node *s);
-/* offset of a cluster, with a flag: the guest gave it up. */
-enum { QCOW2_BY_REQUEST = 1 };
+/* offset of a cluster, with a flag: the guest gave it up, a snapshot did. */
+enum { QCOW2_BY_REQUEST = 1, QCOW2_BY_SNAPSHOT = 2 };
 void qcow2_push(GArray *list, uint64_t offset);
 /* With the lock: a request begins, and ends. */
 unsigned qcow2_enter(Qcow2Node *s);
@@ -51,6 +54,8 @@ int qcow2_settle(Qcow2Node *s);
 
 /* qcow2-resize.c: main thread. n clusters in a row; with the lock, given up meanwhile. */
 int qcow2_alloc_row(Qcow2Node *s, uint64_t n, uint64_t *first);
+/* What the header says of the disk. */
+int qcow2_write_size(Qcow2Node *s, uint64_t size, uint32_t l1_size, uint64_t l1_offset);
 /* A driver's truncate: it only grows. */
 int qcow2_truncate(BlockNode *bs, uint64_t size);
 

@@ -19,6 +19,8 @@
 #define MAX_DIRECTORY (16 * MiB)
 #define MAX_MEMORY (256 * MiB)  /* for all bitmaps of an image */
 
+const uint64_t qcow2_kept_bitmaps = QCOW2_BITMAPS;
+
 enum { IN_USE = 1 << 0, AUTO = 1 << 1, EXTRA_COMPATIBLE = 1 << 2 };
 
 /* An entry of the directory. */
@@ -160,7 +162,7 @@ static bool load_one(Qcow2Node *s, const Entry *e, Error **errp)
         return false;
     }
     b = block_bitmap_new(&s->bs, name, d, e->bits);
-    b->persistent = true;
+    b->persistent = b->stored = true;
     b->inconsistent = e->flags & IN_USE;
     b->enabled = (e->flags & AUTO) && !b->inconsistent;
     return true;
@@ -327,45 +329,64 @@ static int store_one(Store *st, BlockBitmap *b)
     return ret;
 }
 
-/* Clusters that the bitmaps in the file have; what makes no sense is left alone, and leaks. */
-static void collect_old(Qcow2Node *s, GHashTable *old)
+static bool add_clusters(const Qcow2Node *s, GHashTable *set, uint64_t offset, uint64_t bytes)
+{
+    bool ok = true;
+
+    for (uint64_t i = 0; i < bytes; i += s->cluster_size) {
+        ok &= g_hash_table_add(set, (gpointer)(uintptr_t)(offset + i));
+    }
+    return ok;
+}
+
+static bool collect_entry(Qcow2Node *s, const Entry *e, GHashTable *set)
+{
+    uint64_t bytes = e->table_size * 8ull;
+    g_autofree uint64_t *table = NULL;
+    bool ok;
+
+    if (bytes > MAX_DIRECTORY || !is_place(s, e->table, bytes)) {
+        return false;
+    }
+    table = g_malloc0(bytes + 1);
+    ok = add_clusters(s, set, e->table, bytes);
+    if (block_pread(s->bs.file, e->table, table, bytes) < 0) {
+        return false;
+    }
+    for (uint32_t k = 0; k < e->table_size; k++) {
+        uint64_t offset = GUINT64_FROM_BE(table[k]) & QCOW2_OFFSET_MASK;
+
+        if (offset) {
+            ok &= is_place(s, offset, 1) && add_clusters(s, set, offset, 1);
+        }
+    }
+    return ok;
+}
+
+bool qcow2_bitmap_clusters(Qcow2Node *s, GHashTable *set)
 {
     g_autofree uint8_t *dir = s->h.nb_bitmaps ? read_directory(s, NULL) : NULL;
     uint64_t at = 0;
+    uint32_t i = 0;
+    bool ok = dir && add_clusters(s, set, s->h.bitmaps_offset, s->h.bitmaps_bytes);
     Entry e;
 
-    for (uint64_t i = 0; dir && i < s->h.bitmaps_bytes; i += s->cluster_size) {
-        g_hash_table_add(old, (gpointer)(uintptr_t)(s->h.bitmaps_offset + i));
-    }
-    for (uint32_t i = 0; dir && i < s->h.nb_bitmaps &&
-                         parse_entry(dir + at, s->h.bitmaps_bytes - at, &e); i++) {
-        uint64_t bytes = e.table_size * 8ull;
-        g_autofree uint64_t *table = NULL;
-
+    for (; dir && i < s->h.nb_bitmaps && parse_entry(dir + at, s->h.bitmaps_bytes - at, &e); i++) {
+        ok &= collect_entry(s, &e, set);
         at += e.bytes;
-        if (bytes > MAX_DIRECTORY || !is_place(s, e.table, bytes)) {
-            continue;
-        }
-        table = g_malloc0(bytes + 1);
-        for (uint64_t k = 0; k < bytes; k += s->cluster_size) {
-            g_hash_table_add(old, (gpointer)(uintptr_t)(e.table + k));
-        }
-        if (block_pread(s->bs.file, e.table, table, bytes) < 0) {
-            continue;
-        }
-        for (uint32_t k = 0; k < e.table_size; k++) {
-            uint64_t offset = GUINT64_FROM_BE(table[k]) & QCOW2_OFFSET_MASK;
-
-            if (is_place(s, offset, 1)) {
-                g_hash_table_add(old, (gpointer)(uintptr_t)offset);
-            }
-        }
     }
+    return ok && i == s->h.nb_bitmaps;
 }
 
-static void free_cluster(gpointer key, gpointer value, gpointer opaque)
+static void free_clusters(Qcow2Node *s, GHashTable *offsets)
 {
-    qcow2_push(((Qcow2Node *)opaque)->reclaim, (uintptr_t)key);
+    GHashTableIter iter;
+    gpointer offset;
+
+    g_hash_table_iter_init(&iter, offsets);
+    while (g_hash_table_iter_next(&iter, &offset, NULL)) {
+        qcow2_push(s->reclaim, (uintptr_t)offset);
+    }
 }
 
 /* The header says where the new ones are, or that there are none. */
@@ -424,10 +445,13 @@ int qcow2_store_bitmaps(Qcow2Node *s)
     }
     st.dir = g_byte_array_new();
     st.clusters = g_array_new(false, false, sizeof(uint64_t));
-    collect_old(s, old);
+    qcow2_bitmap_clusters(s, old);  /* what makes no sense is left alone, and leaks */
     ret = store_all(&st);
     if (ret == 0) {
-        g_hash_table_foreach(old, free_cluster, s);
+        free_clusters(s, old);
+        for (BlockBitmap *b = s->bs.bitmaps; b; b = b->next) {
+            b->stored = b->persistent;
+        }
     }
     for (guint i = 0; ret < 0 && i < st.clusters->len; i++) {
         qcow2_push(s->reclaim, g_array_index(st.clusters, uint64_t, i));

@@ -12,14 +12,14 @@
 
 void qcow2_cache_init(Qcow2Cache *c, uint64_t bytes, unsigned slice)
 {
-    c->slices = g_hash_table_new(g_int64_hash, g_int64_equal);
+    c->slices = g_hash_table_new(NULL, NULL);
     g_queue_init(&c->age);
     c->max = MAX(bytes / slice, MIN_SLICES);
 }
 
 static void drop(Qcow2Cache *c, Qcow2Slice *sl)
 {
-    g_hash_table_remove(c->slices, &sl->offset);
+    g_hash_table_remove(c->slices, GSIZE_TO_POINTER(sl->offset));
     g_queue_unlink(&c->age, &sl->link);
     g_free(sl);
 }
@@ -52,8 +52,12 @@ void qcow2_cache_clean(Qcow2Cache *c)
 
 Qcow2Slice *qcow2_cache_find(Qcow2Cache *c, uint64_t offset)
 {
-    Qcow2Slice *sl = g_hash_table_lookup(c->slices, &offset);
+    Qcow2Slice *sl = c->age.head ? c->age.head->data : NULL;
 
+    /* Nearly always the one that was looked at last. */
+    if (!sl || sl->offset != offset) {
+        sl = g_hash_table_lookup(c->slices, GSIZE_TO_POINTER(offset));
+    }
     if (!sl || sl->loading) {
         return NULL;
     }
@@ -77,7 +81,7 @@ void qcow2_cache_forget(Qcow2Node *s, Qcow2Cache *c, uint64_t cluster)
 {
     for (uint64_t done = 0; done < s->cluster_size; done += s->slice) {
         uint64_t offset = cluster + done;
-        Qcow2Slice *sl = g_hash_table_lookup(c->slices, &offset);
+        Qcow2Slice *sl = g_hash_table_lookup(c->slices, GSIZE_TO_POINTER(offset));
 
         if (sl) {
             g_assert(!sl->loading && !sl->dirty && !sl->writing);
@@ -115,18 +119,18 @@ static Qcow2Slice *new_slice(Qcow2Node *s, Qcow2Cache *c, uint64_t offset)
     sl->offset = offset;
     sl->loading = true;
     sl->link.data = sl;
-    g_hash_table_insert(c->slices, &sl->offset, sl);
+    g_hash_table_insert(c->slices, GSIZE_TO_POINTER(sl->offset), sl);
     g_queue_push_head_link(&c->age, &sl->link);
     return sl;
 }
 
 int qcow2_cache_load(Qcow2Node *s, Qcow2Cache *c, uint64_t offset)
 {
-    Qcow2Slice *sl = g_hash_table_lookup(c->slices, &offset);
+    Qcow2Slice *sl = g_hash_table_lookup(c->slices, GSIZE_TO_POINTER(offset));
     int ret;
 
     if (sl) {
-        while ((sl = g_hash_table_lookup(c->slices, &offset)) && sl->loading) {
+        while ((sl = g_hash_table_lookup(c->slices, GSIZE_TO_POINTER(offset))) && sl->loading) {
             g_cond_wait(&s->cond, &s->lock);
         }
         return 0;               /* or it failed for another: the caller looks again */

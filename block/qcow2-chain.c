@@ -10,21 +10,41 @@
 #include "blockdev.h"
 #include "qcow2-open.h"
 
-/* The disk's loop or any thread, but not within a request of its own. */
-int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+/* What is at pos, *n: how far. Any thread, but not within a request of the disk's own. */
+static int extent_at(BlockNode *bs, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, uint64_t *n)
 {
     Qcow2Node *s = (Qcow2Node *)bs;
-    Qcow2Extent ext;
     unsigned epoch;
     int ret;
 
     g_mutex_lock(&s->lock);
     epoch = qcow2_enter(s);
-    ret = qcow2_lookup_wait(s, pos, bytes, &ext);
+    ret = qcow2_lookup_wait(s, pos, bytes, ext);
     qcow2_leave(s, epoch);
     g_mutex_unlock(&s->lock);
-    *n = ret < 0 ? bytes : ext.bytes;
+    *n = ret < 0 ? bytes : ext->bytes;
+    return ret;
+}
+
+int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+{
+    Qcow2Extent ext;
+    int ret = extent_at(bs, pos, bytes, &ext, n);
+
     return ret < 0 ? ret : ext.kind != QCOW2_UNALLOCATED;
+}
+
+/* Where the backing file ends, zeroes begin. */
+bool qcow2_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+{
+    uint64_t below = bs->backing ? bs->backing->length : 0;
+    Qcow2Extent ext;
+    int ret = extent_at(bs, pos, bytes, &ext, n);
+
+    if (ret < 0 || ext.kind != QCOW2_UNALLOCATED) {
+        return ret == 0 && ext.kind == QCOW2_ZEROES;
+    }
+    return pos >= below || block_reads_zero(bs->backing, pos, MIN(*n, below - pos), n);
 }
 
 /* The header's cluster with another backing file, or other bitmaps --------------------------- */

@@ -19,7 +19,8 @@ typedef struct CreateOptions {
 
 static const char *const versions[] = { "v2", "v3", NULL };
 static const char *const compressions[] = { "zlib", "zstd", NULL };
-static const char *const preallocations[] = { "off", NULL };
+static const char *const preallocations[] = { "off", "metadata", "falloc", "full", NULL };
+enum { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL };
 
 static const Property create_props[] = {
     DEFINE_PROP_SIZE("size", CreateOptions, size, "0", NULL),
@@ -43,7 +44,27 @@ static const ObjectClass create_class = {
 typedef struct Layout {
     unsigned cluster_bits, refcount_order;
     uint64_t cluster, l1_entries, l1, blocks, table;    /* how many */
+    uint64_t l2, data;          /* where all is allocated from the start */
 } Layout;
+
+static uint64_t tables_end(const Layout *l)
+{
+    return 1 + l->table + l->blocks + l->l1;
+}
+
+static bool check_preallocation(const CreateOptions *o, const Layout *l, Error **errp)
+{
+    if (o->preallocation && o->backing_file && !o->extended_l2) {
+        error_setg(errp, "Backing file and preallocation can only be used at the same time if "
+                   "extended_l2 is enabled");
+        return false;
+    }
+    if (l->table << l->cluster_bits > QCOW2_MAX_REFTABLE_BYTES) {
+        error_setg(errp, "The image size is too large for preallocation");
+        return false;
+    }
+    return true;
+}
 
 static bool plan(const CreateOptions *o, Layout *l, Error **errp)
 {
@@ -82,13 +103,17 @@ static bool plan(const CreateOptions *o, Layout *l, Error **errp)
         return false;
     }
     l->l1 = DIV_ROUND_UP(l->l1_entries * 8, l->cluster);
+    if (o->preallocation) {
+        l->l2 = DIV_ROUND_UP(o->size, span);
+        l->data = DIV_ROUND_UP(o->size, l->cluster);
+    }
     per_block = l->cluster * 8 >> l->refcount_order;
     do {
         n = l->blocks + l->table;
-        l->blocks = DIV_ROUND_UP(1 + l->l1 + n, per_block);
+        l->blocks = DIV_ROUND_UP(1 + l->l1 + l->l2 + l->data + n, per_block);
         l->table = DIV_ROUND_UP(l->blocks * 8, l->cluster);
     } while (n != l->blocks + l->table);
-    return true;
+    return check_preallocation(o, l, errp);
 }
 
 /* The backing file's format and name, behind the header's fields. */
@@ -135,33 +160,113 @@ static bool fill_header(const CreateOptions *o, const Layout *l, uint8_t *p)
     return !o->backing_file || put_backing(o, p, length, l->cluster);
 }
 
+/* An L2 table; its clusters are those from first on. */
+static void fill_l2(const CreateOptions *o, const Layout *l, uint8_t *table, uint64_t first)
+{
+    unsigned entry = o->extended_l2 ? 16 : 8;
+    uint64_t n = l->cluster / entry, left = l->data - first;
+
+    memset(table, 0, l->cluster);
+    for (uint64_t i = 0; i < MIN(n, left); i++) {
+        qcow2_put64(table + i * entry, QCOW2_COPIED |
+                    (tables_end(l) + l->l2 + first + i) << l->cluster_bits);
+        if (entry == 16 && !o->backing_file) {
+            qcow2_put64(table + i * entry + 8, UINT32_MAX);     /* all subclusters */
+        }
+    }
+}
+
+static int write_l2(BlockNode *file, const CreateOptions *o, const Layout *l)
+{
+    uint64_t per_table = l->cluster / (o->extended_l2 ? 16 : 8);
+    g_autofree uint8_t *table = g_malloc(l->cluster);
+    int ret = 0;
+
+    for (uint64_t i = 0; i < l->l2 && ret == 0; i++) {
+        fill_l2(o, l, table, i * per_table);
+        ret = qcow2_pwrite(file, (tables_end(l) + i) << l->cluster_bits, table, l->cluster);
+    }
+    return ret;
+}
+
+/* Where the guest's data will be reads as zeroes, and has space if that was asked for. */
+static int write_data(BlockNode *file, const CreateOptions *o, const Layout *l)
+{
+    uint64_t pos = (tables_end(l) + l->l2) << l->cluster_bits;
+    uint64_t end = pos + (l->data << l->cluster_bits);
+    g_autofree uint8_t *zeroes = o->preallocation == PREALLOC_FULL ? g_malloc0(MiB) : NULL;
+    uint64_t most = zeroes ? MiB : 1024 * MiB;
+    int ret = 0;
+
+    for (uint64_t n; pos < end && ret == 0; pos += n) {
+        BlockRequest req = {
+            .node_op = BLOCK_OP_WRITE_ZEROES, .pos = pos, .bytes = n = MIN(end - pos, most),
+            .node_flags = o->preallocation == PREALLOC_METADATA ? BLOCK_REQ_MAY_UNMAP : 0,
+        };
+
+        ret = zeroes ? qcow2_pwrite(file, pos, zeroes, n) : block_run(file, &req);
+    }
+    return ret;
+}
+
+/* The refcount table and blocks: all that is used has one. */
+static int write_refcounts(BlockNode *file, const Layout *l)
+{
+    uint64_t used = tables_end(l) + l->l2 + l->data;
+    uint64_t per_block = l->cluster * 8 >> l->refcount_order;
+    Qcow2Node format = { .h.refcount_order = l->refcount_order };
+    g_autofree uint8_t *table = g_malloc0(l->table << l->cluster_bits);
+    g_autofree uint8_t *block = g_malloc(l->cluster);
+    int ret;
+
+    for (uint64_t b = 0; b < l->blocks; b++) {
+        qcow2_put64(table + b * 8, (1 + l->table + b) << l->cluster_bits);
+    }
+    ret = qcow2_pwrite(file, l->cluster, table, l->table << l->cluster_bits);
+    for (uint64_t b = 0; b < l->blocks && ret == 0; b++) {
+        memset(block, 0, l->cluster);
+        for (uint64_t i = 0; i < MIN(per_block, used - b * per_block); i++) {
+            qcow2_set_count(&format, block, i, 1);
+        }
+        ret = qcow2_pwrite(file, (1 + l->table + b) << l->cluster_bits, block, l->cluster);
+    }
+    return ret;
+}
+
+static int write_l1(BlockNode *file, const Layout *l)
+{
+    g_autofree uint8_t *l1 = g_malloc0(l->l1 << l->cluster_bits);
+
+    for (uint64_t i = 0; i < l->l2; i++) {
+        qcow2_put64(l1 + i * 8, QCOW2_COPIED | (tables_end(l) + i) << l->cluster_bits);
+    }
+    return qcow2_pwrite(file, (1 + l->table + l->blocks) << l->cluster_bits, l1,
+                        l->l1 << l->cluster_bits);
+}
+
+/* A file of zeroes that has length bytes; false: it cannot be made that. */
+static bool make_empty(BlockNode *file, uint64_t length)
+{
+    int (*truncate)(BlockNode *bs, uint64_t size) = block_driver(file)->truncate;
+
+    return truncate && truncate(file, 0) == 0 && (!length || truncate(file, length) == 0);
+}
+
 /* All tables; the header comes when they are there. */
 static int write_image(BlockNode *file, const CreateOptions *o, const Layout *l,
                        const uint8_t *header)
 {
-    uint64_t used = 1 + l->table + l->blocks + l->l1, bytes = used << l->cluster_bits;
-    uint64_t per_block = l->cluster * 8 >> l->refcount_order;
-    Qcow2Node format = { .h.refcount_order = l->refcount_order };
-    g_autofree uint8_t *buf = g_malloc0(bytes - l->cluster);
-    uint8_t *blocks = buf + (l->table << l->cluster_bits);
-    int ret;
+    uint64_t end = (tables_end(l) + l->l2 + l->data) << l->cluster_bits;
+    bool empty = make_empty(file, l->data ? end : 0);
+    int ret = write_refcounts(file, l);
 
-    for (uint64_t b = 0; b < l->blocks; b++) {
-        qcow2_put64(buf + b * 8, (1 + l->table + b) << l->cluster_bits);
+    ret = ret ? ret : write_l1(file, l);
+    ret = ret ? ret : write_l2(file, o, l);
+    if (ret == 0 && !(empty && o->preallocation == PREALLOC_METADATA)) {
+        ret = write_data(file, o, l);
     }
-    for (uint64_t i = 0; i < used; i++) {
-        qcow2_set_count(&format, blocks + (i / per_block << l->cluster_bits), i % per_block, 1);
-    }
-    if (block_driver(file)->truncate) {
-        block_driver(file)->truncate(file, 0);
-    }
-    ret = qcow2_pwrite(file, l->cluster, buf, bytes - l->cluster);
-    if (ret == 0) {
-        ret = block_run_flush(file);
-    }
-    if (ret == 0) {
-        ret = qcow2_pwrite(file, 0, header, l->cluster);
-    }
+    ret = ret ? ret : block_run_flush(file);
+    ret = ret ? ret : qcow2_pwrite(file, 0, header, l->cluster);
     return ret < 0 ? ret : block_run_flush(file);
 }
 
@@ -185,7 +290,7 @@ static bool create(BlockNode *file, const CreateOptions *o, Error **errp)
         return false;
     }
     /* Who opens the format over this node looks at its length. */
-    __atomic_store_n(&file->length, MAX(file->length, (1 + l.table + l.blocks + l.l1) * l.cluster),
+    __atomic_store_n(&file->length, MAX(file->length, (tables_end(&l) + l.l2 + l.data) * l.cluster),
                      __ATOMIC_RELEASE);
     return true;
 }

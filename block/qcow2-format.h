@@ -36,7 +36,7 @@
 
 /* Where fields that change stand in the header. */
 enum {
-    QCOW2_AT_SIZE = 24, QCOW2_AT_L1 = 36, QCOW2_AT_REFTABLE = 48,
+    QCOW2_AT_SIZE = 24, QCOW2_AT_L1 = 36, QCOW2_AT_REFTABLE = 48, QCOW2_AT_SNAPSHOTS = 60,
     QCOW2_AT_INCOMPATIBLE = 72, QCOW2_AT_AUTOCLEAR = 88,
 };
 

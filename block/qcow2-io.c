@@ -12,22 +12,7 @@
 unsigned qcow2_iov_part(const BlockRequest *req, uint64_t offset, uint64_t bytes,
                         struct iovec *out)
 {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < req->niov && bytes; i++) {
-        const struct iovec *iov = &req->iov[i];
-        size_t len;
-
-        if (offset >= iov->iov_len) {
-            offset -= iov->iov_len;
-            continue;
-        }
-        len = MIN(iov->iov_len - offset, bytes);
-        out[n++] = (struct iovec) { (char *)iov->iov_base + offset, len };
-        offset = 0;
-        bytes -= len;
-    }
-    return n;
+    return iov_slice(out, req->niov, req->iov, req->niov, offset, bytes);
 }
 
 int qcow2_run_part(BlockNode *node, const BlockRequest *req, uint64_t pos, uint64_t done,

@@ -101,10 +101,10 @@ int qcow2_lookup(Qcow2Node *s, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, u
     if (at <= 0) {
         uint64_t span = s->cluster_size << s->l2_bits;
 
-        *ext = (Qcow2Extent) { .bytes = MIN(bytes, span - pos % span) };
+        *ext = (Qcow2Extent) { .bytes = MIN(bytes, span - (pos & (span - 1))) };
         return at < 0 ? qcow2_unsound(s, "L2 table not aligned", pos) : 0;
     }
-    *miss = QEMU_ALIGN_DOWN((uint64_t)at, s->slice);
+    *miss = at & -(uint64_t)s->slice;
     sl = qcow2_cache_find(&s->l2_cache, *miss);
     if (!sl) {
         return QCOW2_MISS;
@@ -136,7 +136,7 @@ uint64_t *qcow2_entry(Qcow2Node *s, uint64_t pos, Qcow2Slice **sl)
     int64_t at = entry_offset(s, pos);
 
     g_assert(at > 0);
-    *sl = qcow2_cache_find(&s->l2_cache, QEMU_ALIGN_DOWN((uint64_t)at, s->slice));
+    *sl = qcow2_cache_find(&s->l2_cache, at & -(uint64_t)s->slice);
     g_assert(*sl);
     return &(*sl)->data[(at - (*sl)->offset) / sizeof(uint64_t)];
 }

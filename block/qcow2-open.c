@@ -69,7 +69,7 @@ static bool find_tables(Qcow2Node *s, Error **errp)
     collect(s, s->h.l1_offset, s->h.l1_size * 8ull);
     collect(s, s->h.reftable_offset, s->h.reftable_clusters * s->cluster_size);
     if (s->h.nb_snapshots) {
-        collect(s, s->h.snapshots_offset, s->cluster_size);
+        collect(s, s->h.snapshots_offset, s->snapshots_bytes);
     }
     for (uint32_t i = 0; i < s->reftable_size; i++) {
         if (s->reftable[i]) {
@@ -123,15 +123,14 @@ static bool check_writable(Qcow2Node *s, Error **errp)
         error_setg(errp, "qcow2: Image is corrupt; cannot be opened read/write");
         return false;
     }
-    s->repaired = s->h.incompatible & QCOW2_DIRTY;
-    return !s->repaired || qcow2_repair(s, errp);
+    s->bitmaps_lost = false;
+    return !(s->h.incompatible & QCOW2_DIRTY) || qcow2_repair(s, errp);
 }
 
 /* What we do not keep up to date is not to be trusted from now on. */
 static bool clear_features(Qcow2Node *s, Error **errp)
 {
-    /* After a repair nobody counts what the bitmaps have. */
-    uint64_t kept = QCOW2_RAW_DATA_FILE | (s->repaired ? 0 : QCOW2_BITMAPS);
+    uint64_t kept = QCOW2_RAW_DATA_FILE | (s->bitmaps_lost ? 0 : qcow2_kept_bitmaps);
     uint64_t keep = s->h.autoclear & kept, be = GUINT64_TO_BE(keep);
     int ret;
 

@@ -25,15 +25,19 @@ bool qcow2_repair(Qcow2Node *s, Error **errp);
  * qcow2-bitmap.c: the bitmaps that the image has; it says that they are in use from now on; it
  * has what they are now.
  */
+extern const uint64_t qcow2_kept_bitmaps;   /* their autoclear bit, if what is written is marked */
 bool qcow2_load_bitmaps(Qcow2Node *s, Error **errp);
 bool qcow2_use_bitmaps(Qcow2Node *s, Error **errp);
 int qcow2_store_bitmaps(Qcow2Node *s);
+/* The offsets of clusters that they have in the file, into set; false: not all makes sense. */
+bool qcow2_bitmap_clusters(Qcow2Node *s, GHashTable *set);
 bool qcow2_can_store_bitmap(const BlockNode *bs, Error **errp);
 /* qcow2-chain.c: the header with this backing file (NULL: none) and s->h's bitmaps. */
 int qcow2_write_header(Qcow2Node *s, const char *backing, const char *format);
 
 /* The driver's functions: qcow2-chain.c, qcow2-write.c, qcow2-create.c. */
 int qcow2_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
+bool qcow2_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n);
 int qcow2_change_backing(BlockNode *bs, const char *name, const char *format);
 bool qcow2_reopen(BlockNode *bs, bool read_only, Error **errp);
 bool qcow2_create(BlockNode *file, QemuOpts *opts, Error **errp);

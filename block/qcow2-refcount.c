@@ -373,7 +373,8 @@ static void punch(Qcow2Node *s, uint64_t offset, unsigned flags)
 {
     BlockRequest req = { .node_op = BLOCK_OP_DISCARD, .pos = offset, .bytes = s->cluster_size };
     bool pass = flags & QCOW2_BY_REQUEST ? s->pass_request == ON_OFF_AUTO_ON ||
-                (s->pass_request == ON_OFF_AUTO_AUTO && s->bs.discard) : s->pass_other;
+                (s->pass_request == ON_OFF_AUTO_AUTO && s->bs.discard) :
+                flags & QCOW2_BY_SNAPSHOT ? s->pass_snapshot != ON_OFF_AUTO_OFF : s->pass_other;
 
     if (pass && s->bs.file->discard) {
         g_mutex_unlock(&s->lock);
@@ -391,11 +392,14 @@ static int give_up(Qcow2Node *s, uint64_t offset, unsigned flags)
     if (ret == 0) {
         qcow2_unsound(s, "Cluster without a reference count", offset);
     }
-    if (ret <= 0 || qcow2_has_table(s, offset, 1)) {
-        return MIN(ret, 0);
+    if (ret <= 0) {
+        return ret;
     }
     i = cluster % counts_in(s, s->slice);
     count = get_count(s, sl->data, i);
+    if (count == 1 && qcow2_has_table(s, offset, 1)) {
+        return 0;               /* whoever gives it up was not told the truth */
+    }
     if (count == 1) {
         punch(s, offset, flags);
         ret = count_slice(s, cluster, &sl);
@@ -427,4 +431,47 @@ int qcow2_reclaim(Qcow2Node *s)
         }
     }
     return ret;
+}
+
+/* Snapshots ---------------------------------------------------------------------------- */
+
+/* Entry i of *sl is the count. */
+static int find_count(Qcow2Node *s, uint64_t offset, Qcow2Slice **sl, unsigned *i,
+                      uint64_t *count)
+{
+    uint64_t cluster = offset >> s->cluster_bits;
+    int ret = count_slice(s, cluster, sl);
+
+    if (ret <= 0) {
+        return ret < 0 ? ret : qcow2_unsound(s, "Cluster without a reference count", offset);
+    }
+    *i = cluster % counts_in(s, s->slice);
+    *count = get_count(s, (*sl)->data, *i);
+    return 0;
+}
+
+int qcow2_count(Qcow2Node *s, uint64_t offset, uint64_t *count)
+{
+    Qcow2Slice *sl;
+    unsigned i;
+
+    return find_count(s, offset, &sl, &i, count);
+}
+
+int qcow2_count_up(Qcow2Node *s, uint64_t offset)
+{
+    uint64_t count = 0, max = UINT64_MAX >> (64 - (1u << s->h.refcount_order));
+    Qcow2Slice *sl;
+    unsigned i = 0;
+    int ret = find_count(s, offset, &sl, &i, &count);
+
+    if (ret == 0 && !count) {
+        ret = qcow2_unsound(s, "Cluster without a reference count", offset);
+    }
+    if (ret < 0 || count == max) {
+        return ret < 0 ? ret : -ERANGE;
+    }
+    qcow2_set_count(s, sl->data, i, count + 1);
+    qcow2_cache_dirty(&s->ref_cache, sl);
+    return 0;
 }

@@ -115,6 +115,28 @@ static bool count_all(Repair *r)
     return ok;
 }
 
+/* Bitmaps whose clusters are not theirs alone are given up: the disk is worth more. */
+static void count_bitmaps(Repair *r)
+{
+    Qcow2Node *s = r->s;
+    g_autoptr(GHashTable) set = g_hash_table_new(NULL, NULL);
+    bool ok = s->h.autoclear & qcow2_kept_bitmaps && qcow2_bitmap_clusters(s, set);
+    GHashTableIter iter;
+    gpointer offset;
+
+    g_hash_table_iter_init(&iter, set);
+    while (ok && g_hash_table_iter_next(&iter, &offset, NULL)) {
+        uint64_t cluster = (uintptr_t)offset >> s->cluster_bits;
+
+        ok = cluster < r->clusters && !r->counts[cluster];
+    }
+    g_hash_table_iter_init(&iter, set);
+    while (ok && g_hash_table_iter_next(&iter, &offset, NULL)) {
+        r->counts[(uintptr_t)offset >> s->cluster_bits] = 1;
+    }
+    s->bitmaps_lost = !ok;
+}
+
 /* Whether the cluster may be written in place, as its count says. */
 static uint64_t copied(const Repair *r, uint64_t entry)
 {
@@ -255,6 +277,7 @@ bool qcow2_repair(Qcow2Node *s, Error **errp)
         r.counts = g_new0(uint16_t, r.clusters);
         r.l2 = g_malloc(s->cluster_size);
         sound = count_all(&r) && counts_fit(&r);
+        count_bitmaps(&r);
     }
     if (sound) {
         ret = fix_flags(&r);

@@ -63,7 +63,7 @@ static int extend_in_place(Qcow2Node *s, uint32_t n)
     return qcow2_commit(s);
 }
 
-static int write_header(Qcow2Node *s, uint64_t size, uint32_t l1_size, uint64_t l1_offset)
+int qcow2_write_size(Qcow2Node *s, uint64_t size, uint32_t l1_size, uint64_t l1_offset)
 {
     uint8_t fields[24];
     int ret;
@@ -89,7 +89,7 @@ static int copy_l1(Qcow2Node *s, uint64_t to, uint32_t n)
     if (ret == 0) {
         ret = qcow2_flush_files(s);
     }
-    return ret < 0 ? ret : write_header(s, s->h.size, n, to);
+    return ret < 0 ? ret : qcow2_write_size(s, s->h.size, n, to);
 }
 
 /* With the lock and commit_lock. */
@@ -177,7 +177,7 @@ static int grow(Qcow2Node *s, uint64_t size)
     if (ret == 0) {
         ret = qcow2_commit(s);
     }
-    return ret < 0 ? ret : write_header(s, size, s->h.l1_size, s->h.l1_offset);
+    return ret < 0 ? ret : qcow2_write_size(s, size, s->h.l1_size, s->h.l1_offset);
 }
 
 int qcow2_truncate(BlockNode *bs, uint64_t size)

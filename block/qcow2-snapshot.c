@@ -54,7 +54,7 @@ static bool read_entry(Reader *r, BlockSnapshotInfo *sn)
     sn->vm_clock_ns = take(r, 8);
     sn->vm_state_size = take(r, 4);
     sn->icount = -1;
-    extra = take(r, 4);
+    sn->extra_size = extra = take(r, 4);
     if (extra > r->len || id_len + name_len > r->len - extra) {
         return false;
     }
@@ -63,7 +63,7 @@ static bool read_entry(Reader *r, BlockSnapshotInfo *sn)
 
         sn->vm_state_size = take(&x, 8);
         if (extra >= 24) {
-            take(&x, 8);        /* the disk's size then */
+            sn->disk_size = take(&x, 8);
             sn->icount = take(&x, 8);
         }
     }

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -382,13 +383,19 @@ static int populate_part(Qcow2Node *s, Alloc *a, uint8_t *buf, bool *reading)
     struct iovec iov = { buf, a->bytes };
     BlockRequest req = { .node_op = BLOCK_OP_READ, .pos = a->pos, .bytes = a->bytes,
                          .iov = &iov, .niov = 1 };
+    uint64_t n;
     bool zero;
-    int ret;
+    int ret = 0;
 
     g_mutex_unlock(&s->lock);
-    ret = qcow2_read(s, &req);
+    zero = block_reads_zero(&s->bs, a->pos, a->bytes, &n) && n >= a->bytes;
+    if (zero) {
+        memset(buf, 0, a->bytes);
+    } else {
+        ret = qcow2_read(s, &req);
+        zero = ret == 0 && buffer_is_zero(buf, a->bytes);
+    }
     *reading = ret < 0;
-    zero = ret == 0 && buffer_is_zero(buf, a->bytes);
     g_mutex_lock(&s->lock);
     if (ret < 0 || (zero && populate_zeroes(s, a, &ret))) {
         return ret;
@@ -473,14 +480,11 @@ static bool new_entry(const Qcow2Node *s, const BlockRequest *req, const Qcow2Ex
     bool keep = !discard && !(req->node_flags & BLOCK_REQ_MAY_UNMAP) &&
                 !(old->entry & QCOW2_COMPRESSED) && (old->entry & QCOW2_COPIED);
 
-    if (!discard && !old->entry && !old->bitmap && !s->bs.backing) {
-        return false;
-    }
     if (discard && old->kind == QCOW2_UNALLOCATED && !old->bitmap) {
         return false;           /* a hint, and nothing is won */
     }
     if (zero && s->h.version < 3) {
-        zero = false;           /* there is no backing file: qcow2_clear() has seen to that */
+        zero = false;           /* nothing gets below it: qcow2_clear() has seen to that */
     }
     *entry = keep ? old->entry & (QCOW2_OFFSET_MASK | QCOW2_COPIED) : 0;
     *bitmap = 0;
@@ -518,11 +522,15 @@ static int clear_cluster(Qcow2Node *s, const BlockRequest *req, uint64_t pos)
     return ret;
 }
 
-/* Bytes from pos on where nothing is and nothing will be; negative errno. */
-static int64_t nothing_at(Qcow2Node *s, uint64_t pos, uint64_t end)
+/*
+ * Bytes from pos on where nothing is that could be given up; negative errno. What was written as
+ * zeroes is said to be zeroes where nothing was, too: the image may get a backing file later.
+ */
+static int64_t nothing_at(Qcow2Node *s, const BlockRequest *req, uint64_t pos, uint64_t end)
 {
+    bool says_zero = s->bs.backing || (req->node_op == BLOCK_OP_WRITE_ZEROES && s->h.version >= 3);
     Qcow2Extent old;
-    int ret = s->bs.backing ? 1 : qcow2_lookup_wait(s, pos, end - pos, &old);
+    int ret = says_zero ? 1 : qcow2_lookup_wait(s, pos, end - pos, &old);
 
     /* An entry may keep a cluster for what reads as nothing. */
     return ret ? MIN(ret, 0) : old.kind == QCOW2_UNALLOCATED && !old.entry && !old.bitmap ?
@@ -537,7 +545,7 @@ static int clear_clusters(Qcow2Node *s, const BlockRequest *req, uint64_t start,
 
     g_mutex_lock(&s->lock);
     for (unsigned n = 1; ret == 0 && start < end; n++) {
-        skipped = nothing_at(s, start, end);
+        skipped = nothing_at(s, req, start, end);
         if (skipped > 0) {
             start += skipped;
         } else {
@@ -548,7 +556,7 @@ static int clear_clusters(Qcow2Node *s, const BlockRequest *req, uint64_t start,
         if (n % CLEAR_BATCH == 0) {
             /* There may be millions, and the loop wants to translate. */
             g_mutex_unlock(&s->lock);
-            g_thread_yield();
+            sched_yield();
             g_mutex_lock(&s->lock);
         }
     }
@@ -563,9 +571,10 @@ int qcow2_clear(Qcow2Node *s, BlockRequest *req)
     uint64_t first = QEMU_ALIGN_UP(req->pos, s->cluster_size);
     uint64_t last = end == s->bs.length ? QEMU_ALIGN_UP(end, s->cluster_size) :
                     QEMU_ALIGN_DOWN(end, s->cluster_size);
+    bool below = s->bs.backing || s->h.backing;
     int ret = 0;
 
-    if (s->bs.data_file || (s->h.version < 3 && s->bs.backing) || first >= last) {
+    if (s->bs.data_file || (s->h.version < 3 && below) || first >= last) {
         /* Clusters that nobody counts, or nothing that says "zero": data it is. */
         return discard ? 0 : write_zero_data(s, req->pos, req->bytes);
     }

@@ -156,11 +156,11 @@ static void finish(Qcow2Node *s)
     int ret = s->writable ? qcow2_store_bitmaps(s) : 0;
 
     if (ret < 0) {
-        error_report("Lost persistent bitmaps of '%s': %s", s->bs.filename, g_strerror(-ret));
+        error_report("Lost persistent bitmaps of '%s': %s", s->bs.filename, strerror(-ret));
     }
     ret = s->writable ? qcow2_settle(s) : 0;
     if (ret < 0) {
-        error_report("cannot write tables of '%s': %s", s->bs.filename, g_strerror(-ret));
+        error_report("cannot write tables of '%s': %s", s->bs.filename, strerror(-ret));
     }
 }
 
@@ -182,8 +182,8 @@ static void qcow2_close(BlockNode *bs)
     qcow2_close_for_writing(s);
     qcow2_free_snapshots(s);
     qcow2_cache_clear(&s->l2_cache);
-    g_free(s->l1);
-    g_free(s->full_backing);
+    g_clear_pointer(&s->l1, g_free);
+    g_clear_pointer(&s->full_backing, g_free);
     qcow2_header_clear(&s->h);
     g_mutex_clear(&s->commit_lock);
     g_mutex_clear(&s->lock);
@@ -212,13 +212,13 @@ static bool qcow2_open(BlockNode *bs, Error **errp)
     }
     s->full_backing = s->h.backing ? block_backing_path(bs->filename, s->h.backing) : NULL;
     qcow2_cache_init(&s->l2_cache, s->l2_cache_size, s->slice);
-    if (!bs->is_ro && !qcow2_open_for_writing(s, errp)) {
+    s->writable = !bs->is_ro && !bs->inactive;
+    if ((s->writable && !qcow2_open_for_writing(s, errp)) ||
+        (!bs->inactive && !qcow2_load_bitmaps(s, errp)) ||
+        (s->writable && !qcow2_use_bitmaps(s, errp))) {
+        s->writable = false;
         goto fail;
     }
-    if (!qcow2_load_bitmaps(s, errp) || (!bs->is_ro && !qcow2_use_bitmaps(s, errp))) {
-        goto fail;
-    }
-    s->writable = !bs->is_ro;
     if (s->clean_interval) {
         s->cleaner = g_timeout_add_seconds(s->clean_interval, clean_caches, s);
     }
@@ -227,6 +227,44 @@ fail:
     block_bitmaps_free(bs);
     qcow2_close(bs);
     return false;
+}
+
+static bool qcow2_inactivate(BlockNode *bs, Error **errp)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+    int ret = qcow2_store_bitmaps(s);
+
+    ret = ret < 0 ? ret : qcow2_settle(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write tables of '%s'", bs->filename);
+        return false;
+    }
+    s->writable = false;
+    qcow2_close_for_writing(s);
+    return true;
+}
+
+/* Where others have written all is read again; the loop has nothing of it. */
+static bool qcow2_activate(BlockNode *bs, Error **errp)
+{
+    Qcow2Node *s = (Qcow2Node *)bs;
+
+    if (bs->file->stale) {
+        block_bitmaps_free(bs);
+        qcow2_close(bs);
+        if (!qcow2_open(bs, errp)) {
+            return false;
+        }
+        bs->length = QEMU_ALIGN_UP(bs->length, BDRV_SECTOR_SIZE);
+        return true;
+    }
+    s->h.file_length = bs->file->length;
+    s->writable = qcow2_lock_files(s, errp) && qcow2_open_for_writing(s, errp) &&
+                  qcow2_use_bitmaps(s, errp);
+    if (!s->writable) {
+        qcow2_close_for_writing(s);
+    }
+    return s->writable;
 }
 
 /* Its files were locked when it was opened, as the format asks for. */
@@ -281,7 +319,7 @@ static const Property qcow2_props[] = {
     DEFINE_PROP_ON_OFF_AUTO("pass-discard-request", Qcow2Node, pass_request, "auto",
                             "the file gives up what the guest discards (default: discard=)"),
     DEFINE_PROP_ON_OFF_AUTO("pass-discard-snapshot", Qcow2Node, pass_snapshot, "auto",
-                            "… what snapshots had: none is deleted here"),
+                            "… what a snapshot had that is deleted"),
     DEFINE_PROP_BOOL("pass-discard-other", Qcow2Node, pass_other, "off",
                      "… what was copied elsewhere"),
     DEFINE_PROP_END
@@ -306,11 +344,15 @@ static const BlockDriver block_qcow2 = {
     .truncate = qcow2_truncate,
     .set_perm = qcow2_set_perm,
     .reopen = qcow2_reopen,
+    .inactivate = IMAGE_HANDOVER(qcow2_inactivate),
+    .activate = IMAGE_HANDOVER(qcow2_activate),
     .allocated = qcow2_allocated,
-    .populate = qcow2_populate,
+    .reads_zero = IMAGE_JOBS(qcow2_reads_zero),
+    .populate = IMAGE_JOBS(qcow2_populate),
     .change_backing = qcow2_change_backing,
     .finish = qcow2_finish,
     .can_store_bitmap = qcow2_can_store_bitmap,
     .create = qcow2_create,
+    .snapshots = MACHINE_SNAPSHOTS(&qcow2_snapshot_ops),
 };
 DEFINE_CLASS(block_qcow2, &block_qcow2.oc);

@@ -72,7 +72,7 @@ typedef struct Qcow2Node {
     BlockSnapshotInfo *snapshots;
     uint64_t snapshots_bytes;   /* of their list in the file */
     bool writable;              /* all that is for writing is there */
-    bool repaired;              /* when it was opened for writing */
+    bool bitmaps_lost;          /* nobody counts their clusters: they made no sense in a repair */
     uint64_t file_limit;        /* the file does not grow beyond; 0: it does */
     uint64_t data_virgin;       /* from here on the data file reads as zeroes where unmapped */
 
@@ -114,6 +114,8 @@ static inline uint64_t qcow2_offset_in_cluster(const Qcow2Node *s, uint64_t pos)
 /* The list of internal snapshots. */
 bool qcow2_read_snapshots(Qcow2Node *s, Error **errp);
 void qcow2_free_snapshots(Qcow2Node *s);
+/* qcow2-vmsnapshot.c */
+extern const BlockSnapshotOps qcow2_snapshot_ops;
 
 /* qcow2-cache.c: any thread, with the lock held -------------------------------- */
 

@@ -23,6 +23,7 @@ static const struct {
     const char *magic;
     unsigned len, offset;
 } image_magics[] = {
+    { "qcow", "QFI\xfb\0\0\0\1", 8, 0 },
     { "qcow2", "QFI\xfb", 4, 0 },
     { "qed", "QED\0", 4, 0 },
     { "vmdk", "KDMV", 4, 0 },
@@ -174,6 +175,11 @@ static int raw_truncate(BlockNode *bs, uint64_t size)
     return ret;
 }
 
+static bool raw_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+{
+    return block_reads_zero(bs->file, ((RawNode *)bs)->offset + pos, bytes, n);
+}
+
 static bool raw_reopen(BlockNode *bs, bool read_only, Error **errp)
 {
     return block_reopen(bs->file, read_only, errp);
@@ -211,5 +217,6 @@ const BlockDriver block_raw = {
     .run = raw_run,
     .truncate = raw_truncate,
     .reopen = raw_reopen,
+    .reads_zero = IMAGE_JOBS(raw_reads_zero),
 };
 DEFINE_CLASS(block_raw, &block_raw.oc);

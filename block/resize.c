@@ -61,15 +61,12 @@ bool blk_check_shrink(const BlockBackend *blk, uint64_t size, Error **errp)
 
 bool block_resize(const char *name, uint64_t size, bool force, Error **errp)
 {
-    BlockNode *bs = block_find_node(name);
+    BlockNode *bs = block_get_node(name, errp);
 
-    while (bs && bs->parent) {
-        bs = bs->parent;
-    }
     if (!bs) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", name);
         return false;
     }
+    bs = block_top(bs);
     if (!bs->blk) {
         return node_truncate(bs, size, errp);
     }

@@ -42,16 +42,13 @@ static bool check(const SnapshotAction *s, Error **errp)
 static BlockNode *find_disk(const BlockSnapshot *sn, Error **errp)
 {
     BlockBackend *blk = sn->overlay ? NULL : blk_find(sn->node);
-    BlockNode *bs = blk ? blk->root : block_find_node(sn->node);
+    BlockNode *bs = blk ? blk->root : block_get_node(sn->node, errp);
 
-    if (!bs) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", sn->node);
-    } else if (!bs->blk || bs->is_twin) {
+    if (bs && (!bs->blk || bs->is_twin)) {
         error_setg(errp, "Node '%s' is not the top of a disk", sn->node);
-    } else {
-        return bs;
+        return NULL;
     }
-    return NULL;
+    return bs;
 }
 
 static bool find_overlay(SnapshotAction *s, Error **errp)
@@ -62,10 +59,7 @@ static bool find_overlay(SnapshotAction *s, Error **errp)
     };
 
     if (s->sn.overlay) {
-        s->top = block_find_node(s->sn.overlay);
-        if (!s->top) {
-            error_setg(errp, "Cannot find device='' nor node-name='%s'", s->sn.overlay);
-        }
+        s->top = block_get_node(s->sn.overlay, errp);
     } else {
         s->top = block_image_for(&image, errp);
         s->made = s->top;

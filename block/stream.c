@@ -80,13 +80,14 @@ static const BlockJobOps stream_ops = {
 bool block_stream_start(const char *device, const char *base_node, const char *backing_file,
                         const BlockJobOptions *options, Error **errp)
 {
-    BlockBackend *blk = blk_find(device);
+    BlockBackend *blk = blk_get(device, errp);
     BlockNode *base = base_node ? block_find_node(base_node) : NULL;
     StreamJob *st;
 
     if (!blk) {
-        error_setg(errp, "Cannot find device='%s' nor node-name=''", device);
-    } else if (base_node && (!base || !block_is_below(blk->root, base))) {
+        return false;
+    }
+    if (base_node && (!base || !block_is_below(blk->root, base))) {
         error_setg(errp, "Node '%s' is not a backing image of '%s'", base_node, device);
     } else if (blk->root->is_ro || !block_driver(blk->root)->populate) {
         error_setg(errp, "Block node is read-only");

@@ -72,11 +72,8 @@ static void threads_poll(BlockEngine *e, bool wait)
 static void threads_ready(void *opaque)
 {
     ThreadsEngine *t = opaque;
-    BlockNode *top = t->e.bs;
+    BlockNode *top = block_top(t->e.bs);
 
-    while (top->parent) {
-        top = top->parent;
-    }
     threads_poll(&t->e, false);
     block_batch_end(top->blk);
 }
@@ -113,7 +110,7 @@ BlockEngine *block_threads_new(BlockNode *bs)
     g_cond_init(&t->cond);
     ret = event_notifier_init(&t->notifier);
     if (ret < 0) {
-        g_error("cannot create an eventfd: %s", g_strerror(-ret));
+        g_error("cannot create an eventfd: %s", strerror(-ret));
     }
     t->source = event_notifier_add_handler(&t->notifier, block_context(bs),
                                            threads_ready, t);

@@ -130,12 +130,7 @@ static void go(ThrottleMember *m, BlockRequest *req)
 
 static BlockBackend *backend(const ThrottleMember *m)
 {
-    const BlockNode *top = m->node;
-
-    while (top && top->parent) {
-        top = top->parent;
-    }
-    return top ? top->blk : m->blk;
+    return m->node ? block_top(m->node)->blk : m->blk;
 }
 
 /* The next one that waits, after m; itself if there is no other. */
@@ -143,7 +138,7 @@ static ThrottleMember *next_locked(ThrottleGroup *g, const ThrottleMember *m, un
 {
     guint start = 0;
 
-    g_ptr_array_find(g->members, m, &start);
+    g_ptr_array_find_with_equal_func(g->members, m, NULL, &start);
     for (guint i = 1; i <= g->members->len; i++) {
         ThrottleMember *next = g->members->pdata[(start + i) % g->members->len];
 

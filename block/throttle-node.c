@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "job-internal.h"
 #include "throttle-internal.h"
 
 typedef struct ThrottleNode {
@@ -81,6 +82,11 @@ static int throttle_truncate(BlockNode *bs, uint64_t size)
     return ret;
 }
 
+static bool throttle_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
+{
+    return block_reads_zero(bs->file, pos, bytes, n);
+}
+
 static const Property throttle_props[] = {
     DEFINE_PROP_STRING("throttle-group", ThrottleNode, group, NULL,
                        "ID of the -object throttle-group"),
@@ -103,5 +109,6 @@ static const BlockDriver block_throttle = {
     .truncate = throttle_truncate,
     .moved = throttle_moved,
     .drain = throttle_drain,
+    .reads_zero = IMAGE_JOBS(throttle_reads_zero),
 };
 DEFINE_CLASS(block_throttle, &block_throttle.oc);

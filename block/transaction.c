@@ -5,14 +5,28 @@
  */
 #include "transaction.h"
 
-#include "job-internal.h"
+#include "job-group.h"
 
 typedef struct Transaction {
     BlockAction **actions;
     unsigned n;
-    bool ok;
+    bool grouped, ok;
     Error **errp;
 } Transaction;
+
+/* The jobs of all actions, which are prepared, end together. */
+static void make_group(const Transaction *t)
+{
+    g_autoptr(GPtrArray) group = g_ptr_array_new();
+
+    for (unsigned i = 0; i < t->n; i++) {
+        BlockAction *a = t->actions[i];
+
+        if (a->ops->job) {
+            job_group_join(group, a->ops->job(a));
+        }
+    }
+}
 
 static void run_quiet(void *opaque)
 {
@@ -23,6 +37,9 @@ static void run_quiet(void *opaque)
     while (t->ok && n < t->n) {
         t->ok = t->actions[n]->ops->prepare(t->actions[n], t->errp);
         n++;
+    }
+    if (t->ok && t->grouped) {
+        make_group(t);
     }
     for (unsigned i = 0; t->ok && i < n; i++) {
         if (t->actions[i]->ops->commit) {
@@ -41,10 +58,10 @@ static void collect(BlockBackend *blk, const BlockInfo *info, void *opaque)
     g_ptr_array_add(opaque, blk);
 }
 
-bool block_transaction(GPtrArray *actions, Error **errp)
+bool block_transaction(GPtrArray *actions, bool grouped, Error **errp)
 {
     g_autoptr(GPtrArray) blks = g_ptr_array_new();
-    Transaction t = { (BlockAction **)actions->pdata, actions->len, false, errp };
+    Transaction t = { (BlockAction **)actions->pdata, actions->len, grouped, false, errp };
 
     /* Which disks the actions are about is known when they are prepared. */
     blk_foreach(collect, blks);
@@ -57,7 +74,7 @@ bool block_transaction_one(BlockAction *action, Error **errp)
     g_autoptr(GPtrArray) actions = g_ptr_array_new_with_free_func(g_free);
 
     g_ptr_array_add(actions, action);
-    return block_transaction(actions, errp);
+    return block_transaction(actions, false, errp);
 }
 
 static bool abort_prepare(BlockAction *a, Error **errp)

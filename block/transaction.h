@@ -17,6 +17,7 @@ typedef struct BlockActionOps {
     bool (*prepare)(BlockAction *a, Error **errp);
     void (*commit)(BlockAction *a);     /* may be NULL */
     void (*abort)(BlockAction *a);      /* may be NULL */
+    BlockJob *(*job)(BlockAction *a);   /* that it starts by commit(); NULL: it makes none */
 } BlockActionOps;
 
 /* Actions embed it; it is freed by g_free(). */

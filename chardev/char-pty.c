@@ -185,7 +185,7 @@ static int pty_write(Chardev *s, const uint8_t *buf, int len)
     }
     /* Full because nobody is there. Say so later: the writer is above us. */
     if (!p->wait_tag) {
-        p->wait_tag = g_idle_add(gone_later, p);
+        p->wait_tag = g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, gone_later, p, NULL);
     }
     return len;
 }

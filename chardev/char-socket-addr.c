@@ -4,9 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,34 +38,12 @@ bool socket_check_address(SocketChardev *c, Error **errp)
 
 /* unix --------------------------------------------------------------------- */
 
-/* Fill in un; its length in use, or 0 with errp set. */
-static socklen_t unix_address(const SocketChardev *c, struct sockaddr_un *un,
-                              Error **errp)
-{
-    size_t len = strlen(c->path);
-    size_t room = sizeof(un->sun_path) - (c->abstract ? 1 : 0);
-
-    memset(un, 0, sizeof(*un));
-    un->sun_family = AF_UNIX;
-    if (len > room || (len == room && !c->abstract)) {
-        error_setg(errp, "UNIX socket path '%s' is too long", c->path);
-        error_append_hint(errp, "Path must be less than %zu bytes\n", room);
-        return 0;
-    }
-    memcpy(un->sun_path + c->abstract, c->path, len);
-    /* An abstract name is all of the bytes given, unless padding is wanted. */
-    return c->abstract && c->tight ?
-           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len) : sizeof(*un);
-}
-
 static int unix_listen(SocketChardev *c, Error **errp)
 {
-    struct sockaddr_un un;
-    socklen_t len = unix_address(c, &un, errp);
-    struct stat st;
+    SockAddr at;
     int fd;
 
-    if (!len) {
+    if (!sock_addr_unix(&at, c->path, c->abstract, c->tight, errp)) {
         return -1;
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -75,11 +51,10 @@ static int unix_listen(SocketChardev *c, Error **errp)
         error_setg_errno(errp, errno, "Failed to create Unix socket");
         return -1;
     }
-    /* A socket that an earlier run left behind may go; nothing else may. */
-    if (!c->abstract && !lstat(c->path, &st) && S_ISSOCK(st.st_mode)) {
-        unlink(c->path);
+    if (!c->abstract) {
+        sock_remove_stale(c->path);
     }
-    if (bind(fd, (struct sockaddr *)&un, len) < 0) {
+    if (bind(fd, (struct sockaddr *)&at.ss, at.len) < 0) {
         error_setg_errno(errp, confine_errno(c->path, true, errno), "Failed to bind socket to %s",
                          c->path);
     } else if (listen(fd, 1) < 0) {
@@ -114,47 +89,37 @@ static int inet_family(const SocketChardev *c)
     return c->ipv4 == ON_OFF_AUTO_OFF || (six && !four) ? AF_INET6 : AF_UNSPEC;
 }
 
-static struct addrinfo *inet_resolve(const SocketChardev *c, int flags, Error **errp)
+static unsigned inet_resolve(const SocketChardev *c, int flags, SockAddr *to, Error **errp)
 {
-    struct addrinfo hints = {
-        .ai_family = inet_family(c), .ai_socktype = SOCK_STREAM,
-        .ai_flags = flags,
+    const struct addrinfo hints = {
+        .ai_family = inet_family(c), .ai_socktype = SOCK_STREAM, .ai_flags = flags,
     };
-    struct addrinfo *res = NULL;
-    int rc = getaddrinfo(*c->host ? c->host : NULL, c->port, &hints, &res);
 
-    if (rc) {
-        error_setg(errp, "address resolution failed for %s:%s: %s", c->host, c->port,
-                   gai_strerror(rc));
-        return NULL;
-    }
-    return res;
+    return sock_addr_resolve(to, c->host, c->port, &hints, errp);
 }
 
 /*
- * Bind to ai's address, at its port or one up to to; -1 with errno. Unless v6only, the
+ * Bind to the address, at its port or one up to to; -1 with errno. Unless v6only, the
  * address of IPv6 that means any takes IPv4, too.
  */
-static int inet_bind(const struct addrinfo *ai, uint16_t to, int v6only)
+static int inet_bind(SockAddr *at, uint16_t to, int v6only)
 {
-    struct sockaddr_storage ss;
     /* The port is at the same place in both families. */
-    struct sockaddr_in *in = (struct sockaddr_in *)&ss;
-    int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in *in = (struct sockaddr_in *)&at->ss;
+    int one = 1, fd = socket(in->sin_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int port, err;
 
     if (fd < 0) {
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (ai->ai_family == AF_INET6) {
+    if (in->sin_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
     }
-    memcpy(&ss, ai->ai_addr, ai->ai_addrlen);
     port = ntohs(in->sin_port);
     do {
         in->sin_port = htons(port);
-        if (!bind(fd, (struct sockaddr *)&ss, ai->ai_addrlen) && !listen(fd, 1)) {
+        if (!bind(fd, (struct sockaddr *)in, at->len) && !listen(fd, 1)) {
             return fd;
         }
     } while (errno == EADDRINUSE && port && ++port <= to);
@@ -166,56 +131,53 @@ static int inet_bind(const struct addrinfo *ai, uint16_t to, int v6only)
 
 static int inet_listen(SocketChardev *c, Error **errp)
 {
-    struct addrinfo *res = inet_resolve(c, AI_PASSIVE, errp);
-    int fd = -1, family = inet_family(c);
+    SockAddr addrs[SOCK_MAX_ADDRS];
+    unsigned n = inet_resolve(c, AI_PASSIVE, addrs, errp);
+    bool v6only = inet_family(c) == AF_INET6;
     uint64_t to = 0;
+    int fd = -1;
 
-    if (!res) {
+    if (!n) {
         return -1;
     }
     if (c->to && (qemu_strtou64(c->to, &to) < 0 || to > 65535)) {
         error_setg(errp, "Parameter 'to' expects a port number");
     } else {
         /* Without a host, the address that takes both families comes first. */
-        for (struct addrinfo *ai = *c->host ? NULL : res; ai && fd < 0; ai = ai->ai_next) {
-            fd = ai->ai_family == AF_INET6 ? inet_bind(ai, to, family == AF_INET6) : -1;
+        for (unsigned i = 0; !*c->host && i < n && fd < 0; i++) {
+            fd = addrs[i].ss.ss_family == AF_INET6 ? inet_bind(&addrs[i], to, v6only) : -1;
         }
-        for (struct addrinfo *ai = res; ai && fd < 0; ai = ai->ai_next) {
-            fd = inet_bind(ai, to, family == AF_INET6);
+        for (unsigned i = 0; i < n && fd < 0; i++) {
+            fd = inet_bind(&addrs[i], to, v6only);
         }
         if (fd < 0) {
             error_setg_errno(errp, errno, "Failed to find an available port");
         }
     }
-    freeaddrinfo(res);
     return fd;
 }
 
-static int inet_connect(SocketChardev *c, bool nonblock, Error **errp)
+static int inet_connect(SocketChardev *c, Error **errp)
 {
-    struct addrinfo *res = inet_resolve(c, 0, errp);
-    int fd = -1, err = EADDRNOTAVAIL;
+    SockAddr addrs[SOCK_MAX_ADDRS];
+    unsigned n = inet_resolve(c, 0, addrs, errp);
+    int err = 0;
 
-    if (!res) {
-        return -1;
-    }
-    for (struct addrinfo *ai = res; ai && fd < 0; ai = ai->ai_next) {
-        fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC |
-                    (nonblock ? SOCK_NONBLOCK : 0), 0);
-        if (fd < 0) {
-            err = errno;
-        } else if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 &&
-                   !(nonblock && errno == EINPROGRESS)) {
-            err = errno;
+    for (const SockAddr *a = addrs; a < addrs + n; a++) {
+        int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd >= 0 && !connect(fd, (const struct sockaddr *)&a->ss, a->len)) {
+            return fd;
+        }
+        err = errno;
+        if (fd >= 0) {
             close(fd);
-            fd = -1;
         }
     }
-    freeaddrinfo(res);
-    if (fd < 0) {
+    if (n) {
         error_setg_errno(errp, err, "Failed to connect to '%s:%s'", c->host, c->port);
     }
-    return fd;
+    return -1;
 }
 
 /* Both, and inherited descriptors ------------------------------------------ */
@@ -255,17 +217,16 @@ int socket_listen(SocketChardev *c, Error **errp)
 
 static int unix_connect(SocketChardev *c, bool nonblock, Error **errp)
 {
-    struct sockaddr_un un;
-    socklen_t len = unix_address(c, &un, errp);
+    SockAddr to;
     int fd;
 
-    if (!len) {
+    if (!sock_addr_unix(&to, c->path, c->abstract, c->tight, errp)) {
         return -1;
     }
     /* A full backlog then is a failure like others, to be tried again. */
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
                 (nonblock ? SOCK_NONBLOCK : 0), 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&un, len) < 0) {
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to.ss, to.len) < 0) {
         error_setg_errno(errp, errno, "Failed to connect to '%s'", c->path);
         if (fd >= 0) {
             close(fd);
@@ -284,7 +245,7 @@ int socket_connect(SocketChardev *c, bool nonblock, Error **errp)
         return unix_connect(c, nonblock, errp);
     }
     if (c->host) {
-        return inet_connect(c, nonblock, errp);
+        return inet_connect(c, errp);
     }
     fd = inherited_fd(c, errp);
     if (fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) &&
@@ -297,18 +258,11 @@ int socket_connect(SocketChardev *c, bool nonblock, Error **errp)
     return fd;
 }
 
-bool socket_connect_result(SocketChardev *c, int fd, Error **errp)
+SockConnect *socket_connect_inet(SocketChardev *c, SockConnectFn *fn, Error **errp)
 {
-    int err = 0;
-    socklen_t len = sizeof(err);
+    g_autofree char *failed = g_strdup_printf("Failed to connect to '%s:%s'", c->host, c->port);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) {
-        err = errno;
-    }
-    if (err) {
-        error_setg_errno(errp, err, "Failed to connect to '%s:%s'", c->host, c->port);
-    }
-    return !err;
+    return sock_connect(&(SockTarget) { c->host, c->port, inet_family(c), failed }, fn, c, errp);
 }
 
 /* Names -------------------------------------------------------------------- */
@@ -332,40 +286,29 @@ static const char *plain_host(int fd, const char *host)
 /* "host:port" of one end of fd, as numbers; "" when it has none. */
 static char *inet_name(int fd, bool peer)
 {
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    char buf[NI_MAXHOST], port[NI_MAXSERV];
+    g_autofree char *own = NULL, *port = NULL;
     const char *host;
+    SockAddr a;
 
-    if ((peer ? getpeername(fd, (struct sockaddr *)&ss, &len)
-              : getsockname(fd, (struct sockaddr *)&ss, &len)) < 0 ||
-        getnameinfo((struct sockaddr *)&ss, len, buf, sizeof(buf), port,
-                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV)) {
+    if (!sock_addr_of(fd, peer, &a) || !sock_addr_numbers(&a, &own, &port)) {
         return g_strdup("");
     }
-    host = plain_host(fd, buf);
+    host = plain_host(fd, own);
     return strchr(host, ':') ? g_strdup_printf("[%s]:%s", host, port)
                              : g_strdup_printf("%s:%s", host, port);
-}
-
-static bool is_unix(int fd)
-{
-    int domain = 0;
-    socklen_t len = sizeof(domain);
-
-    return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_UNIX;
 }
 
 /* The path of fd's own end, "" when it has none or an abstract one. */
 static char *unix_name(int fd)
 {
-    struct sockaddr_un un = { 0 };
-    socklen_t len = sizeof(un);
+    const struct sockaddr_un *un;
+    SockAddr a;
 
-    if (getsockname(fd, (struct sockaddr *)&un, &len) < 0) {
+    if (!sock_addr_of(fd, false, &a)) {
         return g_strdup("");
     }
-    return g_strndup(un.sun_path, sizeof(un.sun_path));
+    un = (const struct sockaddr_un *)&a.ss;
+    return g_strndup(un->sun_path, sizeof(un->sun_path));
 }
 
 static char *describe_connected(const SocketChardev *c)
@@ -373,7 +316,7 @@ static char *describe_connected(const SocketChardev *c)
     const char *server = c->server ? ",server=on" : "";
     g_autofree char *local = NULL, *peer = NULL;
 
-    if (is_unix(c->fd)) {
+    if (sock_is_unix(c->fd)) {
         local = unix_name(c->fd);
         return g_strdup_printf("unix:%s%s", local, server);
     }

@@ -69,7 +69,6 @@ static void peer_connected(SocketChardev *c, int fd)
     int one = 1;
 
     c->fd = fd;
-    c->connecting = false;
     c->hung_up = false;
     c->told = false;
     c->telnet_state = 0;
@@ -147,83 +146,54 @@ static void connect_failed(SocketChardev *c, Error *err)
         c->told = true;
     }
     error_free(err);
-    c->connecting = false;
     c->connect_tag = g_timeout_add(c->reconnect * 1000, try_connect, c);
 }
 
-static gboolean connect_ready(gint fd, GIOCondition cond, gpointer opaque)
+static void connect_done(int fd, Error *err, void *opaque)
 {
     SocketChardev *c = opaque;
-    Error *err = NULL;
 
-    c->connect_tag = 0;
-    if (socket_connect_result(c, fd, &err)) {
+    c->connecting = NULL;
+    if (fd >= 0) {
         peer_connected(c, fd);
     } else {
-        close(fd);
-        c->fd = -1;
         connect_failed(c, err);
     }
-    return G_SOURCE_REMOVE;
 }
 
 static gboolean try_connect(gpointer opaque)
 {
     SocketChardev *c = opaque;
     Error *err = NULL;
-    int fd;
+    int fd = -1;
 
     c->connect_tag = 0;
-    fd = socket_connect(c, true, &err);
-    if (fd < 0) {
-        connect_failed(c, err);
-    } else if (c->path || c->fdname) {
-        peer_connected(c, fd);
+    if (c->host) {
+        c->connecting = socket_connect_inet(c, connect_done, &err);
     } else {
-        c->fd = fd;
-        c->connecting = true;
-        c->connect_tag = qemu_fd_add(fd, G_IO_OUT | G_IO_ERR | G_IO_HUP,
-                                     connect_ready, c);
+        fd = socket_connect(c, true, &err);
+    }
+    if (fd >= 0) {
+        peer_connected(c, fd);
+    } else if (!c->connecting) {
+        connect_failed(c, err);
     }
     return G_SOURCE_REMOVE;
 }
 
 /* Input -------------------------------------------------------------------- */
 
-/* Keep the descriptors of a message; those of the one before are given up. */
-static void keep_fds(SocketChardev *c, struct msghdr *msg)
-{
-    struct cmsghdr *cmsg;
-
-    for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-        size_t len;
-
-        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        drop_fds(c);
-        len = MIN(cmsg->cmsg_len - CMSG_LEN(0), sizeof(c->fds));
-        memcpy(c->fds, CMSG_DATA(cmsg), len);
-        c->nr_fds = len / sizeof(int);
-    }
-}
-
-/* Like read(); descriptors that came along go to c->fds. */
+/* Like read(); descriptors that came along take the place of those of the message before. */
 static ssize_t receive(SocketChardev *c, uint8_t *buf, size_t len)
 {
-    union {
-        struct cmsghdr align;
-        char buf[CMSG_SPACE(sizeof(int) * SOCKET_MAX_FDS)];
-    } control;
-    struct iovec iov = { .iov_base = buf, .iov_len = len };
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1,
-        .msg_control = control.buf, .msg_controllen = sizeof(control.buf),
-    };
-    ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    int fds[SOCKET_MAX_FDS];
+    unsigned nr_fds = SOCKET_MAX_FDS;
+    ssize_t n = recv_with_fds(c->fd, buf, len, fds, &nr_fds);
 
-    if (n > 0) {
-        keep_fds(c, &msg);
+    if (nr_fds) {
+        drop_fds(c);
+        memcpy(c->fds, fds, nr_fds * sizeof(int));
+        c->nr_fds = nr_fds;
     }
     return n;
 }
@@ -280,7 +250,7 @@ static void socket_update_read_handler(Chardev *s)
     SocketChardev *c = (SocketChardev *)s;
     bool want = qemu_chr_be_can_write(s) > 0;
 
-    if (c->fd < 0 || c->connecting) {
+    if (c->fd < 0) {
         return;
     }
     if (c->io_tag && c->io_is_read == want) {
@@ -369,7 +339,7 @@ static int socket_write(Chardev *s, const uint8_t *buf, int len)
      * otherwise close soon, but not under the feet of our caller.
      */
     if (!(c->io_tag && c->io_is_read)) {
-        c->close_tag = g_idle_add(close_later, c);
+        c->close_tag = g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, close_later, c, NULL);
     }
     return len;
 }
@@ -517,6 +487,7 @@ static void socket_close(Chardev *s)
 
     remove_source(&c->accept_tag);
     remove_source(&c->connect_tag);
+    sock_connect_cancel(c->connecting);
     remove_source(&c->io_tag);
     remove_source(&c->close_tag);
     drop_fds(c);

@@ -7,6 +7,7 @@
 #define CHARDEV_CHAR_SOCKET_H
 
 #include "char-internal.h"
+#include "qemu/socket.h"
 
 /* Descriptors that may come with one message. */
 #define SOCKET_MAX_FDS 16
@@ -31,12 +32,12 @@ typedef struct SocketChardev {
     uint32_t reconnect;     /* seconds; 0: never */
 
     int listen_fd;
-    int fd;                 /* of the peer, or of a pending connect; -1 */
-    bool connecting;
+    int fd;                 /* of the peer; -1 */
+    SockConnect *connecting;
     bool inherited;         /* the listening socket is somebody else's */
     bool hung_up;           /* the peer is gone, its last words are still here */
     guint accept_tag;
-    guint connect_tag;      /* a pending connect, or the next attempt's timer */
+    guint connect_tag;      /* the next attempt's timer */
     guint io_tag;           /* input, or only the hang-up */
     bool io_is_read;
     guint close_tag;        /* idle: the peer failed while we wrote */
@@ -52,11 +53,12 @@ bool socket_check_address(SocketChardev *c, Error **errp);
 /* A listening socket; or -1 with errp set. */
 int socket_listen(SocketChardev *c, Error **errp);
 /*
- * A connected socket; with nonblock it may still be connecting (poll for
- * output, then socket_connect_result()). -1 with errp set on failure.
+ * A connected socket; nonblock fails where a UNIX socket would have to wait. -1 with errp set on
+ * failure.
  */
 int socket_connect(SocketChardev *c, bool nonblock, Error **errp);
-bool socket_connect_result(SocketChardev *c, int fd, Error **errp);
+/* The same without waiting, to a host: sock_connect(); fn gets c. */
+SockConnect *socket_connect_inet(SocketChardev *c, SockConnectFn *fn, Error **errp);
 /* What "info chardev" shows; caller frees. */
 char *socket_describe(const SocketChardev *c);
 /* Remove the path of a listening unix socket that we made. */

@@ -78,7 +78,7 @@ static gboolean writable(void *opaque, GIOCondition cond)
 
 static void append(CharTxQueue *q, const void *buf, size_t len)
 {
-    q->buf = q->buf ? q->buf : g_string_sized_new(len);
+    q->buf = q->buf ? q->buf : g_string_new(NULL);
     if (q->head > q->buf->len / 2) {
         g_string_erase(q->buf, 0, q->head);
         q->head = 0;

@@ -2,7 +2,7 @@
  * Files of an export that were found: what they are, opening them, changing what is said of them.
  *
  * System calls: fstat, openat2, readlinkat, read, chmod, fchownat, truncate, utimensat, capget,
- * capset, fgetxattr, fsetxattr.
+ * capset, fgetxattr, fsetxattr; landlock_*, prctl once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,8 +12,11 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "qemu/landlock.h"
 
 int fs_stat(const FsExport *fs, const FsFile *f, struct stat *st)
 {
@@ -249,4 +252,28 @@ int fs_thread_enter(const FsExport *fs)
     thread_keep_capabilities(needed_capabilities(fs));
     set_fsetid(false);
     return 0;
+}
+
+/* openat2() is in the list, and a capability reads any file: rules keep both to the folder. */
+static void limit_files(const FsExport *fs)
+{
+    int rules = landlock_knows_moves() ? landlock_new() : -ENOSYS;
+
+    if (rules < 0) {
+        return;     /* the main thread has told of that */
+    }
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (landlock_allow_fd(rules, fs->root, fs->readonly ? FILES_READ : FILES_ALL) == 0) {
+        landlock_enter(rules);
+    } else {
+        close(rules);
+    }
+}
+
+void fs_thread_confine(const FsExport *fs)
+{
+    if (thread_confine_due()) {
+        limit_files(fs);
+        thread_confine(&fsdev_filter);
+    }
 }

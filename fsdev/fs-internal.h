@@ -34,6 +34,9 @@ static inline bool fs_is_mapped(const FsExport *fs)
     return fs->model == FS_MAPPED_XATTR || fs->model == FS_MAPPED_FILE;
 }
 
+/* Of fsdev/worker-calls.inc. */
+extern const ThreadFilter fsdev_filter;
+
 /* fs-path.c --------------------------------------------------------------------- */
 
 /* Open the export's folder and look for mounts in it. False with errp set. */

@@ -11,13 +11,15 @@
 
 typedef enum GdbRegKind {
     GDB_REG_GPR, GDB_REG_RIP, GDB_REG_EFLAGS, GDB_REG_SEG, GDB_REG_ST, GDB_REG_FPU,
-    GDB_REG_XMM, GDB_REG_MXCSR, GDB_REG_BASE, GDB_REG_CR, GDB_REG_EFER, GDB_REG_KERNEL_GS,
+    GDB_REG_XMM, GDB_REG_YMMH, GDB_REG_MXCSR, GDB_REG_BASE, GDB_REG_CR, GDB_REG_EFER,
+    GDB_REG_KERNEL_GS,
 } GdbRegKind;
 
+/* Without pointers, for the loader to have nothing to do with so many rows. */
 typedef struct GdbReg {
-    const char *name;
-    const char *type;
-    uint16_t bits;
+    char name[10];
+    char type[9];
+    uint8_t bits;
     uint8_t kind;
     uint8_t index;
 } GdbReg;
@@ -28,6 +30,7 @@ typedef struct GdbReg {
 #define FPU(n, i) { n, "int", 32, GDB_REG_FPU, i }
 #define CR(n, i) { n, "int64", 64, GDB_REG_CR, i }
 #define XMM(n, i) { n, "vec128", 128, GDB_REG_XMM, i }
+#define YMMH(n, i) { n, "uint128", 128, GDB_REG_YMMH, i }
 
 static const GdbReg core_regs[] = {
     GPR("rax", R_EAX), GPR("rbx", R_EBX), GPR("rcx", R_ECX), GPR("rdx", R_EDX),
@@ -51,6 +54,14 @@ static const GdbReg sse_regs[] = {
     XMM("xmm14", 14), XMM("xmm15", 15), { "mxcsr", "int32", 32, GDB_REG_MXCSR, 0 },
 };
 
+/* Upper halves: 0 where there are none. */
+static const GdbReg avx_regs[] = {
+    YMMH("ymm0h", 0), YMMH("ymm1h", 1), YMMH("ymm2h", 2), YMMH("ymm3h", 3), YMMH("ymm4h", 4),
+    YMMH("ymm5h", 5), YMMH("ymm6h", 6), YMMH("ymm7h", 7), YMMH("ymm8h", 8), YMMH("ymm9h", 9),
+    YMMH("ymm10h", 10), YMMH("ymm11h", 11), YMMH("ymm12h", 12), YMMH("ymm13h", 13),
+    YMMH("ymm14h", 14), YMMH("ymm15h", 15),
+};
+
 static const GdbReg base_regs[] = {
     { "fs_base", "int64", 64, GDB_REG_BASE, R_FS }, { "gs_base", "int64", 64, GDB_REG_BASE, R_GS },
 };
@@ -69,6 +80,7 @@ static const struct {
 } features[] = {
     { "org.gnu.gdb.i386.core", core_regs, G_N_ELEMENTS(core_regs) },
     { "org.gnu.gdb.i386.sse", sse_regs, G_N_ELEMENTS(sse_regs) },
+    { "org.gnu.gdb.i386.avx", avx_regs, G_N_ELEMENTS(avx_regs) },
     { "org.gnu.gdb.i386.segments", base_regs, G_N_ELEMENTS(base_regs) },
     { "org.microvm.i386.system", system_regs, G_N_ELEMENTS(system_regs) },
 };
@@ -175,6 +187,22 @@ static const FPReg *st_reg(const CPUX86State *env, unsigned i)
     return &env->fpregs[((env->fpus >> 11) + i) & 7];
 }
 
+/* The upper half of a YMM register in XSAVE's standard form (SDM 1, 13.4), or NULL. */
+static uint8_t *ymm_upper(const CPUX86State *env, unsigned i)
+{
+    return env->xsave_size < 576 + 256 ? NULL : (uint8_t *)env->xsave_area + 576 + 16 * i;
+}
+
+static void write_ymm_upper(const CPUX86State *env, unsigned i, const uint8_t *buf)
+{
+    uint8_t *upper = ymm_upper(env, i);
+
+    if (upper) {
+        memcpy(upper, buf, 16);
+        *((uint8_t *)env->xsave_area + 512) |= XCR0_AVX;    /* not in its initial state */
+    }
+}
+
 void gdb_read_reg(const CPUX86State *env, unsigned n, uint8_t *buf)
 {
     const GdbReg *r = find_reg(n);
@@ -214,6 +242,12 @@ void gdb_read_reg(const CPUX86State *env, unsigned n, uint8_t *buf)
     case GDB_REG_XMM:
         memcpy(buf, env->xmm[r->index].b, 16);
         return;
+    case GDB_REG_YMMH:
+        memset(buf, 0, 16);
+        if (ymm_upper(env, r->index)) {
+            memcpy(buf, ymm_upper(env, r->index), 16);
+        }
+        return;
     case GDB_REG_ST:
         memcpy(buf, &st_reg(env, r->index)->mantissa, 8);
         memcpy(buf + 8, &st_reg(env, r->index)->exponent, 2);
@@ -243,6 +277,9 @@ void gdb_write_reg(CPUX86State *env, unsigned n, const uint8_t *buf)
         break;
     case GDB_REG_XMM:
         memcpy(env->xmm[r->index].b, buf, 16);
+        break;
+    case GDB_REG_YMMH:
+        write_ymm_upper(env, r->index, buf);
         break;
     default:
         break;

@@ -164,7 +164,7 @@ void gdb_run(GdbServer *s)
     while (s->in->len && !s->hmp) {
         uint8_t c = s->in->data[0];
 
-        g_byte_array_remove_index(s->in, 0);
+        g_byte_array_remove_range(s->in, 0, 1);
         gdb_byte(s, c);
     }
 }

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,11 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "channel.h"
+#include "layers.h"
 #include "monitor/monitor.h"
 #include "net/socket-addr.h"
 #include "qemu/confine.h"
 #include "qemu/fdset.h"
+#include "qemu/iov.h"
+#include "sysemu/hostmem.h"
 
 #define PROGRAM_POLL_MS 20
 
@@ -44,10 +49,68 @@ static int open_temp(Channel *c, const char *path)
     return fd;
 }
 
-static bool open_file(Channel *c, const char *path, bool incoming, Error **errp)
+#define BASE_OPTION ",x-base="
+
+/* Why this cannot be the base of what has so many bytes of RAM; NULL: it can. */
+static const char *no_base(const Layers *base, uint64_t ram_size)
 {
+    if (!base->layer[0].has_id) {
+        return "it was saved by an older version";
+    }
+    if (base->layer[0].ram_size != ram_size) {
+        return "it has another size of RAM";
+    }
+    return base->n < LAYERS_MAX ? NULL : "too many files are below it already";
+}
+
+/* What is written to path shall be a difference to the file name beside it. */
+static bool open_base(Channel *c, const MachineState *ms, const char *path, const char *name,
+                      Error **errp)
+{
+    g_autofree char *folder = g_path_get_dirname(path), *base = NULL;
+    g_autofree char *own_name = g_path_get_basename(path);
+    const char *why;
+    int fd;
+
+    if (!layers_check_name(name, errp)) {
+        return false;
+    }
+    base = g_build_filename(folder, name, NULL);
+    if (!strcmp(name, own_name)) {
+        error_setg(errp, "'%s' cannot be its own base", base);
+        return false;
+    }
+    fd = qemu_open(base, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0) {
+        error_setg(errp, "Could not open base '%s': %s", base,
+                   confine_strerror(confine_errno(base, false, errno)));
+        return false;
+    }
+    c->layers = layers_open(base, fd, errp);
+    close(fd);
+    why = c->layers ? no_base(c->layers, ms->memdev->size) : NULL;
+    if (why) {
+        error_setg(errp, "%s", why);
+    }
+    if (!c->layers || why) {
+        error_prepend(errp, "base '%s': ", base);
+        return false;
+    }
+    c->base_name = g_strdup(name);
+    return true;
+}
+
+static bool open_file(Channel *c, const MachineState *ms, const char *spec, bool incoming,
+                      Error **errp)
+{
+    const char *option = incoming ? NULL : g_strrstr(spec, BASE_OPTION);
+    g_autofree char *path = option ? g_strndup(spec, option - spec) : g_strdup(spec);
+
     if (strstr(path, ",offset=")) {
         error_setg(errp, "'offset' is not supported");
+        return false;
+    }
+    if (option && !open_base(c, ms, path, option + strlen(BASE_OPTION), errp)) {
         return false;
     }
     c->fd = incoming ? qemu_open(path, O_RDONLY, 0) : open_temp(c, path);
@@ -58,6 +121,10 @@ static bool open_file(Channel *c, const char *path, bool incoming, Error **errp)
         return false;
     }
     c->path = g_strdup(path);
+    if (incoming && layers_are_needed(c->fd)) {
+        c->layers = layers_open(path, c->fd, errp);
+        return c->layers;
+    }
     return true;
 }
 
@@ -157,7 +224,7 @@ static bool open_by_scheme(Channel *c, MachineState *ms, const char *uri, bool i
 
     rest = rest ? rest + 1 : uri;
     if (g_str_has_prefix(uri, "file:")) {
-        return open_file(c, rest, incoming, errp);
+        return open_file(c, ms, rest, incoming, errp);
     }
     if (g_str_has_prefix(uri, "fd:")) {
         return open_fd(c, ms, rest, errp);
@@ -175,6 +242,40 @@ static bool open_by_scheme(Channel *c, MachineState *ms, const char *uri, bool i
     return false;
 }
 
+/* A host that has gone without a word is noticed after half a minute. */
+static void watch_over_tcp(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } opts[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 10 },
+        { IPPROTO_TCP, TCP_KEEPINTVL, 5 }, { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+        { IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 }, { IPPROTO_TCP, TCP_NODELAY, 1 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(opts); i++) {
+        setsockopt(fd, opts[i].level, opts[i].name, &opts[i].value, sizeof(opts[i].value));
+    }
+}
+
+static int socket_option(int fd, int name)
+{
+    socklen_t len = sizeof(int);
+    int value;
+
+    return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+void channel_connected(Channel *c)
+{
+    int domain = socket_option(c->fd, SO_DOMAIN);
+
+    c->two_way = socket_option(c->fd, SO_TYPE) == SOCK_STREAM;
+    if (c->two_way && (domain == AF_INET || domain == AF_INET6)) {
+        watch_over_tcp(c->fd);
+    }
+}
+
 bool channel_open(Channel *c, MachineState *ms, const char *uri, bool incoming, Error **errp)
 {
     *c = (Channel) { .fd = -1, .writes = !incoming };
@@ -187,6 +288,9 @@ bool channel_open(Channel *c, MachineState *ms, const char *uri, bool incoming, 
         return false;
     }
     fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
+    if (!c->listening) {
+        channel_connected(c);
+    }
     return true;
 }
 
@@ -228,6 +332,8 @@ void channel_close(Channel *c)
     if (c->unlink_path) {
         unlink(c->unlink_path);
     }
+    g_clear_pointer(&c->layers, layers_free);
+    g_clear_pointer(&c->base_name, g_free);
     g_clear_pointer(&c->temp, g_free);
     g_clear_pointer(&c->path, g_free);
     g_clear_pointer(&c->unlink_path, g_free);
@@ -263,17 +369,30 @@ static int finish_connect(Channel *c)
     return ret ? ret : -err;
 }
 
-int channel_write(Channel *c, const void *data, size_t len)
+static int put_all(Channel *c, const struct iovec *iov, unsigned niov)
 {
-    const char *p = data;
-    int ret = c->connecting ? finish_connect(c) : 0;
+    int ret = 0;
 
-    while (len && !ret) {
-        ssize_t n = write(c->fd, p, len);
+    for (unsigned i = 0; i < niov && !ret; i++) {
+        ret = c->put(c->opaque, iov[i].iov_base, iov[i].iov_len);
+    }
+    return ret;
+}
+
+int channel_writev(Channel *c, struct iovec *iov, unsigned niov)
+{
+    int ret;
+
+    if (c->put) {
+        return put_all(c, iov, niov);
+    }
+    ret = c->connecting ? finish_connect(c) : 0;
+
+    while (!ret && niov) {
+        ssize_t n = writev(c->fd, iov, niov);
 
         if (n >= 0) {
-            p += n;
-            len -= n;
+            iov_discard_front(&iov, &niov, n);
         } else if (errno == EAGAIN) {
             ret = wait_for(c, POLLOUT);
         } else if (errno != EINTR) {
@@ -283,11 +402,60 @@ int channel_write(Channel *c, const void *data, size_t len)
     return ret;
 }
 
+int channel_write(Channel *c, const void *data, size_t len)
+{
+    struct iovec iov = { (void *)data, len };
+
+    return channel_writev(c, &iov, len != 0);
+}
+
+int channel_wait(Channel *c, EventNotifier *e)
+{
+    struct pollfd pfd[3] = {
+        { .fd = e->fd, .events = POLLIN },
+        { .fd = c->hurry.fd, .events = POLLIN },
+        { .fd = c->fd },
+    };
+
+    while (poll(pfd, G_N_ELEMENTS(pfd), -1) < 0 && errno == EINTR) {
+        continue;
+    }
+    if (pfd[1].revents) {
+        return -ECANCELED;
+    }
+    return pfd[0].revents ? 0 : -ECONNRESET;
+}
+
+int channel_poll(Channel *c, short events, int ms)
+{
+    struct pollfd pfd[2] = {
+        { .fd = c->fd, .events = events },
+        { .fd = c->hurry.fd, .events = POLLIN },
+    };
+    int n = poll(pfd, G_N_ELEMENTS(pfd), ms);
+
+    if (pfd[1].revents || n <= 0) {
+        return n > 0 ? -ECANCELED : 0;
+    }
+    return pfd[0].revents & (POLLIN | POLLOUT) ? pfd[0].revents & (POLLIN | POLLOUT) : POLLIN;
+}
+
+/* Sockets of other kinds hold little anyway. */
+void channel_be_short(Channel *c)
+{
+    int bytes = 128 * 1024;
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 ssize_t channel_read(Channel *c, void *data, size_t len)
 {
     size_t done = 0;
     int ret;
 
+    if (c->get) {
+        return c->get(c->opaque, data, len);
+    }
     while (done < len) {
         ssize_t n = read(c->fd, (char *)data + done, len - done);
 

@@ -65,7 +65,7 @@ bool format_check_header(const FormatHeader *h, uint64_t ram_size, Error **errp)
                    FORMAT_VERSION);
     } else if (h->crc != format_crc(0, h, offsetof(FormatHeader, crc))) {
         error_setg(errp, "the header is damaged");
-    } else if (h->layout > FORMAT_MAPPED) {
+    } else if (h->layout > FORMAT_DIFFERENCE) {
         error_setg(errp, "layout %u is not known", h->layout);
     } else if (h->ram_size != ram_size) {
         error_setg(errp, "the saved machine has %" G_GUINT64_FORMAT " bytes of RAM, this one %"
@@ -82,6 +82,14 @@ void format_make_section(SectionHeader *h, SectionType type, uint64_t length, ui
     h->header_crc = format_crc(0, h, offsetof(SectionHeader, header_crc));
 }
 
+void format_make_unsummed(SectionHeader *h, uint64_t length)
+{
+    *h = (SectionHeader) {
+        .type = SECTION_PAGES, .version = 1, .flags = SECTION_UNSUMMED, .length = length,
+    };
+    h->header_crc = format_crc(0, h, offsetof(SectionHeader, header_crc));
+}
+
 bool format_check_section(const SectionHeader *h, Error **errp)
 {
     static const uint32_t limits[] = {
@@ -91,8 +99,16 @@ bool format_check_section(const SectionHeader *h, Error **errp)
         [SECTION_STATE] = FORMAT_MAX_STATE,
         [SECTION_END] = sizeof(uint32_t),
         [SECTION_RAM_IMAGE] = sizeof(uint64_t),
+        [SECTION_ROUND] = 0, [SECTION_CONFIRM] = 0,
+        [SECTION_LOADED ... SECTION_YOURS] = FORMAT_MAX_REPLY,
+        [SECTION_POSTCOPY] = 0, [SECTION_SWITCH] = 0, [SECTION_ARRIVED] = 0,
+        [SECTION_MISSING] = FORMAT_MAX_MISSING + sizeof(uint64_t),
+        [SECTION_REQUEST] = sizeof(uint64_t),
+        [SECTION_IDENTITY] = FORMAT_ID_SIZE,
+        [SECTION_BASE] = sizeof(FormatBase) + FORMAT_MAX_BASE_NAME,
+        [SECTION_EXTENTS] = FORMAT_MAX_EXTENTS * sizeof(FormatExtent),
     };
-    bool known = h->type >= SECTION_FINGERPRINT && h->type <= SECTION_RAM_IMAGE;
+    bool known = h->type >= SECTION_FINGERPRINT && h->type <= SECTION_EXTENTS;
 
     if (h->header_crc != format_crc(0, h, offsetof(SectionHeader, header_crc))) {
         error_setg(errp, "a section's header is damaged");
@@ -101,6 +117,8 @@ bool format_check_section(const SectionHeader *h, Error **errp)
     } else if (known && h->version != 1) {
         error_setg(errp, "section type %u has version %u: this program has 1", h->type,
                    h->version);
+    } else if (known && h->type != SECTION_PAGES && (h->flags & SECTION_UNSUMMED)) {
+        error_setg(errp, "a section of type %u has no check sum", h->type);
     } else if (h->length > (known ? limits[h->type] : FORMAT_MAX_STATE)) {
         error_setg(errp, "a section of type %u is too long", h->type);
     } else {

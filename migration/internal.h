@@ -6,82 +6,14 @@
 #ifndef MIGRATION_INTERNAL_H
 #define MIGRATION_INTERNAL_H
 
-#include <stdatomic.h>
-
-#include "format.h"
+#include "exec/dirty-log.h"
 #include "migration/migration.h"
 #include "qemu/confine.h"
-#include "qemu/event_notifier.h"
+#include "qemu/timer.h"
+#include "stream.h"
 
 /* Of thread-calls.inc. */
 extern const ThreadFilter migration_filter;
-
-/* channel.c: where a machine goes to or comes from ---------------------------- */
-
-typedef struct Channel {
-    int fd;                     /* -1: none */
-    bool connecting;            /* the first write finds out whether it is */
-    bool listening;             /* fd is to be accepted from */
-    bool writes;                /* the machine goes out */
-    char *path;                 /* file: what shall be replaced; NULL: another kind */
-    char *temp;                 /* what is written meanwhile; NULL: path itself */
-    char *unlink_path;          /* of a listening socket */
-    GPid pid;                   /* exec: of the program; 0: none, or it has ended */
-    int status;                 /* of one that has: as waitpid() says */
-    EventNotifier hurry;        /* set: no more waiting */
-} Channel;
-
-/* To write to, or to read from. False with errp set; then c holds nothing. */
-bool channel_open(Channel *c, MachineState *ms, const char *uri, bool incoming, Error **errp);
-/* Any thread: all was written. 0; or negative errno, -ECHILD for a program that fails. */
-int channel_finish(Channel *c);
-/*
- * After that: put the file in its place. Where that is not wanted, or failed, what was
- * written is removed by channel_close().
- */
-bool channel_commit(Channel *c, Error **errp);
-void channel_close(Channel *c);
-/* Any thread. All of it: 0 or negative errno, -ECANCELED after hurry. */
-int channel_write(Channel *c, const void *data, size_t len);
-/* Bytes read, less than len only at the end; or negative errno. */
-ssize_t channel_read(Channel *c, void *data, size_t len);
-
-/* ram.c: RAM in a stream; any thread, nobody else touches RAM ----------------- */
-
-typedef struct RamCounters {
-    _Atomic uint64_t transferred;   /* bytes on the channel, all of it */
-    _Atomic uint64_t done;          /* bytes of RAM */
-    _Atomic uint64_t duplicate, normal;     /* pages */
-} RamCounters;
-
-typedef struct SectionWriter {
-    Channel *c;
-    RamCounters *counters;
-    uint32_t sections;
-    _Atomic uint64_t *max_bandwidth;    /* bytes a second; 0: no limit */
-    int64_t started;                    /* monotonic us */
-} SectionWriter;
-/* A section with up to two pieces of data. 0 or negative errno. */
-int section_write(SectionWriter *w, SectionType type, const void *head, size_t head_len,
-                  const void *data, size_t len);
-int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size);
-/* The same as an image at offset of the channel's file, with holes for zeros. */
-int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t offset);
-
-typedef struct RamLoader {
-    uint8_t *ram;
-    uint64_t size;
-    uint64_t next;              /* offsets only grow */
-    bool fresh;                 /* what was not written yet is zeros */
-    bool replaceable;           /* a mapping of its own, in place of which another may come */
-    bool replaced;
-} RamLoader;
-/* One section's data. */
-bool ram_load_pages(RamLoader *l, const uint8_t *data, size_t len, Error **errp);
-bool ram_load_zero(RamLoader *l, const uint8_t *data, size_t len, Error **errp);
-
-/* All of it, from offset of the channel's file: mapped if it may be, else read. */
-bool ram_load_image(RamLoader *l, Channel *c, uint64_t offset, Error **errp);
 
 /* fingerprint.c ---------------------------------------------------------------- */
 
@@ -90,12 +22,21 @@ char *fingerprint_make(MachineState *ms);
 /* False with errp set, naming the first thing that differs. theirs: len hostile bytes. */
 bool fingerprint_check(const char *ours, const char *theirs, size_t len, Error **errp);
 
+/* fingerprint-cpus.c */
+
+/* Lines of CPUID: the first feature that only one has; caller frees. NULL: no such one. */
+char *fingerprint_feature(const char *ours, const char *theirs);
+/* Can the CPUs of theirs (hostile text) go on as ours, whoever runs them? False with errp set. */
+bool fingerprint_check_cpus(const char *ours, const char *theirs, Error **errp);
+
 /* parts.c: devices and the rest that has state ---------------------------------- */
 
 /* The first part that cannot be saved; false with errp set. */
 bool parts_check(MachineState *ms, Error **errp);
 /* All parts, as GBytes of section data. The machine is stopped. */
 GPtrArray *parts_save(MachineState *ms);
+/* A section for each of them; any thread. 0 or negative errno. */
+int parts_write(const GPtrArray *sections, SectionWriter *w);
 /* The same parts in the same order. False with errp set: the machine is not to run. */
 bool parts_load(MachineState *ms, const GPtrArray *sections, Error **errp);
 
@@ -104,32 +45,18 @@ bool parts_load(MachineState *ms, const GPtrArray *sections, Error **errp);
 /* Of a MachineState: QEMU_CLOCK_VIRTUAL and what the guest did when it was saved. */
 extern const StateDesc machine_clock_state;
 
-/* reader.c: a stream, taken apart; any thread ------------------------------------- */
-
-typedef struct SavedMachine {
-    char *fingerprint;          /* of this machine, to compare with */
-    RamLoader ram;
-    GPtrArray *sections;        /* of GBytes: SECTION_STATE */
-    uint64_t state_bytes;
-    uint32_t nr_sections;       /* all of them */
-    bool has_fingerprint, complete;
-    bool mapped;                /* FORMAT_MAPPED */
-    uint64_t image;             /* where RAM is then; 0: not said yet */
-} SavedMachine;
-
-/* Read to the end. RAM is filled on the way. False with errp set. */
-bool saved_machine_read(SavedMachine *m, Channel *c, Error **errp);
-void saved_machine_clear(SavedMachine *m);
-
 /* migration.c ---------------------------------------------------------------------- */
 
 struct Migration {
     MachineState *ms;
     MigrationStatus status;
-    bool events;                /* tell of each status */
-    bool mapped;                /* capability mapped-ram */
-    _Atomic uint64_t max_bandwidth;
+    bool caps[MIGRATION_CAP__MAX];
+    MigrationParams params;
+    bool mapped;                /* MIGRATION_CAP_MAPPED_RAM as it was when this began */
+    /* What the thread wants to know of params. */
+    _Atomic uint64_t max_bandwidth, max_postcopy_bandwidth, downtime_limit;
     char *error;
+    struct DirtyRate *measurement;  /* NULL: none was asked for */
     /* What goes out. */
     Channel channel;
     GThread *thread;
@@ -137,23 +64,83 @@ struct Migration {
     GPtrArray *sections;        /* of GBytes */
     char *fingerprint;
     int result;                 /* of the thread: 0 or negative errno */
+    bool cancelled;             /* it ended because of that */
+    char *why;                  /* it was ended: no images to hand over, or refused there */
     RunState before;
     bool was_running;
-    int64_t began, ready, ended;    /* ms */
+    bool snapshot;              /* savevm.c is at it */
+    /* ms; ready: the thread begins; stopped, resumed: the guest, the latter in post-copy alone */
+    int64_t began, ready, stopped, resumed, ended;
     MigrationDone *done;
     void *opaque;
+    /* Of a guest that runs meanwhile. */
+    bool live;
+    DirtyLog *log;              /* kept for the next time: somebody may be about to mark in it */
+    uint64_t *pages;            /* the thread's: what is to be sent */
+    EventNotifier turn;         /* set: the guest has stopped, sections are there */
+    _Atomic uint64_t bandwidth, dirty_rate;     /* bytes, pages a second; the thread's findings */
+    atomic_uint rounds, throttle;
+    QEMUTimer throttle_timer, retry_timer;
+    bool held;                  /* CPUs stand still for a while */
+    /* Post-copy. */
+    bool may_postcopy;          /* MIGRATION_CAP_POSTCOPY_RAM as it was when this began */
+    atomic_bool want_postcopy;  /* stop the guest now; memory comes afterwards */
+    atomic_bool gone;           /* it was given to the other side: it never runs here any more */
     /* What comes in. */
     bool expected, autostart;
     bool came_in;               /* the last that was done */
+    bool took_images;           /* before the source has said that they are ours */
     guint accept_tag;
+    struct Postcopy *post;      /* what this process needs for it; NULL, and why not */
+    Error *no_post;
     SavedMachine saved;
     Error *load_error;          /* of the thread */
+    atomic_bool ending;         /* the thread ends because it shall */
 };
 
 /* ms->migration, made if need be. */
 Migration *migration_get(MachineState *ms);
 /* Status, and the event that tells of it. */
 void migration_set_status(Migration *m, MigrationStatus status);
+/* Nothing else is under way, and all of the machine can be saved. */
+bool migration_may_start(MachineState *ms, Error **errp);
+/* Into finish-migrate: before and was_running are set. And back, if it is still there. */
+void migration_stop_guest(Migration *m);
+void migration_go_on(Migration *m);
+/* Main loop, for the thread: stop the guest, take its parts, set turn. / The thread is done. */
+void migration_switch_over(void *opaque);
+void migration_written(void *opaque);
+
+/* Something goes out. */
+bool migration_in_progress(const MachineState *ms);
+
+/* dirty.c ---------------------------------------------------------------------------- */
+
+/*
+ * From now on everybody marks what they write; what they wrote before they have written. Main
+ * thread; false with errp set. / No more.
+ */
+bool dirty_begin(Migration *m, Error **errp);
+void dirty_end(Migration *m);
+/* Into m->pages: what was written since the last call; how many bytes that is. Any thread. */
+uint64_t dirty_take(Migration *m);
+
+/* dirty-rate.c: the log is its own at the moment. / At exit. */
+bool dirty_rate_has_log(const Migration *m);
+void dirty_rate_cleanup(Migration *m);
+
+/* writer.c: the thread; opaque is a Migration. */
+gpointer migration_writer(gpointer opaque);
+
+/* converge.c ----------------------------------------------------------------------- */
+
+/* Once. */
+void converge_init(Migration *m);
+/* A round is over, in which the guest wrote to so many bytes; the thread's. */
+void converge(Migration *m, uint64_t bytes);
+/* CPUs run as they like; main thread. */
+void converge_end(Migration *m);
+
 /* incoming.c */
 void incoming_cleanup(Migration *m);
 

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "migration/dirty-rate.h"
 #include "migration/migration.h"
 
 static bool refuse(Error **errp)
@@ -31,15 +32,26 @@ void migration_forget_waiter(MachineState *ms)
 {
 }
 
-void migration_cancel(MachineState *ms)
+bool migration_cancel(MachineState *ms, Error **errp)
 {
+    return true;
+}
+
+bool migration_start_postcopy(MachineState *ms, Error **errp)
+{
+    return refuse(errp);
+}
+
+bool migration_check_capability(const MachineState *ms, MigrationCap cap, Error **errp)
+{
+    return true;
 }
 
 void migration_cleanup(MachineState *ms)
 {
 }
 
-void migration_expect(MachineState *ms)
+void migration_expect(MachineState *ms, const char *uri)
 {
 }
 
@@ -57,29 +69,41 @@ bool migration_check(MachineState *ms, Error **errp)
     return refuse(errp);
 }
 
-bool migration_has_events(const MachineState *ms)
+bool migration_take_images(MachineState *ms, Error **errp)
+{
+    return true;
+}
+
+bool migration_continue(MachineState *ms, Error **errp)
+{
+    return refuse(errp);
+}
+
+bool migration_capability(const MachineState *ms, MigrationCap cap)
 {
     return false;
 }
 
-void migration_set_events(MachineState *ms, bool on)
+void migration_set_capability(MachineState *ms, MigrationCap cap, bool on)
 {
 }
 
-bool migration_has_mapped_ram(const MachineState *ms)
+MigrationParams migration_params(const MachineState *ms)
 {
-    return false;
+    return (MigrationParams) { 0 };
 }
 
-void migration_set_mapped_ram(MachineState *ms, bool on)
+bool dirty_rate_start(MachineState *ms, unsigned seconds, unsigned samples, DirtyRateMode mode,
+                      Error **errp)
 {
+    return refuse(errp);
 }
 
-uint64_t migration_max_bandwidth(const MachineState *ms)
+void dirty_rate_get(const MachineState *ms, DirtyRateInfo *info)
 {
-    return 0;
+    *info = (DirtyRateInfo) { .samples = DIRTY_RATE_SAMPLES };
 }
 
-void migration_set_max_bandwidth(MachineState *ms, uint64_t bytes)
+void migration_set_params(MachineState *ms, const MigrationParams *params)
 {
 }

@@ -15,42 +15,98 @@
 
 /* Writing ------------------------------------------------------------------------ */
 
-/* Wait until so much may have been sent; 0 or -ECANCELED. */
-static int keep_bandwidth(SectionWriter *w)
+static bool is_interrupted(const SectionWriter *w)
+{
+    return w->interrupt && atomic_load(w->interrupt);
+}
+
+/* What was sent is a debt that time pays off. The limit may be another one soon. */
+unsigned bandwidth_due(SectionWriter *w, uint64_t bytes)
 {
     uint64_t limit = *w->max_bandwidth;
-    struct pollfd pfd = { .fd = w->c->hurry.fd, .events = POLLIN };
-    int64_t ahead;
+    int64_t now = g_get_monotonic_time();
+    double paid = (double)(now - w->paid_at) * limit / 1e6;
 
-    if (!limit) {
-        return 0;
+    w->debt += bytes;
+    w->paid_at = now;
+    w->debt = !limit || paid >= w->debt ? 0 : w->debt - paid;
+    /* Less than 1 ms ahead does not count. */
+    return w->debt * 1000 <= limit ? 0 : CLAMP(w->debt * 1000 / limit, 1, 50);
+}
+
+/* 0 or -ECANCELED. */
+static int keep_bandwidth(SectionWriter *w, uint64_t bytes)
+{
+    struct pollfd pfd = { .fd = w->c->hurry.fd, .events = POLLIN };
+    unsigned ms;
+
+    while (!w->rush && (ms = bandwidth_due(w, bytes)) && !is_interrupted(w)) {
+        if (poll(&pfd, 1, ms) > 0) {
+            return -ECANCELED;
+        }
+        bytes = 0;
     }
-    ahead = (double)w->counters->transferred / limit * 1e6 -
-            (g_get_monotonic_time() - w->started);
-    if (ahead < 1000) {
-        return 0;
+    return 0;
+}
+
+static int put_section(SectionWriter *w, SectionHeader *h, const void *head, size_t head_len,
+                       const void *data, size_t len)
+{
+    struct iovec iov[3] = { { h, sizeof(*h) } };
+    unsigned n = 1;
+    int ret;
+
+    if (head_len) {
+        iov[n++] = (struct iovec) { (void *)head, head_len };
     }
-    return poll(&pfd, 1, MIN(ahead / 1000, 3600000)) > 0 ? -ECANCELED : 0;
+    if (len) {
+        iov[n++] = (struct iovec) { (void *)data, len };
+    }
+    ret = channel_writev(w->c, iov, n);
+    w->sections++;
+    atomic_fetch_add(&w->counters->transferred, sizeof(*h) + head_len + len);
+    return ret ? ret : keep_bandwidth(w, sizeof(*h) + head_len + len);
 }
 
 int section_write(SectionWriter *w, SectionType type, const void *head, size_t head_len,
                   const void *data, size_t len)
 {
     SectionHeader h;
-    int ret;
 
     format_make_section(&h, type, head_len + len,
                         format_crc(format_crc(0, head, head_len), data, len));
+    return put_section(w, &h, head, head_len, data, len);
+}
+
+int machine_write_begin(SectionWriter *w, uint32_t layout, uint64_t ram_size,
+                        const char *fingerprint)
+{
+    FormatHeader h;
+    int ret;
+
+    format_make_header(&h, layout, ram_size);
     ret = channel_write(w->c, &h, sizeof(h));
-    if (!ret && head_len) {
-        ret = channel_write(w->c, head, head_len);
+    return ret ? ret : section_write(w, SECTION_FINGERPRINT, NULL, 0, fingerprint,
+                                     strlen(fingerprint));
+}
+
+int machine_write_end(SectionWriter *w)
+{
+    uint32_t n = w->sections;
+
+    return section_write(w, SECTION_END, NULL, 0, &n, sizeof(n));
+}
+
+/* Of pages that the guest writes to no check sum would be right when they are sent. */
+static int write_run(SectionWriter *w, uint64_t offset, const uint8_t *data, uint64_t len)
+{
+    SectionHeader h;
+
+    if (!w->moving) {
+        return section_write(w, SECTION_PAGES, &offset, sizeof(offset), data, len);
     }
-    if (!ret && len) {
-        ret = channel_write(w->c, data, len);
-    }
-    w->sections++;
-    atomic_fetch_add(&w->counters->transferred, sizeof(h) + head_len + len);
-    return ret ? ret : keep_bandwidth(w);
+    format_make_unsummed(&h, sizeof(offset) + len);
+    return put_section(w, &h, &offset, sizeof(offset), data, len);
 }
 
 /* How many bytes from p on are pages of the same kind, up to max. */
@@ -64,36 +120,88 @@ static uint64_t run_length(const uint8_t *p, uint64_t max, bool zero)
     return len;
 }
 
-int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size)
+static bool is_wanted(const uint64_t *pages, uint64_t n)
 {
-    int ret = 0;
+    return pages[n / 64] >> n % 64 & 1;
+}
 
-    for (uint64_t offset = 0, len; offset < size && !ret; offset += len) {
-        bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
-        /* Zeros in steps, too: somebody may want us to end. */
-        uint64_t max = MIN(size - offset, zero ? 64 * FORMAT_MAX_PAGES : FORMAT_MAX_PAGES);
+uint64_t ram_next_page(const uint64_t *pages, uint64_t n, uint64_t end)
+{
+    while (pages && n < end && !is_wanted(pages, n)) {
+        uint64_t word = pages[n / 64] >> n % 64;
 
-        len = run_length(ram + offset, max, zero);
-        if (zero) {
-            ret = section_write(w, SECTION_ZERO, &offset, sizeof(offset), &len, sizeof(len));
-            atomic_fetch_add(&w->counters->duplicate, len / FORMAT_PAGE);
-        } else {
-            ret = section_write(w, SECTION_PAGES, &offset, sizeof(offset), ram + offset, len);
-            atomic_fetch_add(&w->counters->normal, len / FORMAT_PAGE);
-        }
-        atomic_fetch_add(&w->counters->done, len);
+        n = word ? n + __builtin_ctzll(word) : (n | 63) + 1;
     }
+    return MIN(n, end);
+}
+
+/* How many from n on are, up to max. */
+static uint64_t wanted_run(const uint64_t *pages, uint64_t n, uint64_t max)
+{
+    uint64_t run = pages ? 1 : max;
+
+    while (run < max && is_wanted(pages, n + run)) {
+        run += (n + run) % 64 || pages[(n + run) / 64] != UINT64_MAX ? 1 : 64;
+    }
+    return MIN(run, max);
+}
+
+/* A run of wanted pages of one kind from page n on; its length in *pages_done. */
+static int write_from(SectionWriter *w, const uint8_t *ram, uint64_t n, uint64_t max,
+                      uint64_t *pages_done)
+{
+    uint64_t offset = n * FORMAT_PAGE, len = max * FORMAT_PAGE;
+    bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
+    int ret;
+
+    len = run_length(ram + offset, zero ? len : MIN(len, FORMAT_MAX_PAGES), zero);
+    ret = zero ? section_write(w, SECTION_ZERO, &offset, sizeof(offset), &len, sizeof(len))
+               : write_run(w, offset, ram + offset, len);
+    *pages_done = len / FORMAT_PAGE;
+    atomic_fetch_add(zero ? &w->counters->duplicate : &w->counters->normal, *pages_done);
+    atomic_fetch_sub(&w->counters->remaining, len);
     return ret;
 }
 
-int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t start)
+int ram_write_run(SectionWriter *w, const uint8_t *ram, const uint64_t *pages, uint64_t n,
+                  uint64_t max, uint64_t *done)
 {
-    int ret = ftruncate(w->c->fd, start + size) < 0 ? -errno : 0;
+    return write_from(w, ram, n, wanted_run(pages, n, max), done);
+}
 
-    for (uint64_t offset = 0, len; offset < size && !ret; offset += len) {
+int ram_write_pages(SectionWriter *w, const uint8_t *ram, uint64_t size, const uint64_t *pages,
+                    uint64_t *reached)
+{
+    uint64_t end = size / FORMAT_PAGE, n = ram_next_page(pages, 0, end), run;
+    int ret = 0;
+
+    while (n < end && !ret && !is_interrupted(w)) {
+        /* Zeros in steps, too: somebody may want us to end. */
+        uint64_t max = MIN(end - n, 64 * FORMAT_MAX_PAGES / FORMAT_PAGE);
+
+        ret = ram_write_run(w, ram, pages, n, max, &run);
+        n = ram_next_page(pages, n + run, end);
+    }
+    *reached = n;
+    return ret;
+}
+
+int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size)
+{
+    uint64_t reached;
+
+    return ram_write_pages(w, ram, size, NULL, &reached);
+}
+
+static int write_extent(SectionWriter *w, const uint8_t *ram, FormatExtent e, uint64_t start)
+{
+    uint64_t end = e.offset + e.len;
+    int ret = 0;
+
+    for (uint64_t offset = e.offset, len; offset < end && !ret; offset += len) {
         bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
 
-        len = run_length(ram + offset, MIN(size - offset, 16 * FORMAT_MAX_PAGES), zero);
+        len = run_length(ram + offset, MIN(end - offset, 16 * FORMAT_MAX_PAGES), zero);
         if (!zero) {
             ret = lseek(w->c->fd, start + offset, SEEK_SET) < 0 ? -errno :
                 channel_write(w->c, ram + offset, len);
@@ -101,8 +209,19 @@ int ram_write_image(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_
         }
         atomic_fetch_add(zero ? &w->counters->duplicate : &w->counters->normal,
                          len / FORMAT_PAGE);
-        atomic_fetch_add(&w->counters->done, len);
-        ret = ret ? ret : keep_bandwidth(w);
+        atomic_fetch_sub(&w->counters->remaining, len);
+        ret = ret ? ret : keep_bandwidth(w, zero ? 0 : len);
+    }
+    return ret;
+}
+
+int ram_write_extents(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t start,
+                      const FormatExtent *extents, uint32_t n)
+{
+    int ret = ftruncate(w->c->fd, start + size) < 0 ? -errno : 0;
+
+    for (uint32_t i = 0; i < n && !ret; i++) {
+        ret = write_extent(w, ram, extents[i], start);
     }
     return ret;
 }
@@ -120,30 +239,35 @@ static bool check_range(const RamLoader *l, uint64_t offset, uint64_t len, Error
     return true;
 }
 
+/* What holds zeros already takes no memory for them. */
 static void clear(RamLoader *l, uint64_t offset, uint64_t len)
 {
-    if (!l->fresh) {
-        memset(l->ram + offset, 0, len);
+    if (l->fresh) {
+        return;
+    }
+    for (; len; offset += FORMAT_PAGE, len -= FORMAT_PAGE) {
+        if (!buffer_is_zero(l->ram + offset, FORMAT_PAGE)) {
+            memset(l->ram + offset, 0, FORMAT_PAGE);
+        }
     }
 }
 
-bool ram_load_pages(RamLoader *l, const uint8_t *data, size_t len, Error **errp)
+/* In the first round pages that are left out are zeros, later what they are. */
+static void pass_over(RamLoader *l, uint64_t to)
 {
-    uint64_t offset;
+    if (!l->whole) {
+        clear(l, l->next, to - l->next);
+    }
+}
 
-    if (len <= sizeof(offset)) {
-        error_setg(errp, "pages are missing");
-        return false;
-    }
-    memcpy(&offset, data, sizeof(offset));
-    len -= sizeof(offset);
+uint8_t *ram_load_place(RamLoader *l, uint64_t offset, uint64_t len, Error **errp)
+{
     if (!check_range(l, offset, len, errp)) {
-        return false;
+        return NULL;
     }
-    clear(l, l->next, offset - l->next);
-    memcpy(l->ram + offset, data + sizeof(offset), len);
+    pass_over(l, offset);
     l->next = offset + len;
-    return true;
+    return l->ram + offset;
 }
 
 bool ram_load_zero(RamLoader *l, const uint8_t *data, size_t len, Error **errp)
@@ -158,9 +282,33 @@ bool ram_load_zero(RamLoader *l, const uint8_t *data, size_t len, Error **errp)
     if (!check_range(l, range[0], range[1], errp)) {
         return false;
     }
-    clear(l, l->next, range[0] + range[1] - l->next);
+    pass_over(l, range[0]);
+    clear(l, range[0], range[1]);
     l->next = range[0] + range[1];
     return true;
+}
+
+bool ram_load_round(RamLoader *l, Error **errp)
+{
+    if (!ram_load_complete(l)) {
+        error_setg(errp, "RAM is not complete");
+        return false;
+    }
+    l->whole = true;
+    l->fresh = false;
+    l->next = 0;
+    return true;
+}
+
+void ram_load_leave(RamLoader *l)
+{
+    pass_over(l, l->size);
+    l->whole = true;
+}
+
+bool ram_load_complete(const RamLoader *l)
+{
+    return l->whole || l->next == l->size;
 }
 
 /* Beyond a file's end there is no memory: who touches it gets a signal. */
@@ -198,4 +346,23 @@ bool ram_load_image(RamLoader *l, Channel *c, uint64_t offset, Error **errp)
         return false;
     }
     return true;
+}
+
+bool ram_load_layers(RamLoader *l, const Layers *layers, Error **errp)
+{
+    int ret = -EINVAL;
+
+    if (!layers || layers->layer[0].ram_size != l->size) {
+        error_setg(errp, "a machine that names its base can only come from a file");
+        return false;
+    }
+    if (l->replaceable) {
+        l->replaced = true;
+        ret = layers_map(layers, l->ram);
+    }
+    ret = ret ? layers_read(layers, l->ram) : 0;
+    if (ret) {
+        error_setg_errno(errp, -ret, "cannot read the saved machine");
+    }
+    return !ret;
 }

@@ -24,6 +24,7 @@
 #include "qemu/event_notifier.h"
 #include "qemu/fdset.h"
 #include "qemu/main-loop.h"
+#include "qemu/thread.h"
 #include "qmp.h"
 #include "sysemu/cpus.h"
 #include "target/i386/cpu.h"
@@ -143,7 +144,10 @@ static void drop_duplicates(GArray *segments)
 {
     guint n = 0;
 
-    g_array_sort(segments, compare_segments);
+    if (!segments->len) {
+        return;         /* it has no data that could be sorted */
+    }
+    qsort(segments->data, segments->len, sizeof(DumpSegment), compare_segments);
     for (guint i = 0; i < segments->len; i++) {
         DumpSegment *seg = &g_array_index(segments, DumpSegment, i);
         DumpSegment *last = n ? &g_array_index(segments, DumpSegment, n - 1) : NULL;
@@ -503,7 +507,7 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     dump_cleanup(hub);
     hub->dump = job;
     job->active = true;
-    job->thread = g_thread_try_new("dump", job_thread, job, NULL);
+    job->thread = thread_try_new("dump", job_thread, job, NULL);
     if (job->thread) {
         if (!detach) {
             job->waiter = mon;

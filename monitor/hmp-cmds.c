@@ -245,7 +245,8 @@ static void hmp_ringbuf_read(Monitor *mon, json_t *args)
         if (g_unichar_iscntrl(c) && c != '\n') {
             g_string_append_printf(text, "\\u%04X", c);
         } else {
-            g_string_append(g_string_append_unichar(text, c), c == '\\' ? "\\" : "");
+            g_string_append_len(text, p, g_utf8_next_char(p) - p);
+            g_string_append(text, c == '\\' ? "\\" : "");
         }
     }
     monitor_printf(mon, "%s\n", text->str);
@@ -263,6 +264,9 @@ const HmpCommand hmp_commands[] = {
     { "block_set_io_throttle", "device:B,bps:l,bps_rd:l,bps_wr:l,iops:l,iops_rd:l,iops_wr:l",
       "device bps bps_rd bps_wr iops iops_rd iops_wr",
       "what a disk may do in a second; 0: as much as it likes", NULL, "block_set_io_throttle" },
+    { "calc_dirty_rate", "dirty-ring:-r,dirty-bitmap:-b,second:l,sample-pages:l?",
+      "[-b] seconds [samples]", "measure how fast the guest writes to its memory (-b: each page; "
+      "else so many of each GiB)", hmp_calc_dirty_rate, NULL },
     { "chardev-add", "args:s", "args", "make a chardev, as -chardev does", hmp_chardev_add, NULL },
     { "chardev-remove", "id:s", "id", "remove chardev", NULL, "chardev-remove" },
     { "closefd", "fdname:s", "name",
@@ -271,6 +275,7 @@ const HmpCommand hmp_commands[] = {
       hmp_commit, NULL },
     { "cont|c", "", "", "let the guest run", NULL, "cont" },
     { "cpu", "index:i", "index", "the CPU that later commands are about", hmp_cpu, NULL },
+    { "delvm", "name:s", "tag", "forget a snapshot of the machine", hmp_delvm, NULL },
     { "device_add", "args:s", "driver[,prop=value][,...]",
       "make a device, as -device does", hmp_device_add, NULL },
     { "device_del", "id:s", "device", "unplug a device", NULL, "device_del" },
@@ -296,6 +301,7 @@ const HmpCommand hmp_commands[] = {
     { "i", "fmt:/,addr:i", "/fmt addr", "read an I/O port", hmp_ioport_read, NULL },
     { "info", "", "[subcommand]", "what is known of a subject",
       hmp_info_help, NULL },
+    { "loadvm", "name:s", "tag", "go back to a snapshot of the machine", hmp_loadvm, NULL },
     { "log", "items:s", "item1[,...]", "choose what is logged, see -d help; none: nothing",
       hmp_log, NULL },
     { "memsave", "val:l,size:i,filename:s", "addr size file",
@@ -307,6 +313,12 @@ const HmpCommand hmp_commands[] = {
     { "migrate_cancel", "", "", "do not save it: the guest goes on", NULL, "migrate_cancel" },
     { "migrate_incoming", "uri:s", "uri", "after -incoming defer: load a saved machine",
       NULL, "migrate-incoming" },
+    { "migrate_set_capability", "capability:s,state:b", "capability on|off",
+      "what saving does besides", hmp_migrate_set_capability, NULL },
+    { "migrate_start_postcopy", "", "", "the guest goes on there now, its memory follows", NULL,
+      "migrate-start-postcopy" },
+    { "migrate_set_parameter", "parameter:s,value:s", "parameter value",
+      "how it does it; bandwidths are in MiB, or have a suffix", hmp_migrate_set_parameter, NULL },
     { "netdev_add", "args:s", "type,id=str[,prop=value][,...]",
       "make a network backend, as -netdev does", hmp_netdev_add, NULL },
     { "netdev_del", "id:s", "id", "end a network backend", NULL, "netdev_del" },
@@ -329,6 +341,8 @@ const HmpCommand hmp_commands[] = {
     { "quit|q", "", "", "end the emulator", NULL, "quit" },
     { "ringbuf_read", "device:s,size:i", "device size",
       "take the oldest output that a ringbuf holds", hmp_ringbuf_read, NULL },
+    { "savevm", "name:s?", "[tag]",
+      "a snapshot of the machine, inside of its disks' images", hmp_savevm, NULL },
     { "screendump", "filename:F", "filename", "refused: there is no screen",
       hmp_screendump, NULL },
     { "sendkey", "keys:s,hold-time:i?", "keys [hold_ms]",
@@ -361,6 +375,7 @@ const HmpCommand hmp_info_commands[] = {
     { "blockstats", "", "", "what disks have read and written", hmp_info_blockstats, NULL },
     { "chardev", "", "", "chardevs and where they lead", hmp_info_chardev, NULL },
     { "cpus", "", "", "CPUs and their threads", hmp_info_cpus, NULL },
+    { "dirty_rate", "", "", "what calc_dirty_rate has found", hmp_info_dirty_rate, NULL },
     { "history", "", "", "commands typed before", hmp_info_history, NULL },
     { "iothreads", "", "", "iothread objects and their threads", hmp_info_iothreads, NULL },
     { "irq", "", "", "how often each interrupt came, where we count", hmp_info_irq, NULL },
@@ -371,10 +386,14 @@ const HmpCommand hmp_info_commands[] = {
       hmp_info_lapic, NULL },
     { "memdev", "", "", "memory backends", hmp_info_memdev, NULL },
     { "migrate", "", "", "how far saving the machine is", hmp_info_migrate, NULL },
+    { "migrate_capabilities", "", "", "what saving can do besides, and whether that is on",
+      hmp_info_migrate_capabilities, NULL },
+    { "migrate_parameters", "", "", "how it does it", hmp_info_migrate_parameters, NULL },
     { "mtree", "flatview:-f", "[-f]",
       "the memory map (-f: what is left of it after overlaps)", hmp_info_mtree, NULL },
     { "name", "", "", "the machine's -name", hmp_info_name, NULL },
     { "network", "", "", "network backends and cards", hmp_info_network, NULL },
+    { "numa", "", "", "NUMA nodes of the guest", hmp_info_numa, NULL },
     { "pic", "", "", "registers of the PICs and the I/O APIC", hmp_info_pic, NULL },
     { "qom-tree", "path:s?", "[path]", "objects and what they are part of",
       hmp_info_qom_tree, NULL },
@@ -382,6 +401,8 @@ const HmpCommand hmp_info_commands[] = {
     { "registers", "all:-a,vcpu:i?", "[-a|vcpu]",
       "registers of a CPU (-a: of all)", hmp_info_registers, NULL },
     { "roms", "", "", "what is copied into memory at a reset", hmp_info_roms, NULL },
+    { "snapshots", "", "", "snapshots of the machine inside of its disks' images",
+      hmp_info_snapshots, NULL },
     { "status", "", "", "whether the guest runs",
       hmp_info_status, NULL },
     { "surface", "", "", "every port and address in the guest's reach",

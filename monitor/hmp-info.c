@@ -9,8 +9,10 @@
 #include "target/i386/apic.h"
 #include "hw/loader.h"
 #include "net/net.h"
+#include "qemu/cutils.h"
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
+#include "sysemu/numa.h"
 #include "target/i386/cpu.h"
 #include "version.h"
 
@@ -306,4 +308,11 @@ void hmp_info_memdev(Monitor *mon, json_t *args)
     }
     monitor_puts(mon, "\n");
     json_decref(list);
+}
+
+void hmp_info_numa(Monitor *mon, json_t *args)
+{
+    g_autofree char *text = numa_info(mon->ms);
+
+    monitor_puts(mon, text);
 }

@@ -38,7 +38,7 @@ static void print_features(Monitor *mon, const char *title, uint16_t device_id, 
 {
     g_autoptr(GString) line = g_string_new(NULL);
 
-    g_string_printf(line, "  %s:", title);
+    g_string_append_printf(line, "  %s:", title);
     for (unsigned bit = 0; bit < 64; bit++) {
         const char *name = virtio_feature_name(device_id, bit);
         g_autofree char *word = !(bits >> bit & 1) ? NULL :
@@ -47,7 +47,8 @@ static void print_features(Monitor *mon, const char *title, uint16_t device_id, 
 
         if (word && line->len + strlen(word) > 78) {
             monitor_printf(mon, "%s\n", line->str);
-            g_string_assign(line, "   ");
+            g_string_truncate(line, 0);
+            g_string_append(line, "   ");
         }
         if (word) {
             g_string_append(line, word);

@@ -84,6 +84,7 @@ void hmp_info_qtree(Monitor *mon, json_t *args);
 void hmp_info_qom_tree(Monitor *mon, json_t *args);
 void hmp_info_iothreads(Monitor *mon, json_t *args);
 void hmp_info_memdev(Monitor *mon, json_t *args);
+void hmp_info_numa(Monitor *mon, json_t *args);
 void hmp_info_virtio(Monitor *mon, json_t *args);               /* hmp-virtio.c */
 void hmp_info_virtio_status(Monitor *mon, json_t *args);
 void hmp_info_virtio_queue_status(Monitor *mon, json_t *args);
@@ -99,6 +100,18 @@ void hmp_ioport_write(Monitor *mon, json_t *args);
 void hmp_sum(Monitor *mon, json_t *args);
 void hmp_migrate(Monitor *mon, json_t *args);                   /* qmp-migrate.c */
 void hmp_info_migrate(Monitor *mon, json_t *args);
+void hmp_migrate_set_capability(Monitor *mon, json_t *args);    /* hmp-migrate.c */
+void hmp_migrate_set_parameter(Monitor *mon, json_t *args);
+void hmp_info_migrate_capabilities(Monitor *mon, json_t *args);
+void hmp_info_migrate_parameters(Monitor *mon, json_t *args);
+void hmp_calc_dirty_rate(Monitor *mon, json_t *args);           /* qmp-dirty-rate.c */
+void hmp_info_dirty_rate(Monitor *mon, json_t *args);
+/* "1.5 GiB", caller frees. */
+char *monitor_size_text(uint64_t size);                         /* qmp-block.c */
+void hmp_savevm(Monitor *mon, json_t *args);                    /* qmp-snapshot.c */
+void hmp_loadvm(Monitor *mon, json_t *args);
+void hmp_delvm(Monitor *mon, json_t *args);
+void hmp_info_snapshots(Monitor *mon, json_t *args);
 void hmp_sendkey(Monitor *mon, json_t *args);                   /* qmp-input.c */
 
 #endif

@@ -108,7 +108,7 @@ static void monitor_close_fd(gpointer data)
 
 void monitor_add_fd(Monitor *mon, const char *fdname, int fd)
 {
-    g_hash_table_replace(mon->fds, g_strdup(fdname), GINT_TO_POINTER(fd + 1));
+    g_hash_table_insert(mon->fds, g_strdup(fdname), GINT_TO_POINTER(fd + 1));
 }
 
 int monitor_take_fd(Monitor *mon, const char *fdname)
@@ -246,7 +246,7 @@ static void monitor_free(gpointer opaque)
         g_string_free(mon->out, TRUE);
     }
     g_byte_array_unref(mon->in);
-    g_hash_table_destroy(mon->fds);
+    g_hash_table_unref(mon->fds);
     g_free(mon->id);
     g_free(mon);
 }

@@ -40,7 +40,7 @@ static void print_region(const MemoryRegion *mr, hwaddr start, unsigned depth,
     }
     monitor_printf(tp->mon, "alias %s @%s " HWADDR_FMT "-" HWADDR_FMT "\n", mr->name,
                    mr->alias->name, mr->alias_offset, mr->alias_offset + (mr->size - 1));
-    if (!g_ptr_array_find(tp->targets, mr->alias, NULL)) {
+    if (!g_ptr_array_find_with_equal_func(tp->targets, mr->alias, NULL, NULL)) {
         g_ptr_array_add(tp->targets, mr->alias);
     }
 }

@@ -146,6 +146,19 @@ static BlockAction *make_abort(json_t *args, Error **errp)
     return block_action_abort();
 }
 
+/* What is a command of its own, and an action of "transaction", too. */
+#define ACTIONS(X) \
+    X("blockdev-snapshot", qmp_blockdev_snapshot, make_snapshot) \
+    X("blockdev-snapshot-sync", qmp_blockdev_snapshot_sync, make_snapshot_sync) \
+    X("blockdev-backup", qmp_blockdev_backup, make_backup) \
+    X("drive-backup", qmp_drive_backup, make_drive_backup) \
+    X("block-dirty-bitmap-add", qmp_bitmap_add, make_bitmap_add) \
+    X("block-dirty-bitmap-remove", qmp_bitmap_remove, make_bitmap_remove) \
+    X("block-dirty-bitmap-clear", qmp_bitmap_clear, make_bitmap_clear) \
+    X("block-dirty-bitmap-enable", qmp_bitmap_enable, make_bitmap_enable) \
+    X("block-dirty-bitmap-disable", qmp_bitmap_disable, make_bitmap_disable) \
+    X("block-dirty-bitmap-merge", qmp_bitmap_merge, make_bitmap_merge)
+
 /* Alone --------------------------------------------------------------------------------- */
 
 static json_t *run_one(json_t *args, MakeFn *make, Error **errp)
@@ -158,67 +171,40 @@ static json_t *run_one(json_t *args, MakeFn *make, Error **errp)
     return NULL;
 }
 
-json_t *qmp_blockdev_snapshot(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_snapshot, errp);
-}
+#define COMMAND(type, fn, make) \
+    json_t *fn(Monitor *mon, json_t *args, Error **errp) \
+    { \
+        return run_one(args, make, errp); \
+    }
+ACTIONS(COMMAND)
 
-json_t *qmp_blockdev_snapshot_sync(Monitor *mon, json_t *args, Error **errp)
+/* All of the nodes or none. */
+json_t *qmp_blockdev_reopen(Monitor *mon, json_t *args, Error **errp)
 {
-    return run_one(args, make_snapshot_sync, errp);
-}
+    g_autoptr(GPtrArray) actions = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) opts = g_ptr_array_new_with_free_func((GDestroyNotify)qemu_opts_free);
+    json_t *list = json_object_get(args, "options"), *item;
+    size_t i;
 
-json_t *qmp_blockdev_backup(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_backup, errp);
-}
+    json_array_foreach(list, i, item) {
+        QemuOpts *o = qemu_opts_from_object(item, errp);
 
-json_t *qmp_drive_backup(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_drive_backup, errp);
-}
-
-json_t *qmp_bitmap_add(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_add, errp);
-}
-
-json_t *qmp_bitmap_remove(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_remove, errp);
-}
-
-json_t *qmp_bitmap_clear(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_clear, errp);
-}
-
-json_t *qmp_bitmap_enable(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_enable, errp);
-}
-
-json_t *qmp_bitmap_disable(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_disable, errp);
-}
-
-json_t *qmp_bitmap_merge(Monitor *mon, json_t *args, Error **errp)
-{
-    return run_one(args, make_bitmap_merge, errp);
+        if (!o) {
+            return NULL;
+        }
+        g_ptr_array_add(opts, o);
+        g_ptr_array_add(actions, block_action_reopen(o));
+    }
+    block_transaction(actions, false, errp);
+    return NULL;
 }
 
 /* Together -------------------------------------------------------------------------------- */
 
+#define ROW(type, fn, make) { type, make },
 static const struct { const char *type; MakeFn *make; } kinds[] = {
-    { "blockdev-snapshot", make_snapshot }, { "blockdev-snapshot-sync", make_snapshot_sync },
-    { "blockdev-backup", make_backup }, { "drive-backup", make_drive_backup },
-    { "block-dirty-bitmap-add", make_bitmap_add },
-    { "block-dirty-bitmap-remove", make_bitmap_remove },
-    { "block-dirty-bitmap-clear", make_bitmap_clear },
-    { "block-dirty-bitmap-enable", make_bitmap_enable },
-    { "block-dirty-bitmap-disable", make_bitmap_disable },
-    { "block-dirty-bitmap-merge", make_bitmap_merge }, { "abort", make_abort },
+    ACTIONS(ROW)
+    { "abort", make_abort },
 };
 
 static BlockAction *make_action(json_t *action, Error **errp)
@@ -234,26 +220,36 @@ static BlockAction *make_action(json_t *action, Error **errp)
     return kinds[i].make(data, errp);
 }
 
+/* What is done at once has no completion that could wait for others. */
+static bool may_be_grouped(json_t *action, bool grouped, Error **errp)
+{
+    const char *type = qmp_str(action, "type");
+
+    if (!grouped || g_str_has_suffix(type, "-backup") || !strcmp(type, "abort")) {
+        return true;
+    }
+    error_setg(errp, "Action '%s' does not support Transaction property completion-mode = grouped",
+               type);
+    return false;
+}
+
 json_t *qmp_transaction(Monitor *mon, json_t *args, Error **errp)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
     json_t *actions = json_object_get(args, "actions"), *action;
     json_t *properties = json_object_get(args, "properties");
     const char *mode = properties ? qmp_str(properties, "completion-mode") : NULL;
+    bool grouped = mode && !strcmp(mode, "grouped");
     size_t i;
 
-    if (mode && strcmp(mode, "individual")) {
-        error_setg(errp, "completion-mode '%s' is not supported", mode);
-        return NULL;
-    }
     json_array_foreach(actions, i, action) {
-        BlockAction *a = make_action(action, errp);
+        BlockAction *a = may_be_grouped(action, grouped, errp) ? make_action(action, errp) : NULL;
 
         if (!a) {
             return NULL;
         }
         g_ptr_array_add(list, a);
     }
-    block_transaction(list, errp);
+    block_transaction(list, grouped, errp);
     return NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * QMP about what is done to images in the background, and what happens to them by themselves.
+ * QMP about what is done to images in the background.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,13 +8,6 @@
 #include "qmp.h"
 
 /* Events -------------------------------------------------------------------------------- */
-
-static void on_corrupted(void *opaque, const BlockCorruption *c)
-{
-    qmp_emit(opaque, "BLOCK_IMAGE_CORRUPTED",
-             json_pack("{s:s, s:s, s:s, s:I, s:b}", "device", c->device, "node-name", c->node_name,
-                       "msg", c->what, "offset", (json_int_t)c->offset, "fatal", c->fatal));
-}
 
 static json_t *progress_json(const BlockJobInfo *info)
 {
@@ -66,7 +59,7 @@ static void on_export_deleted(void *opaque, const char *id)
 }
 
 const BlockListener qmp_block_listener = {
-    .corrupted = on_corrupted,
+    .corrupted = qmp_block_corrupted,
     .job = on_job,
     .export_deleted = on_export_deleted,
 };
@@ -284,6 +277,7 @@ json_t *qmp_drive_mirror(Monitor *mon, json_t *args, Error **errp)
     BlockMirrorOptions m = {
         .file = qmp_str(args, "target"), .format = qmp_str(args, "format"),
         .node_name = qmp_str(args, "node-name"), .existing = mode && !strcmp(mode, "existing"),
+        .keep_room = json_is_false(json_object_get(args, "unmap")),
     };
 
     start_mirror(args, &m, errp);

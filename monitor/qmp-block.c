@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "block/image-info.h"
+#include "block/opening.h"
 #include "hmp.h"
 #include "hw/qdev.h"
 #include "qmp.h"
@@ -45,8 +46,27 @@ static json_t *snapshots_json(const BlockImageInfo *image)
     return list;
 }
 
-static json_t *specific_json(const BlockImageInfo *image)
+/* What the image itself has, as far as it is there already. */
+static void add_stored_bitmap(const BlockBitmapInfo *info, void *opaque)
 {
+    json_t *item = info->stored ? json_pack("{s:s, s:I, s:[]}", "name", info->name, "granularity",
+                                            (json_int_t)info->granularity, "flags") : NULL;
+    json_t *flags = json_object_get(item, "flags");
+
+    if (info->in_use) {
+        json_array_append_new(flags, json_string("in-use"));
+    }
+    if (info->recording) {
+        json_array_append_new(flags, json_string("auto"));
+    }
+    if (item) {
+        json_array_append_new(opaque, item);
+    }
+}
+
+static json_t *specific_json(const BlockNode *bs, const BlockImageInfo *image)
+{
+    json_t *bitmaps = json_array();
     json_t *data = json_pack("{s:s, s:s, s:b, s:i, s:b, s:b}", "compat", image->compat,
                              "compression-type", image->compression,
                              "lazy-refcounts", image->lazy_refcounts,
@@ -57,6 +77,11 @@ static json_t *specific_json(const BlockImageInfo *image)
         json_object_set_new(data, "data-file", json_string(image->data_file));
         json_object_set_new(data, "data-file-raw", json_boolean(image->raw_data_file));
     }
+    block_foreach_bitmap(bs, add_stored_bitmap, bitmaps);
+    if (json_array_size(bitmaps)) {
+        json_object_set(data, "bitmaps", bitmaps);
+    }
+    json_decref(bitmaps);
     return json_pack("{s:s, s:o}", "type", image->format, "data", data);
 }
 
@@ -90,7 +115,7 @@ static json_t *image_json(const BlockNode *bs)
         json_object_set_new(o, "snapshots", snapshots_json(&image));
     }
     if (image.compat) {
-        json_object_set_new(o, "format-specific", specific_json(&image));
+        json_object_set_new(o, "format-specific", specific_json(bs, &image));
     }
     if (image.backing) {
         json_object_set_new(o, "backing-image", image_json(image.backing));
@@ -133,7 +158,7 @@ static json_t *node_json(const BlockInfo *info, const BlockBackend *blk)
                           "node-name", info->node_name, "ro", info->read_only,
                           "drv", info->driver, "encrypted", 0, "file", info->filename,
                           "backing_file_depth", block_backing_depth(info->node),
-                          "detect_zeroes", info->detect_zeroes ? "on" : "off",
+                          "detect_zeroes", info->detect_zeroes,
                           "write_threshold", 0,
                           "cache", "writeback", info->writeback, "direct", info->direct,
                           "no-flush", info->no_flush, "image", image_json(info->node));
@@ -299,13 +324,46 @@ json_t *qmp_block_resize(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
+/* A node that is added when what takes long about it is done. */
+typedef struct Adding {
+    Monitor *mon;
+    QemuOpts *opts;
+    BlockOpening *opening;
+} Adding;
+
+static void adding_free(void *opaque)
+{
+    Adding *a = opaque;
+
+    block_opening_free(a->opening);
+    qemu_opts_free(a->opts);
+    g_free(a);
+}
+
+static void adding_ready(void *opaque)
+{
+    Adding *a = opaque;
+    Error *err = NULL;
+
+    blockdev_add(a->opts, &err);
+    monitor_job_done(a->mon, NULL, err);
+}
+
 json_t *qmp_blockdev_add(Monitor *mon, json_t *args, Error **errp)
 {
-    g_autoptr(QemuOpts) opts = qemu_opts_from_object(args, errp);
+    Adding *a = g_new0(Adding, 1);
 
-    if (opts) {
-        blockdev_add(opts, errp);
+    a->mon = mon;
+    a->opts = qemu_opts_from_object(args, errp);
+    a->opening = a->opts ? block_opening_new(a->opts, adding_ready, a) : NULL;
+    if (a->opening) {
+        monitor_job_start(mon, -1, NULL, adding_free, a);
+        return NULL;
     }
+    if (a->opts) {
+        blockdev_add(a->opts, errp);
+    }
+    adding_free(a);
     return NULL;
 }
 
@@ -323,7 +381,7 @@ typedef struct InfoBlock {
     bool any;                   /* one was shown */
 } InfoBlock;
 
-static void print_size(Monitor *mon, const char *title, uint64_t size, bool bytes)
+char *monitor_size_text(uint64_t size)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
     double value = size;
@@ -333,7 +391,14 @@ static void print_size(Monitor *mon, const char *title, uint64_t size, bool byte
         value /= 1024;
         u++;
     }
-    monitor_printf(mon, "%s: %.3g %s", title, value, units[u]);
+    return g_strdup_printf("%.3g %s", value, units[u]);
+}
+
+static void print_size(Monitor *mon, const char *title, uint64_t size, bool bytes)
+{
+    g_autofree char *text = monitor_size_text(size);
+
+    monitor_printf(mon, "%s: %s", title, text);
     if (bytes) {
         monitor_printf(mon, " (%" PRIu64 " bytes)", size);
     }
@@ -402,8 +467,8 @@ static void print_backend(BlockBackend *blk, const BlockInfo *info, void *opaque
                    info->direct ? ", direct" : "",
                    info->no_flush ? ", ignore flushes" : "");
     print_backing(mon, info);
-    if (info->detect_zeroes) {
-        monitor_printf(mon, "    Detect zeroes:    on\n");
+    if (strcmp(info->detect_zeroes, "off")) {
+        monitor_printf(mon, "    Detect zeroes:    %s\n", info->detect_zeroes);
     }
     hmp_print_throttle(mon, blk);
     if (info->iostatus != BLOCK_IO_STATUS_OK) {
@@ -450,4 +515,11 @@ void hmp_info_blockstats(Monitor *mon, json_t *args)
         monitor_puts(mon, "\n");
     }
     json_decref(list);
+}
+
+void qmp_block_corrupted(void *opaque, const BlockCorruption *c)
+{
+    qmp_emit(opaque, "BLOCK_IMAGE_CORRUPTED",
+             json_pack("{s:s, s:s, s:s, s:I, s:b}", "device", c->device, "node-name", c->node_name,
+                       "msg", c->what, "offset", (json_int_t)c->offset, "fatal", c->fatal));
 }

@@ -5,53 +5,30 @@
  */
 #include "qmp.h"
 
-/* For docs/system/monitor-commands.rst (scripts/monitor-docs), not for the program. */
-#define DOC(text)
-
-#define CPU_PROPS "{socket-id:i,die-id:i,core-id:i,thread-id:i}"
+#define CPU_PROPS "{?node-id:i,socket-id:i,die-id:i,core-id:i,thread-id:i}"
 #define SURFACE "{ranges:[{start:i,size:i,name:s,server:(kernel|vmm)}],count:i,bytes:i," \
     "kernel-bytes:i,vmm-bytes:i}"
 #define VIRTIO_FEATURES "{transports:[s],?dev-features:[s],?unknown-dev-features:i}"
-#define MIGRATION_STATUS "(none|setup|active|completed|failed|cancelling|cancelled)"
+#define DIRTY_RATE_MODE "(page-sampling|dirty-ring|dirty-bitmap)"
+#define MIGRATION_STATUS "(none|setup|active|pre-switchover|device|postcopy-active|completed|" \
+    "failed|cancelling|cancelled)"
 #define RX_STATE "(normal|none|all)"
-#define JOB_STATUS "(undefined|created|running|paused|ready|standby|waiting|pending|aborting|" \
-    "concluded|null)"
-#define JOB_ENDS "?auto-finalize:b,?auto-dismiss:b"
-#define JOB_PROGRESS "type:s,device:s,len:i,offset:i,speed:i"
 #define IO_LIMITS "bps:i,bps_rd:i,bps_wr:i,iops:i,iops_rd:i,iops_wr:i"
 #define IO_BURSTS "?bps_max:i,?bps_rd_max:i,?bps_wr_max:i,?iops_max:i,?iops_rd_max:i,?iops_wr_max:i"
 #define IO_LENGTHS "?bps_max_length:i,?bps_rd_max_length:i,?bps_wr_max_length:i," \
     "?iops_max_length:i,?iops_rd_max_length:i,?iops_wr_max_length:i"
-#define ON_ERROR "(report|ignore|enospc|stop)"
-#define BITMAP "node:s,name:s"
-#define BITMAP_ADD "node:s,name:s,?granularity:4,?persistent:b,?disabled:b"
-#define BITMAP_MERGE "node:s,target:s,bitmaps:[a]"
-#define BACKUP "?job-id:s,sync:(top|full|none|incremental|bitmap),?speed:i,?bitmap:s," \
-    "?bitmap-mode:(on-success|never|always),?compress:b,?filter-node-name:s,?x-perf:{*}," \
-    "?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR "," JOB_ENDS
-#define BLOCKDEV_BACKUP "device:s,target:s," BACKUP
-#define DRIVE_BACKUP "device:s,target:s,?format:s,?mode:(existing|absolute-paths)," BACKUP
 #define STOP_REASON "guest:b,reason:s"
 #define CHR "?logfile:s,?logappend:b"
-#define CHR_ADDRESS "{type:<inet:{data:{host:s,port:s,?to:2,?ipv4:b,?ipv6:b}}," \
-    "unix:{data:{path:s,?abstract:b,?tight:b}},fd:{data:{str:s}}>}"
 #define CHR_BACKEND "{type:<file:{data:{?in:s,out:s,?append:b," CHR "}},pipe:{data:{device:s," CHR \
-    "}},socket:{data:{addr:" CHR_ADDRESS ",?server:b,?wait:b,?nodelay:b,?telnet:b,?reconnect:i," \
+    "}},socket:{data:{addr:" QMP_ADDRESS ",?server:b,?wait:b,?nodelay:b,?telnet:b,?reconnect:i," \
     CHR "}},pty:{?data:{" CHR "}},null:{?data:{" CHR "}},stdio:{?data:{?signal:b," CHR "}}," \
     "ringbuf:{?data:{?size:i," CHR "}},memory:{?data:{?size:i," CHR "}}>}"
 #define KEY_VALUE "{type:<number:{data:i},qcode:{data:s}>}"
 #define INPUT_EVENT "{type:<key:{data:{key:" KEY_VALUE ",down:b}},btn:{data:{button:(left|middle|" \
     "right|wheel-up|wheel-down|side|extra|wheel-left|wheel-right),down:b}}," \
     "rel:{data:{axis:(x|y),value:i}},abs:{data:{axis:(x|y),value:i}}>}"
-#define SNAPSHOT "node:s,overlay:s"
-#define SNAPSHOT_SYNC "?device:s,?node-name:s,snapshot-file:s,?snapshot-node-name:s,?format:s," \
-    "?mode:(existing|absolute-paths)"
-#define PREALLOCATION "?preallocation:(off|metadata|falloc|full)"
-#define NEW_IMAGE "{driver:<file:{filename:s,size:u," PREALLOCATION "},qcow2:{file:R,size:u," \
-    "?version:(v2|v3),?backing-file:s,?backing-fmt:s,?cluster-size:u," PREALLOCATION "," \
-    "?lazy-refcounts:b,?refcount-bits:i,?compression-type:(zlib|zstd),?extended-l2:b}>}"
 
-const QmpCommand qmp_commands[] = {
+static const QmpCommand qmp_commands[] = {
     /* The protocol */
     { "qmp_capabilities", "?enable:[s]", NULL, qmp_capabilities,
       DOC("end negotiation; must be the first command") QMP_NEGOTIATION },
@@ -162,84 +139,6 @@ const QmpCommand qmp_commands[] = {
       DOC("what network cards receive") },
     { "block_resize", "?device:s,?node-name:s,size:i,?force:b", NULL, qmp_block_resize,
       DOC("change an image's size and tell the guest; a disk in use shrinks only with force") },
-    { "query-block-jobs", "", "[{type:s,device:s,len:i,offset:i,busy:b,paused:b,speed:i,"
-      "io-status:(ok|failed|nospace),ready:b,status:" JOB_STATUS ",auto-finalize:b,"
-      "auto-dismiss:b,?error:s}]", qmp_query_block_jobs, DOC("jobs of disks") },
-    { "query-jobs", "", "[{id:s,type:(commit|stream|mirror|backup|create),status:" JOB_STATUS ","
-      "current-progress:i,total-progress:i,?error:s}]", qmp_query_jobs, DOC("jobs") },
-    { "job-cancel", "id:s", NULL, qmp_job_cancel, DOC("end a job, whatever it has done") },
-    { "job-pause", "id:s", NULL, qmp_job_pause, DOC("a job waits") },
-    { "job-resume", "id:s", NULL, qmp_job_resume, DOC("it goes on") },
-    { "job-complete", "id:s", NULL, qmp_job_complete,
-      DOC("a job that is ready ends: the disk moves to the copy") },
-    { "job-finalize", "id:s", NULL, qmp_job_finalize, DOC("a job that is pending ends") },
-    { "job-dismiss", "id:s", NULL, qmp_job_dismiss, DOC("forget a job that has ended") },
-    { "block-job-cancel", "device:s,?force:b", NULL, qmp_job_cancel,
-      DOC("the same; without force, a job that is ready ends well and the disk stays") },
-    { "block-job-pause", "device:s", NULL, qmp_job_pause, DOC("as job-pause") },
-    { "block-job-resume", "device:s", NULL, qmp_job_resume, DOC("as job-resume") },
-    { "block-job-complete", "device:s", NULL, qmp_job_complete, DOC("as job-complete") },
-    { "block-job-finalize", "id:s", NULL, qmp_job_finalize, DOC("as job-finalize") },
-    { "block-job-dismiss", "id:s", NULL, qmp_job_dismiss, DOC("as job-dismiss") },
-    { "block-job-set-speed", "device:s,speed:i", NULL, qmp_block_job_set_speed,
-      DOC("limit a job to these bytes per second; 0: no limit") },
-    { "block-stream", "?job-id:s,device:s,?base:s,?base-node:s,?backing-file:s,?speed:i,"
-      "?on-error:" ON_ERROR "," JOB_ENDS ",?filter-node-name:s", NULL, qmp_block_stream,
-      DOC("a disk's image takes over what is below it") },
-    { "block-commit", "?job-id:s,device:s,?base-node:s,?base:s,?top-node:s,?top:s,"
-      "?backing-file:s,?speed:i,?on-error:" ON_ERROR ",?filter-node-name:s," JOB_ENDS, NULL,
-      qmp_block_commit, DOC("what images have goes into one below them") },
-    { "blockdev-mirror", "?job-id:s,device:s,target:s,?replaces:s,sync:(full|top|none),?speed:i,"
-      "?granularity:4,?buf-size:i,?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ","
-      "?filter-node-name:s,?copy-mode:(background|write-blocking)," JOB_ENDS, NULL,
-      qmp_blockdev_mirror, DOC("copy a disk while it is written") },
-    { "drive-mirror", "?job-id:s,device:s,target:s,?format:s,?node-name:s,?replaces:s,"
-      "sync:(full|top|none),?mode:(existing|absolute-paths),?speed:i,?granularity:4,?buf-size:i,"
-      "?on-source-error:" ON_ERROR ",?on-target-error:" ON_ERROR ",?unmap:b,"
-      "?copy-mode:(background|write-blocking)," JOB_ENDS, NULL, qmp_drive_mirror,
-      DOC("the same to a file") },
-    { "blockdev-backup", BLOCKDEV_BACKUP, NULL, qmp_blockdev_backup,
-      DOC("copy a disk as it is now while it is written") },
-    { "drive-backup", DRIVE_BACKUP, NULL, qmp_drive_backup, DOC("the same to a file") },
-    { "blockdev-create", "job-id:s,options:" NEW_IMAGE, NULL, qmp_blockdev_create,
-      DOC("a new file, or an image in one") },
-    { "blockdev-snapshot", SNAPSHOT, NULL, qmp_blockdev_snapshot,
-      DOC("a node takes all that a disk writes from now on") },
-    { "blockdev-snapshot-sync", SNAPSHOT_SYNC, NULL, qmp_blockdev_snapshot_sync,
-      DOC("the same with a new file") },
-    { "block-dirty-bitmap-add", BITMAP_ADD, NULL, qmp_bitmap_add,
-      DOC("a bitmap of what is written to a node from now on") },
-    { "block-dirty-bitmap-remove", BITMAP, NULL, qmp_bitmap_remove, DOC("forget a bitmap") },
-    { "block-dirty-bitmap-clear", BITMAP, NULL, qmp_bitmap_clear, DOC("nothing is marked in it") },
-    { "block-dirty-bitmap-enable", BITMAP, NULL, qmp_bitmap_enable,
-      DOC("what is written is marked in it") },
-    { "block-dirty-bitmap-disable", BITMAP, NULL, qmp_bitmap_disable, DOC("… is not") },
-    { "block-dirty-bitmap-merge", BITMAP_MERGE, NULL, qmp_bitmap_merge,
-      DOC("what is marked in others is marked in a bitmap, too") },
-    { "transaction", "actions:[{type:<blockdev-snapshot:{data:{" SNAPSHOT "}},"
-      "blockdev-snapshot-sync:{data:{" SNAPSHOT_SYNC "}},"
-      "blockdev-backup:{data:{" BLOCKDEV_BACKUP "}},drive-backup:{data:{" DRIVE_BACKUP "}},"
-      "block-dirty-bitmap-add:{data:{" BITMAP_ADD "}},"
-      "block-dirty-bitmap-remove:{data:{" BITMAP "}},"
-      "block-dirty-bitmap-clear:{data:{" BITMAP "}},block-dirty-bitmap-enable:{data:{" BITMAP "}},"
-      "block-dirty-bitmap-disable:{data:{" BITMAP "}},"
-      "block-dirty-bitmap-merge:{data:{" BITMAP_MERGE "}},abort:{data:{}}>}],"
-      "?properties:{?completion-mode:(individual|grouped)}", NULL, qmp_transaction,
-      DOC("several of these commands at one moment, or none") },
-    { "nbd-server-start", "addr:" CHR_ADDRESS ",?tls-creds:s,?tls-authz:s,?max-connections:4", NULL,
-      qmp_nbd_server_start, DOC("let NBD's clients connect") },
-    { "nbd-server-stop", "", NULL, qmp_nbd_server_stop, DOC("end all exports and the server") },
-    { "nbd-server-add", "device:s,?name:s,?description:s,?writable:b,?bitmap:s", NULL,
-      qmp_nbd_server_add, DOC("as block-export-add") },
-    { "nbd-server-remove", "name:s,?mode:(safe|hard)", NULL, qmp_block_export_del,
-      DOC("as block-export-del") },
-    { "block-export-add", "type:(nbd),id:s,node-name:s,?name:s,?description:s,?bitmaps:[a],"
-      "?writable:b,?writethrough:b,?allocation-depth:b,?iothread:s,?fixed-iothread:b", NULL,
-      qmp_block_export_add, DOC("show a node to NBD's clients") },
-    { "block-export-del", "id:s,?mode:(safe|hard)", NULL, qmp_block_export_del,
-      DOC("end that; hard: also while there are clients") },
-    { "query-block-exports", "", "[{id:s,type:(nbd),node-name:s,shutting-down:b}]",
-      qmp_query_block_exports, DOC("exports") },
     { "block_set_io_throttle", "?device:s,?id:s," IO_LIMITS "," IO_BURSTS "," IO_LENGTHS
       ",?iops_size:i,?group:s", NULL,
       qmp_block_set_io_throttle, DOC("limits of what a disk does in a second; 0: none") },
@@ -296,7 +195,7 @@ const QmpCommand qmp_commands[] = {
     { "balloon", "value:i", NULL, qmp_balloon,
       DOC("ask the guest to keep so many bytes of memory and to give the rest back") },
     { "input-send-event", "?device:s,?head:i,events:[" INPUT_EVENT "]", NULL,
-      qmp_input_send_event, DOC("keys go down or up") },
+      qmp_input_send_event, DOC("keys and buttons go down or up, pointers move") },
     { "send-key", "keys:[" KEY_VALUE "],?hold-time:i", NULL, qmp_send_key,
       DOC("press these keys, and let them go after hold-time ms") },
     { "query-balloon", "", "{actual:i}", qmp_query_balloon,
@@ -306,6 +205,10 @@ const QmpCommand qmp_commands[] = {
     { "migrate", "uri:s,?detach:b,?resume:b", NULL, qmp_migrate,
       DOC("save the machine: file:PATH, unix:PATH, tcp:HOST:PORT, fd:NAME, exec:COMMAND") },
     { "migrate_cancel", "", NULL, qmp_migrate_cancel, DOC("do not save it: the guest goes on") },
+    { "migrate-continue", "state:s", NULL, qmp_migrate_continue,
+      DOC("from state \"pre-switchover\": hand the guest over") },
+    { "migrate-start-postcopy", "", NULL, qmp_migrate_start_postcopy,
+      DOC("with capability postcopy-ram: the guest goes on there now, its memory follows") },
     { "migrate-incoming", "uri:s", NULL, qmp_migrate_incoming,
       DOC("after -incoming defer: load a saved machine from there") },
     { "query-migrate", "", "{?status:" MIGRATION_STATUS ",?ram:{transferred:i,remaining:i,"
@@ -315,14 +218,23 @@ const QmpCommand qmp_commands[] = {
       qmp_query_migrate_capabilities, DOC("what it can do besides, and whether that is on") },
     { "migrate-set-capabilities", "capabilities:[{capability:s,state:b}]", NULL,
       qmp_migrate_set_capabilities, DOC("turn these on or off") },
-    { "query-migrate-parameters", "", "{max-bandwidth:i}", qmp_query_migrate_parameters,
-      DOC("its limits") },
-    { "migrate-set-parameters", "?max-bandwidth:u,*", NULL, qmp_migrate_set_parameters,
-      DOC("set the limit: max-bandwidth in bytes a second, 0 for none") },
+    { "query-migrate-parameters", "", "{max-bandwidth:i,max-postcopy-bandwidth:i,downtime-limit:i,"
+      "cpu-throttle-initial:i,cpu-throttle-increment:i,max-cpu-throttle:i}",
+      qmp_query_migrate_parameters, DOC("its limits") },
+    { "migrate-set-parameters", "?max-bandwidth:i,?max-postcopy-bandwidth:i,?downtime-limit:i,"
+      "?cpu-throttle-initial:i,?cpu-throttle-increment:i,?max-cpu-throttle:i,"
+      "?block-bitmap-mapping:[{node-name:s,alias:s,"
+      "bitmaps:[{name:s,alias:s,?transform:{?persistent:b}}]}],*", NULL, qmp_migrate_set_parameters,
+      DOC("set limits: bandwidths in bytes a second, 0 for none; downtime-limit in ms") },
+    { "calc-dirty-rate", "calc-time:i,?sample-pages:i,?mode:" DIRTY_RATE_MODE, NULL,
+      qmp_calc_dirty_rate, DOC("measure for calc-time s how fast the guest writes to its memory") },
+    { "query-dirty-rate", "", "{?dirty-rate:i,status:(unstarted|measuring|measured),start-time:i,"
+      "calc-time:i,sample-pages:i,mode:" DIRTY_RATE_MODE "}", qmp_query_dirty_rate,
+      DOC("what came of that, in MiB a second") },
     { NULL }
 };
 
-const QmpEvent qmp_events[] = {
+static const QmpEvent qmp_events[] = {
     { "SHUTDOWN", STOP_REASON, DOC("the machine ended") },
     { "RESET", STOP_REASON, DOC("the machine was reset") },
     { "STOP", "", DOC("the guest was paused") },
@@ -333,29 +245,33 @@ const QmpEvent qmp_events[] = {
     { "WATCHDOG", "action:(reset|shutdown|poweroff|pause|debug|none|inject-nmi)",
       DOC("a watchdog was not fed") },
     { "GUEST_PANICKED", "action:(pause|poweroff|run)", DOC("the guest's kernel crashed") },
+    { "DEVICE_TRAY_MOVED", "device:s,id:s,tray-open:b", DOC("a CD drive's tray opened or closed") },
     { "BLOCK_IO_ERROR", "device:s,?node-name:s,operation:s,action:s,?nospace:b,reason:s",
       DOC("an access to a disk's backend failed") },
     { "BLOCK_IMAGE_CORRUPTED", "device:s,?node-name:s,msg:s,?offset:i,?size:i,fatal:b",
       DOC("an image is not sound: it is marked so, and not written any more") },
-    { "JOB_STATUS_CHANGE", "id:s,status:" JOB_STATUS, DOC("a job is in another state") },
-    { "BLOCK_JOB_READY", JOB_PROGRESS, DOC("a job can be completed") },
-    { "BLOCK_JOB_PENDING", "type:s,id:s", DOC("a job waits for job-finalize") },
-    { "BLOCK_JOB_COMPLETED", JOB_PROGRESS ",?error:s", DOC("a job has ended") },
-    { "BLOCK_JOB_CANCELLED", JOB_PROGRESS, DOC("a job was cancelled") },
-    { "BLOCK_EXPORT_DELETED", "id:s", DOC("an export has ended") },
-    { "BLOCK_JOB_ERROR", "device:s,operation:(read|write),action:(ignore|report|stop)",
-      DOC("an access of a job failed") },
     { "VSERPORT_CHANGE", "id:s,open:b", DOC("the guest opened or closed a port") },
     { "BALLOON_CHANGE", "actual:i", DOC("the guest has given memory back, or taken some") },
     { "RTC_CHANGE", "offset:i", DOC("the guest set its clock") },
     { "NIC_RX_FILTER_CHANGED", "?name:s,path:s", DOC("the guest changed what it receives") },
     { "NETDEV_STREAM_CONNECTED",
-      "netdev-id:s,addr:{?host:s,?port:s,?ipv4:b,?ipv6:b,?path:s,type:s}",
+      "netdev-id:s,addr:{?host:s,?port:s,?ipv4:b,?ipv6:b,?path:s,?abstract:b,type:s}",
       DOC("-netdev stream has a peer") },
     { "NETDEV_STREAM_DISCONNECTED", "netdev-id:s", DOC("-netdev stream has lost its peer") },
     { "DUMP_COMPLETED", "result:{total:i,status:s,completed:i},?error:s",
       DOC("a dump has been written") },
     { "MIGRATION", "status:" MIGRATION_STATUS, DOC("how far saving or loading is") },
+    { "MIGRATION_PASS", "pass:i", DOC("RAM is sent for the pass-th time, as far as it changed") },
     { "DEVICE_DELETED", "?device:s,path:s", DOC("a device is gone") },
     { NULL }
+};
+
+/* All tables ------------------------------------------------------------------------------ */
+
+const QmpCommand *const qmp_command_tables[] = {
+    qmp_commands, qmp_job_commands, qmp_export_commands, NULL
+};
+
+const QmpEvent *const qmp_event_tables[] = {
+    qmp_events, qmp_job_events, qmp_export_events, NULL
 };

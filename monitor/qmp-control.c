@@ -21,7 +21,6 @@
 #include "qmp.h"
 #include "sysemu/accel.h"
 #include "sysemu/balloon.h"
-#include "sysemu/hostmem.h"
 #include "sysemu/watchdog.h"
 
 /* Run states ------------------------------------------------------------------- */
@@ -56,7 +55,9 @@ json_t *qmp_cont(Monitor *mon, json_t *args, Error **errp)
         migration_set_autostart(mon->ms, true);
         return NULL;
     }
-    vm_start(mon->ms);
+    if (migration_take_images(mon->ms, errp)) {
+        vm_start(mon->ms);
+    }
     return NULL;
 }
 
@@ -371,7 +372,7 @@ json_t *qmp_object_del(Monitor *mon, json_t *args, Error **errp)
         error_setg(errp, "object '%s' not found", id);
         return NULL;
     }
-    if (obj == (Object *)mon->ms->memdev || object_in_use(mon->ms, obj)) {
+    if (object_in_use(mon->ms, obj)) {
         error_setg(errp, "object '%s' is in use, can not be deleted", id);
         return NULL;
     }

@@ -8,16 +8,20 @@
 #include "hw/core/cpu.h"
 #include "qmp.h"
 #include "sysemu/accel.h"
+#include "sysemu/numa.h"
 #include "target/i386/cpuid.h"
 
-/* Which socket, die, core and thread a CPU is: the order that APIC ids have. */
-static json_t *cpu_props(const CpuTopology *t, unsigned index)
+static json_t *cpu_props(const MachineState *ms, unsigned index)
 {
-    unsigned core = index / t->threads, die = core / t->cores;
+    CpuPlace place = cpu_place(&ms->smp, index);
+    json_t *props = json_pack("{s:i,s:i,s:i,s:i}", "socket-id", (int)place.socket,
+                              "die-id", (int)place.die, "core-id", (int)place.core,
+                              "thread-id", (int)place.thread);
 
-    return json_pack("{s:i,s:i,s:i,s:i}", "socket-id", (int)(die / t->dies),
-                     "die-id", (int)(die % t->dies), "core-id", (int)(core % t->cores),
-                     "thread-id", (int)(index % t->threads));
+    if (ms->numa && ms->numa->cpu_node) {
+        json_object_set_new(props, "node-id", json_integer(ms->numa->cpu_node[index]));
+    }
+    return props;
 }
 
 json_t *qmp_query_cpus_fast(Monitor *mon, json_t *args, Error **errp)
@@ -30,7 +34,7 @@ json_t *qmp_query_cpus_fast(Monitor *mon, json_t *args, Error **errp)
 
         json_array_append_new(list,
             json_pack("{s:i,s:o,s:s,s:i,s:s}", "thread-id", (int)ms->cpus[i]->thread_id,
-                      "props", cpu_props(&ms->smp, i), "qom-path", path,
+                      "props", cpu_props(ms, i), "qom-path", path,
                       "cpu-index", (int)i, "target", "x86_64"));
     }
     return list;

@@ -8,7 +8,7 @@
 #include "block/export.h"
 #include "qmp.h"
 
-json_t *qmp_nbd_server_start(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_nbd_server_start(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *addr = json_object_get(args, "addr"), *data = json_object_get(addr, "data");
     NetAddr a = {
@@ -17,20 +17,21 @@ json_t *qmp_nbd_server_start(Monitor *mon, json_t *args, Error **errp)
     };
 
     if (qmp_str(args, "tls-creds") || qmp_str(args, "tls-authz")) {
-        error_setg(errp, "TLS is not supported");
+        error_setg(errp, "'%s' is not supported: there is no TLS",
+                   qmp_str(args, "tls-creds") ? "tls-creds" : "tls-authz");
     } else {
         block_nbd_start(&a, qmp_int(args, "max-connections", 0), errp);
     }
     return NULL;
 }
 
-json_t *qmp_nbd_server_stop(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_nbd_server_stop(Monitor *mon, json_t *args, Error **errp)
 {
     block_nbd_stop(errp);
     return NULL;
 }
 
-json_t *qmp_block_export_add(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_block_export_add(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_object_get(args, "bitmaps"), *item;
     unsigned n = json_array_size(list);
@@ -58,7 +59,7 @@ json_t *qmp_block_export_add(Monitor *mon, json_t *args, Error **errp)
 }
 
 /* The older command: its export's id is its name. */
-json_t *qmp_nbd_server_add(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_nbd_server_add(Monitor *mon, json_t *args, Error **errp)
 {
     const char *name = qmp_str(args, "name");
     BlockBitmapName bitmap = { .name = qmp_str(args, "bitmap") };
@@ -73,7 +74,7 @@ json_t *qmp_nbd_server_add(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
-json_t *qmp_block_export_del(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_block_export_del(Monitor *mon, json_t *args, Error **errp)
 {
     const char *id = qmp_str(args, "id"), *mode = qmp_str(args, "mode");
 
@@ -88,10 +89,33 @@ static void add_export(const BlockExportInfo *info, void *opaque)
                                             "shutting-down", info->shutting_down));
 }
 
-json_t *qmp_query_block_exports(Monitor *mon, json_t *args, Error **errp)
+static json_t *qmp_query_block_exports(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
 
     block_export_foreach(add_export, list);
     return list;
 }
+
+const QmpCommand qmp_export_commands[] = {
+    { "nbd-server-start", "addr:" QMP_ADDRESS ",?tls-creds:s,?tls-authz:s,?max-connections:4", NULL,
+      qmp_nbd_server_start, DOC("let NBD's clients connect") },
+    { "nbd-server-stop", "", NULL, qmp_nbd_server_stop, DOC("end all exports and the server") },
+    { "nbd-server-add", "device:s,?name:s,?description:s,?writable:b,?bitmap:s", NULL,
+      qmp_nbd_server_add, DOC("as block-export-add") },
+    { "nbd-server-remove", "name:s,?mode:(safe|hard)", NULL, qmp_block_export_del,
+      DOC("as block-export-del") },
+    { "block-export-add", "type:(nbd),id:s,node-name:s,?name:s,?description:s,?bitmaps:[a],"
+      "?writable:b,?writethrough:b,?allocation-depth:b,?iothread:s,?fixed-iothread:b", NULL,
+      qmp_block_export_add, DOC("show a node to NBD's clients") },
+    { "block-export-del", "id:s,?mode:(safe|hard)", NULL, qmp_block_export_del,
+      DOC("end that; hard: also while there are clients") },
+    { "query-block-exports", "", "[{id:s,type:(nbd),node-name:s,shutting-down:b}]",
+      qmp_query_block_exports, DOC("exports") },
+    { NULL }
+};
+
+const QmpEvent qmp_export_events[] = {
+    { "BLOCK_EXPORT_DELETED", "id:s", DOC("an export has ended") },
+    { NULL }
+};

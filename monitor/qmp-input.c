@@ -1,5 +1,5 @@
 /*
- * Keys for the guest, by QMP and HMP.
+ * Keys and pointers for the guest, by QMP and HMP.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,12 +23,18 @@ typedef struct HeldKeys {
     const InputKey *keys[MAX_KEYS];
 } HeldKeys;
 
+static void send_key(MachineState *ms, const InputKey *key, bool down)
+{
+    input_send(ms, &(InputEvent) { .kind = INPUT_KEY, .key = key, .down = down });
+    input_sync(ms);
+}
+
 static void release_keys(void *opaque)
 {
     HeldKeys *h = opaque;
 
     while (h->n > 0) {
-        input_send_key(h->ms, h->keys[--h->n], false);
+        send_key(h->ms, h->keys[--h->n], false);
     }
     g_free(h);
 }
@@ -37,7 +43,7 @@ static void release_keys(void *opaque)
 static void press_keys(HeldKeys *h, int64_t hold_ms)
 {
     for (unsigned i = 0; i < h->n; i++) {
-        input_send_key(h->ms, h->keys[i], true);
+        send_key(h->ms, h->keys[i], true);
     }
     timer_init_ns(&h->timer, QEMU_CLOCK_REALTIME, release_keys, h);
     timer_mod_ns(&h->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) +
@@ -87,7 +93,7 @@ json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
         }
         h->keys[h->n++] = key;
     }
-    if (!input_has_keyboard(mon->ms)) {
+    if (!input_is_taken(mon->ms, INPUT_KEY)) {
         error_setg(errp, "There is no keyboard");
         g_free(h);
         return NULL;
@@ -96,43 +102,76 @@ json_t *qmp_send_key(Monitor *mon, json_t *args, Error **errp)
     return NULL;
 }
 
-/* The key of one event, and whether it goes down; NULL with errp set. */
-static const InputKey *key_event(json_t *event, bool *down, Error **errp)
+/* Whose place in the list is their number in the interface. */
+static int find_word(const char *const *words, int n, const char *word)
 {
-    const char *type = qmp_str(event, "type");
-    json_t *data = json_object_get(event, "data");
+    int i = 0;
 
-    if (strcmp(type, "key")) {
-        error_setg(errp, "Input handler not found for event type %s", type);
-        return NULL;
+    while (i < n && strcmp(words[i], word)) {
+        i++;
     }
-    *down = qmp_bool(data, "down", false);
-    return key_value(json_object_get(data, "key"), errp);
+    g_assert(i < n);    /* the command's table has let only these pass */
+    return i;
+}
+
+/* One event of input-send-event; false with errp set. */
+static bool parse_event(json_t *value, InputEvent *event, Error **errp)
+{
+    static const char *const kinds[] = { "key", "btn", "rel", "abs" };
+    static const char *const buttons[] = {
+        "left", "middle", "right", "wheel-up", "wheel-down", "side", "extra", "wheel-left",
+        "wheel-right",
+    };
+    json_t *data = json_object_get(value, "data");
+    int64_t number = qmp_int(data, "value", 0);
+
+    *event = (InputEvent) {
+        .kind = find_word(kinds, INPUT_KINDS, qmp_str(value, "type")),
+        .down = qmp_bool(data, "down", false),
+    };
+    switch (event->kind) {
+    case INPUT_KEY:
+        event->key = key_value(json_object_get(data, "key"), errp);
+        return event->key;
+    case INPUT_BTN:
+        event->button = find_word(buttons, INPUT_BUTTONS, qmp_str(data, "button"));
+        return true;
+    case INPUT_REL:
+        event->y = !strcmp(qmp_str(data, "axis"), "y");
+        event->value = CLAMP(number, INT32_MIN, INT32_MAX);
+        return true;
+    default:
+        event->y = !strcmp(qmp_str(data, "axis"), "y");
+        event->value = CLAMP(number, 0, INPUT_ABS_MAX);
+        return true;
+    }
 }
 
 /* All events are checked before the first one is sent. */
 json_t *qmp_input_send_event(Monitor *mon, json_t *args, Error **errp)
 {
-    json_t *list = json_object_get(args, "events"), *event;
-    const InputKey *key;
-    bool down;
+    json_t *list = json_object_get(args, "events"), *value;
+    InputEvent event;
     size_t i;
 
     if (!check_running(mon, errp)) {
         return NULL;
     }
-    json_array_foreach(list, i, event) {
-        if (!key_event(event, &down, errp)) {
+    json_array_foreach(list, i, value) {
+        if (!parse_event(value, &event, errp)) {
+            return NULL;
+        }
+        if (!input_is_taken(mon->ms, event.kind)) {
+            error_setg(errp, "Input handler not found for event type %s", qmp_str(value, "type"));
             return NULL;
         }
     }
-    json_array_foreach(list, i, event) {
-        key = key_event(event, &down, NULL);
-        if (!input_send_key(mon->ms, key, down)) {
-            error_setg(errp, "Input handler not found for event type key");
-            return NULL;
+    json_array_foreach(list, i, value) {
+        if (parse_event(value, &event, NULL)) {
+            input_send(mon->ms, &event);
         }
     }
+    input_sync(mon->ms);
     return NULL;
 }
 
@@ -164,7 +203,7 @@ void hmp_sendkey(Monitor *mon, json_t *args)
         }
         h->keys[h->n++] = key;
     }
-    if (!input_has_keyboard(mon->ms)) {
+    if (!input_is_taken(mon->ms, INPUT_KEY)) {
         monitor_puts(mon, "Error: this machine has no keyboard: -device i8042\n");
         g_free(h);
         return;

@@ -17,24 +17,21 @@ static const char *const capabilities[] = {
     "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt", "mapped-ram",
 };
 
-static const struct {
-    const char *name;
-    bool (*get)(const MachineState *ms);
-    void (*set)(MachineState *ms, bool on);
-} supported[] = {
-    { "events", migration_has_events, migration_set_events },
-    { "mapped-ram", migration_has_mapped_ram, migration_set_mapped_ram },
+/* In the order of MigrationCap. */
+static const char *const supported[MIGRATION_CAP__MAX] = {
+    "events", "mapped-ram", "auto-converge", "pause-before-switchover",
+    "late-block-activate", "return-path", "postcopy-ram",
 };
 
-/* Index in supported, or its size. */
-static size_t find_supported(const char *name)
+/* The capability of this name, or MIGRATION_CAP__MAX. */
+static MigrationCap find_supported(const char *name)
 {
-    size_t i = 0;
+    MigrationCap cap = 0;
 
-    while (i < G_N_ELEMENTS(supported) && strcmp(supported[i].name, name)) {
-        i++;
+    while (cap < MIGRATION_CAP__MAX && strcmp(supported[cap], name)) {
+        cap++;
     }
-    return i;
+    return cap;
 }
 
 static bool is_known(const char *name)
@@ -52,8 +49,8 @@ json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
     json_t *list = json_array();
 
     for (size_t i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        size_t n = find_supported(capabilities[i]);
-        bool on = n < G_N_ELEMENTS(supported) && supported[n].get(mon->ms);
+        MigrationCap cap = find_supported(capabilities[i]);
+        bool on = cap < MIGRATION_CAP__MAX && migration_capability(mon->ms, cap);
 
         json_array_append_new(list, json_pack("{s:s,s:b}", "capability", capabilities[i],
                                               "state", on));
@@ -68,59 +65,115 @@ json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
 
     json_array_foreach(list, i, cap) {
         const char *name = qmp_str(cap, "capability");
+        MigrationCap n = find_supported(name);
+        bool on = qmp_bool(cap, "state", false);
 
         if (!is_known(name)) {
             error_setg(errp, "Parameter 'capability' does not accept value '%s'", name);
             return NULL;
         }
-        if (find_supported(name) == G_N_ELEMENTS(supported) && qmp_bool(cap, "state", false)) {
+        if (n == MIGRATION_CAP__MAX && on) {
             error_setg(errp, "Migration capability '%s' is not supported", name);
+            return NULL;
+        }
+        if (on && !migration_check_capability(mon->ms, n, errp)) {
             return NULL;
         }
     }
     json_array_foreach(list, i, cap) {
-        size_t n = find_supported(qmp_str(cap, "capability"));
+        MigrationCap n = find_supported(qmp_str(cap, "capability"));
 
-        if (n < G_N_ELEMENTS(supported)) {
-            supported[n].set(mon->ms, qmp_bool(cap, "state", false));
+        if (n < MIGRATION_CAP__MAX) {
+            migration_set_capability(mon->ms, n, qmp_bool(cap, "state", false));
         }
     }
     return NULL;
 }
 
+/* Numbers of MigrationParams. */
+static const struct {
+    const char *name;
+    size_t offset;
+    uint64_t min, max;
+} params[] = {
+    { "max-bandwidth", offsetof(MigrationParams, max_bandwidth), 0, INT64_MAX },
+    { "max-postcopy-bandwidth", offsetof(MigrationParams, max_postcopy_bandwidth), 0, INT64_MAX },
+    { "downtime-limit", offsetof(MigrationParams, downtime_limit), 0, 2000000 },
+    { "cpu-throttle-initial", offsetof(MigrationParams, throttle_initial), 1, 99 },
+    { "cpu-throttle-increment", offsetof(MigrationParams, throttle_increment), 1, 99 },
+    { "max-cpu-throttle", offsetof(MigrationParams, throttle_max), 1, 99 },
+};
+
+static uint64_t *param_of(MigrationParams *p, size_t n)
+{
+    return (uint64_t *)((char *)p + params[n].offset);
+}
+
 json_t *qmp_query_migrate_parameters(Monitor *mon, json_t *args, Error **errp)
 {
-    return json_pack("{s:I}", "max-bandwidth", (json_int_t)migration_max_bandwidth(mon->ms));
+    MigrationParams p = migration_params(mon->ms);
+    json_t *ret = json_object();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(params); i++) {
+        json_object_set_new(ret, params[i].name, json_integer(*param_of(&p, i)));
+    }
+    return ret;
+}
+
+static bool set_param(MigrationParams *p, const char *name, int64_t value, Error **errp)
+{
+    size_t i = 0;
+
+    while (i < G_N_ELEMENTS(params) && strcmp(params[i].name, name)) {
+        i++;
+    }
+    if (i == G_N_ELEMENTS(params)) {
+        error_setg(errp, "Migration parameter '%s' is not supported", name);
+        return false;
+    }
+    if (value < 0 || (uint64_t)value < params[i].min || (uint64_t)value > params[i].max) {
+        error_setg(errp, "Parameter '%s' expects a value between %" PRIu64 " and %" PRIu64, name,
+                   params[i].min, params[i].max);
+        return false;
+    }
+    *param_of(p, i) = value;
+    return true;
 }
 
 json_t *qmp_migrate_set_parameters(Monitor *mon, json_t *args, Error **errp)
 {
+    MigrationParams p = migration_params(mon->ms);
     const char *name;
     json_t *value;
 
     json_object_foreach(args, name, value) {
-        if (strcmp(name, "max-bandwidth")) {
-            error_setg(errp, "Migration parameter '%s' is not supported", name);
+        /* Clients look for it to know of a QEMU that has all for backups. */
+        bool none = !strcmp(name, "block-bitmap-mapping") && !json_array_size(value);
+
+        if (!none && !set_param(&p, name, qmp_int(args, name, -1), errp)) {
             return NULL;
         }
     }
-    if (json_object_get(args, "max-bandwidth")) {
-        migration_set_max_bandwidth(mon->ms, qmp_int(args, "max-bandwidth", 0));
-    }
+    migration_set_params(mon->ms, &p);
     return NULL;
 }
 
 static json_t *ram_info(const MigrationInfo *info)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:i,s:I,s:I,s:i,s:f,s:i,s:i,s:i,s:i,s:i}",
+    return json_pack("{s:I,s:I,s:I,s:I,s:i,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:i,s:i,s:I}",
                      "transferred", (json_int_t)info->transferred,
                      "remaining", (json_int_t)info->remaining,
                      "total", (json_int_t)info->total,
                      "duplicate", (json_int_t)info->duplicate, "skipped", 0,
                      "normal", (json_int_t)info->normal,
-                     "normal-bytes", (json_int_t)info->normal * 4096, "dirty-pages-rate", 0,
-                     "mbps", info->mbps, "dirty-sync-count", 1, "postcopy-requests", 0,
-                     "page-size", 4096, "multifd-bytes", 0, "pages-per-second", 0);
+                     "normal-bytes", (json_int_t)info->normal * 4096, "dirty-pages-rate",
+                     (json_int_t)info->dirty_pages_rate, "mbps", info->mbps,
+                     "dirty-sync-count", (json_int_t)info->rounds,
+                     "postcopy-requests", (json_int_t)info->postcopy_requests,
+                     "postcopy-bytes", (json_int_t)info->postcopy_bytes, "precopy-bytes",
+                     (json_int_t)(info->transferred - info->postcopy_bytes),
+                     "page-size", 4096, "multifd-bytes", 0, "pages-per-second",
+                     (json_int_t)(info->mbps * 1e6 / 8 / 4096));
 }
 
 json_t *qmp_query_migrate(Monitor *mon, json_t *args, Error **errp)
@@ -145,9 +198,16 @@ json_t *qmp_query_migrate(Monitor *mon, json_t *args, Error **errp)
     if (!info.incoming) {
         json_object_set_new(ret, "total-time", json_integer(info.total_time));
         json_object_set_new(ret, "setup-time", json_integer(info.setup_time));
-        json_object_set_new(ret, info.status == MIGRATION_COMPLETED ? "downtime"
-                            : "expected-downtime", json_integer(info.downtime));
+        if (info.status == MIGRATION_POSTCOPY_ACTIVE || info.status == MIGRATION_COMPLETED) {
+            json_object_set_new(ret, "downtime", json_integer(info.downtime));
+        }
+        if (info.status != MIGRATION_COMPLETED) {
+            json_object_set_new(ret, "expected-downtime", json_integer(info.downtime));
+        }
         json_object_set_new(ret, "ram", ram_info(&info));
+        if (info.throttle) {
+            json_object_set_new(ret, "cpu-throttle-percentage", json_integer(info.throttle));
+        }
     }
     return ret;
 }
@@ -164,7 +224,25 @@ json_t *qmp_migrate(Monitor *mon, json_t *args, Error **errp)
 
 json_t *qmp_migrate_cancel(Monitor *mon, json_t *args, Error **errp)
 {
-    migration_cancel(mon->ms);
+    migration_cancel(mon->ms, errp);
+    return NULL;
+}
+
+json_t *qmp_migrate_start_postcopy(Monitor *mon, json_t *args, Error **errp)
+{
+    migration_start_postcopy(mon->ms, errp);
+    return NULL;
+}
+
+json_t *qmp_migrate_continue(Monitor *mon, json_t *args, Error **errp)
+{
+    const char *state = qmp_str(args, "state");
+
+    if (strcmp(state, migration_status_name(MIGRATION_PRE_SWITCHOVER))) {
+        error_setg(errp, "Migration not in expected state: %s", state);
+    } else {
+        migration_continue(mon->ms, errp);
+    }
     return NULL;
 }
 
@@ -218,11 +296,15 @@ void hmp_info_migrate(Monitor *mon, json_t *args)
         monitor_printf(mon, "Error: %s\n", info.error);
     }
     if (!info.incoming) {
-        monitor_printf(mon, "total time: %" PRId64 " ms\ndowntime: %" PRId64 " ms\n"
+        monitor_printf(mon, "total time: %" PRId64 " ms\n%sdowntime: %" PRId64 " ms\n"
                        "setup: %" PRId64 " ms\ntransferred ram: %" PRIu64 " kbytes\n"
                        "remaining ram: %" PRIu64 " kbytes\ntotal ram: %" PRIu64 " kbytes\n"
-                       "duplicate: %" PRIu64 " pages\nnormal: %" PRIu64 " pages\n",
-                       info.total_time, info.downtime, info.setup_time, info.transferred / 1024,
-                       info.remaining / 1024, info.total / 1024, info.duplicate, info.normal);
+                       "duplicate: %" PRIu64 " pages\nnormal: %" PRIu64 " pages\n"
+                       "dirty sync count: %" PRIu64 "\nthroughput: %.2f mbps\n"
+                       "postcopy request count: %" PRIu64 "\n",
+                       info.total_time, info.status == MIGRATION_COMPLETED ? "" : "expected ",
+                       info.downtime, info.setup_time, info.transferred / 1024,
+                       info.remaining / 1024, info.total / 1024, info.duplicate, info.normal,
+                       info.rounds, info.mbps, info.postcopy_requests);
     }
 }

@@ -46,7 +46,8 @@ json_t *qmp_netdev_del(Monitor *mon, json_t *args, Error **errp)
 static json_t *peer_json(const NetAddr *peer)
 {
     if (peer->path) {
-        return json_pack("{s:s*,s:s}", "path", peer->path, "type", "unix");
+        return json_pack("{s:s*,s:o*,s:s}", "path", peer->path, "abstract",
+                         peer->abstract ? json_true() : NULL, "type", "unix");
     }
     return json_pack("{s:s*,s:b,s:s*,s:s}", "port", peer->port,
                      peer->host && strchr(peer->host, ':') ? "ipv6" : "ipv4", 1,

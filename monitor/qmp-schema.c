@@ -11,15 +11,21 @@
 
 typedef struct Schema {
     json_t *list;
-    GHashTable *names;      /* type string -> its name in the schema */
+    GHashTable *names;      /* type string -> its name in the schema; NULL: the same */
     char *node;             /* name of the type of a block node's options */
 } Schema;
 
 static char *schema_type(Schema *s, const char *type);
 
+/* True: there was no entry of this name yet, and the caller makes it. */
+static bool schema_claim(Schema *s, const char *name)
+{
+    return g_hash_table_insert(s->names, g_strdup(name), NULL);
+}
+
 static char *schema_builtin(Schema *s, const char *name, const char *json_type)
 {
-    if (g_hash_table_add(s->names, g_strdup(name))) {
+    if (schema_claim(s, name)) {
         json_array_append_new(s->list, json_pack("{s:s,s:s,s:s}", "name", name,
                                                  "meta-type", "builtin",
                                                  "json-type", json_type));
@@ -166,7 +172,7 @@ static json_t *schema_object(Schema *s, const char *name, const char *members)
             g_autofree char *tag = g_strndup(m.name, m.name_len);
 
             if (*m.type == 'B') {
-                s->node = g_strdup(name);
+                s->node = s->node ? s->node : g_strdup(name);
                 add_node_members(s, json_object_get(entry, "members"));
             }
             /* Network back ends by name alone: some clients read lines of 64 KiB at most. */
@@ -183,11 +189,10 @@ static char *schema_node_ref(Schema *s, bool or_null)
 {
     const char *name = or_null ? "node-ref-or-null" : "node-ref";
 
-    if (!g_hash_table_contains(s->names, name)) {
+    if (schema_claim(s, name)) {
         g_autofree char *str = schema_type(s, "s");
         g_autofree char *null = or_null ? schema_builtin(s, "null", "null") : NULL;
 
-        g_hash_table_add(s->names, g_strdup(name));
         json_array_append_new(s->list, json_pack("{s:s,s:s,s:[{s:s},{s:s},o*]}", "name", name,
                                                  "meta-type", "alternate", "members",
                                                  "type", s->node, "type", str,
@@ -201,7 +206,7 @@ static char *schema_array(Schema *s, const char *type)
     g_autofree char *element = schema_type(s, type);
     char *name = g_strdup_printf("[%s]", element);
 
-    if (g_hash_table_add(s->names, g_strdup(name))) {
+    if (schema_claim(s, name)) {
         json_array_append_new(s->list, json_pack("{s:s,s:s,s:s}", "name", name, "meta-type",
                                                  "array", "element-type", element));
     }
@@ -259,25 +264,29 @@ static char *schema_type(Schema *s, const char *type)
 json_t *qmp_schema(void)
 {
     Schema s = { .list = json_array(),
-                 .names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
+                 .names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free) };
 
-    for (const QmpCommand *c = qmp_commands; c->name; c++) {
-        g_autofree char *desc = g_strdup_printf("{%s}", c->args);
-        g_autofree char *args = schema_type(&s, desc);
-        g_autofree char *ret = schema_type(&s, c->ret ? c->ret : "{}");
+    for (unsigned i = 0; qmp_command_tables[i]; i++) {
+        for (const QmpCommand *c = qmp_command_tables[i]; c->name; c++) {
+            g_autofree char *desc = g_strdup_printf("{%s}", c->args);
+            g_autofree char *args = schema_type(&s, desc);
+            g_autofree char *ret = schema_type(&s, c->ret ? c->ret : "{}");
 
-        json_array_append_new(s.list, json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", c->name,
-                                                "meta-type", "command", "arg-type", args,
-                                                "ret-type", ret, "allow-oob", 0));
+            json_array_append_new(s.list, json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", c->name,
+                                                    "meta-type", "command", "arg-type", args,
+                                                    "ret-type", ret, "allow-oob", 0));
+        }
     }
-    for (const QmpEvent *e = qmp_events; e->name; e++) {
-        g_autofree char *desc = g_strdup_printf("{%s}", e->data);
-        g_autofree char *data = schema_type(&s, desc);
+    for (unsigned i = 0; qmp_event_tables[i]; i++) {
+        for (const QmpEvent *e = qmp_event_tables[i]; e->name; e++) {
+            g_autofree char *desc = g_strdup_printf("{%s}", e->data);
+            g_autofree char *data = schema_type(&s, desc);
 
-        json_array_append_new(s.list, json_pack("{s:s,s:s,s:s}", "name", e->name,
-                                                "meta-type", "event", "arg-type", data));
+            json_array_append_new(s.list, json_pack("{s:s,s:s,s:s}", "name", e->name,
+                                                    "meta-type", "event", "arg-type", data));
+        }
     }
-    g_hash_table_destroy(s.names);
+    g_hash_table_unref(s.names);
     g_free(s.node);
     return s.list;
 }

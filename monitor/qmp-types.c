@@ -68,7 +68,8 @@ bool qmp_has_member(const char *members, const char *name)
 
 /* Rows of a class ------------------------------------------------------------------ */
 
-#define ADDRESS "{type:<inet:{host:s,port:s},unix:{path:s},fd:{str:s}>}"
+#define ADDRESS "{type:<inet:{host:s,port:s,?numeric:b,?to:i,?ipv4:b,?ipv6:b,?keep-alive:b," \
+    "?mptcp:b},unix:{path:s,?abstract:b,?tight:b},fd:{str:s}>}"
 #define HOST_FILE "filename:s,?locking:(auto|on|off),?pr-manager:s,?drop-cache:b,?aio-max-batch:i"
 #define HOST_MEMORY "size:u,?host-nodes:[2],?x-use-canonical-path-for-ramblock-id:b"
 

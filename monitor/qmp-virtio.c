@@ -259,6 +259,10 @@ json_t *qmp_x_query_virtio_queue_element(Monitor *mon, json_t *args, Error **err
         error_setg(errp, "the queue is not set up");
         return NULL;
     }
+    if (q.packed) {
+        error_setg(errp, "Packed ring not supported");
+        return NULL;
+    }
     slot = (uint64_t)qmp_int(args, "index", q.last_avail) % q.num;
     if (!read_guest(mon, q.avail, avail, sizeof(avail), errp) ||
         !read_guest(mon, q.used, used, sizeof(used), errp) ||

@@ -143,9 +143,11 @@ static gboolean send_held(gpointer opaque)
 
 static const QmpCommand *find_command(const char *name)
 {
-    for (const QmpCommand *c = qmp_commands; c->name; c++) {
-        if (!strcmp(c->name, name)) {
-            return c;
+    for (unsigned i = 0; qmp_command_tables[i]; i++) {
+        for (const QmpCommand *c = qmp_command_tables[i]; c->name; c++) {
+            if (!strcmp(c->name, name)) {
+                return c;
+            }
         }
     }
     return NULL;
@@ -456,8 +458,10 @@ json_t *qmp_query_commands(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
 
-    for (const QmpCommand *c = qmp_commands; c->name; c++) {
-        json_array_append_new(list, json_pack("{s:s}", "name", c->name));
+    for (unsigned i = 0; qmp_command_tables[i]; i++) {
+        for (const QmpCommand *c = qmp_command_tables[i]; c->name; c++) {
+            json_array_append_new(list, json_pack("{s:s}", "name", c->name));
+        }
     }
     return list;
 }
@@ -466,8 +470,10 @@ json_t *qmp_query_events(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_array();
 
-    for (const QmpEvent *e = qmp_events; e->name; e++) {
-        json_array_append_new(list, json_pack("{s:s}", "name", e->name));
+    for (unsigned i = 0; qmp_event_tables[i]; i++) {
+        for (const QmpEvent *e = qmp_event_tables[i]; e->name; e++) {
+            json_array_append_new(list, json_pack("{s:s}", "name", e->name));
+        }
     }
     return list;
 }

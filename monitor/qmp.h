@@ -38,8 +38,18 @@ typedef struct QmpEvent {
     const char *data;           /* as QmpCommand.args */
 } QmpEvent;
 
-extern const QmpCommand qmp_commands[];
-extern const QmpEvent qmp_events[];
+/* For docs/system/monitor-commands.rst (scripts/monitor-docs), not for the program. */
+#define DOC(text)
+
+/* Where a socket is. */
+#define QMP_ADDRESS "{type:<inet:{data:{host:s,port:s,?to:2,?ipv4:b,?ipv6:b}}," \
+    "unix:{data:{path:s,?abstract:b,?tight:b}},fd:{data:{str:s}}>}"
+
+/* The tables, each ends with a NULL name, and lists of them all, which end with NULL. */
+extern const QmpCommand qmp_job_commands[], qmp_export_commands[];
+extern const QmpEvent qmp_job_events[], qmp_export_events[];
+extern const QmpCommand *const qmp_command_tables[];
+extern const QmpEvent *const qmp_event_tables[];
 
 /* What query-qmp-schema answers. */
 json_t *qmp_schema(void);
@@ -66,7 +76,9 @@ QmpFn qmp_stop, qmp_cont, qmp_quit, qmp_system_reset, qmp_system_powerdown,
     qmp_trace_event_get_state, qmp_trace_event_set_state;       /* qmp-control.c */
 QmpFn qmp_query_migrate, qmp_migrate, qmp_migrate_cancel, qmp_migrate_incoming,
     qmp_query_migrate_capabilities, qmp_migrate_set_capabilities, qmp_query_migrate_parameters,
-    qmp_migrate_set_parameters;            /* qmp-migrate.c */
+    qmp_migrate_set_parameters, qmp_migrate_continue,
+    qmp_migrate_start_postcopy;                                 /* qmp-migrate.c */
+QmpFn qmp_calc_dirty_rate, qmp_query_dirty_rate;            /* qmp-dirty-rate.c */
 QmpFn qmp_chardev_add, qmp_chardev_remove, qmp_ringbuf_read;     /* qmp-chardev.c */
 QmpFn qmp_input_send_event, qmp_send_key;                       /* qmp-input.c */
 QmpFn qmp_getfd, qmp_closefd, qmp_add_fd, qmp_remove_fd, qmp_query_fdsets; /* qmp-fd.c */
@@ -83,16 +95,17 @@ QmpFn qmp_query_jobs, qmp_query_block_jobs, qmp_job_cancel, qmp_job_pause, qmp_j
     qmp_job_complete, qmp_job_finalize, qmp_job_dismiss, qmp_block_job_set_speed,
     qmp_block_stream, qmp_block_commit, qmp_blockdev_mirror, qmp_blockdev_create,
     qmp_drive_mirror;
+/* The listener of a QMP session's; an image has become corrupt. */
 extern const BlockListener qmp_block_listener;
+void qmp_block_corrupted(void *opaque, const BlockCorruption *c);           /* qmp-block.c */
 /* What all commands that make jobs have. */
 bool qmp_job_options(json_t *args, BlockJobOptions *o, Error **errp);   /* qmp-block-job.c */
 QmpFn qmp_blockdev_snapshot, qmp_blockdev_snapshot_sync, qmp_blockdev_backup, qmp_drive_backup,
     qmp_bitmap_add, qmp_bitmap_remove, qmp_bitmap_clear, qmp_bitmap_enable, qmp_bitmap_disable,
-    qmp_bitmap_merge, qmp_transaction;
+    qmp_bitmap_merge, qmp_blockdev_reopen, qmp_transaction;
+QmpFn qmp_snapshot_save, qmp_snapshot_load, qmp_snapshot_delete;   /* qmp-snapshot.c */
 /* A bitmap's name, or a node's and a bitmap's. */
 bool qmp_bitmap_name(json_t *value, BlockBitmapName *name, Error **errp);  /* qmp-block-action.c */
-QmpFn qmp_nbd_server_start, qmp_nbd_server_stop, qmp_nbd_server_add, qmp_block_export_add,
-    qmp_block_export_del, qmp_query_block_exports;              /* qmp-export.c */
 QmpFn qmp_qom_list, qmp_qom_get, qmp_qom_set;                   /* qom.c */
 QmpFn qmp_qom_list_types, qmp_qom_list_properties,
     qmp_device_list_properties;                                 /* qom-types.c */

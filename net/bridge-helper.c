@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "qemu/confine.h"
+#include "qemu/socket.h"
 
 #define PATIENCE_MS 10000       /* for the descriptor */
 #define GRACE_MS 2000           /* and then for the end */
@@ -66,36 +67,12 @@ static bool start(GPtrArray *argv, int fd, GPid *pid, Error **errp)
     return true;
 }
 
-/* The first descriptor of the message; those that follow are closed. */
-static int first_fd(struct msghdr *msg)
-{
-    int found = -1;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        unsigned n = c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ?
-                     (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-
-        for (unsigned i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (found < 0) {
-                found = fd;
-            } else {
-                close(fd);
-            }
-        }
-    }
-    return found;
-}
-
 /* The descriptor, or -1: the program ended without one, or takes too long. */
 static int receive(int fd)
 {
-    char control[CMSG_SPACE(8 * sizeof(int))], byte;
-    struct iovec iov = { &byte, 1 };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                          .msg_controllen = sizeof(control) };
+    int got = -1;
+    unsigned nr;
+    char byte;
     struct pollfd pfd = { .fd = fd, .events = POLLIN };
     gint64 end = g_get_monotonic_time() + PATIENCE_MS * 1000;
     ssize_t n = -1;
@@ -107,10 +84,11 @@ static int receive(int fd)
             return -1;
         }
         if (poll(&pfd, 1, left) > 0) {
-            n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+            nr = 1;
+            n = recv_with_fds(fd, &byte, 1, &got, &nr);
         }
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    return n > 0 ? first_fd(&msg) : -1;
+    return got;
 }
 
 /* The program's status: it has nothing more to do, and is ended if it does not end. */

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
 #include "qemu/iov.h"
+#include "qemu/thread.h"
 
 #define MAX_WAITING (4u << 20)  /* bytes */
 #define LINK_ETHERNET 1
@@ -93,7 +93,7 @@ static void *dump_thread(void *opaque)
             ret = write_all(d, own->data, own->len);
             if (ret < 0) {
                 warn_report("filter-dump %s: %s: %s: no more frames", d->obj.id, d->file,
-                            g_strerror(-ret));
+                            strerror(-ret));
             }
         }
         g_byte_array_set_size(own, 0);
@@ -160,16 +160,12 @@ static bool start_thread(NetDump *d, Error **errp)
         .link = LINK_ETHERNET,
     };
     g_autoptr(GError) gerr = NULL;
-    sigset_t all, old;
 
     g_mutex_init(&d->lock);
     g_cond_init(&d->cond);
     d->waiting = g_byte_array_new();
     g_byte_array_append(d->waiting, (const uint8_t *)&h, sizeof(h));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    d->thread = g_thread_try_new("filter-dump", dump_thread, d, &gerr);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    d->thread = thread_try_new("filter-dump", dump_thread, d, &gerr);
     if (!d->thread) {
         error_setg(errp, "cannot create a thread for '%s': %s", d->obj.id, gerr->message);
     }

@@ -194,7 +194,7 @@ static bool add(IPDatagram *d, const Fragment *f, const uint8_t *frame)
         d->end = end;
     }
     if (end > d->highest) {
-        d->data = g_realloc(d->data, end);
+        d->data = g_renew(uint8_t, d->data, end);
         d->highest = end;
     }
     memcpy(d->data + f->offset, f->data, f->len);

@@ -68,13 +68,13 @@ static bool in_net4(struct in_addr addr, const SlirpConfig *cfg)
     return (addr.s_addr & cfg->vnetmask.s_addr) == cfg->vnetwork.s_addr;
 }
 
-static bool fill_ipv4(UserState *s, SlirpConfig *cfg, Error **errp)
+static bool fill_ipv4(SlirpStack *s, SlirpConfig *cfg, Error **errp)
 {
-    if (!parse_net(s->net ? s->net : "10.0.2.0/24", &cfg->vnetwork, &cfg->vnetmask, errp) ||
-        !parse_addr4(s->host, &cfg->vhost, NUMBER_HOST, cfg, errp, "host") ||
-        !parse_addr4(s->dhcpstart, &cfg->vdhcp_start, NUMBER_DHCP, cfg, errp,
+    if (!parse_net(s->o.net ? s->o.net : "10.0.2.0/24", &cfg->vnetwork, &cfg->vnetmask, errp) ||
+        !parse_addr4(s->o.host, &cfg->vhost, NUMBER_HOST, cfg, errp, "host") ||
+        !parse_addr4(s->o.dhcpstart, &cfg->vdhcp_start, NUMBER_DHCP, cfg, errp,
                      "DHCP start address") ||
-        !parse_addr4(s->dns, &cfg->vnameserver, NUMBER_DNS, cfg, errp, "DNS")) {
+        !parse_addr4(s->o.dns, &cfg->vnameserver, NUMBER_DNS, cfg, errp, "DNS")) {
         return false;
     }
     if (!in_net4(cfg->vhost, cfg)) {
@@ -128,11 +128,11 @@ static bool in_net6(const struct in6_addr *addr, const SlirpConfig *cfg)
                      (8 - bits) == 0);
 }
 
-static bool fill_ipv6(UserState *s, SlirpConfig *cfg, Error **errp)
+static bool fill_ipv6(SlirpStack *s, SlirpConfig *cfg, Error **errp)
 {
-    const char *prefix = s->ipv6_prefix ? s->ipv6_prefix : "fec0::";
-    g_auto(GStrv) part = s->ipv6_net ? g_strsplit(s->ipv6_net, "/", 2) : NULL;
-    uint64_t len = s->ipv6_prefixlen;
+    const char *prefix = s->o.ipv6_prefix ? s->o.ipv6_prefix : "fec0::";
+    g_auto(GStrv) part = s->o.ipv6_net ? g_strsplit(s->o.ipv6_net, "/", 2) : NULL;
+    uint64_t len = s->o.ipv6_prefixlen;
 
     if (part && part[0]) {
         prefix = part[0];
@@ -152,8 +152,8 @@ static bool fill_ipv6(UserState *s, SlirpConfig *cfg, Error **errp)
     cfg->vprefix_len = len;
     s->vprefix = cfg->vprefix_addr6;
     s->vprefix_len = len;
-    if (!parse_addr6(s->ipv6_host, &cfg->vhost6, NUMBER_HOST, cfg, errp, "host") ||
-        !parse_addr6(s->ipv6_dns, &cfg->vnameserver6, NUMBER_DNS, cfg, errp, "DNS")) {
+    if (!parse_addr6(s->o.ipv6_host, &cfg->vhost6, NUMBER_HOST, cfg, errp, "host") ||
+        !parse_addr6(s->o.ipv6_dns, &cfg->vnameserver6, NUMBER_DNS, cfg, errp, "DNS")) {
         return false;
     }
     if (!in_net6(&cfg->vhost6, cfg) || !in_net6(&cfg->vnameserver6, cfg)) {
@@ -164,40 +164,40 @@ static bool fill_ipv6(UserState *s, SlirpConfig *cfg, Error **errp)
 }
 
 /* vdnssearch is the caller's to free; its strings are not. */
-static bool fill_names(UserState *s, SlirpConfig *cfg, Error **errp)
+static bool fill_names(SlirpStack *s, SlirpConfig *cfg, Error **errp)
 {
-    if (s->hostname && strlen(s->hostname) > MAX_HOSTNAME) {
+    if (s->o.hostname && strlen(s->o.hostname) > MAX_HOSTNAME) {
         error_setg(errp, "vhostname is too long");
         return false;
     }
-    if (s->domainname && (!*s->domainname || strlen(s->domainname) > 255)) {
-        error_setg(errp, "'domainname' parameter %s", *s->domainname ? "is too long"
+    if (s->o.domainname && (!*s->o.domainname || strlen(s->o.domainname) > 255)) {
+        error_setg(errp, "'domainname' parameter %s", *s->o.domainname ? "is too long"
                                                                      : "cannot be empty");
         return false;
     }
-    if (s->tftp_server_name && strlen(s->tftp_server_name) > 255) {
+    if (s->o.tftp_server_name && strlen(s->o.tftp_server_name) > 255) {
         error_setg(errp, "'tftp-server-name' parameter cannot exceed 255 bytes");
         return false;
     }
-    if (s->bootfile && strlen(s->bootfile) > 127) {
+    if (s->o.bootfile && strlen(s->o.bootfile) > 127) {
         error_setg(errp, "'bootfile' parameter cannot exceed 127 bytes");
         return false;
     }
-    if (s->dnssearch) {
-        cfg->vdnssearch = g_new0(const char *, s->dnssearch->len + 1);
-        for (guint i = 0; i < s->dnssearch->len; i++) {
-            cfg->vdnssearch[i] = g_ptr_array_index(s->dnssearch, i);
+    if (s->o.dnssearch) {
+        cfg->vdnssearch = g_new0(const char *, s->o.dnssearch->len + 1);
+        for (guint i = 0; i < s->o.dnssearch->len; i++) {
+            cfg->vdnssearch[i] = g_ptr_array_index(s->o.dnssearch, i);
         }
     }
-    cfg->vhostname = s->hostname;
-    cfg->vdomainname = s->domainname;
-    cfg->tftp_path = s->tftp ? SLIRP_TFTP_PATH : NULL;
-    cfg->tftp_server_name = s->tftp_server_name;
-    cfg->bootfile = s->bootfile;
+    cfg->vhostname = s->o.hostname;
+    cfg->vdomainname = s->o.domainname;
+    cfg->tftp_path = s->o.tftp ? SLIRP_TFTP_PATH : NULL;
+    cfg->tftp_server_name = s->o.tftp_server_name;
+    cfg->bootfile = s->o.bootfile;
     return true;
 }
 
-bool slirp_frame_is_inside(const UserState *s, const uint8_t *frame, size_t len)
+bool slirp_frame_is_inside(const SlirpStack *s, const uint8_t *frame, size_t len)
 {
     const uint8_t *ip = frame + ETH_HLEN;
     struct in_addr addr;
@@ -216,17 +216,17 @@ bool slirp_frame_is_inside(const UserState *s, const uint8_t *frame, size_t len)
            addr.s_addr == INADDR_BROADCAST;
 }
 
-bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp)
+bool slirp_fill_config(SlirpStack *s, SlirpConfig *cfg, Error **errp)
 {
-    if (!s->ipv4 && !s->ipv6) {
+    if (!s->o.ipv4 && !s->o.ipv6) {
         error_setg(errp, "IPv4 and IPv6 disabled");
         return false;
     }
-    cfg->restricted = s->restricted;
+    cfg->restricted = s->o.restricted;
     /* It refuses longer IPv6 datagrams than that, even when the guest's are put together. */
     cfg->if_mtu = cfg->if_mru = SLIRP_MTU;
-    cfg->in_enabled = s->ipv4;
-    cfg->in6_enabled = s->ipv6;
+    cfg->in_enabled = s->o.ipv4;
+    cfg->in6_enabled = s->o.ipv6;
     /* Never libslirp's helpers for old protocols: they are where its holes were. */
     cfg->enable_emu = false;
     return fill_ipv4(s, cfg, errp) && fill_ipv6(s, cfg, errp) && fill_names(s, cfg, errp);

@@ -1,6 +1,6 @@
 /*
- * User networking: ports of the host that lead into the guest, and addresses
- * in the guest's network that lead to chardevs and programs.
+ * The stack of a user network: ports of the host that lead into the guest, and addresses in the
+ * guest's network that lead to chardevs and programs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,7 +21,7 @@
 #define FWD_QUEUE (FWD_FULL + (64 + 128 + 32) * 1024)
 
 typedef struct GuestForward {
-    UserState *s;
+    SlirpStack *s;
     CharBackend chr;
     CharTxQueue tx;         /* to the chardev: bytes that libslirp has acknowledged */
     struct in_addr server;
@@ -29,68 +29,36 @@ typedef struct GuestForward {
     char *command;          /* instead of the chardev; NULL */
 } GuestForward;
 
-/* The text up to the next sep, or NULL; *p moves behind it. Caller frees. */
-static char *next_part(const char **p, char sep)
-{
-    const char *end = strchr(*p, sep);
-    char *part;
-
-    if (!end) {
-        return NULL;
-    }
-    part = g_strndup(*p, end - *p);
-    *p = end + 1;
-    return part;
-}
-
-static bool parse_port(const char *str, bool zero_ok, int *port)
-{
-    uint64_t n;
-
-    if (!str || qemu_strtou64(str, &n) || n > 65535 || (!n && !zero_ok)) {
-        return false;
-    }
-    *port = n;
-    return true;
-}
-
-static bool bad_rule(Error **errp, const char *kind, const char *rule, const char *why)
-{
-    error_setg(errp, "Invalid %s forwarding rule '%s'%s%s%s", kind, rule, why ? " (" : "",
-               why ? why : "", why ? ")" : "");
-    return false;
-}
-
 /* [tcp|udp]:[HOSTADDR]:HOSTPORT, then end ('\0' or what *p moves behind). */
 static bool parse_host_side(const char **p, char end, HostForward *side, Error **errp)
 {
     const char *rule = *p;
-    g_autofree char *proto = next_part(p, ':');
+    g_autofree char *proto = slirp_next_part(p, ':');
     g_autofree char *addr = NULL, *port = NULL;
 
     *side = (HostForward) { .addr.s_addr = INADDR_ANY };
     if (!proto) {
-        return bad_rule(errp, "host", rule, "No : separators");
+        return slirp_bad_rule(errp, "host", rule, "No : separators");
     }
     if (*proto && strcmp(proto, "tcp") && strcmp(proto, "udp")) {
-        return bad_rule(errp, "host", rule, "Bad protocol name");
+        return slirp_bad_rule(errp, "host", rule, "Bad protocol name");
     }
     side->udp = !strcmp(proto, "udp");
-    addr = next_part(p, ':');
+    addr = slirp_next_part(p, ':');
     if (!addr) {
-        return bad_rule(errp, "host", rule, "Missing : separator");
+        return slirp_bad_rule(errp, "host", rule, "Missing : separator");
     }
     if (*addr && !inet_aton(addr, &side->addr)) {
-        return bad_rule(errp, "host", rule, "Bad host address");
+        return slirp_bad_rule(errp, "host", rule, "Bad host address");
     }
-    port = end ? next_part(p, end) : g_strdup(*p);
-    if (!parse_port(port, true, &side->port)) {
-        return bad_rule(errp, "host", rule, "Bad host port");
+    port = end ? slirp_next_part(p, end) : g_strdup(*p);
+    if (!slirp_parse_port(port, true, &side->port)) {
+        return slirp_bad_rule(errp, "host", rule, "Bad host port");
     }
     return true;
 }
 
-static bool parse_hostfwd(UserState *s, const char *rule, HostForward *f, Error **errp)
+static bool parse_hostfwd(SlirpStack *s, const char *rule, HostForward *f, Error **errp)
 {
     g_autofree char *addr = NULL;
     const char *p = rule;
@@ -99,15 +67,15 @@ static bool parse_hostfwd(UserState *s, const char *rule, HostForward *f, Error 
         return false;
     }
     f->guest = s->guest;
-    addr = next_part(&p, ':');
+    addr = slirp_next_part(&p, ':');
     if (!addr) {
-        return bad_rule(errp, "host", rule, "Missing guest address");
+        return slirp_bad_rule(errp, "host", rule, "Missing guest address");
     }
     if (*addr && !inet_aton(addr, &f->guest)) {
-        return bad_rule(errp, "host", rule, "Bad guest address");
+        return slirp_bad_rule(errp, "host", rule, "Bad guest address");
     }
-    if (!parse_port(p, false, &f->guest_port)) {
-        return bad_rule(errp, "host", rule, "Bad guest port");
+    if (!slirp_parse_port(p, false, &f->guest_port)) {
+        return slirp_bad_rule(errp, "host", rule, "Bad guest port");
     }
     return true;
 }
@@ -128,13 +96,13 @@ static void choose_port(HostForward *f)
     }
 }
 
-static bool start_hostfwd(UserState *s, const HostForward *f)
+static bool start_hostfwd(SlirpStack *s, const HostForward *f)
 {
     return s->lib.add_hostfwd(s->slirp, f->udp, f->addr, f->port, f->guest, f->guest_port) >= 0;
 }
 
 /* [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT */
-static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
+static bool add_hostfwd(SlirpStack *s, const char *rule, Error **errp)
 {
     HostForward f;
 
@@ -154,7 +122,7 @@ static bool add_hostfwd(UserState *s, const char *rule, Error **errp)
     return true;
 }
 
-static void forget_hostfwd(UserState *s, const HostForward *f)
+static void forget_hostfwd(SlirpStack *s, const HostForward *f)
 {
     for (guint i = 0; i < s->host_forwards->len; i++) {
         const HostForward *h = &g_array_index(s->host_forwards, HostForward, i);
@@ -166,9 +134,8 @@ static void forget_hostfwd(UserState *s, const HostForward *f)
     }
 }
 
-bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp)
+bool slirp_change_hostfwd(SlirpStack *s, const char *rule, bool add, Error **errp)
 {
-    UserState *s = (UserState *)nc;
     const char *p = rule;
     HostForward host;
 
@@ -191,8 +158,10 @@ bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error 
 static int fwd_can_read(void *opaque)
 {
     GuestForward *f = opaque;
+    size_t room = f->s->lib.socket_can_recv(f->s->slirp, f->server, f->port);
 
-    return f->s->lib.socket_can_recv(f->s->slirp, f->server, f->port);
+    f->s->held |= !room;
+    return room;
 }
 
 static void fwd_read(void *opaque, const uint8_t *buf, int size)
@@ -207,29 +176,13 @@ static ssize_t fwd_write(const void *buf, size_t len, void *opaque)
     return chr_txq_write(&((GuestForward *)opaque)->tx, buf, len);
 }
 
-static bool start_guestfwd(UserState *s, GuestForward *f)
+static bool start_guestfwd(SlirpStack *s, GuestForward *f)
 {
     return (f->command ? s->lib.add_exec(s->slirp, f->command, &f->server, f->port)
                        : s->lib.add_guestfwd(s->slirp, fwd_write, f, &f->server, f->port)) >= 0;
 }
 
-static bool fwd_open_chardev(GuestForward *fwd, const char *dev, Error **errp)
-{
-    g_autofree char *label = g_strdup_printf("guestfwd.tcp.%d", fwd->port);
-    Error *err = NULL;
-    Chardev *chr = qemu_chr_new(label, dev, NULL, &err);
-
-    if (!chr || !qemu_chr_fe_init(&fwd->chr, chr, &err)) {
-        error_setg(errp, "Could not open guest forwarding device '%s': %s", label,
-                   err ? error_get_pretty(err) : "no such device");
-        g_clear_pointer(&err, error_free);
-        return false;
-    }
-    chr_txq_init(&fwd->tx, &fwd->chr, FWD_QUEUE, NULL, NULL);
-    return true;
-}
-
-bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len)
+bool slirp_forward_is_full(const SlirpStack *s, const uint8_t *frame, size_t len)
 {
     uint32_t addr;
     int port;
@@ -247,32 +200,42 @@ bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len)
     return false;
 }
 
-/* [tcp]:SERVER:PORT-DEV or …-cmd:COMMAND */
-static bool add_guestfwd(UserState *s, const char *rule, Error **errp)
+/* The machine's process has the chardev; it passes the bytes on by the socket fd, now ours. */
+static bool fwd_open_socket(GuestForward *fwd, int fd, Error **errp)
 {
-    const char *p = rule;
-    g_autofree char *proto = next_part(&p, ':');
-    g_autofree char *server = proto ? next_part(&p, ':') : NULL;
-    g_autofree char *port = server ? next_part(&p, '-') : NULL;
-    GuestForward *fwd;
+    g_autofree char *options = g_strdup_printf("socket,id=guestfwd%d,fd=%d", fd, fd);
+    g_autoptr(QemuOpts) opts = qemu_opts_parse(options, "backend", errp);
+    Chardev *chr = opts ? qemu_chr_new_from_opts(opts, errp) : NULL;
 
-    fwd = g_new0(GuestForward, 1);
-    fwd->s = s;
-    g_ptr_array_add(s->forwards, fwd);
-    if (!port || (*proto && strcmp(proto, "tcp")) || !inet_aton(server, &fwd->server) ||
-        !parse_port(port, false, &fwd->port) || !*p) {
-        return bad_rule(errp, "guest", rule, NULL);
-    }
-    if (g_str_has_prefix(p, "cmd:")) {
-        fwd->command = g_strdup(p + strlen("cmd:"));
-    } else if (!fwd_open_chardev(fwd, p, errp)) {
+    if (!chr || !qemu_chr_fe_init(&fwd->chr, chr, errp)) {
         return false;
     }
-    if (fwd->command) {
+    chr_txq_init(&fwd->tx, &fwd->chr, FWD_QUEUE, NULL, NULL);
+    return true;
+}
+
+/* next_fd is where the socket is, if the rule leads to a chardev, and moves on. */
+static bool add_guestfwd(SlirpStack *s, const char *rule, const int **next_fd, Error **errp)
+{
+    GuestRule r;
+    GuestForward *fwd;
+
+    if (!slirp_parse_guestfwd(rule, &r, errp)) {
+        return false;
+    }
+    fwd = g_new0(GuestForward, 1);
+    fwd->s = s;
+    fwd->server = r.server;
+    fwd->port = r.port;
+    g_ptr_array_add(s->forwards, fwd);
+    if (r.command) {
+        fwd->command = g_strdup(r.target);
         confine_need(CONFINE_PROGRAMS);
         if (!confine_programs(errp)) {
             return false;
         }
+    } else if (!fwd_open_socket(fwd, *(*next_fd)++, errp)) {
+        return false;
     }
     if (!start_guestfwd(s, fwd)) {
         error_setg(errp, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
@@ -287,43 +250,47 @@ static bool add_guestfwd(UserState *s, const char *rule, Error **errp)
 static void forward_free(gpointer data)
 {
     GuestForward *f = data;
+    Chardev *chr = f->chr.chr;
 
     chr_txq_cleanup(&f->tx);
     qemu_chr_fe_deinit(&f->chr);
+    if (chr) {
+        qemu_chr_remove(chr, NULL);
+    }
     g_free(f->command);
     g_free(f);
 }
 
-bool slirp_add_forwards(UserState *s, Error **errp)
+bool slirp_add_forwards(SlirpStack *s, const int *fds, Error **errp)
 {
     s->forwards = g_ptr_array_new_with_free_func(forward_free);
     s->host_forwards = g_array_new(FALSE, FALSE, sizeof(HostForward));
-    for (guint i = 0; s->hostfwd && i < s->hostfwd->len; i++) {
-        if (!add_hostfwd(s, g_ptr_array_index(s->hostfwd, i), errp)) {
+    for (guint i = 0; s->o.hostfwd && i < s->o.hostfwd->len; i++) {
+        if (!add_hostfwd(s, g_ptr_array_index(s->o.hostfwd, i), errp)) {
             return false;
         }
     }
-    for (guint i = 0; s->guestfwd && i < s->guestfwd->len; i++) {
-        if (!add_guestfwd(s, g_ptr_array_index(s->guestfwd, i), errp)) {
+    for (guint i = 0; s->o.guestfwd && i < s->o.guestfwd->len; i++) {
+        if (!add_guestfwd(s, g_ptr_array_index(s->o.guestfwd, i), &fds, errp)) {
             return false;
         }
     }
     return true;
 }
 
-void slirp_remove_forwards(UserState *s)
+void slirp_remove_forwards(SlirpStack *s)
 {
     g_clear_pointer(&s->forwards, g_ptr_array_unref);
     g_clear_pointer(&s->host_forwards, g_array_unref);
 }
 
-void slirp_restore_forwards(UserState *s)
+void slirp_restore_forwards(SlirpStack *s)
 {
     for (guint i = 0; i < s->host_forwards->len; i++) {
         const HostForward *f = &g_array_index(s->host_forwards, HostForward, i);
 
         if (!start_hostfwd(s, f)) {
-            warn_report("netdev %s: port %d of the host is no longer forwarded", s->nc.obj.id,
+            warn_report("netdev %s: port %d of the host is no longer forwarded", s->o.nc.obj.id,
                         f->port);
         }
     }
@@ -332,7 +299,7 @@ void slirp_restore_forwards(UserState *s)
     }
 }
 
-void slirp_accept_forwards(UserState *s)
+void slirp_accept_forwards(SlirpStack *s)
 {
     for (guint i = 0; i < s->forwards->len; i++) {
         GuestForward *f = g_ptr_array_index(s->forwards, i);

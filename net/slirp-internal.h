@@ -1,18 +1,20 @@
 /*
- * User networking: what its files share.
+ * The stack of a user network: what its files share.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef NET_SLIRP_INTERNAL_H
 #define NET_SLIRP_INTERNAL_H
 
-#include "frame-queue.h"
+#include <glib.h>
+
 #include "ip-fragment.h"
 #include "ip-reassembly.h"
-#include "net/net.h"
 #include "slirp-lib.h"
 #include "slirp-limit.h"
+#include "slirp-options.h"
 #include "slirp-tftp.h"
+#include "usernet-proto.h"
 
 /* A descriptor that libslirp wants to have polled; an array's index is its number. */
 typedef struct SlirpPoll {
@@ -32,34 +34,23 @@ typedef struct HostForward {
 /* libslirp as a source of the main loop. */
 typedef struct SlirpSource {
     GSource source;
-    struct UserState *s;
+    struct SlirpStack *s;
 } SlirpSource;
 
-typedef struct UserState {
-    NetClientState nc;
-    /* Options. */
-    char *hostname;
-    bool restricted;
-    bool ipv4, ipv6;
-    char *net, *host;
-    char *dhcpstart, *dns;
-    char *ipv6_prefix, *ipv6_host, *ipv6_dns;
-    uint8_t ipv6_prefixlen;
-    char *ipv6_net;
-    char *tftp, *bootfile, *tftp_server_name;
-    char *domainname;
-    GPtrArray *dnssearch;   /* of char * */
-    GPtrArray *hostfwd;
-    GPtrArray *guestfwd;
-    uint32_t max_connections;
+typedef struct SlirpStack {
+    SlirpOptions o;
+    UserNetShared *shared;
+    FrameRing from_guest, to_guest;
+    int wake_fd;            /* a socket: a byte wakes the other side */
+    gpointer wake_tag;
+    uint32_t resets;        /* of the card that we know of */
+    bool wake;              /* the card's side, before we sleep */
 
     SlirpLib lib;
     Slirp *slirp;
     struct in_addr guest;   /* where hostfwd goes by default */
-    FrameQueue in;          /* to the guest */
-    bool receiving;         /* the NIC waits for frames */
-    bool outdated;          /* the guest has started anew since: see renew_stack() */
     bool accept;            /* guest forwards may take more input */
+    bool held;              /* one takes none: until the guest connects, or has taken what it got */
     bool flush;             /* libslirp may have packets that waited for an address */
     SlirpSource *source;
     GArray *polls;          /* of SlirpPoll */
@@ -76,26 +67,37 @@ typedef struct UserState {
     GArray *host_forwards;  /* of HostForward */
     GPtrArray *forwards;    /* of GuestForward */
     uint8_t frame[NET_FRAME_MAX];
-} UserState;
+} SlirpStack;
+
+/* slirp-stack.c --- what the process of user networks does with them ---------- */
+
+/* A stack with default options. */
+SlirpStack *slirp_stack_new(const char *id);
+/* fds as of USERNET_ADD become its own. False with errp set: free it. */
+bool slirp_stack_open(SlirpStack *s, const int *fds, Error **errp);
+void slirp_stack_free(SlirpStack *s);
+/* The text of "info usernet"; free() it. */
+char *slirp_stack_connections(SlirpStack *s);
 
 /* slirp-config.c: the addresses and names that the options give. */
-bool slirp_fill_config(UserState *s, SlirpConfig *cfg, Error **errp);
+bool slirp_fill_config(SlirpStack *s, SlirpConfig *cfg, Error **errp);
 /* Is a frame that passed the filter for a host of libslirp's own, and not for the outside? */
-bool slirp_frame_is_inside(const UserState *s, const uint8_t *frame, size_t len);
+bool slirp_frame_is_inside(const SlirpStack *s, const uint8_t *frame, size_t len);
 
 /* slirp-fwd.c: "hostfwd" and "guestfwd". */
-bool slirp_add_forwards(UserState *s, Error **errp);
-void slirp_remove_forwards(UserState *s);
+/* fds: a socket for each rule of guestfwd= that leads to a chardev; ours. */
+bool slirp_add_forwards(SlirpStack *s, const int *fds, Error **errp);
+void slirp_remove_forwards(SlirpStack *s);
 /* The same forwards in a new stack. */
-void slirp_restore_forwards(UserState *s);
-/* NetClientClass.change_hostfwd */
-bool slirp_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp);
+void slirp_restore_forwards(SlirpStack *s);
+/* rule as of hostfwd=, or, to end it, up to the host's port. */
+bool slirp_change_hostfwd(SlirpStack *s, const char *rule, bool add, Error **errp);
 /*
  * Is a frame that passed the filter data for a chardev that has enough to take already?
  * libslirp cannot wait with it: dropped, it comes again.
  */
-bool slirp_forward_is_full(const UserState *s, const uint8_t *frame, size_t len);
+bool slirp_forward_is_full(const SlirpStack *s, const uint8_t *frame, size_t len);
 /* libslirp has room again: look at the chardevs behind the forwards. */
-void slirp_accept_forwards(UserState *s);
+void slirp_accept_forwards(SlirpStack *s);
 
 #endif

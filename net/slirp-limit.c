@@ -96,7 +96,7 @@ bool slirp_limit_begin(SlirpLimit *l, const uint8_t *frame, size_t len)
     if (!l->opening) {
         return true;
     }
-    if (source && g_hash_table_contains(l->sources, source)) {
+    if (source && g_hash_table_lookup(l->sources, source)) {
         l->opening = false;
         return true;
     }

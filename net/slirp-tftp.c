@@ -88,7 +88,7 @@ static void substitute(SlirpTFTP *t, const char *name, char out[NAME_ROOM])
         return;
     }
     if (dup3(fd, t->slot[i], O_CLOEXEC) >= 0) {
-        g_snprintf(out, NAME_ROOM, "/%d", t->slot[i]);
+        snprintf(out, NAME_ROOM, "/%d", t->slot[i]);
         t->next = (i + 1) % SLIRP_TFTP_SLOTS;
     }
     close(fd);

@@ -16,18 +16,19 @@ typedef struct NetSocket {
     /* Options of "stream" (addr is remote, or local with server=on) and "dgram". */
     NetAddr local, remote;
     bool server;
+    uint32_t reconnect, reconnect_ms;   /* the second is the one that counts; 0: never */
 
     NetFD fd;               /* of the peer */
-    NetFD listener;         /* or what is being connected */
-    unsigned tried;         /* of remote's addresses, then */
+    NetFD listener;
+    SockConnect *connecting;
     int type;               /* SOCK_* of fd */
-    struct sockaddr_storage dest;   /* of datagrams on a socket that has no peer */
-    socklen_t dest_len;
+    SockAddr dest;          /* of datagrams on a socket that has no peer; len 0: it has */
     /* Streams: input not yet handed on, output not yet written. */
     uint8_t *in, *out;      /* BUF_SIZE each */
     size_t in_pos, in_len, out_pos, out_len;
     guint idle;             /* frames are waiting in the buffer: source, or 0 */
-    guint retry;            /* the host had no descriptor for a peer: timer, or 0 */
+    guint retry;            /* a peer could not be accepted or found: timer, or 0 */
+    bool peer_missed;       /* the user was told that there is no peer */
     char *unlink_path;      /* of the socket that we made */
 } NetSocket;
 
@@ -39,6 +40,9 @@ void socket_use(NetSocket *s, int fd);
 int socket_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt);
 ssize_t socket_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt);
 void socket_set_receive(NetClientState *nc, unsigned q, bool on);
+
+/* The peer of a stream that we connected is gone, or there was none: why, freed here. */
+void socket_no_peer(NetSocket *s, Error *err);
 
 /* What "info network" shows: the type, and what is given in QEMU's words. */
 void socket_set_info(NetSocket *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);

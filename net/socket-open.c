@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@
 
 /* A peer that cannot be accepted now waits so long. */
 #define RETRY_MS 200
+
+/* Peers ---------------------------------------------------------------------- */
 
 /* A stream has a peer: how says who began. */
 static void stream_connected(NetSocket *s, const char *how)
@@ -33,6 +37,20 @@ static void stream_connected(NetSocket *s, const char *how)
         socket_set_info(s, "socket: %s %s", how, text);
     }
     net_addr_clear(&peer);
+}
+
+/* While the machine runs. */
+static void peer_came(NetSocket *s, int fd, const char *how)
+{
+    int one = 1;
+
+    if (s->remote.keep_alive || s->local.keep_alive) {
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    }
+    socket_use(s, fd);
+    stream_connected(s, how);
+    net_set_carrier(&s->nc, true);
+    net_notify_readable(&s->nc, 0);
 }
 
 static gboolean socket_listen_again(gpointer opaque)
@@ -58,10 +76,7 @@ static void socket_accept(NetFD *f)
         s->retry = g_timeout_add(RETRY_MS, socket_listen_again, s);
         return;
     }
-    socket_use(s, fd);
-    stream_connected(s, "connection from");
-    net_set_carrier(&s->nc, true);
-    net_notify_readable(&s->nc, 0);
+    peer_came(s, fd, "connection from");
 }
 
 static void socket_listen_on(NetSocket *s, int fd)
@@ -71,54 +86,86 @@ static void socket_listen_on(NetSocket *s, int fd)
     net_fd_poll(&s->listener, true, false);
 }
 
-static bool start_connect(NetSocket *s, Error **errp);
+/* Connecting ----------------------------------------------------------------- */
 
-static void connect_done(NetFD *f)
+static void connect_done(int fd, Error *err, void *opaque)
 {
-    NetSocket *s = (NetSocket *)f->nc;
-    int fd = f->fd, err = 0;
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(err), peer_len = sizeof(peer);
+    NetSocket *s = opaque;
+    int one = 1;
 
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-    /* Told of the last one while the next is under way. */
-    if (!err && getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0) {
+    s->connecting = NULL;
+    if (fd < 0) {
+        socket_no_peer(s, err);
         return;
     }
-    if (err) {
-        net_fd_close(f);
-        if (!start_connect(s, NULL)) {
-            warn_report("netdev %s: can't connect socket: %s", s->nc.obj.id, strerror(err));
-        }
-        return;
-    }
-    net_fd_poll(f, false, false);
-    f->fd = -1;
-    socket_use(s, fd);
-    stream_connected(s, "connect to");
-    net_set_carrier(&s->nc, true);
-    net_notify_readable(&s->nc, 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    s->peer_missed = false;
+    peer_came(s, fd, "connect to");
 }
 
-/* To the next of the peer's addresses, without waiting for it. */
+static gboolean connect_again(gpointer opaque)
+{
+    NetSocket *s = opaque;
+    Error *err = NULL;
+    int fd;
+
+    s->retry = 0;
+    if (!net_addr_is_unix(&s->remote)) {
+        s->connecting = net_addr_connect_inet(&s->remote, connect_done, s, &err);
+        if (!s->connecting) {
+            socket_no_peer(s, err);
+        }
+        return G_SOURCE_REMOVE;
+    }
+    fd = net_addr_connect_unix(&s->remote, &err);
+    if (fd < 0) {
+        socket_no_peer(s, err);
+    } else {
+        s->peer_missed = false;
+        peer_came(s, fd, "connect to");
+    }
+    return G_SOURCE_REMOVE;
+}
+
+void socket_no_peer(NetSocket *s, Error *err)
+{
+    /* One word is enough, however often it is tried. */
+    if (!s->peer_missed) {
+        warn_report("netdev %s: %s", s->nc.obj.id, error_get_pretty(err));
+    }
+    error_free(err);
+    if (s->reconnect_ms) {
+        s->peer_missed = true;
+        s->retry = g_timeout_add(s->reconnect_ms, connect_again, s);
+    }
+}
+
+/* To the peer, without waiting for it. */
 static bool start_connect(NetSocket *s, Error **errp)
 {
-    int fd = net_addr_connect(&s->remote, &s->tried, errp);
+    Error *err = NULL;
+    int fd;
 
-    if (fd >= 0) {
-        s->listener = (NetFD){ .nc = &s->nc, .fd = fd, .out = connect_done, .gone = connect_done };
-        s->nc.carrier_off = true;
-        net_fd_poll(&s->listener, false, true);
+    if (s->reconnect_ms) {
+        confine_need(net_addr_is_unix(&s->remote) ? CONFINE_SOCKETS : CONFINE_NAMES);
     }
-    return fd >= 0;
-}
-
-static bool socket_is_unix(int fd)
-{
-    int domain;
-    socklen_t len = sizeof(domain);
-
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+    if (!net_addr_is_unix(&s->remote)) {
+        s->nc.carrier_off = true;
+        s->connecting = net_addr_connect_inet(&s->remote, connect_done, s, errp);
+        return s->connecting;
+    }
+    fd = net_addr_connect_unix(&s->remote, &err);
+    if (fd >= 0) {
+        socket_use(s, fd);
+        stream_connected(s, "connect to");
+    } else if (s->reconnect_ms && s->remote.path) {
+        s->nc.carrier_off = true;
+        socket_no_peer(s, err);
+    } else {
+        error_propagate(errp, err);
+        return false;
+    }
+    return true;
 }
 
 static bool socket_open_fd(NetSocket *s, const char *str, Error **errp)
@@ -140,7 +187,7 @@ static bool socket_open_fd(NetSocket *s, const char *str, Error **errp)
         stream_connected(s, "");
     } else {
         socket_set_info(s, "%sfd=%d%s", s->local.str ? "" : "socket: ", fd,
-                        !s->local.str ? "" : socket_is_unix(fd) ? " unix" : " inet");
+                        !s->local.str ? "" : sock_is_unix(fd) ? " unix" : " inet");
     }
     return true;
 }
@@ -176,14 +223,14 @@ static bool socket_open_addr(NetSocket *s, int type, Error **errp)
     if (only->type && !strcmp(only->type, "fd")) {
         return socket_open_fd(s, only->str ? only->str : "", errp);
     }
-    if (remote && type == SOCK_STREAM && net_is_running()) {
+    if (remote && type == SOCK_STREAM && (net_is_running() || s->reconnect_ms)) {
         return start_connect(s, errp);
     }
     fd = net_addr_socket(local, remote, type, errp);
     if (fd < 0) {
         return false;
     }
-    if (local && local->type && !strcmp(local->type, "unix")) {
+    if (local && net_addr_is_unix(local) && !local->abstract) {
         s->unlink_path = g_strdup(local->path);
     }
     if (type == SOCK_STREAM && !remote) {
@@ -199,16 +246,21 @@ static bool socket_open_addr(NetSocket *s, int type, Error **errp)
     return true;
 }
 
-static bool socket_open_mcast(NetSocket *s, Error **errp)
+static bool socket_open_mcast(NetSocket *s, const char *localaddr, Error **errp)
 {
-    int fd = net_addr_mcast(&s->remote, s->localaddr_opt, &s->dest, &s->dest_len, errp);
     g_autofree char *group = net_addr_text(&s->remote);
+    const char *what = strcmp(s->nc.obj.oc->name, "socket") ? "" : "socket: ";
+    int fd;
 
+    if (!net_addr_group(&s->remote, &s->dest, errp)) {
+        return false;
+    }
+    fd = net_addr_mcast(&s->dest, localaddr, errp);
     if (fd < 0) {
         return false;
     }
     socket_use(s, fd);
-    socket_set_info(s, "socket: mcast=%s", group);
+    socket_set_info(s, "%smcast=%s", what, group);
     return true;
 }
 
@@ -234,7 +286,8 @@ static bool socket_open(NetClientState *nc, Error **errp)
         return socket_open_fd(s, s->fd_opt, errp);
     }
     if (s->mcast_opt) {
-        return net_addr_parse(&s->remote, s->mcast_opt, errp) && socket_open_mcast(s, errp);
+        return net_addr_parse(&s->remote, s->mcast_opt, errp) &&
+               socket_open_mcast(s, s->localaddr_opt, errp);
     }
     if ((s->listen_opt && !net_addr_parse(&s->local, s->listen_opt, errp)) ||
         (s->connect_opt && !net_addr_parse(&s->remote, s->connect_opt, errp)) ||
@@ -255,11 +308,38 @@ static bool stream_open(NetClientState *nc, Error **errp)
         error_setg(errp, "Parameter 'addr' is missing");
         return false;
     }
+    if (s->reconnect && s->reconnect_ms) {
+        error_setg(errp, "'reconnect' and 'reconnect-ms' are mutually exclusive");
+        return false;
+    }
+    s->reconnect_ms = s->reconnect ? MIN(s->reconnect, UINT32_MAX / 1000) * 1000
+                                   : s->reconnect_ms;
+    if (s->reconnect_ms && (s->server || !g_strcmp0(s->remote.type, "fd"))) {
+        error_setg(errp, "'reconnect' option is incompatible with %s",
+                   s->server ? "socket in server mode" : "'fd'");
+        return false;
+    }
     if (s->server) {
         s->local = s->remote;
         memset(&s->remote, 0, sizeof(s->remote));
     }
     return socket_open_addr(s, SOCK_STREAM, errp);
+}
+
+/* To a group: by the interface that has the local address, or by a socket that is a member. */
+static bool dgram_open_mcast(NetSocket *s, Error **errp)
+{
+    const char *type = s->local.type;
+
+    if (type && !strcmp(type, "fd")) {
+        return net_addr_group(&s->remote, &s->dest, errp) &&
+               socket_open_fd(s, s->local.str ? s->local.str : "", errp);
+    }
+    if (type && strcmp(type, "inet")) {
+        error_setg(errp, "multicast with local.type=%s: it has to be 'inet' or 'fd'", type);
+        return false;
+    }
+    return socket_open_mcast(s, s->local.host, errp);
 }
 
 static bool dgram_open(NetClientState *nc, Error **errp)
@@ -268,11 +348,18 @@ static bool dgram_open(NetClientState *nc, Error **errp)
 
     s->fd.fd = s->listener.fd = -1;
     socket_set_info(s, "%s", "");
+    if (net_addr_is_mcast(&s->remote)) {
+        return dgram_open_mcast(s, errp);
+    }
     if (!net_addr_given(&s->local)) {
         error_setg(errp, "dgram requires local= parameter");
         return false;
     }
-    if (s->remote.type && !strcmp(s->remote.type, "unix")) {
+    if (!net_addr_given(&s->remote) && g_strcmp0(s->local.type, "fd")) {
+        error_setg(errp, "type=inet or type=unix requires remote parameter");
+        return false;
+    }
+    if (net_addr_is_unix(&s->remote)) {
         confine_need(CONFINE_SOCKETS);      /* the peer may come later, and again */
     }
     return socket_open_addr(s, SOCK_DGRAM, errp);
@@ -288,6 +375,7 @@ static void socket_close(NetClientState *nc)
     if (s->retry) {
         g_source_remove(s->retry);
     }
+    sock_connect_cancel(s->connecting);
     net_fd_close(&s->fd);
     net_fd_close(&s->listener);
     if (s->unlink_path) {
@@ -324,7 +412,20 @@ static const PropertyInfo prop_addr = { .name = "str", .set = set_addr, .get = g
     DEFINE_PROP(prefix ".port", NetSocket, field.port, prop_addr, char *, NULL, "of inet"), \
     DEFINE_PROP(prefix ".path", NetSocket, field.path, prop_addr, char *, NULL, "of unix"), \
     DEFINE_PROP(prefix ".str", NetSocket, field.str, prop_addr, char *, NULL, \
-                "of fd: its number")
+                "of fd: its number"), \
+    DEFINE_PROP_ON_OFF_AUTO(prefix ".ipv4", NetSocket, field.ipv4, "auto", "of inet"), \
+    DEFINE_PROP_ON_OFF_AUTO(prefix ".ipv6", NetSocket, field.ipv6, "auto", "of inet"), \
+    DEFINE_PROP_BOOL(prefix ".numeric", NetSocket, field.numeric, "off", \
+                     "of inet: host and port are numbers, no names"), \
+    DEFINE_PROP_UINT16(prefix ".to", NetSocket, field.to, "0", \
+                       "of inet servers: the last port to try"), \
+    DEFINE_PROP_BOOL(prefix ".mptcp", NetSocket, field.mptcp, "off", "not supported"), \
+    DEFINE_PROP_BOOL(prefix ".keep-alive", NetSocket, field.keep_alive, "off", \
+                     "of inet streams: notice a peer's host that is gone"), \
+    DEFINE_PROP_BOOL(prefix ".abstract", NetSocket, field.abstract, "off", \
+                     "of unix: a name without a file"), \
+    DEFINE_PROP_BOOL(prefix ".tight", NetSocket, field.tight, "on", \
+                     "of unix: an abstract name is not padded")
 
 static const Property socket_props[] = {
     DEFINE_PROP_STRING("fd", NetSocket, fd_opt, NULL, "descriptor of a socket"),
@@ -340,6 +441,9 @@ static const Property socket_props[] = {
 static const Property stream_props[] = {
     ADDR_PROPS("addr", remote),
     DEFINE_PROP_BOOL("server", NetSocket, server, "off", "wait for the peer"),
+    DEFINE_PROP_UINT32("reconnect", NetSocket, reconnect, "0",
+                       "seconds after which a peer that is away is tried again (0: never)"),
+    DEFINE_PROP_UINT32("reconnect-ms", NetSocket, reconnect_ms, "0", "the same in milliseconds"),
     DEFINE_PROP_END
 };
 

@@ -51,7 +51,10 @@ static void socket_gone(NetFD *f)
         /* One peer at a time: now the next one may come. */
         net_fd_poll(&s->listener, true, false);
     } else {
-        warn_report("netdev %s: the peer has closed the connection", s->nc.obj.id);
+        Error *err = NULL;
+
+        error_setg(&err, "the peer has closed the connection");
+        socket_no_peer(s, err);
     }
 }
 
@@ -107,9 +110,9 @@ static ssize_t socket_sendmsg(NetSocket *s, struct iovec *iov, unsigned cnt)
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = cnt };
     ssize_t n;
 
-    if (s->dest_len) {
-        msg.msg_name = &s->dest;
-        msg.msg_namelen = s->dest_len;
+    if (s->dest.len) {
+        msg.msg_name = &s->dest.ss;
+        msg.msg_namelen = s->dest.len;
     }
     do {
         n = sendmsg(s->fd.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "landlock.h"
 #include "qemu/confine.h"
+#include "qemu/landlock.h"
 
 extern const ThreadFilter main_thread_filter, never_filter, no_files_filter, no_sockets_filter;
 
@@ -28,7 +28,7 @@ bool confine_lacks(const MainConfinement *c, const char *what, int err, Error **
         error_setg_errno(errp, err, "-sandbox strict: this host's kernel has no %s", what);
         return false;
     }
-    warn_report("this host's kernel has no %s (%s)", what, g_strerror(err));
+    warn_report("this host's kernel has no %s (%s)", what, strerror(err));
     return true;
 }
 

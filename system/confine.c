@@ -33,6 +33,7 @@ static struct {
     unsigned denied;        /* set of SandboxSet */
     GPtrArray *folders;     /* -sandbox path= */
     MainConfinement main;
+    ConfineOrders orders;   /* for other processes of ours */
 } confine = { .denied = SANDBOX_OBSOLETE };
 
 /* Options ------------------------------------------------------------------ */
@@ -229,7 +230,7 @@ bool confine_early(int argc, char **argv, Error **errp)
     }
     kept = numbers_in(argc, argv);
     g_array_append_vals(kept, &(unsigned){ UINT_MAX }, 1);      /* behind the last */
-    g_array_sort(kept, by_value);
+    qsort(kept->data, kept->len, sizeof(unsigned), by_value);
     for (guint i = 0; i < kept->len && ret == 0; i++) {
         unsigned fd = g_array_index(kept, unsigned, i);
 
@@ -238,7 +239,7 @@ bool confine_early(int argc, char **argv, Error **errp)
         }
         first = MAX(first, fd + 1);
     }
-    g_array_free(kept, TRUE);
+    g_array_unref(kept);
     if (ret < 0 && errno != ENOSYS) {
         error_setg_errno(errp, errno, "cannot close the descriptors that were left open");
         return false;
@@ -304,9 +305,28 @@ void confine_end(void)
     prctl(PR_SET_DUMPABLE, 1);
 }
 
-bool confine_process(bool dumpable, Error **errp)
+static bool tell_processes(bool dumpable, bool daemon, Error **errp)
 {
-    if (!change_root(errp) || !change_user(errp) ||
+    confine.orders = (ConfineOrders) {
+        .off = confine.off,
+        .strict = confine.main.strict,
+        .dumpable = dumpable,
+        .daemon = daemon,
+        .programs = confine_needs() & CONFINE_PROGRAMS,
+        .denied = confine.sandbox ? SANDBOX_ALWAYS | confine.denied : 0,
+        .root = confine.root,
+        .has_user = confine.user.given,
+        .uid = confine.user.uid,
+        .gid = confine.user.gid,
+        .user = confine.user.name,
+        .folders = confine.main.folders,
+    };
+    return confine_process_orders(&confine.orders, errp);
+}
+
+bool confine_process(bool dumpable, bool daemon, Error **errp)
+{
+    if (!tell_processes(dumpable, daemon, errp) || !change_root(errp) || !change_user(errp) ||
         (confine.sandbox && !sandbox_enter(confine.denied, errp))) {
         return false;
     }

@@ -27,11 +27,12 @@ typedef enum SandboxSet {
 bool confine_early(int argc, char **argv, Error **errp);
 /*
  * Do what the options -chroot, -user and -sandbox asked for: when all is set up, before
- * the guest runs. All threads are confined, those to come too. Unless -sandbox is off, then give
- * up capabilities, let threads confine themselves (qemu/confine.h), and, unless dumpable, let no
- * one of the same user read our memory and no crash write it to a file. False with errp set.
+ * the guest runs. All threads are confined, those to come too, and processes of ours. Unless
+ * -sandbox is off, then give up capabilities, let threads confine themselves (qemu/confine.h), and,
+ * unless dumpable, let no one of the same user read our memory and no crash write it to a file.
+ * daemon: nobody will read standard error. False with errp set.
  */
-bool confine_process(bool dumpable, Error **errp);
+bool confine_process(bool dumpable, bool daemon, Error **errp);
 /* Nothing of the guest runs any more: a sanitizer may read our memory now, to find leaks. */
 void confine_end(void);
 

@@ -10,11 +10,11 @@
 #include "sysemu/cpus.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "qemu/confine.h"
 #include "qemu/main-loop.h"
+#include "qemu/thread.h"
 #include "sysemu/accel.h"
 
 typedef struct CPUWork {
@@ -135,7 +135,6 @@ bool cpu_start_thread(CPUState *cpu, Error **errp)
     g_autofree char *accel = g_ascii_strup(cpu_accel(cpu)->oc.name, -1);
     g_autofree char *name = g_strdup_printf("CPU %u/%s", cpu->cpu_index, accel);
     g_autoptr(GError) err = NULL;
-    sigset_t all, old;
 
     cpu->stopped = true;
     cpu->halt_cond = g_new(GCond, 1);
@@ -143,15 +142,7 @@ bool cpu_start_thread(CPUState *cpu, Error **errp)
     if (!cpu_accel(cpu)->has_vcpu_threads) {
         return cpu_init_threadless(cpu, errp);
     }
-    /* Signals for the process are the main thread's business. */
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    cpu->thread = g_thread_try_new(name, cpu_thread, cpu, &err);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    cpu->thread = thread_try_new(name, cpu_thread, cpu, &err);
     if (!cpu->thread) {
         error_setg(errp, "cannot start the thread of CPU %u: %s", cpu->cpu_index,
                    err->message);
@@ -190,6 +181,18 @@ void pause_all_vcpus(MachineState *ms)
 
         while (cpu && !cpu->stopped) {
             bql_cond_wait(cpu->halt_cond);
+        }
+    }
+}
+
+void hold_all_vcpus(MachineState *ms)
+{
+    for (unsigned i = 0; ms->cpus && i < ms->smp.cpus; i++) {
+        CPUState *cpu = ms->cpus[i];
+
+        if (cpu && cpu->thread && !cpu->stopped) {
+            cpu->stop = true;
+            cpu_kick(cpu);
         }
     }
 }

@@ -5,8 +5,9 @@
  */
 #include "hints.h"
 
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chardev/char.h"
 #include "hw/virtio/virtio-info.h"
@@ -18,6 +19,7 @@
 /* How long a guest may take until it is looked at; the software CPU is slower. */
 #define UP_SECONDS      5
 #define UP_SECONDS_TCG  20
+#define STARVED_NS      (NANOSECONDS_PER_SECOND / 10)   /* so little does not count */
 
 /* Where a processor starts. */
 #define RESET_RIP       0xfff0
@@ -27,6 +29,8 @@ typedef struct Hints {
     unsigned up_seconds;
     QEMUTimer timer;            /* armed by the first start */
     bool armed;
+    int schedstat;              /* of CPU 0's thread; -1: the kernel does not count */
+    uint64_t starved;           /* ns that it has waited for a processor, as far as allowed for */
     unsigned next_report;       /* of so many triple faults */
 } Hints;
 
@@ -61,7 +65,7 @@ static void look_at_device(const DeviceState *dev, Consoles *c)
     if (!strcmp(name, "isa-serial")) {
         g_autofree char *index = property_get(&dev->obj, "index", NULL);
 
-        c->ttys |= 1u << (strtoul(index, NULL, 10) % MAX_CONSOLES);
+        c->ttys |= 1u << (g_ascii_strtoull(index, NULL, 10) % MAX_CONSOLES);
     } else if (!strcmp(name, "virtconsole")) {
         c->nr_hvc++;
     } else if (strcmp(name, "isa-debugcon")) {
@@ -87,12 +91,12 @@ static const char *console_lacks(const Consoles *c, const char *word)
     unsigned n;
 
     if (g_str_has_prefix(word, "ttyS")) {
-        n = strtoul(word + 4, NULL, 10);
+        n = g_ascii_strtoull(word + 4, NULL, 10);
         return n < MAX_CONSOLES && c->ttys >> n & 1 ? NULL :
                "no such serial port: -serial (once for each) or -nographic adds one";
     }
     if (g_str_has_prefix(word, "hvc")) {
-        return strtoul(word + 3, NULL, 10) < c->nr_hvc ? NULL :
+        return g_ascii_strtoull(word + 3, NULL, 10) < c->nr_hvc ? NULL :
                "no such port: -device virtio-serial-device -device virtconsole,chardev=ID "
                "adds one";
     }
@@ -153,12 +157,31 @@ static unsigned unseen_devices(MachineState *ms)
     return n;
 }
 
+/* What CPU 0 has waited for a processor of the host since the last time, in ns. */
+static uint64_t newly_starved(Hints *h)
+{
+    char text[64] = "";         /* time on a processor, time waiting for one, … */
+    uint64_t before = h->starved;
+    const char *p;
+
+    if (h->schedstat >= 0 && pread(h->schedstat, text, sizeof(text) - 1, 0) > 0) {
+        p = strchr(text, ' ');
+        h->starved = p ? g_ascii_strtoull(p + 1, NULL, 10) : 0;
+    }
+    return h->starved - before;
+}
+
 static void check_guest(void *opaque)
 {
     Hints *h = opaque;
     Consoles c = find_consoles(h->ms);
     unsigned unseen = unseen_devices(h->ms);
+    uint64_t more = newly_starved(h);
 
+    if (more > STARVED_NS) {    /* the host is busy: the guest has not had its time */
+        timer_mod_ns(&h->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + more);
+        return;
+    }
     if (c.connected && !c.written) {
         bool given = check_console_parameters(h->ms, &c, false);
 
@@ -212,6 +235,7 @@ static void runstate_changed(MachineState *ms, RunStateEvent event, ShutdownCaus
     case RUN_STATE_EVENT_RESUME:
         if (!h->armed) {
             h->armed = true;
+            newly_starved(h);
             timer_mod_ns(&h->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
                          h->up_seconds * NANOSECONDS_PER_SECOND);
         }
@@ -230,15 +254,18 @@ static void runstate_changed(MachineState *ms, RunStateEvent event, ShutdownCaus
 
 void hints_start(MachineState *ms)
 {
+    g_autofree char *schedstat = NULL;
     Hints *h;
 
     if (!ms->kernel_filename) {
         return;
     }
+    schedstat = g_strdup_printf("/proc/self/task/%d/schedstat", ms->cpus[0]->thread_id);
     h = g_new0(Hints, 1);
     h->ms = ms;
     h->up_seconds = strcmp(ms->accel->obj.oc->name, "tcg") ? UP_SECONDS : UP_SECONDS_TCG;
     h->next_report = 1;
+    h->schedstat = open(schedstat, O_RDONLY | O_CLOEXEC);
     timer_init_ns(&h->timer, QEMU_CLOCK_VIRTUAL, check_guest, h);
     ms->rsm.explain_faults = true;
     runstate_add_notifier(ms, runstate_changed, h);

@@ -340,10 +340,69 @@ static bool file_complete(Object *obj, Error **errp)
     return false;
 }
 
+void host_memory_backend_keep(HostMemoryBackend *b, bool keep)
+{
+    atomic_store(&b->kept, keep);
+}
+
 void host_memory_backend_replaced(HostMemoryBackend *b)
 {
-    b->had_contents = true;
-    advise(b);
+    for (unsigned i = 0; i < b->nr_parts; i++) {
+        host_memory_backend_replaced(b->parts[i]);
+    }
+    if (!b->parts) {
+        b->had_contents = true;
+        advise(b);
+    }
+}
+
+const HostMemoryBackend *host_memory_backend_part(const HostMemoryBackend *b, const void *host)
+{
+    for (unsigned i = 0; i < b->nr_parts; i++) {
+        if ((uintptr_t)host - (uintptr_t)b->parts[i]->host < b->parts[i]->size) {
+            return b->parts[i];
+        }
+    }
+    return !b->parts && (uintptr_t)host - (uintptr_t)b->host < b->size ? b : NULL;
+}
+
+bool host_memory_backend_is_shared(const HostMemoryBackend *b)
+{
+    bool shared = b->parts || (b->fd >= 0 && b->share);
+
+    for (unsigned i = 0; i < b->nr_parts; i++) {
+        shared &= host_memory_backend_is_shared(b->parts[i]);
+    }
+    return shared;
+}
+
+bool host_memory_backend_is_plain(const HostMemoryBackend *b)
+{
+    bool plain = b->fd < 0 && !b->share && !b->prealloc && !b->host_nodes;
+
+    for (unsigned i = 0; i < b->nr_parts; i++) {
+        plain &= host_memory_backend_is_plain(b->parts[i]);
+    }
+    return plain;
+}
+
+/* Each part gives what it has of [host, host + len). */
+static bool discard_parts(const HostMemoryBackend *b, char *host, uint64_t len)
+{
+    bool given = false;
+
+    while (len) {
+        const HostMemoryBackend *part = host_memory_backend_part(b, host);
+        uint64_t n = !part ? 0 : MIN(len, part->size - (host - (char *)part->host));
+
+        if (!part) {
+            break;
+        }
+        given |= host_memory_backend_discard(part, host, n);
+        host += n;
+        len -= n;
+    }
+    return given;
 }
 
 bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_t len)
@@ -351,6 +410,12 @@ bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_
     uint64_t offset = (uintptr_t)host - (uintptr_t)b->host;
     uint64_t start, end;
 
+    if (atomic_load(&b->kept)) {
+        return false;
+    }
+    if (b->parts) {
+        return discard_parts(b, host, len);
+    }
     if (offset >= b->size || len > b->size - offset || b->readonly ||
         (b->had_contents && !b->share)) {
         return false;
@@ -398,6 +463,11 @@ static const ObjectClass memory_backend_base_class = {
     .finalize = backend_finalize,
 };
 
+static bool backend_in_use(const Object *obj)
+{
+    return ((const HostMemoryBackend *)obj)->in_use;
+}
+
 bool object_is_memory_backend(const Object *obj)
 {
     return obj->oc->parent == &memory_backend_base_class;
@@ -408,6 +478,7 @@ static const ObjectClass memory_backend_ram_class = {
     .parent = &memory_backend_base_class,
     .instance_size = sizeof(HostMemoryBackend),
     .complete = ram_complete,
+    .in_use = backend_in_use,
 };
 
 static const Property memfd_props[] = {
@@ -430,6 +501,7 @@ static const ObjectClass memory_backend_memfd_class = {
     .props = memfd_props,
     .init = memfd_init,
     .complete = memfd_complete,
+    .in_use = backend_in_use,
 };
 
 static const Property file_props[] = {
@@ -450,6 +522,7 @@ static const ObjectClass memory_backend_file_class = {
     .instance_size = sizeof(HostMemoryBackend),
     .props = file_props,
     .complete = file_complete,
+    .in_use = backend_in_use,
 };
 
 HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
@@ -470,6 +543,7 @@ HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
         object_free(&b->obj);
         return NULL;
     }
+    b->in_use = true;
     return b;
 }
 

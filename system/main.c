@@ -5,7 +5,13 @@
  */
 #include "system/vl.h"
 
+#include "confine.h"
+#include "net/usernet.h"
+
 int main(int argc, char **argv)
 {
+    if (usernet_wanted(argv)) {
+        usernet_main(sandbox_enter);
+    }
     return qemu_main(argc, argv);
 }

@@ -108,6 +108,30 @@ void memory_region_foreach(const MemoryRegion *root, MemoryRegionFn *fn, void *o
     visit(root, root->addr, 0, fn, opaque);
 }
 
+typedef struct Place {
+    hwaddr start;
+    uint64_t size;
+    const MemoryRegion *taken_by;
+} Place;
+
+static void look_for_overlap(const MemoryRegion *mr, hwaddr start, unsigned depth, void *opaque)
+{
+    Place *place = opaque;
+
+    if (mr->kind != MEMORY_REGION_CONTAINER && start < place->start + place->size &&
+        place->start < start + mr->size) {
+        place->taken_by = mr;
+    }
+}
+
+const MemoryRegion *memory_region_find(const MemoryRegion *root, hwaddr start, uint64_t size)
+{
+    Place place = { .start = start, .size = size };
+
+    memory_region_foreach(root, look_for_overlap, &place);
+    return place.taken_by;
+}
+
 /*
  * Rendering. Regions are drawn from the highest priority down; each takes what
  * is still free of its window. The result is kept sorted.

@@ -17,9 +17,10 @@ static void stored_clear(void *data)
 
     qemu_opts_free(so->opts);
     g_free(so->where);
+    g_free(so->owned);
 }
 
-static const OptionRow *find_row(const char *name)
+const OptionRow *options_find(const char *name)
 {
     for (const OptionRow *row = option_table; row->name; row++) {
         if (!strcmp(row->name, name)) {
@@ -101,12 +102,11 @@ static bool print_help(const OptionRow *row, const char *arg, QemuOpts *opts)
 }
 
 /* Parse what can be parsed now and keep it; or print the help it asks for. */
-static bool store(VLState *vl, const OptionRow *row, const char *word,
-                  const char *arg, Error **errp)
+static bool store(VLState *vl, StoredOption so, Error **errp)
 {
-    StoredOption so = { .row = row, .arg = arg };
+    const OptionRow *row = so.row;
+    const char *arg = so.arg;
 
-    so.where = arg ? g_strdup_printf("%s %s", word, arg) : g_strdup(word);
     if (row->keyval) {
         loc_set(so.where);
         so.opts = qemu_opts_parse(arg, row->implied_key, errp);
@@ -121,6 +121,25 @@ static bool store(VLState *vl, const OptionRow *row, const char *word,
     return true;
 }
 
+bool options_store(VLState *vl, const OptionRow *row, char *where, char *arg, Error **errp)
+{
+    return store(vl, (StoredOption) { .row = row, .arg = arg, .where = where, .owned = arg },
+                 errp);
+}
+
+/* One option of argv's. */
+static bool take(VLState *vl, const OptionRow *row, const char *word, const char *arg,
+                 Error **errp)
+{
+    StoredOption so = { .row = row, .arg = arg };
+
+    if (row->is_file) {
+        return options_read_config(vl, arg, errp);
+    }
+    so.where = arg ? g_strdup_printf("%s %s", word, arg) : g_strdup(word);
+    return store(vl, so, errp);
+}
+
 bool options_parse(VLState *vl, int argc, char **argv, Error **errp)
 {
     vl->stored = g_array_new(FALSE, FALSE, sizeof(StoredOption));
@@ -128,7 +147,7 @@ bool options_parse(VLState *vl, int argc, char **argv, Error **errp)
     for (int i = 1; i < argc && !vl->done; i++) {
         const char *word = argv[i];
         const char *name = option_name(word);
-        const OptionRow *row = name ? find_row(name) : NULL;
+        const OptionRow *row = name ? options_find(name) : NULL;
         const char *arg = NULL;
 
         if (!name) {
@@ -146,7 +165,7 @@ bool options_parse(VLState *vl, int argc, char **argv, Error **errp)
             }
             arg = argv[i];
         }
-        if (!store(vl, row, word, arg, errp)) {
+        if (!take(vl, row, word, arg, errp)) {
             return false;
         }
     }

@@ -18,6 +18,7 @@ typedef enum OptionPhase {
     PHASE_SELECT,       /* which machine, which accelerator */
     PHASE_EARLY,        /* the process: logging, names, -daemonize */
     PHASE_MACHINE,      /* properties of the machine */
+    PHASE_NUMA,         /* parts of the machine, of which there may be several */
     PHASE_OBJECT,
     PHASE_CHARDEV,
     PHASE_BLOCKDEV,
@@ -44,13 +45,13 @@ typedef struct VLState {
     bool has_monitor;
     bool paused;                /* -S */
     const char *incoming;       /* -incoming; NULL: none */
+    const char *loadvm;         /* -loadvm; NULL: none */
     bool only_migratable;
     bool daemonize;
     char *pidfile;
     char *mem_path;
     bool mem_prealloc;
     bool ram_size_given;        /* -m */
-    bool has_numa_node;         /* -numa node */
     char *process_name;
     const char *qtest_log;      /* -qtest-log */
     int escape;                 /* -echr; 0: the default */
@@ -76,6 +77,7 @@ typedef struct OptionRow {
     /* Print what "help" as the argument asks for; false if arg does not ask. */
     bool (*print_help)(const char *arg, QemuOpts *opts);
     const char *section;        /* the heading that this row and those after it have in help */
+    bool is_file;               /* arg names one with options: options_read_config() */
 } OptionRow;
 
 /* An option as given, waiting for its phase. */
@@ -84,8 +86,11 @@ typedef struct StoredOption {
     const char *arg;
     QemuOpts *opts;
     char *where;                /* "-device virtio-blk-device": for messages */
+    char *owned;                /* arg, if it does not come from argv */
 } StoredOption;
 
+/* The row of an option without its dashes; NULL: there is none. */
+const OptionRow *options_find(const char *name);
 /* The rows, ending with a NULL name. */
 extern const OptionRow option_table[];
 
@@ -102,6 +107,13 @@ extern const RefusedOption refused_options[];
  * found here. Prints the help that is asked for and sets vl->done. False with errp set.
  */
 bool options_parse(VLState *vl, int argc, char **argv, Error **errp);
+/*
+ * The options of a -readconfig file, as if they stood in its place: each group of a list of
+ * parameters. False with errp set.
+ */
+bool options_read_config(VLState *vl, const char *filename, Error **errp);
+/* For that: keep an option whose argument (taken over) is a list. where: for messages, taken. */
+bool options_store(VLState *vl, const OptionRow *row, char *where, char *arg, Error **errp);
 /* Call the functions of one phase's options, in order; messages name them. */
 bool options_run_phase(VLState *vl, OptionPhase phase, Error **errp);
 

@@ -9,7 +9,7 @@
 
 #include "opts.h"
 #include "qemu/cutils.h"
-#include "sysemu/hostmem.h"
+#include "sysemu/numa.h"
 #include "target/i386/cpuid.h"
 
 /* Runs before there is a machine: only collects. */
@@ -46,6 +46,13 @@ bool opt_enable_kvm(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     g_autoptr(QemuOpts) kvm = qemu_opts_parse("kvm", "accel", NULL);
 
     return opt_accel(vl, "kvm", kvm, errp);
+}
+
+/* Other accelerators than the software CPU have no such property, and do without. */
+bool opt_perfmap(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    qemu_opt_append(vl->ms->accel_opts, "perfmap", "on");
+    return true;
 }
 
 /* QEMU's other machines get the right word, near misses a guess. Caller frees. */
@@ -173,29 +180,7 @@ bool opt_overcommit(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 
 bool opt_numa(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
-    const char *type = qemu_opt_get(opts, "type");
-    const char *memdev = qemu_opt_get(opts, "memdev");
-
-    qemu_opt_get(opts, "nodeid");
-    qemu_opt_get(opts, "cpus");
-    if (g_strcmp0(type, "node")) {
-        error_setg(errp, "Parameter 'type' does not accept value '%s'", type ? type : "");
-        return false;
-    }
-    if (vl->has_numa_node) {
-        error_setg(errp, "the machine has one NUMA node");
-        return false;
-    }
-    vl->has_numa_node = true;
-    if (memdev && vl->ms->memory_backend && strcmp(memdev, vl->ms->memory_backend)) {
-        error_setg(errp, "the machine has one NUMA node and its memory is '%s'",
-                   vl->ms->memory_backend);
-        return false;
-    }
-    if (memdev && !property_set(&vl->ms->obj, "memory-backend", memdev, errp)) {
-        return false;
-    }
-    return qemu_opts_check_unused(opts, errp);
+    return numa_option(vl->ms, opts, errp);
 }
 
 bool opt_kernel(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "block/handover.h"
 #include "opts.h"
 #include "qemu/cutils.h"
 #include "qemu/fdset.h"
@@ -157,6 +158,13 @@ bool opt_stopped(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 bool opt_incoming(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     vl->incoming = arg;
+    blk_expect_handover();
+    return true;
+}
+
+bool opt_loadvm(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
+{
+    vl->loadvm = arg;
     return true;
 }
 
@@ -211,7 +219,6 @@ bool opt_action(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
     rsm->shutdown_action = s;
     rsm->panic_action = p;
     rsm->watchdog_action = w;
-    rsm->panic_action_given |= qemu_opt_get(opts, "panic") != NULL;
     vl->sigterm_powerdown = t;
     return qemu_opts_check_unused(opts, errp);
 }
@@ -232,6 +239,11 @@ bool opt_display(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 {
     const char *gl = qemu_opt_get(opts, "gl");
 
+    /* Clients that read the console anyway pass this as well, for a look at the screen. */
+    if (vl->nographic && g_str_has_prefix(arg, "vnc=")) {
+        warn_report("ignored: there is no graphical display, -nographic has the console");
+        return true;
+    }
     if (g_strcmp0(qemu_opt_get(opts, "type"), "none")) {
         error_setg(errp, "there is no graphical display: only 'none' is supported");
         return false;

@@ -12,6 +12,7 @@
 bool opt_machine(VLState *, const char *, QemuOpts *, Error **);
 bool opt_accel(VLState *, const char *, QemuOpts *, Error **);
 bool opt_enable_kvm(VLState *, const char *, QemuOpts *, Error **);
+bool opt_perfmap(VLState *, const char *, QemuOpts *, Error **);
 bool opt_cpu(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_acpi(VLState *, const char *, QemuOpts *, Error **);
 bool opt_smp(VLState *, const char *, QemuOpts *, Error **);
@@ -56,6 +57,7 @@ bool opt_daemonize(VLState *, const char *, QemuOpts *, Error **);
 bool opt_pidfile(VLState *, const char *, QemuOpts *, Error **);
 bool opt_stopped(VLState *, const char *, QemuOpts *, Error **);
 bool opt_incoming(VLState *, const char *, QemuOpts *, Error **);
+bool opt_loadvm(VLState *, const char *, QemuOpts *, Error **);
 bool opt_only_migratable(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_reboot(VLState *, const char *, QemuOpts *, Error **);
 bool opt_no_shutdown(VLState *, const char *, QemuOpts *, Error **);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +20,7 @@
 #include "opts.h"
 #include "qemu/confine.h"
 #include "qemu/cutils.h"
+#include "qemu/main-loop.h"
 
 /* What belongs to the process as such. */
 static struct {
@@ -257,7 +257,7 @@ bool os_setup_signals(SignalFn *fn, void *opaque, Error **errp)
         return false;
     }
     os.signal_fn = fn;
-    g_unix_fd_add(fd, G_IO_IN, signal_ready, opaque);
+    qemu_fd_add(fd, G_IO_IN, signal_ready, opaque);
     return true;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "exec/dirty-log.h"
 #include "exec/memory.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
@@ -159,6 +160,7 @@ static bool access_range(AddressSpace *as, const FlatRange *r, hwaddr addr,
             }
             if (is_write) {
                 memcpy(host, data, size);
+                address_space_wrote(as, host, size);
             } else {
                 *data = 0;
                 memcpy(data, host, size);
@@ -225,6 +227,7 @@ static bool copy_ram(const AddressSpace *as, hwaddr addr, void *buf,
         n = MIN(len, r->size - (addr - r->start));
         if (to_ram) {
             memcpy(range_host(r, addr), p, n);
+            address_space_wrote(as, range_host(r, addr), n);
         } else {
             memcpy(p, range_host(r, addr), n);
         }

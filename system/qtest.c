@@ -83,7 +83,7 @@ static void G_GNUC_PRINTF(2, 3) reply(QTestServer *s, const char *fmt, ...)
 
 static uint64_t number(const char *word)
 {
-    return strtoull(word, NULL, 0);
+    return g_ascii_strtoull(word, NULL, 0);
 }
 
 /* Guest memory and ports ------------------------------------------------------------ */

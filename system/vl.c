@@ -17,6 +17,7 @@
 #include "hints.h"
 #include "hw/loader.h"
 #include "migration/migration.h"
+#include "migration/snapshot.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "opts.h"
@@ -25,6 +26,7 @@
 #include "sysemu/accel.h"
 #include "sysemu/cpus.h"
 #include "sysemu/hostmem.h"
+#include "sysemu/numa.h"
 
 /* Options of the accelerator that may stand in -machine. */
 static void take_accel_options(VLState *vl)
@@ -78,6 +80,13 @@ static bool init_ram(VLState *vl, Error **errp)
     Object *obj;
 
     if (!mc->default_ram_size) {
+        return true;
+    }
+    if (!numa_complete(ms, vl->ram_size_given, errp)) {
+        return false;
+    }
+    if (ms->numa && ms->numa->ram) {
+        ms->memdev = (HostMemoryBackend *)ms->numa->ram;
         return true;
     }
     if (!ms->memory_backend) {
@@ -167,10 +176,12 @@ static bool build_machine(VLState *vl, Error **errp)
     if (mc->init_done && !mc->init_done(ms, errp)) {
         return false;
     }
-    warn_unused_globals(ms);
-    if (ms->rsm.panic_action_given && !ms->reports_panics) {
-        warn_report("-action panic=: nothing tells of a panic here: add -device pvpanic");
+    if (!ms->reports_panics && (ms->rsm.panic_action == PANIC_ACTION_PAUSE ||
+                                ms->rsm.panic_action == PANIC_ACTION_EXIT_FAILURE)) {
+        error_setg(errp, "-action panic=: nothing tells of a panic here: add -device pvpanic");
+        return false;
     }
+    warn_unused_globals(ms);
     net_check_clients();
     drive_check_orphans();
     if (!address_space_seal(&ms->memory, errp) || !address_space_seal(&ms->io, errp)) {
@@ -183,7 +194,7 @@ static bool build_machine(VLState *vl, Error **errp)
         return false;
     }
     if (vl->incoming) {
-        migration_expect(ms);
+        migration_expect(ms, vl->incoming);
     }
     qemu_system_reset(ms, SHUTDOWN_CAUSE_NONE);
     if (ms->rsm.shutdown_requested) {
@@ -225,10 +236,10 @@ static void cleanup(VLState *vl)
         if (runstate_is_running(ms)) {
             vm_stop(ms, RUN_STATE_SHUTDOWN);
         }
+        migration_cleanup(ms);      /* it looks at CPUs */
         if (ms->cpus) {
             cpu_stop_threads(ms);
         }
-        migration_cleanup(ms);
         monitor_cleanup(ms);
     }
     blk_flush_all();
@@ -271,6 +282,13 @@ static void confine_iothreads(const MachineState *ms)
 
 static bool begin_incoming(VLState *vl, Error **errp)
 {
+    if (vl->loadvm && vl->incoming) {
+        error_setg(errp, "-loadvm and -incoming cannot be used together");
+        return false;
+    }
+    if (vl->loadvm) {
+        return snapshot_load(vl->ms, vl->loadvm, errp);
+    }
     if (!vl->incoming) {
         return true;
     }
@@ -282,8 +300,7 @@ static bool begin_incoming(VLState *vl, Error **errp)
     return true;
 }
 
-/* All phases; the machine lock is held from the main loop's set-up on. */
-static bool start(VLState *vl, int argc, char **argv, Error **errp)
+bool vl_start(VLState *vl, int argc, char **argv, Error **errp)
 {
     if (!options_parse(vl, argc, argv, errp) || vl->done) {
         return vl->done;
@@ -291,7 +308,8 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
     if (!options_run_phase(vl, PHASE_SELECT, errp) || !confine_early(argc, argv, errp) ||
         !create_machine(vl, errp) ||
         !options_run_phase(vl, PHASE_EARLY, errp) ||
-        !options_run_phase(vl, PHASE_MACHINE, errp) || !check_combinations(vl, errp)) {
+        !options_run_phase(vl, PHASE_MACHINE, errp) ||
+        !options_run_phase(vl, PHASE_NUMA, errp) || !check_combinations(vl, errp)) {
         return false;
     }
     if (vl->daemonize && !os_daemonize(errp)) {
@@ -313,7 +331,7 @@ static bool start(VLState *vl, int argc, char **argv, Error **errp)
         (vl->hints == ON_OFF_AUTO_AUTO && !vl->daemonize && isatty(STDERR_FILENO))) {
         hints_start(vl->ms);
     }
-    if (!begin_incoming(vl, errp) || !confine_process(vl->dump_guest_core, errp)) {
+    if (!begin_incoming(vl, errp) || !confine_process(vl->dump_guest_core, vl->daemonize, errp)) {
         return false;
     }
     confine_iothreads(vl->ms);
@@ -328,7 +346,7 @@ int qemu_main(int argc, char **argv)
 
     os_open_standard_fds();
     error_init(argv[0]);
-    if (!start(&vl, argc, argv, &err)) {
+    if (!vl_start(&vl, argc, argv, &err)) {
         error_report_err(err);
         status = 1;
     } else if (!vl.done) {

@@ -12,11 +12,22 @@
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
 
+static bool may_start(MachineState *ms)
+{
+    Error *err = NULL;
+
+    if (ms->rsm.may_start && !ms->rsm.may_start(ms, &err)) {
+        error_report_err(err);
+        return false;
+    }
+    return true;
+}
+
 void vm_start(MachineState *ms)
 {
     /* While it is on its way in or out nobody else may start it. */
     if (runstate_is_running(ms) || ms->rsm.state == RUN_STATE_INMIGRATE ||
-        ms->rsm.state == RUN_STATE_FINISH_MIGRATE) {
+        ms->rsm.state == RUN_STATE_FINISH_MIGRATE || !may_start(ms)) {
         return;
     }
     runstate_take_stop(ms, RUN_STATE_RUNNING);     /* of the time before */

@@ -27,6 +27,8 @@ static struct {
     uint64_t kept;              /* capabilities */
     unsigned needs;             /* of the main thread: set of ConfineNeed */
     GArray *paths;              /* of ConfinePath */
+    ConfineProcessFn *process;  /* to be told the orders; NULL: nobody */
+    const ConfineOrders *orders;
 } confine;
 
 /* Of the calling thread, once it is confined. */
@@ -112,11 +114,29 @@ bool confine_programs(Error **errp)
     return true;
 }
 
+/* Another process -------------------------------------------------------- */
+
+void confine_add_process(ConfineProcessFn *fn)
+{
+    confine.process = fn;
+}
+
+bool confine_process_orders(const ConfineOrders *orders, Error **errp)
+{
+    confine.orders = orders;
+    return !confine.process || confine.process(orders, errp);
+}
+
+const ConfineOrders *confine_orders(void)
+{
+    return confine.orders;
+}
+
 /* Refusals ----------------------------------------------------------------- */
 
 const char *confine_strerror(int err)
 {
-    return err == ESANDBOX ? "outside of what -sandbox allows (path=…)" : g_strerror(err);
+    return err == ESANDBOX ? "outside of what -sandbox allows (path=…)" : strerror(err);
 }
 
 /* Permissions are looked at by access(), of which Landlock knows nothing. */
@@ -214,13 +234,18 @@ void confine_enter(const ThreadFilter *filter)
     sigaddset(&set, SIGSYS);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0) {
-        g_error("cannot confine a thread: %s", g_strerror(errno));
+        g_error("cannot confine a thread: %s", strerror(errno));
     }
+}
+
+bool thread_confine_due(void)
+{
+    return G_UNLIKELY(!own_filter) && __atomic_load_n(&confine.threads, __ATOMIC_ACQUIRE);
 }
 
 void thread_confine(const ThreadFilter *filter)
 {
-    if (G_LIKELY(own_filter) || !__atomic_load_n(&confine.threads, __ATOMIC_ACQUIRE)) {
+    if (!thread_confine_due()) {
         return;
     }
     own_filter = filter;

@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,12 +19,12 @@ int qemu_strtou64(const char *str, uint64_t *result)
     while (isspace((unsigned char)*str)) {
         str++;
     }
-    /* strtoull() takes "-1" for 2^64 - 1; users do not. */
+    /* g_ascii_strtoull() takes "-1" for 2^64 - 1; users do not. */
     if (!isdigit((unsigned char)*str)) {
         return -EINVAL;
     }
     errno = 0;
-    *result = strtoull(str, &end, 0);
+    *result = g_ascii_strtoull(str, &end, 0);
     if (errno == ERANGE) {
         return -ERANGE;
     }
@@ -37,7 +36,7 @@ int qemu_strtoi64(const char *str, int64_t *result)
     char *end;
 
     errno = 0;
-    *result = strtoll(str, &end, 0);
+    *result = g_ascii_strtoll(str, &end, 0);
     if (errno == ERANGE) {
         return -ERANGE;
     }
@@ -47,10 +46,10 @@ int qemu_strtoi64(const char *str, int64_t *result)
 /* The power of two a size suffix stands for, or -1. */
 static int suffix_shift(char suffix)
 {
-    static const char suffixes[] = "BKMGTPE";
-    const char *p = strchr(suffixes, toupper((unsigned char)suffix));
+    static const char suffixes[] = "BKMGTPEbkmgtpe";
+    const char *p = strchr(suffixes, suffix);
 
-    return suffix && p ? (int)(p - suffixes) * 10 : -1;
+    return suffix && p ? (int)(p - suffixes) % 7 * 10 : -1;
 }
 
 /* A fraction ".ddd" scaled by 2^shift; *p is moved past it. */
@@ -79,7 +78,7 @@ int qemu_strtosz(const char *str, char default_suffix, uint64_t *result)
         return -EINVAL;
     }
     errno = 0;
-    whole = strtoull(str, &end, str[0] == '0' && (str[1] == 'x' || str[1] == 'X') ? 16 : 10);
+    whole = g_ascii_strtoull(str, &end, str[0] == '0' && (str[1] | 0x20) == 'x' ? 16 : 10);
     if (errno == ERANGE) {
         return -ERANGE;
     }

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "qemu/confine.h"
 
 struct Error {
     char *msg;
-    GString *hint;
+    char *hint;
     ErrorClass err_class;
 };
 
@@ -93,17 +94,17 @@ void error_prepend(Error **errp, const char *fmt, ...)
 
 void error_append_hint(Error **errp, const char *fmt, ...)
 {
+    g_autofree char *before = NULL, *more = NULL;
     va_list ap;
 
     if (!errp || !*errp) {
         return;
     }
-    if (!(*errp)->hint) {
-        (*errp)->hint = g_string_new(NULL);
-    }
+    before = (*errp)->hint;
     va_start(ap, fmt);
-    g_string_append_vprintf((*errp)->hint, fmt, ap);
+    more = g_strdup_vprintf(fmt, ap);
     va_end(ap);
+    (*errp)->hint = g_strconcat(before ? before : "", more, NULL);
 }
 
 void error_propagate(Error **dst_errp, Error *local_err)
@@ -135,9 +136,7 @@ void error_free(Error *err)
         return;
     }
     g_free(err->msg);
-    if (err->hint) {
-        g_string_free(err->hint, TRUE);
-    }
+    g_free(err->hint);
     g_free(err);
 }
 
@@ -231,7 +230,13 @@ void error_report_err(Error *err)
 {
     error_report("%s", err->msg);
     if (err->hint) {
-        error_printf("%s", err->hint->str);
+        error_printf("%s", err->hint);
     }
     error_free(err);
+}
+
+void error_end_process(Error *err)
+{
+    error_report_err(err);
+    _exit(1);
 }

@@ -31,7 +31,7 @@ static int open_named(const char *name, Error **errp)
         error_setg(errp, "Invalid file descriptor number '%s'", name);
         return -1;
     }
-    if (named < 0 || g_hash_table_contains(fd_names.used, name)) {
+    if (named < 0 || g_hash_table_lookup(fd_names.used, name)) {
         error_setg(errp, "File descriptor named '%s' has not been found", name);
         return -1;
     }
@@ -77,16 +77,15 @@ void fd_names_begin(GHashTable *names)
     fd_names.used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
-static void forget(gpointer name, gpointer fd, gpointer names)
-{
-    g_hash_table_remove(names, name);
-}
-
 void fd_names_end(bool succeeded)
 {
-    if (succeeded) {
-        g_hash_table_foreach(fd_names.used, forget, fd_names.names);
+    GHashTableIter iter;
+    gpointer name;
+
+    g_hash_table_iter_init(&iter, fd_names.used);
+    while (succeeded && g_hash_table_iter_next(&iter, &name, NULL)) {
+        g_hash_table_remove(fd_names.names, name);
     }
-    g_clear_pointer(&fd_names.used, g_hash_table_destroy);
+    g_clear_pointer(&fd_names.used, g_hash_table_unref);
     fd_names.names = NULL;
 }

@@ -5,10 +5,10 @@
  */
 #include "qemu/iothread.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include "qemu/confine.h"
+#include "qemu/thread.h"
 #include "qemu/timer.h"
 
 /* A call that another thread waits for. */
@@ -95,9 +95,7 @@ static void *iothread_main(void *opaque)
     thread_confine(&iothread_filter);
     current_iothread = iothread;
     iothread->thread_id = gettid();
-    g_main_context_push_thread_default(iothread->ctx);
     g_main_loop_run(iothread->loop);
-    g_main_context_pop_thread_default(iothread->ctx);
     return NULL;
 }
 
@@ -119,17 +117,11 @@ static bool iothread_complete(Object *obj, Error **errp)
 {
     IOThread *iothread = (IOThread *)obj;
     g_autoptr(GError) gerr = NULL;
-    sigset_t all, old;
 
     iothread->ctx = g_main_context_new();
     g_main_context_set_poll_func(iothread->ctx, poll_busily);
     iothread->loop = g_main_loop_new(iothread->ctx, FALSE);
-    /* Signals are the main thread's business. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    iothread->thread = g_thread_try_new("iothread", iothread_main, iothread,
-                                        &gerr);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    iothread->thread = thread_try_new("iothread", iothread_main, iothread, &gerr);
     if (!iothread->thread) {
         error_setg(errp, "cannot create a thread for '%s': %s", obj->id,
                    gerr->message);

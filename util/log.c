@@ -30,6 +30,7 @@ static const struct {
     { "cpu_reset", LOG_CPU_RESET, "CPU state at every reset" },
     { "exec", LOG_EXEC, "each instruction before it runs (software CPU)" },
     { "in_asm", LOG_IN_ASM, "the same with its bytes (software CPU)" },
+    { "out_asm", LOG_OUT_ASM, "translated code, for scripts/disas-objdump (software CPU)" },
 };
 
 void qemu_log(const char *fmt, ...)

@@ -5,18 +5,48 @@
  */
 #include "qemu/main-loop.h"
 
+#include <stdatomic.h>
+
 /* One process has one main context; this is what belongs to it. */
 static struct {
     GMutex lock;                /* the machine lock (BQL): docs/devel/locks.rst */
+    GMutex turn;                /* the loop's while it waits for the lock */
+    _Atomic bool wanted;        /* it waits */
     GMainLoop *loop;
 } main_loop;
 
 static __thread bool lock_held;
+static __thread bool is_loop;       /* the thread of the main loop */
 
+static void lock_first(void)
+{
+    if (!g_mutex_trylock(&main_loop.lock)) {
+        g_mutex_lock(&main_loop.turn);
+        atomic_store(&main_loop.wanted, true);
+        g_mutex_lock(&main_loop.lock);
+        atomic_store(&main_loop.wanted, false);
+        g_mutex_unlock(&main_loop.turn);
+    }
+}
+
+static void lock_in_turn(void)
+{
+    if (atomic_load_explicit(&main_loop.wanted, memory_order_relaxed)) {
+        g_mutex_lock(&main_loop.turn);
+        g_mutex_unlock(&main_loop.turn);
+    }
+    g_mutex_lock(&main_loop.lock);
+}
+
+/* The loop goes first: a vCPU that comes back to a slow register at once could keep it out. */
 void bql_lock(void)
 {
     g_assert(!lock_held);
-    g_mutex_lock(&main_loop.lock);
+    if (is_loop) {
+        lock_first();
+    } else {
+        lock_in_turn();
+    }
     lock_held = true;
 }
 
@@ -59,6 +89,7 @@ void qemu_init_main_loop(void)
 {
     g_main_context_set_poll_func(NULL, poll_unlocked);
     main_loop.loop = g_main_loop_new(NULL, FALSE);
+    is_loop = true;
     bql_lock();
 }
 
@@ -77,21 +108,29 @@ void qemu_main_loop_quit(void)
     g_main_loop_quit(main_loop.loop);
 }
 
-GSource *qemu_fd_source(GMainContext *ctx, int fd, GIOCondition cond, GUnixFDSourceFunc fn,
-                        void *opaque, GDestroyNotify free)
+static GSource *fd_source(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque,
+                          GDestroyNotify free)
 {
     GSource *source = g_unix_fd_source_new(fd, cond);
 
     g_source_set_callback(source, G_SOURCE_FUNC(fn), opaque, free);
     g_source_set_can_recurse(source, TRUE);
+    return source;
+}
+
+GSource *qemu_fd_source(GMainContext *ctx, int fd, GIOCondition cond, GUnixFDSourceFunc fn,
+                        void *opaque, GDestroyNotify free)
+{
+    GSource *source = fd_source(fd, cond, fn, opaque, free);
+
     g_source_attach(source, ctx);
     return source;
 }
 
 guint qemu_fd_add(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque)
 {
-    GSource *source = qemu_fd_source(NULL, fd, cond, fn, opaque, NULL);
-    guint tag = g_source_get_id(source);
+    GSource *source = fd_source(fd, cond, fn, opaque, NULL);
+    guint tag = g_source_attach(source, NULL);
 
     g_source_unref(source);
     return tag;

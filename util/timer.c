@@ -27,6 +27,7 @@ static struct {
     GMutex lock;                    /* the lists and the timerfd; a leaf */
     QEMUTimer *armed[QEMU_CLOCK_MAX];   /* soonest first */
     int fd;                         /* 0: not opened yet */
+    QEMUClockListener *listener;    /* of the virtual clock; main thread */
     /*
      * QEMU_CLOCK_VIRTUAL is host time plus an offset while it runs, and
      * stands at virtual_now otherwise: at 0 until the machine starts. Readers take
@@ -227,11 +228,27 @@ void qemu_clock_enable_virtual(bool enable)
     timers.offset = now - host_ns();
     timers.running = enable;
     end_change();
+    if (timers.listener) {
+        timers.listener(enable);
+    }
+}
+
+void qemu_clock_set_listener(QEMUClockListener *listener)
+{
+    timers.listener = listener;
 }
 
 void qemu_clock_set_virtual(int64_t ns)
 {
+    int64_t by;
+
     begin_change();
+    by = ns - timers.virtual_now;
+    for (QEMUTimer *ts = timers.armed[QEMU_CLOCK_VIRTUAL]; ts; ts = ts->next) {
+        if (__builtin_add_overflow(ts->expire, by, &ts->expire)) {
+            ts->expire = INT64_MAX;
+        }
+    }
     timers.virtual_now = ns;
     end_change();
 }

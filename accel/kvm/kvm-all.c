@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kvm-dirty.h"
 #include "kvm-int.h"
 #include "qemu/cutils.h"
+#include "qemu/fdset.h"
 #include "qemu/log.h"
 
 /* What every line of this accelerator relies on. All are there since Linux 4.11. */
@@ -31,6 +33,8 @@ static const struct {
     { KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
+#define KVM_DEVICE "/dev/kvm"
+
 /*
  * PVM's KVM is for guests that know of it: it interprets the kernel of others, at
  * a thousandth of the speed, and gives up at the first CMPXCHG16B. Who asks for it
@@ -46,41 +50,51 @@ static bool kvm_is_pvm(void)
 
 static int kvm_probe(void)
 {
-    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+    if (access(KVM_DEVICE, R_OK | W_OK) < 0) {
         return -errno;
     }
     return kvm_is_pvm() ? -EOPNOTSUPP : 0;
 }
 
 /* strerror(err), and whose device it is that one may not open. */
-static char *kvm_why_not(int err)
+static char *why_not_open(const char *device, int err)
 {
     const struct group *gr;
     struct stat st;
 
-    if (err != EACCES || stat("/dev/kvm", &st) < 0) {
+    if (err != EACCES || stat(device, &st) < 0) {
         return g_strdup(strerror(err));
     }
     gr = getgrgid(st.st_gid);
     return st.st_mode & S_IWGRP && gr
-        ? g_strdup_printf("%s: /dev/kvm is for members of group '%s'", strerror(err), gr->gr_name)
-        : g_strdup_printf("%s: not even a group may use /dev/kvm", strerror(err));
+        ? g_strdup_printf("%s: %s is for members of group '%s'", strerror(err), device,
+                          gr->gr_name)
+        : g_strdup_printf("%s: not even a group may use %s", strerror(err), device);
+}
+
+static char *kvm_why_not(int err)
+{
+    return why_not_open(KVM_DEVICE, err);
 }
 
 static bool kvm_open(KVMState *s, Error **errp)
 {
     int version;
 
-    s->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    s->fd = qemu_open(s->device, O_RDWR | O_CLOEXEC, 0);
     if (s->fd < 0) {
         int err = errno;
-        g_autofree char *why = kvm_why_not(err);
+        g_autofree char *why = why_not_open(s->device, err);
 
         error_printf("Could not access KVM kernel module: %s\n", strerror(err));
         error_setg(errp, "failed to initialize kvm: %s", why);
         return false;
     }
     version = kvm_ioctl(s->fd, KVM_GET_API_VERSION, NULL);
+    if (version < 0) {
+        error_setg(errp, "failed to initialize kvm: '%s' is not KVM's device", s->device);
+        return false;
+    }
     if (version != KVM_API_VERSION) {
         error_setg(errp, "failed to initialize kvm: API version %d is not %d",
                    version, KVM_API_VERSION);
@@ -260,6 +274,7 @@ static void kvm_exit_machine(AccelState *as)
         close(s->fd);
     }
     s->vmfd = s->fd = -1;
+    g_clear_pointer(&s->loaded_pit, g_free);
     kvm_split_free(s);
     kvm_routes_free(s);
 }
@@ -294,7 +309,9 @@ static const Property kvm_props[] = {
                      "interrupt controllers in the host kernel"),
     DEFINE_PROP_SIZE("kvm-shadow-mem", KVMState, shadow_mem, "0",
                      "memory for shadow page tables"),
-    DEFINE_PROP_IGNORED("dirty-ring-size", "for migration, which is not there"),
+    DEFINE_PROP_STRING("device", KVMState, device, KVM_DEVICE,
+                       "where KVM is: a path, or /dev/fdset/N"),
+    DEFINE_PROP_IGNORED("dirty-ring-size", "accepted: bitmaps log what is written"),
     DEFINE_PROP_END
 };
 
@@ -332,6 +349,11 @@ static const AccelClass kvm_class = {
     .inject_nmi = kvm_inject_nmi,
     .set_debug = kvm_set_debug,
     .info = kvm_info,
+    .get_chips = MACHINE_STATE(kvm_get_chips),
+    .set_chips = MACHINE_STATE(kvm_set_chips),
     .foreach_state = MACHINE_STATE(kvm_foreach_state),
+    .dirty_start = MACHINE_STATE(kvm_dirty_start),
+    .dirty_take = MACHINE_STATE(kvm_dirty_take),
+    .dirty_stop = MACHINE_STATE(kvm_dirty_stop),
 };
 DEFINE_CLASS(kvm, &kvm_class.oc);

@@ -313,10 +313,11 @@ void kvm_vcpu_exec(CPUState *cpu)
     for (;;) {
         /*
          * Cleared before the flag is read: a kick that we do not see here finds
-         * immediate_exit ours no more and stops us at the kernel's door.
+         * immediate_exit ours no more and stops us at the kernel's door. kicked goes last: left
+         * set without its immediate_exit, nobody would kick a CPU that runs.
          */
-        atomic_store(&kc->kicked, 0);
         __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+        atomic_store(&kc->kicked, 0);
         stop = !go_on || atomic_load(&cpu->exit_request);
         if (kc->io_pending) {
             if (stop || kvm_lapic_pending(cpu)) {

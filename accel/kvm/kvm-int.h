@@ -29,6 +29,7 @@ typedef struct KVMState {
     AccelState parent;
     int irqchip_mode;           /* "kernel-irqchip": AccelIrqchipMode or AUTO */
     uint64_t shadow_mem;        /* "kvm-shadow-mem", bytes; 0: KVM's choice */
+    char *device;               /* "device": where KVM is */
 
     int fd;                     /* /dev/kvm */
     int vmfd;
@@ -48,8 +49,10 @@ typedef struct KVMState {
     int coalesced_page;              /* of a vCPU's shared pages; 0: KVM has no such ring */
     GMutex coalesced_lock;      /* the ring's reading end, its life; registers' locks after it */
     struct KVMSplitIrqchip *split;  /* kvm-split.c; NULL: not split */
-    uint64_t saved_clock;       /* kvm-state.c: KVM_GET_CLOCK where the machine was saved */
-    uint32_t saved_tsc_khz;
+    X86Clock clock;             /* kvm-state.c: where the machine was saved */
+    struct kvm_pit_state2 *loaded_pit;  /* kvm-chips.c: until all CPUs have their APICs; or NULL */
+    bool manual_protect;        /* kvm-dirty.c: marks go by KVM_CLEAR_DIRTY_LOG */
+    uint64_t *dirty_words;      /* of the slot at hand; NULL: nothing is logged */
     KVMRoutes *routes;          /* kvm-routes.c; NULL: the board has no I/O APIC with us */
     MemoryListener memory_listener;
     MemoryListener io_listener;
@@ -96,18 +99,20 @@ bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp);
 
 /* kvm-state.c: a hook of AccelClass */
 void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque);
+/* kvm-chips.c: hooks of AccelClass, and the kernel's local APICs in the form of ours. */
+void kvm_get_chips(AccelState *as, AccelChips *c);
+bool kvm_set_chips(AccelState *as, const AccelChips *c, Error **errp);
+void kvm_foreach_lapic(KVMState *s, StateFn *fn, void *opaque);
 /* Steps of kvm_arch_put_registers() for a saved machine: 0 or negative errno. */
 int kvm_put_clock(CPUState *cpu);
+int kvm_put_pit(CPUState *cpu);
 int kvm_put_other_msrs(CPUState *cpu);
 
 /* kvm-debug.c: the hook of AccelClass by this name, and the handler of its exits */
 int kvm_set_debug(CPUState *cpu, const CPUDebug *debug);
 bool kvm_exit_debug(CPUState *cpu, struct kvm_run *run);
 
-/*
- * kvm-split.c: local APICs in the kernel, the board has the rest. The hooks of
- * AccelClass by these names, and what a vCPU does on its way.
- */
+/* kvm-split.c: the kernel has local APICs alone. AccelClass's hooks, and steps of a vCPU. */
 bool kvm_create_split_irqchip(KVMState *s, AccelIrqchip *chip, Error **errp);
 /* Before KVM_RUN: the board's PICs may want to interrupt the boot processor. */
 void kvm_split_before_run(CPUState *cpu);
@@ -167,15 +172,12 @@ void kvm_vcpu_exec(CPUState *cpu);
 void kvm_vcpu_kick(CPUState *cpu);
 void kvm_inject_nmi(CPUState *cpu);
 bool kvm_is_dead(CPUState *cpu);         /* kvm-lapic.c */
-/* Block the kick's signal in this thread and all it will start. */
-void kvm_init_kick(void);
-/* Exits of all vCPUs by reason, as lines of text; caller frees. */
-char *kvm_info(AccelState *as);
+void kvm_init_kick(void);   /* block the kick's signal in this thread and all it will start */
+char *kvm_info(AccelState *as);     /* exits of all vCPUs by reason; caller frees */
 
 /* target/i386/kvm-cpuid.c */
 bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp);
-/* Give the new vCPU its CPUID. 0 or negative errno. */
-int kvm_arch_init_vcpu(CPUState *cpu);
+int kvm_arch_init_vcpu(CPUState *cpu);      /* gives it its CPUID; 0 or negative errno */
 
 /* target/i386/kvm.c */
 void kvm_arch_get_registers(CPUState *cpu);

@@ -1,6 +1,6 @@
 /*
- * What a saved machine holds of KVM: interrupt controllers in the host's kernel, the clock, and the
- * MSRs that CPUX86State has no field for.
+ * What a saved machine holds of KVM: the clock, and the MSRs that CPUX86State has no field for.
+ * Interrupt controllers are in kvm-chips.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,104 +8,6 @@
 #include <string.h>
 
 #include "kvm-int.h"
-
-/* Interrupt controllers and PIT of the kernel: KVM's own structures -------- */
-
-static const struct {
-    const char *name;
-    uint32_t id;
-} chips[] = {
-    { "pic-master", KVM_IRQCHIP_PIC_MASTER },
-    { "pic-slave", KVM_IRQCHIP_PIC_SLAVE },
-    { "ioapic", KVM_IRQCHIP_IOAPIC },
-};
-
-static KVMState *vm_of(const void *field)
-{
-    return (KVMState *)((const char *)field - offsetof(KVMState, vmfd));
-}
-
-static void save_chips(const void *field, const char *name, GByteArray *out)
-{
-    KVMState *s = vm_of(field);
-    struct kvm_pit_state2 pit = { 0 };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(chips); i++) {
-        struct kvm_irqchip chip = { .chip_id = chips[i].id };
-
-        kvm_ioctl(s->vmfd, KVM_GET_IRQCHIP, &chip);
-        state_put_bytes(out, chips[i].name, &chip.chip, sizeof(chip.chip));
-    }
-    if (s->pit) {
-        kvm_ioctl(s->vmfd, KVM_GET_PIT2, &pit);
-        state_put_bytes(out, "pit", &pit, sizeof(pit));
-    }
-}
-
-/* The next field, if it has this size. */
-static const void *get_sized(StateReader *in, const char *name, size_t size, Error **errp)
-{
-    const uint8_t *data;
-    uint32_t len;
-
-    if (!state_get_bytes(in, name, &data, &len, errp)) {
-        return NULL;
-    }
-    if (len != size) {
-        error_setg(errp, "field '%s' has another size", name);
-        return NULL;
-    }
-    return data;
-}
-
-static bool set(KVMState *s, unsigned long request, void *arg, const char *what, Error **errp)
-{
-    int ret = kvm_ioctl(s->vmfd, request, arg);
-
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "KVM refuses the state of its %s", what);
-    }
-    return ret >= 0;
-}
-
-static bool load_chips(void *field, const char *name, StateReader *in, Error **errp)
-{
-    KVMState *s = vm_of(field);
-    struct kvm_pit_state2 pit;
-    const void *data;
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(chips); i++) {
-        struct kvm_irqchip chip = { .chip_id = chips[i].id };
-
-        data = get_sized(in, chips[i].name, sizeof(chip.chip), errp);
-        if (!data) {
-            return false;
-        }
-        memcpy(&chip.chip, data, sizeof(chip.chip));
-        if (!set(s, KVM_SET_IRQCHIP, &chip, chips[i].name, errp)) {
-            return false;
-        }
-    }
-    if (!s->pit) {
-        return true;
-    }
-    data = get_sized(in, "pit", sizeof(pit), errp);
-    if (!data) {
-        return false;
-    }
-    memcpy(&pit, data, sizeof(pit));
-    return set(s, KVM_SET_PIT2, &pit, "PIT", errp);
-}
-
-static const StateInfo chips_info = { .save = save_chips, .load = load_chips };
-
-static const StateField chips_fields[] = {
-    STATE_CUSTOM(KVMState, vmfd, chips_info),
-    STATE_END
-};
-
-static const StateDesc chips_state = { .name = "kvm-irqchip", .version = 1,
-                                       .fields = chips_fields };
 
 /* Clocks ------------------------------------------------------------------- */
 
@@ -116,8 +18,9 @@ static void clock_pre_save(void *obj)
     int khz = kvm_ioctl(kvm_cpu(s->parent.machine->cpus[0])->fd, KVM_GET_TSC_KHZ, NULL);
 
     kvm_ioctl(s->vmfd, KVM_GET_CLOCK, &clock);
-    s->saved_clock = clock.clock;
-    s->saved_tsc_khz = MAX(khz, 0);
+    s->clock = (X86Clock) {
+        .kvmclock = clock.clock, .tsc_khz = MAX(khz, 0), .one_by_one = true,
+    };
 }
 
 /* The guest has measured its TSC: it must go on at that rate. */
@@ -130,13 +33,13 @@ static bool clock_post_load(void *obj, Error **errp)
         int fd = kvm_cpu(ms->cpus[i])->fd;
         int khz = kvm_ioctl(fd, KVM_GET_TSC_KHZ, NULL), ret;
 
-        if (!s->saved_tsc_khz || khz <= 0 || (uint32_t)khz == s->saved_tsc_khz) {
+        if (!s->clock.tsc_khz || khz <= 0 || (uint32_t)khz == s->clock.tsc_khz) {
             continue;
         }
-        ret = kvm_ioctl(fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->saved_tsc_khz);
+        ret = kvm_ioctl(fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)s->clock.tsc_khz);
         if (ret < 0) {
-            error_setg_errno(errp, -ret, "the guest's TSC has %u kHz, this host's %d",
-                             s->saved_tsc_khz, khz);
+            error_setg_errno(errp, -ret, "the guest's TSC has %u kHz, this host's %d, which it "
+                             "cannot scale", s->clock.tsc_khz, khz);
             return false;
         }
     }
@@ -146,45 +49,22 @@ static bool clock_post_load(void *obj, Error **errp)
 int kvm_put_clock(CPUState *cpu)
 {
     KVMState *s = kvm_state(cpu);
-    struct kvm_clock_data clock = { .clock = s->saved_clock };
+    struct kvm_clock_data clock = { .clock = s->clock.kvmclock };
 
     return cpu->cpu_index == 0 ? kvm_ioctl(s->vmfd, KVM_SET_CLOCK, &clock) : 0;
 }
 
 static const StateField clock_fields[] = {
-    STATE_INT(KVMState, saved_clock),
-    STATE_INT(KVMState, saved_tsc_khz),
+    STATE_STRUCT(KVMState, clock, x86_clock_fields),
     STATE_END
 };
 
 static const StateDesc clock_state = {
-    .name = "kvm-clock", .version = 1, .fields = clock_fields,
+    .name = "clock", .version = 1, .fields = clock_fields,
     .pre_save = clock_pre_save, .post_load = clock_post_load,
 };
 
-/* Each CPU: local APIC of the kernel, other MSRs --------------------------- */
-
-static void lapic_pre_save(void *obj)
-{
-    CPUX86State *env = &((X86CPU *)obj)->env;
-    struct kvm_lapic_state lapic = { 0 };
-    const uint32_t (*r)[4] = (void *)lapic.regs;
-
-    env->has_lapic = kvm_ioctl(kvm_cpu(obj)->fd, KVM_GET_LAPIC, &lapic) == 0;
-    for (unsigned i = 0; i < G_N_ELEMENTS(env->lapic); i++) {
-        env->lapic[i] = r[i][0];
-    }
-}
-
-static const StateField lapic_fields[] = {
-    STATE_BOOL(X86CPU, env.has_lapic),
-    STATE_ARRAY(X86CPU, env.lapic),
-    STATE_END
-};
-
-static const StateDesc lapic_state = {
-    .name = "kvm-lapic", .version = 1, .fields = lapic_fields, .pre_save = lapic_pre_save,
-};
+/* Other MSRs ---------------------------------------------------------------- */
 
 /* struct kvm_msrs with one. */
 typedef struct OneMSR {
@@ -276,7 +156,9 @@ static const StateField msrs_fields[] = {
     STATE_END
 };
 
-static const StateDesc msrs_state = { .name = "kvm-msrs", .version = 1, .fields = msrs_fields };
+static const StateDesc msrs_state = {
+    .name = "kvm-msrs", .version = 1, .optional = true, .fields = msrs_fields,
+};
 
 void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque)
 {
@@ -284,13 +166,8 @@ void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque)
     const MachineState *ms = as->machine;
 
     fn(&clock_state, NULL, 0, s, opaque);
-    if (s->kernel_chips) {
-        fn(&chips_state, NULL, 0, s, opaque);
-    }
+    kvm_foreach_lapic(s, fn, opaque);
     for (unsigned i = 0; i < ms->smp.cpus; i++) {
-        if (!x86_cpu(ms->cpus[i])->apic) {
-            fn(&lapic_state, NULL, i, ms->cpus[i], opaque);
-        }
         fn(&msrs_state, NULL, i, ms->cpus[i], opaque);
     }
 }

@@ -5,10 +5,31 @@
  */
 #include "tcg-int.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "qemu/cutils.h"
 #include "target/i386/cpuid.h"
 #include "target/i386/tcg/jit/jit.h"
 #include "target/i386/tcg/sys/cpuid.h"
+
+/*
+ * perf looks at /tmp, in a file of the process's owner. What is left of an earlier process goes;
+ * nobody's link is followed. The file stays when we end: perf reads it then.
+ */
+static int open_perf_map(Error **errp)
+{
+    g_autofree char *path = g_strdup_printf("/tmp/perf-%d.map", getpid());
+    int fd;
+
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "-accel tcg,perfmap=on: could not create '%s'", path);
+    }
+    return fd;
+}
 
 static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
 {
@@ -22,7 +43,8 @@ static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
         error_setg(errp, "tb-size must be between 1M and 1G");
         return false;
     }
-    return true;
+    s->perf_map = s->perfmap ? open_perf_map(errp) : -1;
+    return !s->perfmap || s->perf_map >= 0;
 }
 
 static void tcg_exit_machine(AccelState *as)
@@ -32,6 +54,9 @@ static void tcg_exit_machine(AccelState *as)
     if (s->state) {
         tcg_state_free(s->state);
         s->state = NULL;
+    }
+    if (s->perf_map >= 0) {
+        close(s->perf_map);
     }
 }
 
@@ -59,12 +84,13 @@ static char *tcg_info(AccelState *as)
     jit = s->jit ? tcg_jit_info(s->jit) : NULL;
     return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu of %zu "
                            "KiB)\nblock lookups %" PRIu64 "\npages invalidated %" PRIu64
-                           ", changed by DMA %" PRIu64 "\ncache flushes %" PRIu64
+                           ", changed by DMA %" PRIu64
+                           ", too often %" PRIu64 "\ncache flushes %" PRIu64
                            "\nTLB fills %" PRIu64 ", flushes %" PRIu64
                            "\nexclusive sections %" PRIu64 "\n%s",
                            s->stats.blocks, s->stats.ops, s->arena_used / 1024,
                            s->arena_size / 1024, lookups, s->stats.page_invalidations,
-                           s->stats.dma_changes, s->stats.cache_flushes, fills,
+                           s->stats.dma_changes, s->stats.storms, s->stats.cache_flushes, fills,
                            flushes, s->stats.exclusives, jit ? jit : "");
 }
 
@@ -77,10 +103,14 @@ static const Property tcg_props[] = {
                      "single: the vCPUs run one after the other, each in its thread"),
     DEFINE_PROP_BOOL("one-insn-per-tb", TCGAccel, one_insn, "off",
                      "each instruction by itself, for debugging"),
-    DEFINE_PROP_BOOL("jit", TCGAccel, jit, "off",
-                     "translate 64-bit code that is executed often to the host's"),
-    DEFINE_PROP_UINT32("x-jit-threshold", TCGAccel, jit_threshold, "64",
+    DEFINE_PROP_ON_OFF_AUTO("jit", TCGAccel, jit, "auto",
+                            "translate 64-bit code that is executed often to the host's"),
+    DEFINE_PROP_BOOL("x-verify", TCGAccel, verify, "off",
+                     "interpret, too, what is translated, and abort if they differ"),
+    DEFINE_PROP_UINT32("x-jit-threshold", TCGAccel, jit_threshold, "400",
                        "executions of a block before it is translated"),
+    DEFINE_PROP_BOOL("perfmap", TCGAccel, perfmap, "off",
+                     "names of translated code for perf, in /tmp/perf-PID.map"),
     DEFINE_PROP_END
 };
 
@@ -108,6 +138,8 @@ static const AccelClass tcg_class = {
     .is_dead = tcg_is_dead,
     .inject_nmi = tcg_inject_nmi,
     .set_debug = tcg_set_debug,
+    .foreach_state = MACHINE_STATE(tcg_foreach_state),
+    .dirty_take = MACHINE_STATE(tcg_dirty_take),
     .info = tcg_info,
 };
 DEFINE_CLASS(tcg, &tcg_class.oc);

@@ -6,6 +6,7 @@
 #include "tcg-int.h"
 
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,14 +18,19 @@
 #include "target/i386/tcg/mem/mmu.h"
 
 
-/* Without one the interpreter does it all; the user hears of it only if it was to be there. */
+/*
+ * Without one the interpreter does it all; the user hears of it only if it was to be there. What
+ * is translated takes less room than what is decoded, as it is executed often.
+ */
 static void make_jit(TCGAccel *s)
 {
-    TCGJitConfig config = { .size = s->tb_size, .threshold = MAX(s->jit_threshold, 1) };
+    TCGJitConfig config = { .size = s->tb_size * 5 / 8, .threshold = MAX(s->jit_threshold, 1),
+                            .verify = s->verify, .perf_map = s->perf_map };
     const char *why;
 
+    s->perf_map = -1;
     s->state->jit = tcg_jit_new(&config, &why);
-    if (!s->state->jit) {
+    if (!s->state->jit && (s->jit == ON_OFF_AUTO_ON || s->verify)) {
         warn_report("-accel tcg: no translator: %s", why);
     }
 }
@@ -39,13 +45,22 @@ static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
             return false;
         }
         s->state->one_insn = s->one_insn;
-        s->state->take_turns = s->thread_mode == TCG_THREAD_SINGLE;
-        if (s->jit && !s->one_insn) {
+        s->state->watch_storms = true;
+        s->state->take_turns = s->thread_mode == TCG_THREAD_SINGLE || s->verify;
+        if ((s->jit != ON_OFF_AUTO_OFF || s->verify) && !s->one_insn) {
             make_jit(s);
         }
         tcg_crash_init();
     }
     return true;
+}
+
+/* Megabytes of tables that are zeros: pages that no guest needs are never touched. */
+static TCGCPU *new_cpu(void)
+{
+    TCGCPU *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return c == MAP_FAILED ? NULL : c;
 }
 
 bool tcg_vcpu_init(CPUState *cpu, Error **errp)
@@ -58,7 +73,11 @@ bool tcg_vcpu_init(CPUState *cpu, Error **errp)
     if (!make_state(s, cpu->machine, errp)) {
         return false;
     }
-    c = g_aligned_alloc0(1, sizeof(*c), 64);
+    c = new_cpu();
+    if (!c) {
+        error_setg(errp, "no memory for the software CPU");
+        return false;
+    }
     own = g_new0(CPUIDTable, 1);
     if (x->cpuid) {
         x86_cpuid_for_cpu(x->cpuid, x->apic_id, own);
@@ -68,12 +87,15 @@ bool tcg_vcpu_init(CPUState *cpu, Error **errp)
     c->tcg = s->state;
     c->mem = &cpu->machine->memory;
     c->io = &cpu->machine->io;
-    c->cpuid = own;
+    tcg_set_cpuid(c, own);
     c->apic_page = ~(uint64_t)0;
     c->phys_reserved = 0x000fffffffffffffull & ~((1ull << TCG_PHYS_BITS) - 1);
     c->gib_reserved = tcg_has(c, X86_FEATURE_PDPE1GB) ? 0 : 1 << 7;      /* PS itself */
     c->delivering = -1;
     atomic_store(&c->sipi_pending, -1);
+    if (s->verify && s->state->jit) {
+        tcg_jit_verify(c);
+    }
     tcg_tlb_init(c);
     s->state->cpus[cpu->cpu_index] = c;
     s->state->nr_cpus = MAX(s->state->nr_cpus, cpu->cpu_index + 1);
@@ -88,7 +110,8 @@ void tcg_vcpu_destroy(CPUState *cpu)
 
     cpu->accel = NULL;
     g_free((void *)c->cpuid);
-    g_aligned_free(c);
+    g_aligned_free(c->verify);
+    munmap(c, sizeof(*c));
 }
 
 void tcg_inject_nmi(CPUState *cpu)

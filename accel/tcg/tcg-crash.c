@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "qemu/sanitizer.h"
+#include "target/i386/tcg/jit/jit.h"
 
 /* The vCPU whose code this thread runs, or NULL. */
 static __thread TCGCPU *running;
@@ -50,6 +51,26 @@ static const X86Op *current_op(const TCGCPU *c, const ucontext_t *uc)
     return NULL;
 }
 
+/* Where the guest is by the host's registers; how: NULL, or the name of a template. */
+static const char *guest_place(const TCGCPU *c, const ucontext_t *uc, uint64_t *rip,
+                               const char **how)
+{
+    const X86Op *op;
+    TCGJitPlace place;
+
+#ifdef __x86_64__
+    if (tcg_jit_find(c->tcg, uc->uc_mcontext.gregs[REG_RIP], &place)) {
+        *how = place.name;
+        *rip = c->regs[R_PAGE] + place.off;
+        return place.b ? "in" : "near";
+    }
+#endif
+    op = current_op(c, uc);
+    *how = NULL;
+    *rip = op ? c->regs[R_PAGE] + op->off : c->eip;
+    return op ? "in" : "near";
+}
+
 /* Only functions that a signal handler may call, snprintf() apart: we die anyway. */
 static void on_crash(int sig, siginfo_t *si, void *context)
 {
@@ -58,12 +79,13 @@ static void on_crash(int sig, siginfo_t *si, void *context)
     int n;
 
     if (c) {
-        const X86Op *op = current_op(c, context);
-        uint64_t rip = op ? c->regs[R_PAGE] + op->off : c->eip;
+        uint64_t rip;
+        const char *how, *where = guest_place(c, context, &rip, &how);
 
         n = snprintf(text, sizeof(text), "cpu %u: signal %d (address %p) %s the guest's "
-                     "instruction at %04x:%016" PRIx64 "\n", c->index, sig, si->si_addr,
-                     op ? "in" : "near", c->segs[R_CS].selector, rip);
+                     "instruction at %04x:%016" PRIx64 "%s%s\n", c->index, sig, si->si_addr,
+                     where, c->segs[R_CS].selector, rip, how ? ", translated: " : "",
+                     how ? how : "");
         if (write(STDERR_FILENO, text, n) < 0) {
             /* Nobody listens. */
         }

@@ -19,9 +19,13 @@ typedef struct TCGAccel {
     uint64_t tb_size;           /* "tb-size": bytes for decoded blocks */
     int thread_mode;            /* "thread": TCG_THREAD_* */
     bool one_insn;              /* "one-insn-per-tb" */
-    bool jit;                   /* "jit": translate what is executed often */
+    OnOffAuto jit;              /* "jit": translate what is executed often */
+    bool verify;                /* "x-verify": and compare with the interpreter */
     uint32_t jit_threshold;     /* "x-jit-threshold": how often */
+    bool perfmap;               /* "perfmap": names of translated code for perf */
+    int perf_map;               /* its file, until the translator has it, or -1 */
     TCGState *state;            /* made by the first vCPU: RAM is known then */
+    X86Clock clock;             /* tcg-state.c: where the machine was saved */
 } TCGAccel;
 
 static inline TCGAccel *tcg_accel(const CPUState *cpu)
@@ -41,6 +45,10 @@ void tcg_vcpu_exec(CPUState *cpu);
 void tcg_vcpu_kick(CPUState *cpu);
 void tcg_inject_nmi(CPUState *cpu);
 bool tcg_is_dead(CPUState *cpu);
+/* tcg-dirty.c: a hook of AccelClass */
+uint64_t tcg_dirty_take(AccelState *as, struct DirtyLog *log, uint64_t *words);
+/* tcg-state.c: a hook of AccelClass */
+void tcg_foreach_state(AccelState *as, StateFn *fn, void *opaque);
 /* tcg-debug.c */
 int tcg_set_debug(CPUState *cpu, const CPUDebug *debug);
 /* After TCG_EXIT_DEBUG: false when it is to go on. The CPU's thread. */

@@ -236,7 +236,7 @@ int v9fs_fid_new(V9fsState *s, uint32_t id, V9fsNode *node, uint32_t uid, V9fsXa
     int ret = 0;
 
     g_mutex_lock(&s->lock);
-    if (g_hash_table_contains(s->fids, GUINT_TO_POINTER(id))) {
+    if (g_hash_table_lookup(s->fids, GUINT_TO_POINTER(id))) {
         ret = -EINVAL;
     } else if (g_hash_table_size(s->fids) >= s->max_fids) {
         ret = -ENFILE;
@@ -320,7 +320,7 @@ void v9fs_fids_init(V9fsState *s)
     g_mutex_init(&s->lock);
     g_mutex_init(&s->reopen_lock);
     g_queue_init(&s->idle);
-    s->fids = g_hash_table_new(g_direct_hash, g_direct_equal);
+    s->fids = g_hash_table_new(NULL, NULL);
     s->nodes = g_hash_table_new(node_hash, node_equal);
     s->nr_nodes = 0;
     s->root = node_new(s, NULL, "");

@@ -8,12 +8,12 @@
 #include "9p-pool.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 #include "qemu/le.h"
+#include "qemu/thread.h"
 
 #define NR_THREADS 8
 
@@ -92,7 +92,7 @@ static gpointer pool_thread(gpointer opaque)
             continue;
         }
         g_mutex_unlock(&p->lock);
-        thread_confine(&fsdev_filter);
+        fs_thread_confine(v9fs_export(p->s));
         req->call.scratch = scratch;
         req->len = v9fs_serve(p->s, &req->call);
         g_mutex_lock(&p->lock);
@@ -263,20 +263,15 @@ void v9fs_pool_forget(V9fsPool *p)
 static bool start_threads(V9fsPool *p, Error **errp)
 {
     g_autoptr(GError) gerr = NULL;
-    sigset_t all, old;
     unsigned n;
     int error;
 
-    /* Signals are the main thread's business. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     for (n = 0; n < NR_THREADS; n++) {
-        p->threads[n] = g_thread_try_new("9p", pool_thread, p, &gerr);
+        p->threads[n] = thread_try_new("9p", pool_thread, p, &gerr);
         if (!p->threads[n]) {
             break;
         }
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     g_mutex_lock(&p->lock);
     while (p->started < n) {
         g_cond_wait(&p->quiet, &p->lock);
@@ -285,7 +280,7 @@ static bool start_threads(V9fsPool *p, Error **errp)
     g_mutex_unlock(&p->lock);
     if (gerr || error) {
         error_setg(errp, "cannot start a thread: %s",
-                   gerr ? gerr->message : g_strerror(-error));
+                   gerr ? gerr->message : strerror(-error));
     }
     return !gerr && !error;
 }

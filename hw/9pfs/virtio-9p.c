@@ -174,6 +174,7 @@ static const VirtioDeviceClass virtio_9p_class = {
     .dc = {
         .oc = {
             .name = "virtio-9p-device",
+            .alias = "virtio-9p",
             .desc = "a folder of the host's by 9P2000.L",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(Virtio9p),

@@ -37,8 +37,13 @@
 #define FADT_X_DSDT         140
 #define FADT_SLEEP_CONTROL  244
 #define FADT_SLEEP_STATUS   256
+/* 4.8.2.2, tables 4.9 and 4.10: no button is fixed hardware; one is a device. */
+#define FLAG_PWR_BUTTON     (1u << 4)
+#define FLAG_SLP_BUTTON     (1u << 5)
 #define FLAG_RESET_REG      (1u << 10)
 #define FLAG_HW_REDUCED     (1u << 20)
+#define FADT_FLAGS_VALUE \
+    (FLAG_PWR_BUTTON | FLAG_SLP_BUTTON | FLAG_RESET_REG | FLAG_HW_REDUCED)
 
 /* Generic Address Structure, 5.2.3.2. */
 #define GAS_SYSTEM_MEMORY   0
@@ -182,7 +187,7 @@ void acpi_build_fadt(AcpiTables *t, const AcpiFadtInfo *info)
     fadt = buf->data + start;
     memset(fadt + ACPI_HEADER_SIZE, 0, FADT_SIZE - ACPI_HEADER_SIZE);
     st_le(fadt + FADT_BOOT_ARCH, info->boot_arch, 2);
-    st_le(fadt + FADT_FLAGS, FLAG_RESET_REG | FLAG_HW_REDUCED, 4);
+    st_le(fadt + FADT_FLAGS, FADT_FLAGS_VALUE, 4);
     store_gas(fadt + FADT_RESET_REG, info->reset);
     fadt[FADT_RESET_VALUE] = info->reset_value;
     st_le(fadt + FADT_X_DSDT, info->dsdt, 8);

@@ -11,11 +11,7 @@
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 #include "qemu/trace.h"
-#include "sysemu/runstate.h"
 #include "virtio-blk.h"
-
-/* Queues full of requests between two looks at the rest of the world. */
-#define MAX_BATCHES 8
 
 /* Completion ---------------------------------------------------------------- */
 
@@ -46,38 +42,15 @@ void virtio_blk_notify(void *opaque)
     }
 }
 
-/* BLOCK_IO_ERROR, for whoever listens. */
-static void send_error_event(VirtIOBlock *s, BlockOp op, int err,
-                             BlockErrorAction action)
-{
-    static const char *const actions[] = { "report", "ignore", "stop" };
-    const EventField fields[] = {
-        EVENT_STR("device", blk_name(s->blk)),
-        EVENT_STR("node-name", blk_node_name(s->blk)),
-        EVENT_STR("operation", op == BLOCK_OP_READ ? "read" : "write"),
-        EVENT_STR("action", actions[action]),
-        EVENT_BOOL("nospace", err == ENOSPC),
-        EVENT_STR("reason", g_strerror(err)),
-    };
-
-    machine_event(s->vdev.dev.machine, "BLOCK_IO_ERROR", fields,
-                  G_N_ELEMENTS(fields));
-}
-
 static void req_failed(VirtIOBlockReq *req, int err)
 {
     VirtIOBlock *s = req->s;
-    BlockErrorAction action = blk_error_action(s->blk, req->breq.op, err);
 
-    if (action == BLOCK_ERROR_ACTION_STOP || event_limit_allows(&s->error_limit)) {
-        send_error_event(s, req->breq.op, err, action);
-    }
-    switch (action) {
+    switch (block_conf_error(&s->conf, s->vdev.dev.machine, req->breq.op, err)) {
     case BLOCK_ERROR_ACTION_STOP:
         req->next = NULL;
         *s->failed_tail = req;
         s->failed_tail = &req->next;
-        qemu_system_vmstop_request(s->vdev.dev.machine, RUN_STATE_IO_ERROR);
         break;
     case BLOCK_ERROR_ACTION_IGNORE:
         req_complete(req, VIRTIO_BLK_S_OK);
@@ -106,7 +79,7 @@ static void req_submit(VirtIOBlockReq *req)
 
     trace(virtio_blk_submit, "%s head %u op %d offset %" PRIu64 " bytes %" PRIu64,
           qdev_name(&req->s->vdev.dev), req->elem.head, breq->op, breq->offset, breq->bytes);
-    blk_submit(req->s->blk, &req->breq);
+    blk_submit(req->s->conf.blk, &req->breq);
 }
 
 void virtio_blk_retry(VirtIOBlock *s)
@@ -124,7 +97,7 @@ void virtio_blk_retry(VirtIOBlock *s)
         req_submit(req);
         req = next;
     }
-    blk_kick(s->blk);
+    blk_kick(s->conf.blk);
     virtio_blk_notify(s);
 }
 
@@ -133,11 +106,11 @@ void virtio_blk_retry(VirtIOBlock *s)
 /* Is [sector, sector + bytes) on the disk, in whole logical blocks? */
 static bool range_ok(const VirtIOBlock *s, uint64_t sector, uint64_t bytes)
 {
-    uint64_t capacity = blk_getlength(s->blk) / BDRV_SECTOR_SIZE;
-    uint32_t block_sectors = s->logical_block_size / BDRV_SECTOR_SIZE;
+    uint64_t capacity = blk_getlength(s->conf.blk) / BDRV_SECTOR_SIZE;
+    uint32_t block_sectors = s->conf.logical_block_size / BDRV_SECTOR_SIZE;
 
     return bytes <= BDRV_REQUEST_MAX_BYTES &&
-           bytes % s->logical_block_size == 0 && sector % block_sectors == 0 &&
+           bytes % s->conf.logical_block_size == 0 && sector % block_sectors == 0 &&
            sector <= capacity && bytes / BDRV_SECTOR_SIZE <= capacity - sector;
 }
 
@@ -156,7 +129,7 @@ static void handle_rw(VirtIOBlockReq *req, uint64_t sector, bool is_write)
     breq->niov = is_write ? elem->out_num : elem->in_num;
     /* Data in the other direction is not ours to look at or to fill. */
     if ((is_write ? in_bytes : out_bytes) || !range_ok(s, sector, breq->bytes) ||
-        (is_write && blk_is_read_only(s->blk))) {
+        (is_write && blk_is_read_only(s->conf.blk))) {
         req_complete(req, VIRTIO_BLK_S_IOERR);
     } else if (!breq->bytes) {
         req_complete(req, VIRTIO_BLK_S_OK);
@@ -207,7 +180,7 @@ static void handle_range(VirtIOBlockReq *req, bool zeroes)
         return;
     }
     bytes = (uint64_t)seg.num_sectors * BDRV_SECTOR_SIZE;
-    if (seg.num_sectors > max || blk_is_read_only(s->blk) ||
+    if (seg.num_sectors > max || blk_is_read_only(s->conf.blk) ||
         !range_ok(s, seg.sector, bytes)) {
         req_complete(req, VIRTIO_BLK_S_IOERR);
         return;
@@ -285,37 +258,24 @@ static bool handle_request(VirtIOBlock *s, VirtIOBlockReq *req)
 }
 
 /* Take what is there, at most a queue full, and hand it over together. */
-static void handle_batch(VirtIOBlock *s, VirtQueue *vq)
+static void handle_batch(VirtIODevice *vdev, VirtQueue *vq)
 {
+    VirtIOBlock *s = (VirtIOBlock *)vdev;
     unsigned room = virtio_queue_size(vq);
     VirtIOBlockReq *req;
 
     while (room-- && (req = virtqueue_pop(vq)) && handle_request(s, req)) {
         continue;
     }
-    blk_kick(s->blk);
+    blk_kick(s->conf.blk);
 }
 
-/*
- * Kicks are not wanted before the host has had its share. A guest with several
- * CPUs may always have more by then: others in the loop have their turn.
- */
 void virtio_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOBlock *s = (VirtIOBlock *)vdev;
+    bool all = virtio_queue_serve(vq, handle_batch);
 
-    virtio_queue_set_notification(vq, false);
-    for (unsigned i = 0; i < MAX_BATCHES; i++) {
-        handle_batch(s, vq);
-        if (virtio_queue_empty(vq)) {
-            virtio_queue_set_notification(vq, true);
-            if (virtio_queue_empty(vq)) {
-                virtio_blk_notify(s);
-                return;
-            }
-            virtio_queue_set_notification(vq, false);
-        }
+    virtio_blk_notify(vdev);
+    if (!all) {
+        virtio_queue_kick(vq);
     }
-    virtio_blk_notify(s);
-    virtio_queue_kick(vq);
 }

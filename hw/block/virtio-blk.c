@@ -10,7 +10,6 @@
 #include "hw/boards.h"
 #include "qemu/cutils.h"
 
-#define MAX_BLOCK_SIZE (2u << 20)
 /* Up to and including the fields that come with WRITE_ZEROES. */
 #define CONFIG_LEN (offsetof(struct virtio_blk_config, unused1) + 3)
 
@@ -33,7 +32,7 @@ static uint64_t virtio_blk_get_features(VirtIODevice *vdev, bool modern)
     if (s->config_wce || s->initial_wce) {
         f |= 1ull << VIRTIO_BLK_F_FLUSH;
     }
-    if (blk_is_read_only(s->blk)) {
+    if (blk_is_read_only(s->conf.blk)) {
         f |= 1ull << VIRTIO_BLK_F_RO;
     }
     if (s->num_queues > 1) {
@@ -54,7 +53,7 @@ static void virtio_blk_set_features(VirtIODevice *vdev)
     VirtIOBlock *s = virtio_blk(vdev);
 
     if (!virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH)) {
-        blk_set_write_cache(s->blk, false);
+        blk_set_write_cache(s->conf.blk, false);
     }
 }
 
@@ -73,26 +72,26 @@ static void fill_geometry(const VirtIOBlock *s, uint64_t sectors,
 static void virtio_blk_get_config(VirtIODevice *vdev, void *config)
 {
     const VirtIOBlock *s = (const VirtIOBlock *)vdev;
-    uint64_t sectors = blk_getlength(s->blk) / BDRV_SECTOR_SIZE;
-    uint32_t lbs = s->logical_block_size;
+    uint64_t sectors = blk_getlength(s->conf.blk) / BDRV_SECTOR_SIZE;
+    uint32_t lbs = s->conf.logical_block_size;
     struct virtio_blk_config cfg = {
         .capacity = sectors,
         .seg_max = s->queue_size - 2,       /* header and status */
         .blk_size = lbs,
-        .physical_block_exp = g_bit_storage(s->physical_block_size / lbs) - 1,
-        .min_io_size = s->min_io_size / lbs,
-        .opt_io_size = s->opt_io_size / lbs,
+        .physical_block_exp = g_bit_storage(s->conf.physical_block_size / lbs) - 1,
+        .min_io_size = s->conf.min_io_size / lbs,
+        .opt_io_size = s->conf.opt_io_size / lbs,
         .num_queues = s->num_queues,
         .max_discard_sectors = s->max_discard_sectors,
         .max_discard_seg = 1,
-        .discard_sector_alignment = s->discard_granularity / BDRV_SECTOR_SIZE,
+        .discard_sector_alignment = s->conf.discard_granularity / BDRV_SECTOR_SIZE,
         .max_write_zeroes_sectors = s->max_write_zeroes_sectors,
         .max_write_zeroes_seg = 1,
-        .write_zeroes_may_unmap = blk_can_discard(s->blk),
+        .write_zeroes_may_unmap = blk_can_discard(s->conf.blk),
     };
 
     fill_geometry(s, sectors, &cfg);
-    cfg.wce = blk_get_write_cache(s->blk);
+    cfg.wce = blk_get_write_cache(s->conf.blk);
     memcpy(config, &cfg, CONFIG_LEN);
 }
 
@@ -104,7 +103,7 @@ static void virtio_blk_set_config(VirtIODevice *vdev, unsigned offset,
     if (offset == offsetof(struct virtio_blk_config, wce) && len == 1 &&
         virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE) &&
         virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH)) {
-        blk_set_write_cache(s->blk, *(const uint8_t *)data & 1);
+        blk_set_write_cache(s->conf.blk, *(const uint8_t *)data & 1);
     }
 }
 
@@ -124,13 +123,13 @@ static void virtio_blk_start(VirtIODevice *vdev)
 {
     VirtIOBlock *s = virtio_blk(vdev);
 
-    blk_iostatus_reset(s->blk);
+    blk_iostatus_reset(s->conf.blk);
     virtio_blk_retry(s);
 }
 
 static void virtio_blk_stop(VirtIODevice *vdev)
 {
-    blk_drain(virtio_blk(vdev)->blk);
+    blk_drain(virtio_blk(vdev)->conf.blk);
     virtio_blk_notify(vdev);
 }
 
@@ -140,7 +139,7 @@ static void virtio_blk_reset(VirtIODevice *vdev)
 
     s->failed = NULL;
     s->failed_tail = &s->failed;
-    blk_set_write_cache(s->blk, s->initial_wce);
+    blk_set_write_cache(s->conf.blk, s->initial_wce);
 }
 
 /* Stopped, so whatever waits to be tried again is a queue's element: drop it. */
@@ -159,53 +158,9 @@ static void virtio_blk_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
     s->failed_tail = p;
 }
 
-static bool is_block_size(uint32_t n)
-{
-    return n >= BDRV_SECTOR_SIZE && n <= MAX_BLOCK_SIZE && !(n & (n - 1));
-}
-
-static bool check_block_sizes(VirtIOBlock *s, Error **errp)
-{
-    if (!s->logical_block_size) {
-        s->logical_block_size = BDRV_SECTOR_SIZE;
-    }
-    if (!s->physical_block_size) {
-        s->physical_block_size = MAX(s->logical_block_size, BDRV_SECTOR_SIZE);
-    }
-    if (!is_block_size(s->logical_block_size) ||
-        !is_block_size(s->physical_block_size)) {
-        error_setg(errp, "logical_block_size and physical_block_size must be powers "
-                   "of 2 between 512 and %u", MAX_BLOCK_SIZE);
-        return false;
-    }
-    if (s->logical_block_size > s->physical_block_size) {
-        error_setg(errp, "logical_block_size > physical_block_size not supported");
-        return false;
-    }
-    if (s->min_io_size % s->logical_block_size ||
-        s->min_io_size / s->logical_block_size > UINT16_MAX) {
-        error_setg(errp, "min_io_size must be a multiple of logical_block_size, and "
-                   "at most 65535 of them");
-        return false;
-    }
-    if (s->opt_io_size % s->logical_block_size) {
-        error_setg(errp, "opt_io_size must be a multiple of logical_block_size");
-        return false;
-    }
-    if (!s->discard_granularity || s->discard_granularity == UINT32_MAX) {
-        s->discard_granularity = s->logical_block_size;
-    }
-    if (s->discard_granularity % s->logical_block_size) {
-        error_setg(errp, "discard_granularity must be a multiple of "
-                   "logical_block_size");
-        return false;
-    }
-    return true;
-}
-
 static bool check_properties(VirtIOBlock *s, Error **errp)
 {
-    if (!s->blk) {
+    if (!s->conf.blk) {
         error_setg(errp, "drive property not set");
         return false;
     }
@@ -223,7 +178,7 @@ static bool check_properties(VirtIOBlock *s, Error **errp)
         error_setg(errp, "heads and secs must be at most 255");
         return false;
     }
-    return check_block_sizes(s, errp);
+    return block_conf_check(&s->conf, BDRV_SECTOR_SIZE, errp);
 }
 
 static bool virtio_blk_realize(VirtIODevice *vdev, Error **errp)
@@ -232,23 +187,17 @@ static bool virtio_blk_realize(VirtIODevice *vdev, Error **errp)
 
     vdev->iothread = (IOThread *)s->iothread.obj;
     if (!check_properties(s, errp) ||
-        (s->werror && !blk_set_error_policy(s->blk, false, s->werror, errp)) ||
-        (s->rerror && !blk_set_error_policy(s->blk, true, s->rerror, errp)) ||
-        !blk_attach(s->blk, qdev_name(&vdev->dev), !blk_is_read_only(s->blk),
-                    s->share_rw, errp)) {
+        !block_conf_attach(&s->conf, qdev_name(&vdev->dev), true, errp)) {
         return false;
     }
     if (!s->serial) {
-        s->serial = g_strdup(blk_get_serial(s->blk));
+        s->serial = g_strdup(blk_get_serial(s->conf.blk));
     }
-    if (s->write_cache != ON_OFF_AUTO_AUTO) {
-        blk_set_write_cache(s->blk, s->write_cache == ON_OFF_AUTO_ON);
-    }
-    s->initial_wce = blk_get_write_cache(s->blk);
+    s->initial_wce = blk_get_write_cache(s->conf.blk);
     s->failed_tail = &s->failed;
     s->dirty = g_new0(uint64_t, DIV_ROUND_UP(s->num_queues, 64));
     vdev->config_len = CONFIG_LEN;
-    blk_set_context(s->blk, virtio_get_context(vdev), &virtio_blk_dev_ops, s);
+    blk_set_context(s->conf.blk, virtio_get_context(vdev), &virtio_blk_dev_ops, s);
     for (unsigned i = 0; i < s->num_queues; i++) {
         virtio_add_queue(vdev, s->queue_size, sizeof(VirtIOBlockReq),
                          virtio_blk_handle_output);
@@ -266,66 +215,28 @@ static void virtio_blk_unrealize(VirtIODevice *vdev)
 {
     VirtIOBlock *s = virtio_blk(vdev);
 
-    virtio_run_in_loop(vdev, virtio_blk_leave_loop, s->blk);
-    blk_detach(s->blk);
-    s->blk = NULL;
+    virtio_run_in_loop(vdev, virtio_blk_leave_loop, s->conf.blk);
+    blk_detach(s->conf.blk);
+    s->conf.blk = NULL;
     g_free(s->dirty);
 }
 
 /* Properties ---------------------------------------------------------------- */
 
-static bool set_drive(Object *obj, const Property *prop, const char *value,
-                      Error **errp)
-{
-    VirtIOBlock *s = (VirtIOBlock *)obj;
-
-    s->blk = blk_find_for_device(value);
-    if (!s->blk) {
-        error_setg(errp, "Property '%s.%s' can't find value '%s'", obj->oc->name,
-                   prop->name, value);
-    }
-    return s->blk != NULL;
-}
-
-static char *get_drive(const Object *obj, const Property *prop)
-{
-    const VirtIOBlock *s = (const VirtIOBlock *)obj;
-    const char *name = s->blk ? blk_name(s->blk) : "";
-
-    return g_strdup(*name || !s->blk ? name : blk_node_name(s->blk));
-}
-
-static const PropertyInfo prop_drive = {
-    .name = "str", .set = set_drive, .get = get_drive,
-};
-
 static const ObjectLinkTarget iothread_target = { "iothread", object_is_iothread };
 
 static const Property virtio_blk_props[] = {
-    DEFINE_PROP("drive", VirtIOBlock, blk, prop_drive, BlockBackend *, NULL,
-                "The drive or block node that holds the data"),
+    DEFINE_BLOCK_PROPS(VirtIOBlock, conf),
     DEFINE_PROP_STRING("serial", VirtIOBlock, serial, NULL, "up to 20 bytes"),
     DEFINE_PROP_LINK("iothread", VirtIOBlock, iothread, &iothread_target,
                      "ID of the -object iothread that serves the queues"),
     DEFINE_PROP_UINT16("num-queues", VirtIOBlock, num_queues, "1", "request queues"),
     DEFINE_PROP_UINT16("queue-size", VirtIOBlock, queue_size, "256", "entries of each"),
-    DEFINE_PROP_SIZE32("logical_block_size", VirtIOBlock, logical_block_size, "0",
-                       "512 to 2M, a power of two"),
-    DEFINE_PROP_SIZE32("physical_block_size", VirtIOBlock, physical_block_size, "0",
-                       "512 to 2M, a power of two"),
-    DEFINE_PROP_SIZE32("min_io_size", VirtIOBlock, min_io_size, "0", NULL),
-    DEFINE_PROP_SIZE32("opt_io_size", VirtIOBlock, opt_io_size, "0", NULL),
-    DEFINE_PROP_SIZE32("discard_granularity", VirtIOBlock, discard_granularity, "0",
-                       NULL),
     DEFINE_PROP_UINT32("cyls", VirtIOBlock, cyls, "0", NULL),
     DEFINE_PROP_UINT32("heads", VirtIOBlock, heads, "0", NULL),
     DEFINE_PROP_UINT32("secs", VirtIOBlock, secs, "0", NULL),
-    DEFINE_PROP_ON_OFF_AUTO("write-cache", VirtIOBlock, write_cache, "auto",
-                            "off: every write is stable"),
     DEFINE_PROP_BOOL("config-wce", VirtIOBlock, config_wce, "on",
                      "the guest may switch the write cache"),
-    DEFINE_PROP_BOOL("share-rw", VirtIOBlock, share_rw, "off",
-                     "other users of the image may write"),
     DEFINE_PROP_BOOL("discard", VirtIOBlock, discard, "on", "offer discard"),
     DEFINE_PROP_BOOL("write-zeroes", VirtIOBlock, write_zeroes, "on",
                      "offer write-zeroes"),
@@ -335,10 +246,6 @@ static const Property virtio_blk_props[] = {
                        max_write_zeroes_sectors, "4194303", NULL),
     DEFINE_PROP_BOOL("request-merging", VirtIOBlock, request_merging, "on",
                      "adjacent requests at hand are one for the host"),
-    DEFINE_PROP_STRING("werror", VirtIOBlock, werror, NULL,
-                       "on write errors: report, ignore, stop, enospc, auto"),
-    DEFINE_PROP_STRING("rerror", VirtIOBlock, rerror, NULL,
-                       "on read errors: report, ignore, stop, auto"),
     DEFINE_PROP_OFF("scsi", "scsi=on is not supported: use scsi=off"),
     DEFINE_PROP_IGNORED("bootindex", "accepted: there is no firmware"),
     DEFINE_PROP_IGNORED("seg-max-adjust", "accepted: always on"),
@@ -348,25 +255,24 @@ static const Property virtio_blk_props[] = {
     DEFINE_PROP_END
 };
 
-STATE_NOT(VirtIOBlock, blk, "the host's");
+STATE_NOT(VirtIOBlock, conf, "properties");
 STATE_NOT(VirtIOBlock, initial_wce, "what a property says");
 STATE_NOT(VirtIOBlock, dirty, "the guest was told of all that is done");
 STATE_NOT(VirtIOBlock, failed, "in flight: taken again");
 STATE_NOT(VirtIOBlock, failed_tail, "in flight: taken again");
-STATE_NOT(VirtIOBlock, error_limit, "of events for the host's clients");
 
 static void virtio_blk_pre_save(void *obj)
 {
     VirtIOBlock *s = obj;
 
-    s->saved_wce = blk_get_write_cache(s->blk);
+    s->saved_wce = blk_get_write_cache(s->conf.blk);
 }
 
 static bool virtio_blk_post_load(void *obj, Error **errp)
 {
     VirtIOBlock *s = obj;
 
-    blk_set_write_cache(s->blk, s->saved_wce);
+    blk_set_write_cache(s->conf.blk, s->saved_wce);
     return true;
 }
 
@@ -386,6 +292,7 @@ static const VirtioDeviceClass virtio_blk_class = {
     .dc = {
         .oc = {
             .name = "virtio-blk-device",
+            .alias = "virtio-blk",
             .desc = "virtio block device",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(VirtIOBlock),

@@ -8,8 +8,7 @@
 
 #include <linux/virtio_blk.h>
 
-#include "block/block.h"
-#include "hw/core/event.h"
+#include "hw/block/block-conf.h"
 #include "hw/virtio/virtio.h"
 
 typedef struct VirtIOBlock VirtIOBlock;
@@ -29,23 +28,19 @@ struct VirtIOBlock {
     VirtIODevice vdev;
 
     /* Properties. */
-    BlockBackend *blk;
-    char *serial, *werror, *rerror;
+    BlockConf conf;
+    char *serial;
     ObjectLink iothread;
-    uint32_t logical_block_size, physical_block_size;
-    uint32_t min_io_size, opt_io_size, discard_granularity;
     uint32_t cyls, heads, secs;
     uint32_t max_discard_sectors, max_write_zeroes_sectors;
     uint16_t num_queues, queue_size;
-    OnOffAuto write_cache;
-    bool share_rw, config_wce, discard, write_zeroes, request_merging;
+    bool config_wce, discard, write_zeroes, request_merging;
 
     bool initial_wce;           /* what the user wants; resets go back to it */
     bool saved_wce;             /* what was in force when the machine was saved */
     /* In the loop. */
     uint64_t *dirty;            /* a bit per queue with unannounced completions */
     VirtIOBlockReq *failed, **failed_tail;  /* to be tried again when we go on */
-    EventLimit error_limit;     /* of BLOCK_IO_ERROR, where it does not stop the machine */
 };
 
 /* The handler of every request queue. */

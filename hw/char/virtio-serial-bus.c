@@ -491,27 +491,10 @@ static void add_queues(VirtIOSerial *s)
     }
 }
 
-/* "ID.0", or "virtio-serial-bus.N" for the Nth without an id. */
-static char *bus_name(const VirtIOSerial *s)
-{
-    const MachineState *ms = s->vdev.dev.machine;
-    unsigned n = 0;
-
-    if (s->vdev.dev.obj.id) {
-        return g_strdup_printf("%s.0", s->vdev.dev.obj.id);
-    }
-    for (guint i = 0; i < ms->buses->len; i++) {
-        const BusState *bus = ms->buses->pdata[i];
-
-        n += !strcmp(bus->type, VIRTIO_SERIAL_BUS) && !bus->parent->obj.id;
-    }
-    return g_strdup_printf("%s.%u", VIRTIO_SERIAL_BUS, n);
-}
-
 static bool serial_realize(VirtIODevice *vdev, Error **errp)
 {
     VirtIOSerial *s = (VirtIOSerial *)vdev;
-    g_autofree char *name = bus_name(s);
+    g_autofree char *name = qbus_new_name(&vdev->dev, VIRTIO_SERIAL_BUS, VIRTIO_SERIAL_BUS);
 
     if (!s->max_ports) {
         error_setg(errp, "Maximum number of serial ports not specified");
@@ -555,6 +538,7 @@ static const VirtioDeviceClass virtio_serial_class = {
     .dc = {
         .oc = {
             .name = "virtio-serial-device",
+            .alias = "virtio-serial",
             .desc = "virtio console device, a bus of ports",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(VirtIOSerial),
@@ -564,6 +548,7 @@ static const VirtioDeviceClass virtio_serial_class = {
         .state = MACHINE_STATE(&virtio_serial_state),
     },
     .device_id = VIRTIO_ID_CONSOLE,
+    .in_order = true,
     .realize = serial_realize,
     .unrealize = serial_unrealize,
     .get_features = serial_get_features,

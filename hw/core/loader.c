@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "exec/dirty-log.h"
 #include "qemu/cutils.h"
 
 #define POPULATE_MIN_SIZE (64 * KiB)
@@ -232,6 +233,7 @@ static bool rom_reset(MachineState *ms, const Rom *rom, bool fresh)
     if (!fresh) {
         memset(host + seg->size, 0, seg->mem_size - seg->size);
     }
+    address_space_wrote(&ms->memory, host, seg->mem_size);
     return true;
 }
 

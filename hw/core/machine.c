@@ -9,6 +9,7 @@
 #include "hw/boards.h"
 #include "qemu/cutils.h"
 #include "sysemu/accel.h"
+#include "sysemu/numa.h"
 
 static const Property machine_props[] = {
     DEFINE_PROP_STRING("accel", MachineState, accel_names, NULL,
@@ -64,6 +65,7 @@ static void machine_finalize(Object *obj)
     for (guint i = ms->objects->len; i-- > 0;) {
         object_free(g_ptr_array_index(ms->objects, i));
     }
+    numa_free(ms->numa);
     g_ptr_array_unref(ms->objects);
     g_ptr_array_unref(ms->devices);
     g_ptr_array_unref(ms->buses);
@@ -71,7 +73,7 @@ static void machine_finalize(Object *obj)
     g_ptr_array_unref(ms->globals);
     g_clear_pointer(&ms->reset_handlers, g_ptr_array_unref);
     g_clear_pointer(&ms->fw_cfg_items, g_ptr_array_unref);
-    g_clear_pointer(&ms->keyboards, g_array_unref);
+    g_clear_pointer(&ms->input_handlers, g_ptr_array_unref);
     qemu_opts_free(ms->accel_opts);
     g_free(ms->kernel_filename);
     g_free(ms->initrd_filename);
@@ -149,6 +151,13 @@ bool machine_add_device_memory(MachineState *ms, MemoryRegion *mr, uint64_t alig
     memory_region_add_subregion(&ms->system_memory, addr, mr);
     ms->device_memory = addr + mr->size;
     return true;
+}
+
+CpuPlace cpu_place(const CpuTopology *t, unsigned index)
+{
+    unsigned core = index / t->threads, die = core / t->cores;
+
+    return (CpuPlace) { die / t->dies, die % t->dies, core % t->cores, index % t->threads };
 }
 
 /* One count of -smp: 0 when it is not given; false on a bad value. */
@@ -260,7 +269,7 @@ bool machine_apply_globals(MachineState *ms, Object *obj, Error **errp)
         GlobalProperty *g = g_ptr_array_index(ms->globals, i);
 
         for (const ObjectClass *oc = obj->oc; oc; oc = oc->parent) {
-            if (strcmp(oc->name, g->driver)) {
+            if (strcmp(oc->name, g->driver) && g_strcmp0(oc->alias, g->driver)) {
                 continue;
             }
             g->used = true;

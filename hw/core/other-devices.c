@@ -24,13 +24,14 @@ static const struct {
     { "virtio-iommu* *-iommu AMDVI-PCI", "there is no IOMMU" },
     { "virtio-gpu* virtio-vga* vhost-user-gpu* vhost-user-vga", NO_DISPLAY },
     { "VGA *-vga qxl bochs-display ramfb sga vmware-svga", NO_DISPLAY },
-    { "virtio-input* virtio-keyboard* virtio-mouse* virtio-tablet* vhost-user-input* vmmouse "
-      "i8042 usb-kbd usb-mouse usb-*tablet", "there is no keyboard or mouse" },
+    { "virtio-input* vhost-user-input* vmmouse usb-kbd usb-mouse usb-*tablet",
+      "use virtio-keyboard-device, virtio-mouse-device or virtio-tablet-device" },
+    { "virtio-keyboard* virtio-mouse* virtio-tablet* i8042", "there is no keyboard or mouse" },
     { "vhost-user-vsock*", "use vhost-vsock-device or virtio-vsock-device" },
     { "vhost-user-rng*", "use virtio-rng-device" },
     { "e1000* i825* i82801 ne2k_* pcnet* rtl8139 tulip vmxnet3 rocker pvrdma usb-net", USE_NIC },
-    { "virtio-scsi* vhost-scsi* vhost-user-scsi* vhost-user-blk* scsi-* am53c974 dc390 lsi* "
-      "megasas* mptsas* pvscsi", USE_DISK },
+    { "vhost-scsi* vhost-user-scsi* vhost-user-blk* scsi-* am53c974 dc390 lsi* megasas* mptsas* "
+      "pvscsi virtio-scsi*", USE_DISK },
     { "ide-* isa-ide piix*-ide *ahci nvme* sd-card sdhci* cxl-type3 floppy isa-fdc usb-storage "
       "usb-uas usb-bot usb-mtp", USE_DISK },
     { "AC97 ac97 adlib cs4231a ES1370 es1370 gus hda-* *intel-hda sb16 usb-audio "
@@ -42,7 +43,8 @@ static const struct {
     { "vfio-*", "devices of the host cannot be passed through" },
     { "ivshmem*", "memory is not shared between guests" },
     { "tpm-*", "there is no TPM" },
-    { "loader guest-loader", "use -kernel and -initrd" },
+    { "guest-loader", "use loader, or -kernel and -initrd" },
+    { "loader", "use -kernel and -initrd" },
     { "mc146818rtc", "use -M microvm,rtc=on" },
     { "*-cpu", "CPUs are fixed, use -cpu and -smp" },
     { "pci* x-pci* *-pci *-pci-* *_pci *-ccw *-bridge pxb* cxl-* ioh3420 x*3130-* edu acpi-erst",

@@ -106,6 +106,22 @@ void qbus_init(BusState *bus, const char *type, const char *name,
     }
 }
 
+char *qbus_new_name(const DeviceState *parent, const char *type, const char *stem)
+{
+    const MachineState *ms = parent->machine;
+    unsigned n = 0;
+
+    if (parent->obj.id) {
+        return g_strdup_printf("%s.0", parent->obj.id);
+    }
+    for (guint i = 0; i < ms->buses->len; i++) {
+        const BusState *bus = ms->buses->pdata[i];
+
+        n += !strcmp(bus->type, type) && bus->parent && !bus->parent->obj.id;
+    }
+    return g_strdup_printf("%s.%u", stem, n);
+}
+
 void qbus_cleanup(BusState *bus)
 {
     if (!bus->children) {

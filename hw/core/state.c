@@ -136,7 +136,8 @@ static bool take(StateReader *in, const char *name, RawField *f, Error **errp)
 }
 
 /* count elements of size bytes, each at most max (0: any). */
-static bool take_array(StateReader *in, const StateField *row, RawField *f, Error **errp)
+static bool take_array(StateReader *in, const StateField *row, uint64_t max, RawField *f,
+                       Error **errp)
 {
     if (!take(in, row->name, f, errp)) {
         return false;
@@ -145,11 +146,11 @@ static bool take_array(StateReader *in, const StateField *row, RawField *f, Erro
         error_setg(errp, "field '%s' has another size", row->name);
         return false;
     }
-    for (unsigned i = 0; row->max && i < row->count; i++) {
+    for (unsigned i = 0; max && i < row->count; i++) {
         uint64_t value = 0;
 
         memcpy(&value, f->data + i * row->size, row->size);
-        if (value > row->max) {
+        if (value > max) {
             error_setg(errp, "field '%s' is out of range", row->name);
             return false;
         }
@@ -160,11 +161,11 @@ static bool take_array(StateReader *in, const StateField *row, RawField *f, Erro
 bool state_get_int(StateReader *in, const char *name, uint64_t max, uint64_t *value,
                    Error **errp)
 {
-    StateField row = { .kind = STATE_KIND_INT, .size = sizeof(*value), .count = 1, .max = max };
+    StateField row = { .kind = STATE_KIND_INT, .size = sizeof(*value), .count = 1 };
     RawField f;
 
     g_strlcpy(row.name, name, sizeof(row.name));
-    if (!take_array(in, &row, &f, errp)) {
+    if (!take_array(in, &row, max, &f, errp)) {
         return false;
     }
     memcpy(value, f.data, sizeof(*value));
@@ -235,7 +236,6 @@ static bool get_timer(StateReader *in, const char *name, QEMUTimer *ts, Error **
 
 static bool load_field(const StateField *row, uint8_t *p, StateReader *in, Error **errp)
 {
-    StateField limited = *row;
     RawField f;
 
     switch (row->kind) {
@@ -250,11 +250,8 @@ static bool load_field(const StateField *row, uint8_t *p, StateReader *in, Error
         return get_timer(in, row->name, (QEMUTimer *)p, errp);
     case STATE_KIND_CUSTOM:
         return row->arg.info->load(p, row->name, in, errp);
-    case STATE_KIND_BOOL:
-        limited.max = 1;
-        break;
     }
-    if (!take_array(in, &limited, &f, errp)) {
+    if (!take_array(in, row, row->kind == STATE_KIND_BOOL ? 1 : row->max, &f, errp)) {
         return false;
     }
     memcpy(p, f.data, f.len);

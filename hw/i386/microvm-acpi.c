@@ -167,7 +167,8 @@ static uint64_t build_dsdt(const MicrovmMachineState *mms, AcpiTables *t)
     return acpi_table_end(t, false);
 }
 
-static void build_madt(const MicrovmMachineState *mms, AcpiTables *t)
+/* MADT, and SRAT and SLIT where there are nodes. */
+static void build_cpus(const MicrovmMachineState *mms, AcpiTables *t)
 {
     static const AcpiIOAPIC ioapics[] = {
         { 0, IO_APIC_DEFAULT_ADDRESS, 0 },
@@ -188,6 +189,7 @@ static void build_madt(const MicrovmMachineState *mms, AcpiTables *t)
         apic_ids[i] = x86_apic_id_from_index(&ms->smp, i);
     }
     acpi_build_madt(t, &info);
+    microvm_build_numa(mms, apic_ids, t);
 }
 
 static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
@@ -203,7 +205,7 @@ static void build_tables(const MicrovmMachineState *mms, AcpiTables *t)
     };
 
     acpi_build_fadt(t, &fadt);
-    build_madt(mms, t);
+    build_cpus(mms, t);
     acpi_tables_finish(t);
 }
 

@@ -69,6 +69,8 @@ static bool init_kernel_irqchip(MicrovmMachineState *mms, Error **errp)
         return false;
     }
     mms->has_pic = chip.pic;
+    mms->kernel_chips = true;
+    mms->kernel_pit = chip.pit;
     show_kernel_irqchip(mms, chip.pic, chip.pit);
     if (mms->has_ioapic2) {
         mms->irqchip = x86_irqchip_new(&mms->parent, &second, mms->gsi, errp);

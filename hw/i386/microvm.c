@@ -186,7 +186,7 @@ static void add_bios_restart(MachineState *ms)
     }
 }
 
-static bool microvm_load_kernel(MachineState *ms, Error **errp)
+static bool load_kernel(MachineState *ms, Error **errp)
 {
     MicrovmMachineState *mms = microvm_machine(ms);
     g_autoptr(GString) cmdline = g_string_new(ms->kernel_cmdline);
@@ -214,6 +214,12 @@ static bool microvm_load_kernel(MachineState *ms, Error **errp)
     }
     add_bios_restart(ms);
     return true;
+}
+
+/* Once in a start, and all of x86-boot.c's in it: short rather than fast. */
+static __attribute__((cold)) bool microvm_load_kernel(MachineState *ms, Error **errp)
+{
+    return load_kernel(ms, errp) && x86_run_loaders(ms, errp);
 }
 
 /* Memory of a file may hold anything, all other kinds start as zeros. */
@@ -245,10 +251,13 @@ static char *microvm_irqchip_info(MachineState *ms, bool counts)
 
 static void microvm_foreach_state(MachineState *ms, StateFn *fn, void *opaque)
 {
-    X86Irqchip *chip = microvm_machine(ms)->irqchip;
+    MicrovmMachineState *mms = microvm_machine(ms);
 
-    if (chip) {
-        x86_irqchip_foreach_state(chip, fn, opaque);
+    if (mms->irqchip) {
+        x86_irqchip_foreach_state(mms->irqchip, fn, opaque);
+    }
+    if (mms->kernel_chips) {
+        x86_kernel_chips_foreach_state(ms, mms->kernel_pit, fn, opaque);
     }
 }
 

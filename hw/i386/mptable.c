@@ -43,8 +43,8 @@ static uint8_t checksum(const uint8_t *data, size_t len)
 {
     uint8_t sum = 0;
 
-    while (len--) {
-        sum += *data++;
+    for (size_t i = 0; i < len; i++) {
+        sum += data[i];
     }
     return -sum;
 }

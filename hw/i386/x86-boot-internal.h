@@ -76,6 +76,8 @@ bool x86_kernel_read(const X86KernelFile *file, uint64_t offset, void *buf,
 bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
 bool x86_bzimage_parse(const X86KernelFile *file, X86Kernel *kernel,
                        Error **errp);
+/* Only where an ELF file's segments go, whatever it is for. */
+bool x86_elf_segments(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
 /* The same for a file of any format: finds out which. */
 bool x86_kernel_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp);
 /* Which of the two formats do the first bytes of the file promise? */

@@ -341,17 +341,34 @@ static void default_setup_header(uint8_t header[SETUP_HEADER_END - SETUP_HEADER_
     header[SETUP_LOADFLAGS - SETUP_HEADER_START] = LOADFLAGS_LOADED_HIGH;
 }
 
+static bool read_file(const X86KernelFile *file, ElfHeader *h, X86Kernel *kernel, PVHNote *pvh,
+                      Error **errp)
+{
+    if (!read_header(file, h, errp) || !check_header(h, errp) ||
+        !read_segments(file, h, kernel, pvh, errp)) {
+        return false;
+    }
+    if (kernel->nr_segments == 0) {
+        error_setg(errp, "no segment to load");
+        return false;
+    }
+    return true;
+}
+
+bool x86_elf_segments(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
+{
+    ElfHeader h = { 0 };
+    PVHNote pvh = { 0 };
+
+    return read_file(file, &h, kernel, &pvh, errp);
+}
+
 bool x86_elf_parse(const X86KernelFile *file, X86Kernel *kernel, Error **errp)
 {
     ElfHeader h = { 0 };
     PVHNote pvh = { 0 };
 
-    if (!read_header(file, &h, errp) || !check_header(&h, errp) ||
-        !read_segments(file, &h, kernel, &pvh, errp)) {
-        return false;
-    }
-    if (kernel->nr_segments == 0) {
-        error_setg(errp, "no segment to load");
+    if (!read_file(file, &h, kernel, &pvh, errp)) {
         return false;
     }
     if (!choose_protocol(file, &h, &pvh, kernel, errp)) {

@@ -8,6 +8,7 @@
 #include "hw/acpi/aml.h"
 #include "hw/isa/isa.h"
 #include "ps2-keyboard.h"
+#include "qemu/cutils.h"
 #include "sysemu/runstate.h"
 
 #define PORT_DATA           0x60
@@ -53,6 +54,7 @@ typedef struct I8042State {
     DeviceState dev;
     MemoryRegion data, command;
     qemu_irq irq;
+    InputHandler input;
     PS2Keyboard keyboard;
     uint8_t to_set1[256];       /* constant */
 
@@ -231,11 +233,11 @@ static const MemoryRegionOps command_ops = {
 
 /* Keys from the host ------------------------------------------------------- */
 
-static void press_key(void *opaque, const InputKey *key, bool down)
+static void press_key(InputHandler *h, const InputEvent *event)
 {
-    I8042State *s = opaque;
+    I8042State *s = container_of(h, I8042State, input);
 
-    ps2_keyboard_key(&s->keyboard, key, down);
+    ps2_keyboard_key(&s->keyboard, event->key, event->down);
     update_irq(s);
 }
 
@@ -264,13 +266,14 @@ static bool i8042_realize(DeviceState *dev, Error **errp)
         !isa_register_ioport(dev, &s->command, PORT_COMMAND, errp)) {
         return false;
     }
-    input_add_keyboard(dev->machine, press_key, s);
+    s->input = (InputHandler) { .kinds = 1u << INPUT_KEY, .event = press_key };
+    input_add_handler(dev->machine, &s->input);
     return true;
 }
 
 static void i8042_unrealize(DeviceState *dev)
 {
-    input_del_keyboard(dev->machine, dev);
+    input_del_handler(dev->machine, &((I8042State *)dev)->input);
 }
 
 static void i8042_reset(DeviceState *dev)
@@ -302,6 +305,7 @@ static void i8042_build_aml(DeviceState *dev, Aml *aml)
     aml_end(aml);
 }
 
+STATE_NOT(I8042State, input, "where keys come from");
 STATE_NOT(I8042State, to_set1, "constant");
 
 static const StateField keyboard_fields[] = {

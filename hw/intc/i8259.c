@@ -22,24 +22,6 @@
 /* Edge inputs by design: timer, keyboard, cascade, RTC, FPU error. */
 static const uint8_t elcr_writable[2] = { 0xf8, 0xde };
 
-typedef struct PICChip {
-    uint8_t irr;            /* edges latched; of level inputs the levels */
-    uint8_t imr;
-    uint8_t isr;
-    uint8_t lines;          /* inputs as they are */
-    uint8_t elcr;           /* 1: level */
-    uint8_t base;           /* ICW2 */
-    uint8_t lowest;         /* input with the lowest priority */
-    uint8_t icw;            /* the ICW that the next A0=1 write is; 0: none */
-    bool icw4_needed, single;
-    bool read_isr;          /* OCW3: what A0=0 reads */
-    bool poll;
-    bool special_mask;
-    bool auto_eoi, rotate_on_aeoi;
-    bool special_nested;
-    uint64_t taken[8];      /* by the CPU, for "info irq" */
-} PICChip;
-
 struct PICState {
     GMutex lock;            /* all below; above only the CPU's wake-up */
     PICChip chip[2];        /* master, slave */
@@ -438,6 +420,11 @@ void pic_free(PICState *s)
         g_mutex_clear(&s->lock);
         g_free(s);
     }
+}
+
+PICChip *pic_chip(PICState *s, unsigned n)
+{
+    return &s->chip[n];
 }
 
 MemoryRegion *pic_region(PICState *s, unsigned chip)

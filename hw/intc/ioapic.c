@@ -8,6 +8,8 @@
  */
 #include "hw/intc/ioapic.h"
 
+#include <string.h>
+
 #include "qemu/log.h"
 #include "qemu/trace.h"
 
@@ -312,6 +314,20 @@ void ioapic_free(IOAPICState *s)
         g_mutex_clear(&s->lock);
         g_free(s);
     }
+}
+
+void ioapic_get_registers(const IOAPICState *s, IOAPICRegisters *r)
+{
+    *r = (IOAPICRegisters) { .lines = s->lines, .id = s->id, .select = s->select };
+    memcpy(r->rte, s->rte, sizeof(r->rte));
+}
+
+void ioapic_set_registers(IOAPICState *s, const IOAPICRegisters *r)
+{
+    s->lines = r->lines;
+    s->id = r->id & 0xf;
+    s->select = r->select;
+    memcpy(s->rte, r->rte, sizeof(s->rte));
 }
 
 MemoryRegion *ioapic_region(IOAPICState *s)

@@ -33,38 +33,20 @@ qemu_irq isa_get_irq(const DeviceState *dev, unsigned n, Error **errp)
     return bus_of(dev)->irqs[n];
 }
 
-typedef struct PortRange {
-    hwaddr start;
-    uint64_t size;
-    const MemoryRegion *taken_by;
-} PortRange;
-
-static void look_for_overlap(const MemoryRegion *mr, hwaddr start, unsigned depth,
-                             void *opaque)
-{
-    PortRange *range = opaque;
-
-    if (mr->kind != MEMORY_REGION_CONTAINER && start < range->start + range->size &&
-        range->start < start + mr->size) {
-        range->taken_by = mr;
-    }
-}
-
 bool isa_register_ioport(DeviceState *dev, MemoryRegion *mr, uint32_t iobase,
                          Error **errp)
 {
     MemoryRegion *io = bus_of(dev)->address_space_io;
-    PortRange range = { .start = iobase, .size = mr->size };
+    const MemoryRegion *other = memory_region_find(io, iobase, mr->size);
 
-    if (range.start + range.size > ISA_NUM_PORTS) {
+    if (iobase + mr->size > ISA_NUM_PORTS) {
         error_setg(errp, "I/O ports 0x%x-0x%" PRIx64 " are beyond 0xffff", iobase,
-                   range.start + range.size - 1);
+                   iobase + mr->size - 1);
         return false;
     }
-    memory_region_foreach(io, look_for_overlap, &range);
-    if (range.taken_by) {
+    if (other) {
         error_setg(errp, "I/O ports 0x%x-0x%" PRIx64 " overlap those of '%s'", iobase,
-                   range.start + range.size - 1, range.taken_by->name);
+                   iobase + mr->size - 1, other->name);
         return false;
     }
     memory_region_add_subregion(io, iobase, mr);

@@ -80,7 +80,7 @@ static void vhost_net_start(VirtIONet *n, unsigned i)
     if (ret < 0) {
         vhost_net_stop(hdev, true);
         warn_report("unable to start vhost net: %s: falling back on userspace virtio",
-                    g_strerror(-ret));
+                    strerror(-ret));
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "exec/dirty-log.h"
 #include "exec/memory.h"
 #include "hw/acpi/aml.h"
 #include "qemu/log.h"
@@ -221,6 +222,7 @@ static bool dma_transfer(FWCfgState *s, uint32_t control, uint32_t length, uint6
 
         ok = p && (control & DMA_READ ? dma_read(&file, left, p, length)
                                       : dma_write(&file, left, p, length));
+        address_space_wrote(&s->dev.machine->memory, p, length);
     }
     if (ok && control & (DMA_READ | DMA_WRITE | DMA_SKIP)) {
         s->offset = file.size - left + MIN(left, length);
@@ -248,6 +250,7 @@ static void dma_run(FWCfgState *s, uint64_t addr)
     ok = dma_transfer(s, control, get_be(request + DMA_LENGTH, 4),
                       get_be(request + DMA_ADDRESS, 8));
     put_be(shared, ok ? 0 : DMA_ERROR, 4);
+    address_space_wrote(&s->dev.machine->memory, shared, 4);
 }
 
 /* Registers ---------------------------------------------------------------- */
@@ -330,14 +333,21 @@ static bool fw_cfg_realize(DeviceState *dev, Error **errp)
 {
     FWCfgState *s = (FWCfgState *)dev;
     const GPtrArray *items = dev->machine->fw_cfg_items;
+    MemoryRegion *io = &dev->machine->system_io;
+    const MemoryRegion *other = memory_region_find(io, s->port, FW_CFG_PORTS);
 
+    if (other) {
+        error_setg(errp, "fw_cfg: I/O ports 0x%x-0x%x overlap those of '%s'", s->port,
+                   s->port + FW_CFG_PORTS - 1, other->name);
+        return false;
+    }
     for (guint i = 0; items && i < items->len; i++) {
         if (!add_item(s, g_ptr_array_index(items, i), errp)) {
             return false;
         }
     }
     memory_region_init_io(&s->io, &fw_cfg_ops, s, "fwcfg", FW_CFG_PORTS);
-    memory_region_add_subregion(&dev->machine->system_io, s->port, &s->io);
+    memory_region_add_subregion(io, s->port, &s->io);
     return true;
 }
 

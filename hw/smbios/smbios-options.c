@@ -13,6 +13,7 @@
 #include "qemu/cutils.h"
 
 #define TYPE_OEM_STRINGS    11
+#define TYPE_END            127
 #define HEADER_SIZE         4           /* 6.1.2: type, length, handle */
 #define MAX_FILE_SIZE       (64 * KiB)
 #define MAX_OEM_STRINGS     255         /* strings are counted in a byte */
@@ -105,7 +106,7 @@ static bool take_fields(SmbiosOptions *o, unsigned type, QemuOpts *opts, Error *
             return false;
         }
         if (value) {
-            g_hash_table_replace(o->fields, g_strdup_printf("%u.%s", type, field_rows[i].name),
+            g_hash_table_insert(o->fields, g_strdup_printf("%u.%s", type, field_rows[i].name),
                                  g_strdup(value));
         }
     }
@@ -173,9 +174,11 @@ static size_t structure_size(const uint8_t *p, size_t left)
     return 0;
 }
 
+/* All but an end of the table, which the dump of a whole one has: ours comes behind all. */
 static bool add_file(SmbiosOptions *o, const char *filename, Error **errp)
 {
     g_autoptr(GBytes) bytes = load_file_bytes(filename, MAX_FILE_SIZE, errp);
+    g_autoptr(GByteArray) taken = g_byte_array_new();
     const uint8_t *data;
     gsize size, pos = 0;
 
@@ -195,7 +198,10 @@ static bool add_file(SmbiosOptions *o, const char *filename, Error **errp)
             error_setg(errp, "can't load type %u struct, fields already specified!", p[0]);
             return false;
         }
-        o->has_file[p[0]] = true;
+        if (p[0] != TYPE_END) {
+            o->has_file[p[0]] = true;
+            g_byte_array_append(taken, p, n);
+        }
         pos += n;
     }
     if (pos < size || size == 0) {
@@ -203,7 +209,7 @@ static bool add_file(SmbiosOptions *o, const char *filename, Error **errp)
                    filename);
         return false;
     }
-    g_byte_array_append(o->files, data, size);
+    g_byte_array_append(o->files, taken->data, taken->len);
     return true;
 }
 

@@ -6,7 +6,6 @@
 #include "hw/smbios/smbios.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "qemu/cutils.h"
@@ -108,11 +107,12 @@ static void put_uuid(Structure *s, const char *text)
 static void build_bios(GByteArray *out, const SmbiosOptions *o)
 {
     Structure s = begin(out, 0, HANDLE(0, 0));
-    unsigned major = 0, minor = 0;
+    char *dot;
+    unsigned major = g_ascii_strtoull(field(o, 0, "release", "0.0"), &dot, 10);
+    unsigned minor = g_ascii_strtoull(dot + 1, NULL, 10);
     bool uefi = false;
 
     qemu_parse_bool(field(o, 0, "uefi", "off"), &uefi);
-    sscanf(field(o, 0, "release", "0.0"), "%u.%u", &major, &minor);
     put_string(&s, field(o, 0, "vendor", NULL));
     put_string(&s, field(o, 0, "version", NULL));
     put(&s, 0, 2);                      /* no segment */

@@ -16,29 +16,6 @@
 /* Memory refresh of the first PCs: bit 4 of port 0x61 toggles. */
 #define REFRESH_NS          15085
 
-enum { RW_LATCH, RW_LSB, RW_MSB, RW_WORD };
-
-typedef struct PITChannel {
-    uint8_t mode;           /* 0-5 */
-    uint8_t rw;             /* RW_*; 0: never programmed */
-    bool bcd;
-    bool gate;
-    bool written;           /* a count came after the control word */
-    bool running;           /* counts, or would but for the gate */
-    bool null_count;        /* written, not yet in the counter */
-    bool write_msb, read_msb;   /* RW_WORD: second byte is next */
-    uint8_t write_lsb;
-    uint8_t latched;        /* bytes of latch still to be read: 0-2 */
-    uint16_t latch;
-    bool status_latched;
-    uint8_t status;
-    uint32_t count;         /* in the counter: 1 to 65536 */
-    uint32_t next_count;    /* from reload_at on; 0: none */
-    int64_t reload_at;
-    int64_t start;          /* tick at which the counter was loaded */
-    int64_t held;           /* gate low: ticks counted before; -1: not held */
-} PITChannel;
-
 struct PITState {
     GMutex lock;            /* all below; timers and interrupt controllers come after it */
     PITChannel ch[3];
@@ -575,6 +552,30 @@ void pit_free(PITState *s)
         g_mutex_clear(&s->lock);
         g_free(s);
     }
+}
+
+PITChannel *pit_channel(PITState *s, unsigned n)
+{
+    return &s->ch[n];
+}
+
+void pit_channel_start(PITChannel *c, uint32_t count, int64_t elapsed_ns)
+{
+    int64_t past = (__int128)elapsed_ns * PIT_FREQ / NANOSECONDS_PER_SECOND;
+
+    c->count = count >= 1 && count <= 65536 ? count : 65536;
+    if (elapsed_ns >= 0) {
+        c->start = ticks_now() - past;
+        c->running = c->written = true;
+        c->held = c->gate || is_triggered(c) || is_periodic(c) ? -1 : past;
+    }
+}
+
+void pit_restart(PITState *s)
+{
+    g_mutex_lock(&s->lock);
+    changed(s, 0, ticks_now());
+    g_mutex_unlock(&s->lock);
 }
 
 MemoryRegion *pit_region(PITState *s)

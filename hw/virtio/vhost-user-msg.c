@@ -59,10 +59,16 @@ void vu_conn_works(VuConn *conn)
     g_clear_pointer(&conn->why, g_free);
 }
 
+/* The oldest request without an answer, or NULL. */
+static const VuWaiting *first_waiting(const VuConn *conn)
+{
+    return conn->waiting.head ? conn->waiting.head->data : NULL;
+}
+
 static gboolean too_late(gpointer opaque)
 {
     VuConn *conn = opaque;
-    const VuWaiting *w = g_queue_peek_head(&conn->waiting);
+    const VuWaiting *w = first_waiting(conn);
 
     conn->timer = 0;
     vu_conn_fail(conn, "no answer to request %d within %u ms", w->request, conn->timeout_ms);
@@ -73,7 +79,7 @@ static gboolean too_late(gpointer opaque)
 static void restart_timer(VuConn *conn)
 {
     drop_timer(conn);
-    if (!g_queue_is_empty(&conn->waiting)) {
+    if (conn->waiting.head) {
         conn->timer = g_timeout_add(conn->timeout_ms, too_late, conn);
     }
 }
@@ -94,7 +100,7 @@ static void close_msgfds(VuConn *conn)
 static bool check_header(VuConn *conn)
 {
     const VuHeader *h = &conn->header;
-    const VuWaiting *w = g_queue_peek_head(&conn->waiting);
+    const VuWaiting *w = first_waiting(conn);
 
     if (!w) {
         vu_conn_fail(conn, "message %u that nothing asked for", h->request);
@@ -126,7 +132,7 @@ static void answered(VuConn *conn)
     close_msgfds(conn);
     if (conn->alive) {
         restart_timer(conn);
-        if (g_queue_is_empty(&conn->waiting)) {
+        if (!conn->waiting.head) {
             conn->ops->idle(conn);
         }
     }
@@ -202,7 +208,7 @@ static void send_message(VuConn *conn, const VuMessage *msg, uint32_t flags)
     ret = qemu_chr_fe_send_fds(conn->chr, &buf, sizeof(VuHeader) + msg->size, msg->fds,
                                msg->nr_fds, conn->timeout_ms);
     if (ret < 0) {
-        vu_conn_fail(conn, "request %d cannot be sent: %s", msg->request, g_strerror(-ret));
+        vu_conn_fail(conn, "request %d cannot be sent: %s", msg->request, strerror(-ret));
     }
 }
 
@@ -254,9 +260,9 @@ bool vu_conn_wait(VuConn *conn)
 {
     gint64 end = g_get_monotonic_time() + conn->timeout_ms * 1000ll;
 
-    while (conn->alive && !g_queue_is_empty(&conn->waiting)) {
+    while (conn->alive && conn->waiting.head) {
         gint64 left = end - g_get_monotonic_time();
-        const VuWaiting *w = g_queue_peek_head(&conn->waiting);
+        const VuWaiting *w = first_waiting(conn);
 
         /* -ENOTCONN has told closed(), or is about to be found by the main loop. */
         if (left <= 0 || qemu_chr_fe_wait_input(conn->chr, (left + 999) / 1000) < 0) {

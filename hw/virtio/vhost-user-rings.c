@@ -23,12 +23,21 @@
 
 /* Memory ------------------------------------------------------------------- */
 
-static bool region_of(const HostMemoryBackend *memdev, const FlatRange *r, VuRegion *region)
+/* Of r from at on, as much as one backend has; *fd is that one's. False: none has it. */
+static bool region_of(const HostMemoryBackend *memdev, const FlatRange *r, uint64_t at,
+                      VuRegion *region, int *fd)
 {
-    uintptr_t host = (uintptr_t)r->mr->host + r->offset - (uintptr_t)memdev->host;
+    const char *host = (const char *)r->mr->host + r->offset + at;
+    const HostMemoryBackend *part = host_memory_backend_part(memdev, host);
+    uint64_t offset = part ? host - (const char *)part->host : 0;
 
-    *region = (VuRegion) { r->start, r->size, USER_ADDR_BASE + r->start, host };
-    return host < memdev->size && r->size <= memdev->size - host;
+    if (!part) {
+        return false;
+    }
+    *region = (VuRegion) { r->start + at, MIN(r->size - at, part->size - offset),
+                           USER_ADDR_BASE + r->start + at, offset };
+    *fd = part->fd;
+    return true;
 }
 
 static void add_region(VhostUser *vu, const VuRegion *region, int fd)
@@ -39,36 +48,48 @@ static void add_region(VhostUser *vu, const VuRegion *region, int fd)
                                             sizeof(payload.one_region), &fd, 1 });
 }
 
-/* The pieces of guest memory that the backend has; others (a ROM) are not for buffers. */
+/* For one message, if the back end does not take them one by one. */
+typedef struct MemoryTable {
+    VuPayload payload;
+    int fds[VU_MAX_REGIONS];
+    uint32_t n;
+} MemoryTable;
+
+static void tell_region(VhostUser *vu, MemoryTable *table, const VuRegion *region, int fd)
+{
+    if (has_protocol(vu, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+        add_region(vu, region, fd);
+    } else if (table->n < VU_MAX_REGIONS) {
+        table->payload.memory.regions[table->n] = *region;
+        table->fds[table->n++] = fd;
+    } else {
+        vu_conn_fail(&vu->conn, "it cannot know more than %u pieces of memory", VU_MAX_REGIONS);
+    }
+}
+
+/* The pieces of guest memory that the backends have; others (a ROM) are not for buffers. */
 static void tell_memory(VhostUser *vu)
 {
     const AddressSpace *as = vu->vdev->as;
     const HostMemoryBackend *memdev = vu->vdev->dev.machine->memdev;
-    bool single = has_protocol(vu, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
-    VuPayload payload = { 0 };
-    int fds[VU_MAX_REGIONS];
-    uint32_t n = 0;
+    MemoryTable table = { 0 };
 
     for (unsigned i = 0; i < as->nr_ram; i++) {
         VuRegion region;
+        int fd;
 
-        if (!region_of(memdev, &as->ram[i], &region)) {
-            continue;
-        }
-        if (single) {
-            add_region(vu, &region, memdev->fd);
-        } else if (n < VU_MAX_REGIONS) {
-            payload.memory.regions[n] = region;
-            fds[n++] = memdev->fd;
-        } else {
-            vu_conn_fail(&vu->conn, "it cannot know more than %u pieces of memory",
-                         VU_MAX_REGIONS);
+        for (uint64_t at = 0; at < as->ram[i].size; at += region.size) {
+            if (!region_of(memdev, &as->ram[i], at, &region, &fd)) {
+                break;
+            }
+            tell_region(vu, &table, &region, fd);
         }
     }
-    if (!single) {
-        payload.memory.num = n;
+    if (!has_protocol(vu, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+        table.payload.memory.num = table.n;
         vu_send_acked(&vu->conn, &(VuMessage) {
-            VU_SET_MEM_TABLE, &payload, offsetof(VuPayload, memory.regions[n]), fds, n });
+            VU_SET_MEM_TABLE, &table.payload,
+            offsetof(VuPayload, memory.regions[table.n]), table.fds, table.n });
     }
     vu->memory_told = true;
 }

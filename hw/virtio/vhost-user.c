@@ -231,7 +231,7 @@ static bool check_memory(const VirtIODevice *vdev, Error **errp)
 {
     const HostMemoryBackend *memdev = vdev->dev.machine->memdev;
 
-    if (memdev && memdev->fd >= 0 && memdev->share) {
+    if (memdev && host_memory_backend_is_shared(memdev)) {
         return true;
     }
     error_setg(errp, "vhost-user needs guest memory that the back end can map");
@@ -254,6 +254,8 @@ static bool meet_backend(VhostUser *vu, Error **errp)
     vu->conn.silent = false;
     vu->known = true;
     /* Ring features are not offered if the other side of the rings does not know them. */
+    vu->vdev->prop_packed = false;
+    vu->vdev->prop_in_order &= vu->features >> VIRTIO_FEATURE_IN_ORDER & 1;
     vu->vdev->prop_event_idx &= vu->features >> VIRTIO_RING_F_EVENT_IDX & 1;
     vu->vdev->prop_indirect_desc &= vu->features >> VIRTIO_RING_F_INDIRECT_DESC & 1;
     vu->vdev->prop_queue_reset &= vu->features >> VIRTIO_FEATURE_RING_RESET & 1;

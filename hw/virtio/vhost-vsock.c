@@ -199,6 +199,7 @@ static const VirtioDeviceClass vhost_vsock_class = {
         VIRTIO_DEVICE_HOOKS,
     },
     .device_id = VIRTIO_ID_VSOCK,
+    .in_order = true,
     .realize = vsock_realize,
     .unrealize = vsock_unrealize,
     .get_features = vsock_get_features,

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "exec/dirty-log.h"
 #include "hw/boards.h"
 #include "hw/core/event.h"
 #include "hw/virtio/balloon-stats.h"
@@ -53,6 +54,12 @@ typedef struct VirtIOBalloon {
 
 /* Pages ---------------------------------------------------------------------- */
 
+static void balloon_discard(VirtIOBalloon *s, void *host, uint64_t len)
+{
+    host_memory_backend_discard(s->ram, host, len);
+    address_space_wrote(s->vdev.as, host, len);
+}
+
 /*
  * A part of a large host page comes (in) or goes; the page itself goes with its last part. Only if
  * the driver must tell first: else a page in use could still count as one in the balloon.
@@ -71,8 +78,7 @@ static void balloon_part(VirtIOBalloon *s, char *host, bool in)
     p->inflated[n / 64] ^= bit;
     p->count[page] += in ? 1 : -1;
     if (p->count[page] == p->host_page / BALLOON_PAGE) {
-        host_memory_backend_discard(s->ram, (char *)s->ram->host + page * p->host_page,
-                                    p->host_page);
+        balloon_discard(s, (char *)s->ram->host + page * p->host_page, p->host_page);
     }
 }
 
@@ -111,14 +117,14 @@ static void balloon_inflate(VirtIOBalloon *s, uint32_t *pfns, size_t n)
             end += BALLOON_PAGE;
         } else {
             if (start) {
-                host_memory_backend_discard(s->ram, start, end - start);
+                balloon_discard(s, start, end - start);
             }
             start = host;
             end = host + BALLOON_PAGE;
         }
     }
     if (start) {
-        host_memory_backend_discard(s->ram, start, end - start);
+        balloon_discard(s, start, end - start);
     }
 }
 
@@ -179,7 +185,7 @@ static void balloon_handle_report(VirtIODevice *vdev, VirtQueue *vq)
             return;
         }
         for (unsigned n = 0; !keep && n < elem->in_num; n++) {
-            host_memory_backend_discard(s->ram, elem->in_sg[n].iov_base, elem->in_sg[n].iov_len);
+            balloon_discard(s, elem->in_sg[n].iov_base, elem->in_sg[n].iov_len);
         }
         virtqueue_push(vq, elem, 0);
         virtio_notify(vq);
@@ -470,6 +476,7 @@ static const VirtioDeviceClass virtio_balloon_class = {
     .dc = {
         .oc = {
             .name = "virtio-balloon-device",
+            .alias = "virtio-balloon",
             .desc = "virtio memory balloon",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(VirtIOBalloon),
@@ -479,6 +486,7 @@ static const VirtioDeviceClass virtio_balloon_class = {
         .state = MACHINE_STATE(&balloon_state),
     },
     .device_id = VIRTIO_ID_BALLOON,
+    .in_order = true,
     .realize = balloon_realize,
     .unrealize = balloon_unrealize,
     .get_features = balloon_get_features,

@@ -67,7 +67,7 @@ void virtio_get_info(VirtIODevice *vdev, VirtioInfo *info)
 
     *info = (VirtioInfo) {
         .bus_name = vdev->vbus->bus.name,
-        .device_id = virtio_get_class(vdev)->device_id,
+        .device_id = virtio_device_id(vdev),
         .nr_queues = vdev->vqs->len,
         .offered = vdev->host_features,
         .agreed = vdev->features,
@@ -132,6 +132,7 @@ bool virtio_get_queue_info(VirtIODevice *vdev, unsigned n, VirtioQueueInfo *info
         .num = vq->regs.num,
         .max = vq->max_size,
         .ready = vq->regs.ready,
+        .packed = virtio_has_feature(vdev, VIRTIO_F_RING_PACKED),
         .desc = vq->regs.desc,
         .avail = vq->regs.avail,
         .used = vq->regs.used,
@@ -140,7 +141,7 @@ bool virtio_get_queue_info(VirtIODevice *vdev, unsigned n, VirtioQueueInfo *info
         .call_fd = -1,
     };
     virtio_run_in_loop(vdev, queue_in_loop, &req);
-    if (info->ready) {
+    if (info->ready && !info->packed) {
         address_space_read(vdev->as, info->avail + offsetof(struct vring_avail, idx),
                            &info->avail_idx, sizeof(info->avail_idx));
     }

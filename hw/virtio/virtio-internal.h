@@ -21,13 +21,35 @@ typedef struct VirtQueueRegs {
     uint32_t legacy_pfn;
 } VirtQueueRegs;
 
+/* Packed queues: a buffer of a request in flight, and one that waits to be published. */
+typedef struct VirtPackedCopy {
+    uint64_t addr;
+    uint32_t len;
+    uint32_t write;
+} VirtPackedCopy;
+
+typedef struct VirtPackedUsed {
+    uint16_t id, ndescs;
+    uint32_t len;
+} VirtPackedUsed;
+
+/* A request that was in flight where this machine was saved. */
+typedef struct VirtPackedRecord {
+    uint16_t id, ndescs;
+    unsigned n;
+    VirtPackedCopy *bufs;       /* n of them; owned */
+} VirtPackedRecord;
+
 /* Where we are in the rings, and what is taken from them. The device's loop. */
 typedef struct VirtRing {
     /* Mapped from activation on. */
     const struct vring_desc *desc;
     struct vring_avail *avail;
     struct vring_used *used;
-    bool event_idx, indirect;   /* agreed */
+    struct vring_packed_desc *packed_desc;
+    const struct vring_packed_desc_event *driver_event;
+    struct vring_packed_desc_event *device_event;
+    bool event_idx, indirect, packed, in_order; /* agreed */
     bool notification;          /* kicks are wanted */
     bool event_told;            /* by an index that was written since the last full barrier */
     bool signalled_valid;
@@ -35,6 +57,7 @@ typedef struct VirtRing {
     uint16_t avail_seen;        /* avail->idx when last read */
     uint16_t used_idx;          /* next entry to publish */
     uint16_t signalled_used;    /* used_idx when last notified */
+    uint16_t popped, returned;  /* requests: run on */
     unsigned in_flight;
     unsigned long heads[VIRTQUEUE_MAX_SIZE / (8 * sizeof(long))];   /* of them */
     /* Requests: slots up to nr_slots were used before; freed ones are listed. */
@@ -43,6 +66,9 @@ typedef struct VirtRing {
     /* Heads that were in flight where this machine was saved: they are popped first. */
     uint16_t *again;            /* NULL: none */
     unsigned nr_again;
+    /* Packed: what again is there. */
+    VirtPackedRecord *records;  /* NULL: none; the first nr_again are yet to be popped */
+    unsigned nr_records;
 } VirtRing;
 
 struct VirtQueue {
@@ -53,6 +79,9 @@ struct VirtQueue {
     uint8_t *pool;              /* of requests */
     size_t elem_size;           /* where a slot's iovecs start */
     size_t slot_size;
+    /* If packed queues are offered: what requests in flight said, and fills before a flush. */
+    VirtPackedCopy *copies;     /* max_size for each slot */
+    VirtPackedUsed *filled;     /* max_size */
 
     VirtQueueRegs regs;
     VirtRing ring;
@@ -79,6 +108,8 @@ typedef struct VirtioBusOps {
      */
     EventNotifier *(*direct_begin)(VirtioBusState *vbus, VirtQueue *vq);
     void (*direct_end)(VirtioBusState *vbus, VirtQueue *vq);
+    /* The device starts, with the run state of the machine or its driver. Machine lock. */
+    void (*started)(VirtioBusState *vbus);
     /* Fill in what the transport knows of the device; changes nothing. Machine lock. */
     void (*describe)(VirtioBusState *vbus, VirtioInfo *info);
     /* A device came; it is complete. / It goes. Machine lock. */
@@ -95,6 +126,8 @@ struct VirtioBusState {
 };
 
 /* Virtio 1.2 section 6; not in the headers of older kernels. */
+#define VIRTIO_FEATURE_IN_ORDER 35
+#define VIRTIO_FEATURE_NOTIFICATION_DATA 38
 #define VIRTIO_FEATURE_RING_RESET 40
 
 #define VIRTIO_ISR_VRING  1u
@@ -110,6 +143,16 @@ void virtqueue_forget(VirtQueue *vq);
 void virtqueue_reset(VirtQueue *vq);
 /* Map the rings; false (with virtio_error()) when they are not in RAM. Loop. */
 bool virtqueue_map(VirtQueue *vq);
+
+/* Of a packed queue's element: what its buffers are. virtqueue-packed.c */
+VirtPackedCopy *virtqueue_packed_copies(const VirtQueue *vq, const VirtQueueElement *elem);
+
+/* virtqueue-dirty.c: what a queue's device writes to guest memory (exec/dirty-log.h); loop ---- */
+
+/* There is a log, and the device is done with the request. */
+void virtqueue_log_buffers(VirtQueue *vq, const VirtQueueElement *elem);
+/* The device stops: rings have been written, and requests that are not done may have. */
+void virtqueue_log_all(VirtQueue *vq);
 
 /* virtio-state.c ----------------------------------------------------------- */
 

@@ -184,15 +184,6 @@ void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits)
     g_mutex_unlock(&p->irq_lock);
 }
 
-void virtio_mmio_repeat_irq(VirtIOMMIOProxy *p)
-{
-    g_mutex_lock(&p->irq_lock);
-    if (p->isr) {
-        mmio_pulse(p);
-    }
-    g_mutex_unlock(&p->irq_lock);
-}
-
 /* The device's end --------------------------------------------------------- */
 
 static MemoryRegionIoeventfd mmio_ioeventfd(VirtQueue *vq)
@@ -225,6 +216,21 @@ static void mmio_queue_detach(VirtioBusState *vbus, VirtQueue *vq)
         memory_region_del_eventfd(vbus->as, &p->iomem, &fd);
         vq->has_ioeventfd = false;
     }
+}
+
+static void mmio_started(VirtioBusState *vbus)
+{
+    VirtIOMMIOProxy *p = container_of(vbus, VirtIOMMIOProxy, vbus);
+
+    if (!p->repeat) {
+        return;
+    }
+    p->repeat = false;
+    g_mutex_lock(&p->irq_lock);
+    if (p->isr) {
+        mmio_pulse(p);
+    }
+    g_mutex_unlock(&p->irq_lock);
 }
 
 /* InterruptStatus without what a guest's read of it does. */
@@ -276,6 +282,7 @@ const VirtioBusOps virtio_mmio_bus_ops = {
     .queue_detach = mmio_queue_detach,
     .direct_begin = mmio_direct_begin,
     .direct_end = mmio_direct_end,
+    .started = mmio_started,
     .describe = mmio_describe,
     .plugged = mmio_plugged,
     .unplugged = mmio_unplugged,

@@ -25,6 +25,7 @@ typedef struct VirtIOMMIOProxy {
     uint32_t queue_sel;
     uint32_t shm_sel;
     uint32_t guest_page_size;   /* legacy; 0: not set */
+    bool repeat;                /* it interrupts once more when it starts */
 
     /*
      * Acknowledgements are coalesced (memory_region_set_coalesced()): who looks at
@@ -53,7 +54,5 @@ void virtio_mmio_build_aml(DeviceState *dev, Aml *aml);
 unsigned virtio_mmio_isr(VirtIOMMIOProxy *p);
 /* InterruptACK: clear bits; what remains interrupts again. Any thread. */
 void virtio_mmio_ack(VirtIOMMIOProxy *p, unsigned bits);
-/* Interrupt once more for what is not acknowledged. Any thread. */
-void virtio_mmio_repeat_irq(VirtIOMMIOProxy *p);
 
 #endif

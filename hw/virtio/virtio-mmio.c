@@ -191,7 +191,7 @@ static uint32_t mmio_reg_read(VirtIOMMIOProxy *p, hwaddr addr)
 
     switch (addr) {
     case REG_DEVICE_ID:
-        return virtio_get_class(vdev)->device_id;
+        return virtio_device_id(vdev);
     case REG_DEVICE_FEATURES:
         return mmio_device_features(p);
     case REG_QUEUE_NUM_MAX:
@@ -397,7 +397,10 @@ static void mmio_reg_write(VirtIOMMIOProxy *p, hwaddr addr, uint32_t val)
 /* Only where no ioeventfd caught the write. Kicks of idle queues are nothing. */
 static void mmio_queue_notify(VirtIOMMIOProxy *p, uint32_t n)
 {
-    VirtQueue *vq = p->vbus.vdev ? virtio_get_queue(p->vbus.vdev, n) : NULL;
+    VirtIODevice *vdev = p->vbus.vdev;
+    /* With NOTIFICATION_DATA (2.9) the position of what is new follows; it says nothing more. */
+    bool data = vdev && virtio_has_feature(vdev, VIRTIO_FEATURE_NOTIFICATION_DATA);
+    VirtQueue *vq = vdev ? virtio_get_queue(vdev, data ? n & 0xffff : n) : NULL;
 
     if (vq && vq->regs.ready && virtio_driver_ok(p->vbus.vdev)) {
         virtio_queue_kick(vq);
@@ -495,6 +498,7 @@ STATE_NOT(VirtIOMMIOProxy, nr_direct, "workers of the host's are not saved");
 STATE_NOT(VirtIOMMIOProxy, irqfd, "the accelerator's way to the line");
 STATE_NOT(VirtIOMMIOProxy, nr_pulses, "for the choice of that way");
 STATE_NOT(VirtIOMMIOProxy, irq_notifier, "the host's");
+STATE_NOT(VirtIOMMIOProxy, repeat, "of a machine that was loaded");
 
 /* Coalesced acknowledgements are the guest's: they come first. */
 static void mmio_pre_save(void *obj)
@@ -502,14 +506,15 @@ static void mmio_pre_save(void *obj)
     address_space_flush_coalesced(((VirtIOMMIOProxy *)obj)->vbus.as);
 }
 
-/* An interrupt may have been on its way through the host's kernel. */
+/*
+ * An interrupt may have been on its way through the host's kernel. It comes once more when the
+ * machine runs: until then local APICs that are the kernel's do not have their state.
+ */
 static bool mmio_post_load(void *obj, Error **errp)
 {
     VirtIOMMIOProxy *p = obj;
 
-    if (p->vbus.vdev && p->slot.irq.ops) {
-        virtio_mmio_repeat_irq(p);
-    }
+    p->repeat = p->isr;
     return true;
 }
 

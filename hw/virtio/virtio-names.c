@@ -10,6 +10,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_scsi.h>
 #include <linux/virtio_vsock.h>
 
 #include "virtio-internal.h"
@@ -32,6 +33,9 @@ static const FeatureName features[] = {
     ALL(VIRTIO_RING_F_INDIRECT_DESC),
     ALL(VIRTIO_RING_F_EVENT_IDX),
     ALL(VIRTIO_F_VERSION_1),
+    ALL(VIRTIO_F_RING_PACKED),
+    { 0, VIRTIO_FEATURE_IN_ORDER, "VIRTIO_F_IN_ORDER" },
+    { 0, VIRTIO_FEATURE_NOTIFICATION_DATA, "VIRTIO_F_NOTIFICATION_DATA" },
     { 0, VIRTIO_FEATURE_RING_RESET, "VIRTIO_F_RING_RESET" },
     BALLOON(VIRTIO_BALLOON_F_MUST_TELL_HOST),
     BALLOON(VIRTIO_BALLOON_F_STATS_VQ),
@@ -79,6 +83,8 @@ static const FeatureName features[] = {
     { VIRTIO_ID_9P, VIRTIO_9P_MOUNT_TAG, "VIRTIO_9P_F_MOUNT_TAG" },
     { VIRTIO_ID_FS, 0, "VIRTIO_FS_F_NOTIFICATION" },
     { VIRTIO_ID_PMEM, 0, "VIRTIO_PMEM_F_SHMEM_REGION" },
+    { VIRTIO_ID_SCSI, VIRTIO_SCSI_F_HOTPLUG, "VIRTIO_SCSI_F_HOTPLUG" },
+    { VIRTIO_ID_SCSI, VIRTIO_SCSI_F_CHANGE, "VIRTIO_SCSI_F_CHANGE" },
     { VIRTIO_ID_VSOCK, 0, "VIRTIO_VSOCK_F_STREAM" },
     { VIRTIO_ID_VSOCK, VIRTIO_VSOCK_F_SEQPACKET, "VIRTIO_VSOCK_F_SEQPACKET" },
 };
@@ -114,6 +120,10 @@ const char *virtio_device_name(uint16_t device_id)
         return "virtio-balloon";
     case VIRTIO_ID_RNG:
         return "virtio-rng";
+    case VIRTIO_ID_INPUT:
+        return "virtio-input";
+    case VIRTIO_ID_SCSI:
+        return "virtio-scsi";
     case VIRTIO_ID_VSOCK:
         return "virtio-vsock";
     case VIRTIO_ID_FS:

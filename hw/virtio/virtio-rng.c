@@ -176,6 +176,7 @@ static const VirtioDeviceClass virtio_rng_class = {
     .dc = {
         .oc = {
             .name = "virtio-rng-device",
+            .alias = "virtio-rng",
             .desc = "virtio entropy device",
             .parent = &virtio_device_base_class,
             .instance_size = sizeof(VirtIORNG),
@@ -185,6 +186,7 @@ static const VirtioDeviceClass virtio_rng_class = {
         .state = MACHINE_STATE(&rng_state),
     },
     .device_id = VIRTIO_ID_RNG,
+    .in_order = true,
     .realize = rng_realize,
     .unrealize = rng_unrealize,
     .get_features = rng_get_features,

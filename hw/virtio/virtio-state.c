@@ -9,7 +9,8 @@
  */
 #include <string.h>
 
-#include "virtio-internal.h"
+#include "qemu/le.h"
+#include "virtqueue-internal.h"
 
 STATE_NOT(VirtQueue, vdev, "the device's");
 STATE_NOT(VirtQueue, index, "the device's");
@@ -18,6 +19,8 @@ STATE_NOT(VirtQueue, handler, "the device's");
 STATE_NOT(VirtQueue, pool, "the host's memory: the heads in it are saved");
 STATE_NOT(VirtQueue, elem_size, "the device's");
 STATE_NOT(VirtQueue, slot_size, "the device's");
+STATE_NOT(VirtQueue, copies, "saved with those in flight");
+STATE_NOT(VirtQueue, filled, "published before anything is saved");
 STATE_NOT(VirtQueue, active, "follows from status and run state");
 STATE_NOT(VirtQueue, host_notifier, "the host's");
 STATE_NOT(VirtQueue, watched, "follows from status and run state");
@@ -28,17 +31,27 @@ STATE_NOT(VirtQueue, has_ioeventfd, "the transport's");
 STATE_NOT(VirtRing, desc, "mapped at the start");
 STATE_NOT(VirtRing, avail, "mapped at the start");
 STATE_NOT(VirtRing, used, "mapped at the start");
+STATE_NOT(VirtRing, packed_desc, "mapped at the start");
+STATE_NOT(VirtRing, driver_event, "mapped at the start");
+STATE_NOT(VirtRing, device_event, "mapped at the start");
+STATE_NOT(VirtRing, packed, "of the agreed features");
+STATE_NOT(VirtRing, records, "saved with those in flight");
+STATE_NOT(VirtRing, nr_records, "saved with those in flight");
 STATE_NOT(VirtRing, event_idx, "of the agreed features");
+STATE_NOT(VirtRing, in_order, "of the agreed features");
 STATE_NOT(VirtRing, indirect, "of the agreed features");
 STATE_NOT(VirtRing, event_told, "for the next look only");
 STATE_NOT(VirtRing, avail_seen, "the ring is looked at anew");
 STATE_NOT(VirtRing, in_flight, "those are taken again");
+STATE_NOT(VirtRing, popped, "counted anew with those that are taken again");
+STATE_NOT(VirtRing, returned, "counted anew with those that are taken again");
 STATE_NOT(VirtRing, heads, "saved as a list");
 STATE_NOT(VirtRing, nr_slots, "the host's memory");
 STATE_NOT(VirtRing, free_list, "the host's memory");
 STATE_NOT(VirtRing, again, "saved with those in flight");
 STATE_NOT(VirtRing, nr_again, "saved with those in flight");
 STATE_NOT(VirtIODevice, host_features, "of the properties: compared");
+STATE_NOT(VirtIODevice, device_id, "of the properties");
 STATE_NOT(VirtIODevice, config_len, "of the properties");
 STATE_NOT(VirtIODevice, iothread, "the host's");
 STATE_NOT(VirtIODevice, as, "the board's");
@@ -82,6 +95,10 @@ static void save_in_flight(const VirtQueue *vq, GByteArray *out)
     g_autofree uint16_t *heads = g_new(uint16_t, vq->max_size);
     unsigned n = vq->ring.nr_again;
 
+    if (virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED)) {
+        virtqueue_packed_save(vq, out);
+        return;
+    }
     if (n) {
         memcpy(heads, vq->ring.again, n * sizeof(*heads));
     }
@@ -103,6 +120,9 @@ static bool load_in_flight(VirtQueue *vq, StateReader *in, Error **errp)
 
     if (!state_get_bytes(in, "in-flight", &data, &len, errp)) {
         return false;
+    }
+    if (virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED)) {
+        return virtqueue_packed_load(vq, data, len, errp);
     }
     if (len % sizeof(uint16_t) || len / sizeof(uint16_t) > vq->regs.num) {
         error_setg(errp, "queue %u has too many requests", vq->index);

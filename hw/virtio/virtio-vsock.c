@@ -28,30 +28,12 @@ typedef struct VirtIOVsock {
 
 /* To the guest ---------------------------------------------------------------- */
 
-/* The list without the header's place; the number of buffers in out. */
-static unsigned payload_buffers(const VirtQueueElement *elem, struct iovec *out, unsigned max)
-{
-    size_t skip = sizeof(struct virtio_vsock_hdr);
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < elem->in_num && n < max; i++) {
-        struct iovec iov = elem->in_sg[i];
-        size_t off = MIN(skip, iov.iov_len);
-
-        skip -= off;
-        if (off < iov.iov_len) {
-            out[n].iov_base = (char *)iov.iov_base + off;
-            out[n++].iov_len = iov.iov_len - off;
-        }
-    }
-    return n;
-}
-
 static bool send_packet(VirtIOVsock *s, VirtQueueElement *elem)
 {
     struct virtio_vsock_hdr hdr;
     struct iovec data[16];
-    unsigned n = payload_buffers(elem, data, G_N_ELEMENTS(data));
+    unsigned n = iov_slice(data, G_N_ELEMENTS(data), elem->in_sg, elem->in_num, sizeof(hdr),
+                           SIZE_MAX);
 
     if (!vsock_host_next(&s->host, &hdr, data, n, iov_size(data, n))) {
         return false;
@@ -267,6 +249,7 @@ static const VirtioDeviceClass virtio_vsock_class = {
         .state = MACHINE_STATE(&vsock_state),
     },
     .device_id = VIRTIO_ID_VSOCK,
+    .in_order = true,
     .realize = vsock_realize,
     .unrealize = vsock_unrealize,
     .get_features = vsock_get_features,

@@ -10,7 +10,7 @@
 
 #include "hw/boards.h"
 #include "qemu/trace.h"
-#include "virtio-internal.h"
+#include "virtqueue-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
@@ -159,6 +159,10 @@ static void virtio_stop_in_loop(void *opaque)
     }
     for (unsigned i = 0; i < vdev->vqs->len; i++) {
         VirtQueue *vq = vdev->vqs->pdata[i];
+
+        if (vq->active) {
+            virtqueue_log_all(vq);
+        }
         vq->active = false;
     }
     vdev->running = false;
@@ -188,6 +192,7 @@ static void virtio_update_running(VirtIODevice *vdev)
             }
         }
         virtio_run_in_loop(vdev, virtio_start_in_loop, vdev);
+        vdev->vbus->ops->started(vdev->vbus);
     }
 }
 
@@ -225,6 +230,15 @@ static void virtio_init_features(VirtIODevice *vdev)
         f &= UINT32_MAX;
     } else {
         f |= 1ull << VIRTIO_F_VERSION_1;
+        if (vdev->prop_packed && !vdev->vhosts) {
+            f |= 1ull << VIRTIO_F_RING_PACKED;
+        }
+        if (vdev->prop_in_order && !vdev->vhosts) {
+            f |= 1ull << VIRTIO_FEATURE_IN_ORDER;
+        }
+        if (vdev->prop_notification_data) {
+            f |= 1ull << VIRTIO_FEATURE_NOTIFICATION_DATA;
+        }
         if (vdev->prop_queue_reset) {
             f |= 1ull << VIRTIO_FEATURE_RING_RESET;
         }
@@ -446,7 +460,12 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
     vdev->legacy = vbus->legacy;
     vdev->vqs = g_ptr_array_new();
     vdev->kick_fd = -1;
-    if (!vdc->realize(vdev, errp)) {
+    if (vdev->prop_in_order && !vdc->in_order) {
+        error_setg(errp, "in_order=on: the device returns buffers as it is done with them");
+        virtio_free_queues(vdev);
+        return false;
+    }
+    if (!virtqueue_packed_check(vdev, errp) || !vdc->realize(vdev, errp)) {
         virtio_free_queues(vdev);
         return false;
     }
@@ -495,7 +514,11 @@ static const Property virtio_device_props[] = {
     DEFINE_PROP_IGNORED("use-started", "accepted, without effect"),
     DEFINE_PROP_OFF("iommu_platform",
                     "iommu_platform=on is not available: use iommu_platform=off"),
-    DEFINE_PROP_OFF("packed", "packed=on is not available: use packed=off"),
+    DEFINE_PROP_BOOL("notification_data", VirtIODevice, prop_notification_data, "off",
+                     "offer kicks that say how far the driver is"),
+    DEFINE_PROP_BOOL("in_order", VirtIODevice, prop_in_order, "off",
+                     "offer to return buffers in the order in which they come"),
+    DEFINE_PROP_BOOL("packed", VirtIODevice, prop_packed, "off", "offer packed queues"),
     DEFINE_PROP_END
 };
 

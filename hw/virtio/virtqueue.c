@@ -1,5 +1,6 @@
 /*
- * Split virtqueues: taking descriptor chains apart and returning them.
+ * Virtqueues: taking descriptor chains apart and returning them. What packed ones do in another
+ * way than split ones is in virtqueue-packed.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,34 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "virtio-internal.h"
+#include "exec/dirty-log.h"
+#include "virtqueue-internal.h"
 #include "qemu/cutils.h"
 #include "qemu/log.h"
 #include "qemu/trace.h"
 
 #define BITS_PER_LONG (8 * sizeof(long))
-
-/* The chain being built by virtqueue_pop(). */
-typedef struct ChainWalk {
-    VirtQueue *vq;
-    VirtQueueElement *elem;
-    struct iovec *iov;          /* vq->regs.num entries */
-    unsigned num;               /* of them in use */
-} ChainWalk;
-
-/*
- * The guest may write to what we read: each field is loaded once, and the
- * compiler must not load it again.
- */
-static inline uint16_t guest_load16(const void *p)
-{
-    return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
-}
-
-static inline void guest_store16(void *p, uint16_t val)
-{
-    __atomic_store_n((uint16_t *)p, val, __ATOMIC_RELAXED);
-}
+/* Queues full of requests between two looks at the rest of the world. */
+#define MAX_BATCHES 8
 
 /* Indirect tables need no alignment, hence no plain loads. */
 static inline struct vring_desc guest_load_desc(const void *p)
@@ -93,6 +75,9 @@ VirtQueue *virtqueue_new(VirtIODevice *vdev, unsigned index, unsigned size,
         g_error("cannot allocate %zu bytes for a virtqueue",
                 vq->slot_size * size);
     }
+    if (vdev->prop_packed) {
+        virtqueue_packed_init(vq);
+    }
     vq->host_notifier.fd = -1;
     virtqueue_reset(vq);
     return vq;
@@ -106,6 +91,8 @@ void virtqueue_free(VirtQueue *vq)
         event_notifier_cleanup(&vq->host_notifier);
     }
     g_free(vq->ring.again);
+    virtqueue_packed_forget(vq);
+    virtqueue_packed_cleanup(vq);
     g_free(vq);
 }
 
@@ -113,6 +100,7 @@ void virtqueue_forget(VirtQueue *vq)
 {
     g_assert(!vq->active);
     g_free(vq->ring.again);
+    virtqueue_packed_forget(vq);
     for (unsigned i = 0; i < vq->ring.nr_slots; i++) {
         VirtQueueElement *elem = (void *)(vq->pool + i * vq->slot_size);
         elem->in_flight = false;    /* a late push of it does nothing */
@@ -132,6 +120,13 @@ bool virtqueue_map(VirtQueue *vq)
     const VirtQueueRegs *regs = &vq->regs;
     VirtRing *r = &vq->ring;
 
+    r->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
+    r->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
+    r->packed = virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED);
+    r->in_order = virtio_has_feature(vq->vdev, VIRTIO_FEATURE_IN_ORDER);
+    if (r->packed) {
+        return virtqueue_packed_map(vq);
+    }
     /* Section 2.7: alignments 16, 2 and 4; the last word is for EVENT_IDX. */
     if (regs->desc % 16 || regs->avail % 2 || regs->used % 4) {
         virtio_error(vq->vdev, "queue %u: rings are not aligned", vq->index);
@@ -144,8 +139,6 @@ bool virtqueue_map(VirtQueue *vq)
         virtio_error(vq->vdev, "queue %u: rings are not in RAM", vq->index);
         return false;
     }
-    r->event_idx = virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX);
-    r->indirect = virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC);
     return true;
 }
 
@@ -176,50 +169,31 @@ unsigned virtqueue_in_flight(const VirtQueue *vq)
 
 /* Elements ----------------------------------------------------------------- */
 
-static VirtQueueElement *element_get(VirtQueue *vq)
-{
-    VirtQueueElement *elem = vq->ring.free_list;
-
-    if (elem) {
-        vq->ring.free_list = elem->next_free;
-    } else {
-        g_assert(vq->ring.nr_slots < vq->max_size);
-        elem = (void *)(vq->pool + vq->ring.nr_slots++ * vq->slot_size);
-        elem->vq = vq;
-    }
-    elem->out_num = elem->in_num = 0;
-    elem->out_len = elem->in_len = 0;
-    return elem;
-}
-
-static void element_put(VirtQueue *vq, VirtQueueElement *elem)
-{
-    elem->next_free = vq->ring.free_list;
-    vq->ring.free_list = elem;
-}
-
 /* The element is no longer in flight. False if it was not. */
 static bool element_release(VirtQueue *vq, VirtQueueElement *elem)
 {
     if (!elem->in_flight) {
         return false;
     }
+    if (address_space_dirty_log(vq->vdev->as) && vq->active) {
+        virtqueue_log_buffers(vq, elem);
+    }
     elem->in_flight = false;
     head_set(vq, elem->head, false);
     vq->ring.in_flight--;
-    element_put(vq, elem);
+    virtqueue_element_put(vq, elem);
     return true;
 }
 
 /* Popping ------------------------------------------------------------------ */
 
-/* Read avail->idx if we have served all that we knew of. */
-static bool vq_has_avail(VirtQueue *vq)
+/* Read avail->idx: we have served all that we knew of. */
+static bool vq_look(VirtQueue *vq)
 {
     uint16_t count;
 
-    if (vq->ring.avail_seen != vq->ring.last_avail || vq->ring.nr_again) {
-        return true;
+    if (vq->ring.packed) {
+        return virtqueue_packed_has_avail(vq);
     }
     if (vq->ring.event_told) {
         /* The wish for a kick before the look; pairs with the driver's full barrier. */
@@ -239,12 +213,15 @@ static bool vq_has_avail(VirtQueue *vq)
     return count != 0;
 }
 
-/* Append the buffer of desc to the chain. */
-static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
+static inline bool vq_has_avail(VirtQueue *vq)
+{
+    return vq->ring.avail_seen != vq->ring.last_avail || vq->ring.nr_again || vq_look(vq);
+}
+
+bool virtqueue_chain_add(ChainWalk *walk, uint64_t addr, uint32_t len, bool write)
 {
     VirtQueue *vq = walk->vq;
     VirtQueueElement *elem = walk->elem;
-    bool write = desc->flags & VRING_DESC_F_WRITE;
     const void *host;
 
     if (walk->num == vq->regs.num) {
@@ -257,25 +234,29 @@ static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
                      "one", vq->index);
         return false;
     }
-    host = write ? address_space_map(vq->vdev->as, desc->addr, desc->len) :
-                   address_space_map_ro(vq->vdev->as, desc->addr, desc->len);
+    host = write ? address_space_map(vq->vdev->as, addr, len) :
+                   address_space_map_ro(vq->vdev->as, addr, len);
     if (!host) {
         virtio_error(vq->vdev, "queue %u: buffer 0x%llx+0x%x is empty or not in "
-                     "RAM", vq->index, (unsigned long long)desc->addr,
-                     desc->len);
+                     "RAM", vq->index, (unsigned long long)addr, len);
         return false;
     }
     walk->iov[walk->num].iov_base = (void *)host;
-    walk->iov[walk->num].iov_len = desc->len;
+    walk->iov[walk->num].iov_len = len;
     walk->num++;
     if (write) {
         elem->in_num++;
-        elem->in_len += desc->len;
+        elem->in_len += len;
     } else {
         elem->out_num++;
-        elem->out_len += desc->len;
+        elem->out_len += len;
     }
     return true;
+}
+
+static bool chain_add(ChainWalk *walk, const struct vring_desc *desc)
+{
+    return virtqueue_chain_add(walk, desc->addr, desc->len, desc->flags & VRING_DESC_F_WRITE);
 }
 
 /* Section 2.7.5.3: a table of descriptors elsewhere ends the chain. */
@@ -365,7 +346,7 @@ static unsigned next_head(VirtQueue *vq, bool *again)
 
 void *virtqueue_pop(VirtQueue *vq)
 {
-    ChainWalk walk = { .vq = vq };
+    ChainWalk walk;
     VirtQueueElement *elem;
     unsigned head;
     bool again;
@@ -373,26 +354,22 @@ void *virtqueue_pop(VirtQueue *vq)
     if (!virtio_queue_live(vq) || !vq_has_avail(vq)) {
         return NULL;
     }
+    if (vq->ring.packed) {
+        return virtqueue_packed_pop(vq);
+    }
     head = next_head(vq, &again);
     if (head >= vq->regs.num || head_test(vq, head)) {
         virtio_error(vq->vdev, "queue %u: available entry %u %s", vq->index,
                      head, head >= vq->regs.num ? "does not exist" : "is in use");
         return NULL;
     }
-    elem = element_get(vq);
-    walk.elem = elem;
-    walk.iov = (struct iovec *)((uint8_t *)elem + vq->elem_size);
+    elem = virtqueue_element_get(vq, &walk);
     if (!chain_walk(&walk, head)) {
-        element_put(vq, elem);
+        virtqueue_element_put(vq, elem);
         return NULL;
     }
-    elem->out_sg = walk.iov;
-    elem->in_sg = walk.iov + elem->out_num;
-    elem->head = head;
-    elem->in_flight = true;
-    elem->again = again;
+    virtqueue_element_ready(&walk, head, again);
     head_set(vq, head, true);
-    vq->ring.in_flight++;
     if (again) {
         vq->ring.nr_again--;
     } else {
@@ -402,8 +379,6 @@ void *virtqueue_pop(VirtQueue *vq)
         guest_store16(vq_avail_event(vq), vq->ring.last_avail);
         vq->ring.event_told = true;
     }
-    trace(virtqueue_pop, "%s queue %u head %u out %u in %u", qdev_name(&vq->vdev->dev),
-          vq->index, head, elem->out_num, elem->in_num);
     return elem;
 }
 
@@ -412,10 +387,13 @@ void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem)
     if (!element_release(vq, elem)) {
         return;
     }
-    if (elem->again) {
-        vq->ring.again[vq->ring.nr_again++] = elem->head;
-    } else {
+    vq->ring.popped--;
+    if (vq->ring.packed) {
+        virtqueue_packed_unpop(vq, elem);
+    } else if (!elem->again) {
         vq->ring.last_avail--;
+    } else {
+        vq->ring.again[vq->ring.nr_again++] = elem->head;
     }
 }
 
@@ -431,28 +409,31 @@ bool virtio_queue_empty(VirtQueue *vq)
 
 /* Pushing ------------------------------------------------------------------ */
 
-void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
-                    unsigned ahead)
+static void fill(VirtQueue *vq, const VirtQueueElement *elem, uint32_t len, unsigned ahead)
 {
     struct vring_used_elem *entry;
-    unsigned head = elem->head;
 
-    if (!element_release(vq, elem) || !virtio_queue_live(vq)) {
+    /* A class that says in_order is. */
+    g_assert(!vq->ring.in_order || elem->turn == vq->ring.returned);
+    vq->ring.returned++;
+    trace(virtqueue_fill, "%s queue %u head %u len %u", qdev_name(&vq->vdev->dev), vq->index,
+          elem->head, len);
+    if (vq->ring.packed) {
+        virtqueue_packed_fill(vq, elem, len, ahead);
         return;
     }
     entry = &vq->ring.used->ring[(vq->ring.used_idx + ahead) & (vq->regs.num - 1)];
-    entry->id = head;
+    entry->id = elem->head;
     entry->len = len;
-    trace(virtqueue_fill, "%s queue %u head %u len %u", qdev_name(&vq->vdev->dev), vq->index,
-          head, len);
 }
 
-void virtqueue_flush(VirtQueue *vq, unsigned count)
+static void publish(VirtQueue *vq, unsigned count)
 {
     uint16_t old = vq->ring.used_idx;
     uint16_t new = old + count;
 
-    if (!virtio_queue_live(vq) || !count) {
+    if (vq->ring.packed) {
+        virtqueue_packed_flush(vq, count);
         return;
     }
     vq->ring.used_idx = new;
@@ -464,11 +445,26 @@ void virtqueue_flush(VirtQueue *vq, unsigned count)
     }
 }
 
+void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len,
+                    unsigned ahead)
+{
+    if (element_release(vq, elem) && virtio_queue_live(vq)) {
+        fill(vq, elem, len, ahead);
+    }
+}
+
+void virtqueue_flush(VirtQueue *vq, unsigned count)
+{
+    if (virtio_queue_live(vq) && count) {
+        publish(vq, count);
+    }
+}
+
 void virtqueue_push(VirtQueue *vq, VirtQueueElement *elem, uint32_t len)
 {
-    if (elem->in_flight) {
-        virtqueue_fill(vq, elem, len, 0);
-        virtqueue_flush(vq, 1);
+    if (element_release(vq, elem) && virtio_queue_live(vq)) {
+        fill(vq, elem, len, 0);
+        publish(vq, 1);
     }
 }
 
@@ -480,6 +476,9 @@ static bool vq_wants_interrupt(VirtQueue *vq)
     uint16_t old = vq->ring.signalled_used;
     bool valid = vq->ring.signalled_valid;
 
+    if (vq->ring.packed) {
+        return virtqueue_packed_wants_interrupt(vq);
+    }
     /* Used index before event or flags; pairs with the driver's full barrier. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!vq->ring.event_idx) {
@@ -508,7 +507,9 @@ void virtio_queue_set_notification(VirtQueue *vq, bool enable)
     if (!virtio_queue_live(vq)) {
         return;
     }
-    if (!vq->ring.event_idx) {
+    if (vq->ring.packed) {
+        virtqueue_packed_set_notification(vq, enable);
+    } else if (!vq->ring.event_idx) {
         guest_store16(&vq->ring.used->flags, enable ? 0 : VRING_USED_F_NO_NOTIFY);
     } else if (enable) {
         guest_store16(vq_avail_event(vq), vq->ring.last_avail);
@@ -517,4 +518,20 @@ void virtio_queue_set_notification(VirtQueue *vq, bool enable)
         /* Wish before the caller's look; pairs with the driver's full barrier. */
         atomic_thread_fence(memory_order_seq_cst);
     }
+}
+
+bool virtio_queue_serve(VirtQueue *vq, VirtIOHandleOutput *batch)
+{
+    virtio_queue_set_notification(vq, false);
+    for (unsigned i = 0; i < MAX_BATCHES; i++) {
+        batch(vq->vdev, vq);
+        if (virtio_queue_empty(vq)) {
+            virtio_queue_set_notification(vq, true);
+            if (virtio_queue_empty(vq)) {
+                return true;
+            }
+            virtio_queue_set_notification(vq, false);
+        }
+    }
+    return false;
 }

@@ -15,13 +15,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
+#include "qemu/socket.h"
 
 #define EVENTS          64      /* of sockets, in one round of the loop */
 #define TICK_MS         250
@@ -439,12 +439,9 @@ static bool listen_at(VsockHost *h, Error **errp)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = LISTENER };
-    struct stat st;
 
     g_strlcpy(un.sun_path, h->path, sizeof(un.sun_path));
-    if (lstat(h->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        unlink(h->path);    /* of a run before this one */
-    }
+    sock_remove_stale(h->path);
     h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     h->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (h->epoll_fd < 0 || h->listen_fd < 0 ||

@@ -13,8 +13,11 @@
 
 typedef struct BlockAction BlockAction;
 
-/* All of them while no disk has anything in flight, or none, with errp set. */
-bool block_transaction(GPtrArray *actions, Error **errp);
+/*
+ * All of them while no disk has anything in flight, or none, with errp set. grouped: the jobs end
+ * together, all of them well or none.
+ */
+bool block_transaction(GPtrArray *actions, bool grouped, Error **errp);
 /* Frees the action, as g_free() does. */
 bool block_transaction_one(BlockAction *action, Error **errp);
 
@@ -30,6 +33,9 @@ typedef struct BlockSnapshot {
     bool existing;
 } BlockSnapshot;
 BlockAction *block_action_snapshot(const BlockSnapshot *snapshot);
+
+/* blockdev-reopen: a node with other options; opts are changed, and the caller's. */
+BlockAction *block_action_reopen(QemuOpts *opts);
 
 /* Dirty bitmaps of a node, which is named by itself or by its disk. */
 typedef enum BlockBitmapVerb {

@@ -103,12 +103,12 @@ typedef struct BlockStats {
 typedef struct BlockInfo {
     const BlockNode *node;      /* block_image_info() tells more */
     const char *id;             /* of -drive; "" for an anonymous backend */
-    const char *node_name;
-    const char *driver;         /* "raw" */
+    const char *node_name, *driver; /* "raw" */
     const char *filename;
     const char *dev_id;         /* of the device; NULL: none */
     uint64_t length;            /* bytes */
-    bool read_only, writeback, direct, no_flush, detect_zeroes;
+    const char *detect_zeroes;  /* "off", "on", "unmap" */
+    bool read_only, writeback, direct, no_flush;
     BlockIoStatus iostatus;
 } BlockInfo;
 

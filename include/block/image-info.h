@@ -19,6 +19,8 @@ typedef struct BlockSnapshotInfo {
     int64_t icount;             /* -1: none */
     uint64_t l1_offset;         /* qcow2: where its table is, and how many entries it has */
     uint32_t l1_size;
+    uint64_t disk_size;         /* then, in bytes; 0: not said */
+    uint32_t extra_size;        /* qcow2: bytes of what the image says besides */
 } BlockSnapshotInfo;
 
 typedef struct BlockImageInfo {
@@ -42,6 +44,8 @@ typedef struct BlockBitmapInfo {
     const char *name;
     uint64_t granularity, count;    /* bytes */
     bool recording, busy, persistent, inconsistent;
+    bool stored;                /* the image has it, as it was when it was opened or written */
+    bool in_use;                /* there it says so: something writes to the image, or did */
 } BlockBitmapInfo;
 typedef void BlockBitmapInfoFn(const BlockBitmapInfo *info, void *opaque);
 void block_foreach_bitmap(const BlockNode *bs, BlockBitmapInfoFn *fn, void *opaque);

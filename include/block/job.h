@@ -74,11 +74,25 @@ typedef struct BlockMirrorOptions {
     const char *file, *format, *node_name;  /* instead of target; NULL: the disk's format, any */
     bool existing;
     bool write_blocking;        /* what is written goes to both at once */
+    bool keep_room;             /* zeroes do not deallocate, even if the target has discard=unmap */
 } BlockMirrorOptions;
 bool block_mirror_start(const BlockMirrorOptions *mirror, const BlockJobOptions *options,
                         Error **errp);
 /* opts: driver and what it takes; consumed. */
 bool block_create_start(QemuOpts *opts, const char *job_id, Error **errp);
+
+/* What others do as a job, which has no disk and is to be dismissed. */
+typedef struct BlockJobWork {
+    const char *type;
+    int (*run)(BlockJob *job, void *opaque);    /* on its thread: 0 or negative errno */
+    bool (*finish)(void *opaque, Error **errp); /* main thread, run() went well */
+    void (*end)(void *opaque);                  /* main thread, in any case */
+} BlockJobWork;
+/* False with errp set: there is no such job, and end() is not called. */
+bool block_job_work(const BlockJobWork *work, void *opaque, const char *id, Error **errp);
+/* On its thread: bytes of so many were done. Waits for pauses; -ECANCELED: no more. */
+void block_job_set_length(BlockJob *job, uint64_t len);
+int block_job_pace(BlockJob *job, uint64_t bytes);
 
 /* The name of the node in a disk's chain that has this file; NULL: none. */
 const char *block_chain_node(const char *device, const char *filename);

@@ -94,6 +94,7 @@ struct AddressSpace {
     FlatRange *ram;             /* only the RAM pieces */
     unsigned nr_ram;
     GPtrArray *listeners;       /* of MemoryListener */
+    struct DirtyLog *dirty;     /* exec/dirty-log.h; atomic; NULL: nobody keeps one */
 };
 
 /* A region that only holds others. name is not copied, in all of these. */
@@ -159,7 +160,8 @@ const FlatRange *address_space_lookup(const AddressSpace *as, hwaddr addr);
  * The one door to guest memory: a pointer to len bytes at addr, only if all
  * of them are one piece of RAM that can be written; NULL otherwise (also for len 0). The
  * pointer is valid as long as the address space. Any thread, no lock. What it points
- * to changes under the reader: read once, check, then use.
+ * to changes under the reader: read once, check, then use. Who has written there says so by
+ * address_space_wrote() (exec/dirty-log.h); virtqueues do it for what devices return.
  */
 void *address_space_map(const AddressSpace *as, hwaddr addr, uint64_t len);
 /* The same to read only: memory that cannot be written, too. */
@@ -190,5 +192,7 @@ typedef void MemoryRegionFn(const MemoryRegion *mr, hwaddr start,
                             unsigned depth, void *opaque);
 void memory_region_foreach(const MemoryRegion *root, MemoryRegionFn *fn,
                            void *opaque);
+/* Whose region, no container's, has a byte of [start, start + size) in the tree; NULL: nobody's. */
+const MemoryRegion *memory_region_find(const MemoryRegion *root, hwaddr start, uint64_t size);
 
 #endif

@@ -76,14 +76,17 @@ char *fsdev_help(void);
 
 /* Threads --------------------------------------------------------------------- */
 
-/* Of fsdev/worker-calls.inc. */
-extern const ThreadFilter fsdev_filter;
 /*
  * The calling thread, which nothing has confined yet, is to work for the export: it has a current
  * folder of its own, /proc/self/fd, by which files that are only found can be changed, and keeps
  * the capabilities that files need.
  */
 int fs_thread_enter(const FsExport *fs);
+/*
+ * thread_confine() for such a thread; besides, it opens and changes by name what is in the export's
+ * folder, and nothing else of the host's.
+ */
+void fs_thread_confine(const FsExport *fs);
 
 /* Names and paths ------------------------------------------------------------- */
 

@@ -32,6 +32,11 @@ typedef struct CpuTopology {
     unsigned threads;       /* per core */
 } CpuTopology;
 
+/* Where a processor is; each number counts within the one before. */
+typedef struct CpuPlace {
+    unsigned socket, die, core, thread;
+} CpuPlace;
+
 struct MachineClass {
     ObjectClass oc;
     bool is_default;
@@ -87,6 +92,7 @@ struct MachineState {
     char *kernel_cmdline;   /* never NULL once parsed */
     uint64_t ram_size;
     CpuTopology smp;
+    struct NumaState *numa; /* -numa: sysemu/numa.h; NULL: not given; owned */
     char *cpu_model;        /* "host,+x2apic": model and features; may be NULL */
     char *name;             /* -name guest=; may be NULL */
     char *uuid;             /* canonical text; NULL when not given */
@@ -117,7 +123,7 @@ struct MachineState {
     GPtrArray *objects;     /* of Object: -object, in order; owned */
     struct VMCoreInfo *vmcoreinfo;  /* hw/misc/vmcoreinfo.h; NULL: no device */
     struct Balloon *balloon;    /* sysemu/balloon.h; NULL: no device */
-    GArray *keyboards;      /* sysemu/input.h; NULL: none */
+    GPtrArray *input_handlers;  /* sysemu/input.h; NULL: none */
     RunStateMachine rsm;
 
     struct QTestServer *qtest;  /* sysemu/qtest.h; NULL: no test */
@@ -156,6 +162,9 @@ extern const ObjectClass machine_base_class;
  * left out (cores before sockets before threads). Errors name the mismatch.
  */
 bool machine_parse_smp(MachineState *ms, QemuOpts *opts, Error **errp);
+
+/* Of the processor with this index: the order that APIC ids have. */
+CpuPlace cpu_place(const CpuTopology *t, unsigned index);
 
 /* The -object with this id, or NULL. */
 Object *machine_find_object(const MachineState *ms, const char *id);

@@ -83,6 +83,8 @@ void qdev_unrealize(DeviceState *dev);
 void qbus_init(BusState *bus, const char *type, const char *name,
                DeviceState *parent, MachineState *ms);
 void qbus_cleanup(BusState *bus);
+/* For a device's only bus: "ID.0", or "STEM.N", the Nth of the type without an id. Caller frees. */
+char *qbus_new_name(const DeviceState *parent, const char *type, const char *stem);
 /*
  * A bus for a device that wants type: the one called name, or with a NULL name
  * the first with a free slot. NULL with errp set if there is none.

@@ -16,6 +16,12 @@ typedef struct NetAddr {
     char *host, *port;
     char *path;
     char *str;              /* of "fd": the number */
+    OnOffAuto ipv4, ipv6;   /* of "inet": which to take */
+    bool keep_alive;
+    bool numeric;           /* of "inet": host and port are numbers, nobody is asked for names */
+    uint16_t to;            /* of "inet": the last port that a server tries; 0: its port alone */
+    bool mptcp;             /* of "inet": not supported */
+    bool abstract, tight;   /* of "unix": sock_addr_unix() */
 } NetAddr;
 
 /* Who is told of peers of -netdev stream that come and (peer is NULL) go. NULL: nobody. */

@@ -106,11 +106,36 @@ bool confine_programs(Error **errp);
 unsigned confine_needs(void);
 const GArray *confine_paths(void);
 
+/* What another process of ours has to know to confine itself as this one does. */
+typedef struct ConfineOrders {
+    bool off;                   /* -sandbox off: only user and root folder change */
+    bool strict;                /* what this host cannot do is an error */
+    bool dumpable;
+    bool daemon;                /* nobody reads standard error */
+    bool programs;              /* may be started (spawn=allow) */
+    unsigned denied;            /* sets of calls that -sandbox denies; 0: none */
+    const char *root;           /* NULL: it stays */
+    bool has_user;              /* become uid and gid */
+    uint32_t uid, gid;
+    const char *user;           /* for its other groups; NULL: none */
+    const GPtrArray *folders;   /* -sandbox path=; NULL: none named */
+} ConfineOrders;
+typedef bool ConfineProcessFn(const ConfineOrders *orders, Error **errp);
+
+/* fn has a process that is to be told; called once, by confine_process_orders(). */
+void confine_add_process(ConfineProcessFn *fn);
+/* The orders, from now on; they stay the caller's. False with errp set. Main thread. */
+bool confine_process_orders(const ConfineOrders *orders, Error **errp);
+/* NULL: not yet. For processes that are started later. */
+const ConfineOrders *confine_orders(void);
+
 /*
  * To be called by a thread before each piece of work. At its first call after confine_close()
  * the thread gives up all capabilities and every system call that is not in filter's list: to
  * make one ends the process with a line that names it. Threads that it starts are confined alike.
  */
 void thread_confine(const ThreadFilter *filter);
+/* Whether that would be the one; false also where nothing is confined. */
+bool thread_confine_due(void);
 
 #endif

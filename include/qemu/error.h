@@ -54,6 +54,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Error, error_free)
 
 /* Print err (and its hint) through error_report() and free it. */
 void error_report_err(Error *err);
+/*
+ * The same, and the process ends at once with status 1. For any thread, where others wait for what
+ * never comes: nothing is cleaned up.
+ */
+_Noreturn void error_end_process(Error *err);
 
 /*
  * Print one line on stderr: "[timestamp ]PROGRAM: [location: ]message".

@@ -21,6 +21,7 @@ enum {
     LOG_EXEC        = 1 << 6,   /* blocks as they are executed */
     LOG_IN_ASM      = 1 << 7,   /* guest code as it is decoded */
     LOG_BOOT        = 1 << 8,   /* how the kernel is started */
+    LOG_OUT_ASM     = 1 << 9,   /* host code as it is made of guest code */
 };
 
 extern unsigned qemu_loglevel;

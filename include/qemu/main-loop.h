@@ -45,7 +45,10 @@ guint qemu_fd_add(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque)
  */
 void qemu_loop_found_work(unsigned n);
 
-/* The machine lock ("big QEMU lock"): not recursive. */
+/*
+ * The machine lock ("big QEMU lock"): not recursive. The main loop has it in turns with each other
+ * thread that takes it without pause.
+ */
 void bql_lock(void);
 void bql_unlock(void);
 /* True when the calling thread holds it. */

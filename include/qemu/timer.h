@@ -45,8 +45,14 @@ bool timer_pending(const QEMUTimer *ts);
 
 /* Stop or continue QEMU_CLOCK_VIRTUAL with the machine. */
 void qemu_clock_enable_virtual(bool enable);
+/* Call listener whenever that has changed; there is one in a process. Main thread. */
+typedef void QEMUClockListener(bool running);
+void qemu_clock_set_listener(QEMUClockListener *listener);
 
-/* Where a saved machine's clock stood; the machine is stopped, its timers are not armed yet. */
+/*
+ * Where a saved machine's clock stood; the machine is stopped. Timers that are armed (the host's:
+ * those of the machine come with it) keep the time that they have to wait.
+ */
 void qemu_clock_set_virtual(int64_t ns);
 
 /*

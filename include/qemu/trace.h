@@ -20,7 +20,7 @@
     X(virtio_mmio_queue_notify) X(virtio_set_status) X(virtio_queue_notify) \
     X(virtqueue_pop) X(virtqueue_fill) X(virtio_notify) X(virtio_notify_config) \
     X(virtio_blk_submit) X(virtio_blk_req_complete) \
-    X(net_send) X(net_recv) \
+    X(net_send) X(net_recv) X(virtio_input_status) \
     X(virtio_serial_handle_control_message) X(virtio_serial_send_control_event) \
     X(apic_deliver_irq) X(ioapic_set_irq) X(pic_set_irq) \
     X(handle_qmp_command) X(monitor_qmp_respond) X(monitor_protocol_event_emit) \

@@ -12,6 +12,7 @@
 #include "qemu/object.h"
 
 typedef struct AccelClass AccelClass;
+typedef struct AccelChips AccelChips;
 typedef struct CPUIDTable CPUIDTable;
 
 /* In-kernel (or in-accelerator) interrupt controllers a board asks for. */
@@ -88,6 +89,9 @@ struct AccelClass {
      */
     int (*attach_irqfd)(AccelState *as, unsigned n, EventNotifier *e);
     void (*detach_irqfd)(AccelState *as, unsigned n, EventNotifier *e);
+    /* Mode KERNEL: registers of c->which, while no CPU runs. set: false with errp set. */
+    void (*get_chips)(AccelState *as, AccelChips *c);
+    bool (*set_chips)(AccelState *as, const AccelChips *c, Error **errp);
     /* On the CPU's own thread, machine lock held, before the first run. */
     bool (*vcpu_init)(CPUState *cpu, Error **errp);
     void (*vcpu_destroy)(CPUState *cpu);
@@ -122,6 +126,15 @@ struct AccelClass {
     void (*inject_nmi)(CPUState *cpu);
     /* Call fn for what the accelerator keeps besides CPUs; may be NULL. */
     void (*foreach_state)(AccelState *as, StateFn *fn, void *opaque);
+    /*
+     * What CPUs write is logged, too (exec/dirty-log.h): from start to stop, on the main thread;
+     * false with errp set. take: dirty_log_take() with what CPUs have written until it returns;
+     * what they write afterwards the next one has. Any thread, without any lock; waits for CPUs,
+     * which may wait for the machine lock. Each may be NULL, take where CPUs run no code.
+     */
+    bool (*dirty_start)(AccelState *as, Error **errp);
+    uint64_t (*dirty_take)(AccelState *as, struct DirtyLog *log, uint64_t *words);
+    void (*dirty_stop)(AccelState *as);
     /* Counters in a person's form (caller frees); any time; may be NULL. */
     char *(*info)(AccelState *as);
 };

@@ -26,6 +26,11 @@ void pause_all_vcpus(MachineState *ms);     /* returns when all are paused */
 bool cpus_put_registers(MachineState *ms);
 /* After cpus_put_registers(), or with nothing changed. */
 void resume_all_vcpus(MachineState *ms);
+/*
+ * Have all stand still soon, without waiting for them; the machine counts as running all the same.
+ * Until resume_all_vcpus().
+ */
+void hold_all_vcpus(MachineState *ms);
 void cpu_stop_threads(MachineState *ms);    /* end and join them all */
 
 /*

@@ -6,6 +6,8 @@
 #ifndef SYSEMU_HOSTMEM_H
 #define SYSEMU_HOSTMEM_H
 
+#include <stdatomic.h>
+
 #include "exec/memory.h"
 #include "hw/boards.h"
 #include "qemu/object.h"
@@ -41,7 +43,11 @@ typedef struct HostMemoryBackend {
     uint64_t page_size;     /* what the host gives and takes back */
     bool had_contents;      /* of mem_path, before we mapped it */
     bool in_use;            /* a machine maps it */
+    atomic_bool kept;            /* nothing of it is given back for now */
     MemoryRegion mr;        /* a device's place for it in the guest's memory */
+    /* RAM of several backends, one behind the other at host: borrowed; else NULL and 0. */
+    struct HostMemoryBackend **parts;
+    unsigned nr_parts;
 } HostMemoryBackend;
 
 bool object_is_memory_backend(const Object *obj);
@@ -56,13 +62,34 @@ HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
                                                    bool prealloc,
                                                    Error **errp);
 
+/*
+ * The RAM of several complete backends, which move to be one piece of this process's memory, in
+ * their order: it has that piece's size and the largest of their page sizes, and no descriptor.
+ * The caller's (object_free()), to be freed before the parts. NULL with errp set.
+ */
+Object *host_memory_backend_join(const GPtrArray *parts, const char *id, Error **errp);
+
+/*
+ * The backend that brought the byte at host: b itself, or one of its parts. NULL if host lies
+ * outside of b.
+ */
+const HostMemoryBackend *host_memory_backend_part(const HostMemoryBackend *b, const void *host);
+
+/* Whether other processes can map all of it, by its descriptors. */
+bool host_memory_backend_is_shared(const HostMemoryBackend *b);
+/* Whether a private mapping of a file may come in its place: anonymous, not bound, not filled. */
+bool host_memory_backend_is_plain(const HostMemoryBackend *b);
+
+/* Whether pages are not to be given back for now: a balloon gets none. */
+void host_memory_backend_keep(HostMemoryBackend *b, bool keep);
+
 /* A private mapping of a file has come in place of the anonymous memory. */
 void host_memory_backend_replaced(HostMemoryBackend *b);
 
 /*
  * Give what is at host back to the host at once: pages that lie within [host, host + len)
  * completely; they read as zeros afterwards. False: nothing was given, as outside of the backend,
- * or where a private mapping would show what its file held before. Any thread.
+ * while it is kept, or where a private mapping would show what its file held before. Any thread.
  */
 bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_t len);
 

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "qemu/error.h"
+
 typedef struct MachineState MachineState;
 
 /* The names are QMP's. */
@@ -94,11 +96,12 @@ typedef struct RunStateMachine {
     bool work_scheduled;
     GMutex lock;                    /* the requests above; a leaf */
     void (*run_requests)(void *ms); /* main loop: carries the requests out */
+    /* Asked before the guest runs; false with errp set: it cannot. NULL: it always can. */
+    bool (*may_start)(MachineState *ms, Error **errp);
     GArray *notifiers;          /* of RunStateNotifier */
     RebootAction reboot_action;     /* -action reboot=, -no-reboot */
     ShutdownAction shutdown_action; /* -action shutdown=, -no-shutdown */
     PanicAction panic_action;
-    bool panic_action_given;
     bool panicked;              /* since the last reset */
     WatchdogAction watchdog_action; /* -action watchdog=, -watchdog-action */
     int exit_status;

@@ -28,6 +28,11 @@ def check_dialects():
     for path in product():
         for word in re.findall(r"\b(assert|g_atomic_\w+)\(", code(path)):
             yield f"{path}: {word}()"
+        for word in re.findall(r"\btypedef [\w ]+ ([us](?:8|16|32|64));", code(path)):
+            yield f"{path}: {word}, which has a name in stdint.h"
+        if path != "util/thread.c" and re.search(r"\b(g_thread_(try_)?new|pthread_create)\(",
+                                                 code(path)):
+            yield f"{path}: a thread that signals interrupt, not thread_try_new()'s"
         kinds = "".join(re.findall(r'^#include ([<"])', read(path), re.M))
         if not re.fullmatch(r'"?<*"*', kinds):
             yield f"{path}: #include <…> stands behind more than one \"…\""
@@ -112,7 +117,7 @@ def check_heads():
 
 def check_lines():
     for path in tree_files():
-        if path == "COPYING" or path.endswith((".png", ".bin")):
+        if path == "COPYING" or path.endswith((".png", ".bin", ".xz")):
             continue
         for n, line in enumerate(read(path).split("\n"), 1):
             if line != line.rstrip() and not path.endswith(".md"):

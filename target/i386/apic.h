@@ -118,6 +118,8 @@ int apic_send_ipi_to(APICState *apic, uint32_t apic_id, uint32_t icr);
 
 /* The guest's TSC was written or TSC_ADJUST changed: re-arm the deadline. */
 void apic_tsc_changed(APICState *apic);
+/* It has another rate from now on; apic_tsc_changed() follows. */
+void apic_set_tsc_hz(APICState *apic, uint64_t hz);
 /* Next expiry in ns of QEMU_CLOCK_VIRTUAL, or -1. */
 int64_t apic_timer_deadline(APICState *apic);
 

@@ -25,16 +25,19 @@ static const FeatureWordInfo words[FEATURE_WORDS] = {
     X86_FEATURE_WORDS(CPUID_INFO, MSR_INFO)
 };
 
-/* The named features, and all their names in the same order. */
+/* The named features, all their names in the same order, and how long each is with its end. */
 #define NUMBER_F(word, bit, id, name) FEAT_##word * 32 + (bit),
 #define NUMBER_N(word, bit, name) FEAT_##word * 32 + (bit),
 #define NAME_F(word, bit, id, name) name "\0"
 #define NAME_N(word, bit, name) name "\0"
 static const uint16_t numbers[] = { X86_FEATURES(NUMBER_F, NUMBER_N) };
+#define SIZE_F(word, bit, id, name) sizeof(name),
+#define SIZE_N(word, bit, name) sizeof(name),
 static const char names[] = X86_FEATURES(NAME_F, NAME_N);
+static const uint8_t sizes[] = { X86_FEATURES(SIZE_F, SIZE_N) };
 
 #define FOREACH_NAME(i, p) \
-    for ((i) = 0, (p) = names; (i) < G_N_ELEMENTS(numbers); (i)++, (p) += strlen(p) + 1)
+    for ((i) = 0, (p) = names; (i) < G_N_ELEMENTS(numbers); (p) += sizes[(i)++])
 
 static const struct {
     const char *alias;
@@ -45,26 +48,48 @@ static const struct {
     { "pclmuldq", "pclmulqdq" },
 };
 
-bool x86_feature_find(const char *name, X86FeatureSet *set)
+/* All of that name, which is in canonical form: two bits may share one. */
+static bool add_named(X86FeatureSet *set, const char *name, size_t len)
 {
-    g_autofree char *canonical = g_strdelimit(g_strdup(name), "_", '-');
-    const char *wanted = canonical, *p;
     bool found = false;
+    const char *p;
     unsigned i;
 
-    for (i = 0; i < G_N_ELEMENTS(aliases); i++) {
-        if (!strcmp(canonical, aliases[i].alias)) {
-            wanted = aliases[i].name;
-        }
-    }
-    /* All of them: two bits may share a name. */
     FOREACH_NAME(i, p) {
-        if (!strcmp(p, wanted)) {
+        if (sizes[i] == len + 1 && p[0] == name[0] && !memcmp(p, name, len)) {
             x86_feature_add(set, numbers[i]);
             found = true;
         }
     }
     return found;
+}
+
+bool x86_feature_find(const char *name, X86FeatureSet *set)
+{
+    g_autofree char *canonical = g_strdelimit(g_strdup(name), "_", '-');
+    const char *wanted = canonical;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(aliases); i++) {
+        if (!strcmp(canonical, aliases[i].alias)) {
+            wanted = aliases[i].name;
+        }
+    }
+    return add_named(set, wanted, strlen(wanted));
+}
+
+void x86_feature_apply_list(X86FeatureSet *set, const char *list)
+{
+    for (const char *end; *list; list = *end ? end + 1 : end) {
+        bool less = *list == '-', known;
+        X86FeatureSet bits = { 0 };
+
+        end = strchrnul(list, ' ');
+        known = end == list || add_named(&bits, list + less, end - list - less);
+        g_assert(known);
+        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+            set->w[w] = less ? set->w[w] & ~bits.w[w] : set->w[w] | bits.w[w];
+        }
+    }
 }
 
 const char *x86_feature_name(FeatureWord word, unsigned bit)
@@ -157,10 +182,10 @@ void x86_feature_list(void)
         const char *name = g_ptr_array_index(sorted, i);
 
         if (column + strlen(name) + 1 > 75) {
-            printf("\n");
+            puts("");
             column = 0;
         }
         column += printf("%s%s", column ? " " : "  ", name);
     }
-    printf("\n");
+    puts("");
 }

@@ -147,8 +147,10 @@ static ModelDef *named_model(const char *name)
             .name = g_strdup(name), .type_name = g_strconcat(name, "-x86_64-cpu", NULL),
             .desc = f[X86_ROW_TEXT], .instance_size = sizeof(X86CPUModel), .props = cpu_props,
         },
-        .features = f[X86_ROW_FEATURES], .family = atoi(f[X86_ROW_FAMILY]),
-        .model = atoi(f[X86_ROW_MODEL]), .stepping = atoi(f[X86_ROW_STEPPING]),
+        .features = f[X86_ROW_FEATURES],
+        .family = g_ascii_strtoull(f[X86_ROW_FAMILY], NULL, 10),
+        .model = g_ascii_strtoull(f[X86_ROW_MODEL], NULL, 10),
+        .stepping = g_ascii_strtoull(f[X86_ROW_STEPPING], NULL, 10),
         .vendor = vendor_name(*f[X86_ROW_VENDOR]), .fields = f,
     };
     return def;
@@ -189,22 +191,6 @@ static char *near_model(const char *name)
     return similar_text(&s, "");
 }
 
-static void add_features(X86FeatureSet *set, const char *list)
-{
-    g_auto(GStrv) names = g_strsplit(list, " ", -1);
-
-    for (unsigned i = 0; names[i]; i++) {
-        bool less = *names[i] == '-';
-        X86FeatureSet bits = { 0 };
-        bool known = !*names[i] || x86_feature_find(names[i] + less, &bits);
-
-        g_assert(known);
-        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-            set->w[w] = less ? set->w[w] & ~bits.w[w] : set->w[w] | bits.w[w];
-        }
-    }
-}
-
 /* Where the accelerator has not this feature of the model, nobody misses it. */
 static void make_optional(X86CPUModel *model, X86Feature f)
 {
@@ -215,9 +201,9 @@ static void make_optional(X86CPUModel *model, X86Feature f)
 
 static void set_base(X86CPUModel *model, const ModelDef *def)
 {
-    add_features(&model->optional, OPTIONAL_FEATURES);
+    x86_feature_apply_list(&model->optional, OPTIONAL_FEATURES);
     for (; def; def = def->parent) {
-        add_features(&model->base, def->features);
+        x86_feature_apply_list(&model->base, def->features);
     }
     /* Virtualization in a guest, and MONITOR: QEMU's models go without them on KVM. */
     make_optional(model, X86_FEATURE_SVM);

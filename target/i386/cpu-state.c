@@ -69,6 +69,14 @@ static bool load_xsave(void *field, const char *name, StateReader *in, Error **e
 
 static const StateInfo xsave_info = { .save = save_xsave, .load = load_xsave };
 
+/* Up to 16 GHz. */
+const StateField x86_clock_fields[] = {
+    STATE_INT(X86Clock, kvmclock),
+    STATE_MAX(X86Clock, tsc_khz, 16000000),
+    STATE_BOOL(X86Clock, one_by_one),
+    STATE_END
+};
+
 #define INT(f) STATE_INT(CPUX86State, f)
 #define BOOL(f) STATE_BOOL(CPUX86State, f)
 

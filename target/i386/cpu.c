@@ -69,6 +69,7 @@ static void keep_over_init(CPUX86State *env, const CPUX86State *old)
     KEEP(sysenter_cs) KEEP(sysenter_esp) KEEP(sysenter_eip) KEEP(pat) KEEP(misc_enable)
     KEEP(tsc) KEEP(tsc_clock) KEEP(tsc_adjust) KEEP(tsc_aux) KEEP(mtrr_deftype) KEEP(xcr0)
     KEEP(fpuc) KEEP(fpus) KEEP(fptag) KEEP(fpop) KEEP(fpip) KEEP(fpdp) KEEP(mxcsr)
+    KEEP(xsave_area) KEEP(xsave_size)
 #undef KEEP
     memcpy(env->mtrr_fixed, old->mtrr_fixed, sizeof(env->mtrr_fixed));
     memcpy(env->mtrr_var, old->mtrr_var, sizeof(env->mtrr_var));
@@ -81,6 +82,7 @@ void x86_cpu_init_reset(X86CPU *cpu)
     uint64_t base = cpu->apic ? apic_get_base(cpu->apic) : 0;
     CPUX86State old = cpu->env;
 
+    cpu->env.xsave_area = NULL;     /* it goes on */
     x86_cpu_reset(cpu);
     keep_over_init(&cpu->env, &old);
     if (cpu->cs.cpu_index != 0) {

@@ -70,6 +70,13 @@ enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS, CPU_NB_SEGS };
 #define CR4_OSXSAVE    (1u << 18)
 #define CR4_SMEP       (1u << 20)
 #define CR4_SMAP       (1u << 21)
+#define CR4_PKE        (1u << 22)
+
+/* Components of XSAVE's area (SDM 1, 13.1), in XCR0. */
+#define XCR0_X87       (1u << 0)
+#define XCR0_SSE       (1u << 1)
+#define XCR0_AVX       (1u << 2)
+#define XCR0_PKRU      (1u << 9)
 
 #define EFER_SCE   (1u << 0)
 #define EFER_LME   (1u << 8)
@@ -197,7 +204,7 @@ typedef struct CPUX86State {
     uint64_t fpip, fpdp;
     uint32_t mxcsr;
     XMMReg xmm[16];
-    /* The state beyond SSE as XSAVE lays it out, for KVM only; may be NULL. */
+    /* The state beyond SSE in XSAVE's standard form; may be NULL. */
     void *xsave_area;
     uint32_t xsave_size;    /* bytes of it; 0: NULL */
 
@@ -298,6 +305,14 @@ void x86_cpu_init_reset(X86CPU *cpu);
 
 /* What a saved machine holds of a CPU; obj is an X86CPU, synchronized before. */
 extern const StateDesc x86_cpu_state;
+
+/* What it holds of time that the CPUs share, whoever runs them: part "clock". */
+typedef struct X86Clock {
+    uint64_t kvmclock;          /* ns that KVM's paravirtual clock shows */
+    uint32_t tsc_khz;           /* 0: not known */
+    bool one_by_one;            /* TSCs that run together were read one after the other */
+} X86Clock;
+extern const StateField x86_clock_fields[];
 
 /*
  * Registers in a person's form, as "info registers" prints them; caller frees.

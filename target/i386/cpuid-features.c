@@ -7,19 +7,27 @@
 
 #include "target/i386/cpuid.h"
 
-/* Features that make no sense without another one (SDM 1, chapters 13 to 18). */
+/* Features that make no sense without another one (SDM 1, chapters 13 to 18); 0 ends them. */
+#define LOSE_MAX 18
 static const struct {
-    X86Feature without;
-    const char *lose;           /* names */
+    uint16_t without;
+    uint16_t lose[LOSE_MAX];
 } dependencies[] = {
-    { X86_FEATURE_XSAVE, "avx pku mpx amx-tile xsaveopt xsavec xgetbv1 xsaves xfd" },
-    { X86_FEATURE_AVX, "fma f16c avx2 avx-vnni avx-ifma vaes vpclmulqdq xop fma4" },
-    { X86_FEATURE_AVX2, "avx512f" },
-    { X86_FEATURE_AVX512F, "avx512dq avx512ifma avx512pf avx512er avx512cd avx512bw avx512vl "
-      "avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq "
-      "avx512-4vnniw avx512-4fmaps avx512-bf16 avx512-fp16 avx512-vp2intersect" },
-    { X86_FEATURE_AMX_TILE, "amx-bf16 amx-int8 amx-fp16" },
-    { X86_FEATURE_INTEL_PT, "intel-pt-lip" },
+    { X86_FEATURE_XSAVE, { X86_FEATURE_AVX, X86_FEATURE_PKU, X86_FEATURE_MPX,
+      X86_FEATURE_AMX_TILE, X86_FEATURE_XSAVEOPT, X86_FEATURE_XSAVEC, X86_FEATURE_XGETBV1,
+      X86_FEATURE_XSAVES, X86_FEATURE_XFD } },
+    { X86_FEATURE_AVX, { X86_FEATURE_FMA, X86_FEATURE_F16C, X86_FEATURE_AVX2,
+      X86_FEATURE_AVX_VNNI, X86_FEATURE_AVX_IFMA, X86_FEATURE_VAES, X86_FEATURE_VPCLMULQDQ,
+      X86_FEATURE_XOP, X86_FEATURE_FMA4 } },
+    { X86_FEATURE_AVX2, { X86_FEATURE_AVX512F } },
+    { X86_FEATURE_AVX512F, { X86_FEATURE_AVX512DQ, X86_FEATURE_AVX512IFMA, X86_FEATURE_AVX512PF,
+      X86_FEATURE_AVX512ER, X86_FEATURE_AVX512CD, X86_FEATURE_AVX512BW, X86_FEATURE_AVX512VL,
+      X86_FEATURE_AVX512VBMI, X86_FEATURE_AVX512VBMI2, X86_FEATURE_AVX512VNNI,
+      X86_FEATURE_AVX512BITALG, X86_FEATURE_AVX512_VPOPCNTDQ, X86_FEATURE_AVX512_4VNNIW,
+      X86_FEATURE_AVX512_4FMAPS, X86_FEATURE_AVX512_BF16, X86_FEATURE_AVX512_FP16,
+      X86_FEATURE_AVX512_VP2INTERSECT } },
+    { X86_FEATURE_AMX_TILE, { X86_FEATURE_AMX_BF16, X86_FEATURE_AMX_INT8, X86_FEATURE_AMX_FP16 } },
+    { X86_FEATURE_INTEL_PT, { X86_FEATURE_INTEL_PT_LIP } },
 };
 
 static bool any_bit(const X86FeatureSet *set)
@@ -36,19 +44,16 @@ static bool any_bit(const X86FeatureSet *set)
 static void drop_dependents(X86FeatureSet *set, X86FeatureSet *dropped)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(dependencies); i++) {
-        g_auto(GStrv) names = NULL;
-        X86FeatureSet bits = { 0 };
+        const uint16_t *lose = dependencies[i].lose;
 
         if (x86_feature_in(set, dependencies[i].without)) {
             continue;
         }
-        names = g_strsplit(dependencies[i].lose, " ", -1);
-        for (unsigned n = 0; names[n]; n++) {
-            x86_feature_find(names[n], &bits);
-        }
-        for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
-            dropped->w[w] |= set->w[w] & bits.w[w];
-            set->w[w] &= ~bits.w[w];
+        for (unsigned n = 0; n < LOSE_MAX && lose[n]; n++) {
+            if (x86_feature_in(set, lose[n])) {
+                x86_feature_add(dropped, lose[n]);
+                x86_feature_remove(set, lose[n]);
+            }
         }
     }
     for (FeatureWord w = FEAT_FIRST_MSR; w < FEATURE_WORDS; w++) {
@@ -61,9 +66,9 @@ static void drop_dependents(X86FeatureSet *set, X86FeatureSet *dropped)
 
 static void warn_each(const char *what, const X86FeatureSet *set)
 {
-    for (unsigned f = 0; f < FEATURE_WORDS * 32; f++) {
-        if (x86_feature_in(set, f)) {
-            g_autofree char *text = x86_feature_describe(f / 32, f % 32);
+    for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
+        for (uint32_t left = set->w[w]; left; left &= left - 1) {
+            g_autofree char *text = x86_feature_describe(w, __builtin_ctz(left));
 
             warn_report("%s: %s", what, text);
         }

@@ -20,6 +20,8 @@ typedef struct X86CPUTopoInfo {
 
 /* The bits called name ("sse4.1", "sse4_1", …) added to *set; false: unknown. */
 bool x86_feature_find(const char *name, X86FeatureSet *set);
+/* "sse4.1 -avx …", one of our own: what *set has more or less. */
+void x86_feature_apply_list(X86FeatureSet *set, const char *list);
 /* The name of a bit, or NULL. */
 const char *x86_feature_name(FeatureWord word, unsigned bit);
 /* "CPUID.01H:ECX.avx [bit 28]", caller frees. */

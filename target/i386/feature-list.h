@@ -41,46 +41,48 @@
     F(1_EDX, 19, CLFLUSH, "clflush") N(1_EDX, 21, "ds") N(1_EDX, 22, "acpi") \
     F(1_EDX, 23, MMX, "mmx") F(1_EDX, 24, FXSR, "fxsr") F(1_EDX, 25, SSE, "sse") \
     F(1_EDX, 26, SSE2, "sse2") N(1_EDX, 27, "ss") F(1_EDX, 28, HT, "ht") N(1_EDX, 29, "tm") \
-    N(1_EDX, 30, "ia64") N(1_EDX, 31, "pbe") \
-    F(1_ECX, 0, SSE3, "pni") N(1_ECX, 1, "pclmulqdq") N(1_ECX, 2, "dtes64") \
-    F(1_ECX, 3, MONITOR, "monitor") N(1_ECX, 4, "ds-cpl") F(1_ECX, 5, VMX, "vmx") \
-    N(1_ECX, 6, "smx") N(1_ECX, 7, "est") N(1_ECX, 8, "tm2") F(1_ECX, 9, SSSE3, "ssse3") \
-    N(1_ECX, 10, "cid") \
-    N(1_ECX, 12, "fma") F(1_ECX, 13, CX16, "cx16") N(1_ECX, 14, "xtpr") \
-    F(1_ECX, 15, PDCM, "pdcm") F(1_ECX, 17, PCID, "pcid") N(1_ECX, 18, "dca") \
-    F(1_ECX, 19, SSE4_1, "sse4.1") F(1_ECX, 20, SSE4_2, "sse4.2") F(1_ECX, 21, X2APIC, "x2apic") \
-    N(1_ECX, 22, "movbe") F(1_ECX, 23, POPCNT, "popcnt") \
-    F(1_ECX, 24, TSC_DEADLINE, "tsc-deadline") N(1_ECX, 25, "aes") F(1_ECX, 26, XSAVE, "xsave") \
-    F(1_ECX, 28, AVX, "avx") N(1_ECX, 29, "f16c") F(1_ECX, 30, RDRAND, "rdrand") \
-    F(1_ECX, 31, HYPERVISOR, "hypervisor") \
-    F(7_0_EBX, 0, FSGSBASE, "fsgsbase") F(7_0_EBX, 1, TSC_ADJUST, "tsc-adjust") \
-    N(7_0_EBX, 2, "sgx") N(7_0_EBX, 3, "bmi1") N(7_0_EBX, 4, "hle") F(7_0_EBX, 5, AVX2, "avx2") \
-    F(7_0_EBX, 7, SMEP, "smep") N(7_0_EBX, 8, "bmi2") F(7_0_EBX, 9, ERMS, "erms") \
-    F(7_0_EBX, 10, INVPCID, "invpcid") N(7_0_EBX, 11, "rtm") F(7_0_EBX, 14, MPX, "mpx") \
-    F(7_0_EBX, 16, AVX512F, "avx512f") N(7_0_EBX, 17, "avx512dq") \
-    F(7_0_EBX, 18, RDSEED, "rdseed") N(7_0_EBX, 19, "adx") F(7_0_EBX, 20, SMAP, "smap") \
-    N(7_0_EBX, 21, "avx512ifma") N(7_0_EBX, 22, "pcommit") \
+    N(1_EDX, 30, "ia64") N(1_EDX, 31, "pbe") F(1_ECX, 0, SSE3, "pni") \
+    F(1_ECX, 1, PCLMULQDQ, "pclmulqdq") N(1_ECX, 2, "dtes64") F(1_ECX, 3, MONITOR, "monitor") \
+    N(1_ECX, 4, "ds-cpl") F(1_ECX, 5, VMX, "vmx") N(1_ECX, 6, "smx") N(1_ECX, 7, "est") \
+    N(1_ECX, 8, "tm2") F(1_ECX, 9, SSSE3, "ssse3") N(1_ECX, 10, "cid") F(1_ECX, 12, FMA, "fma") \
+    F(1_ECX, 13, CX16, "cx16") N(1_ECX, 14, "xtpr") F(1_ECX, 15, PDCM, "pdcm") \
+    F(1_ECX, 17, PCID, "pcid") N(1_ECX, 18, "dca") F(1_ECX, 19, SSE4_1, "sse4.1") \
+    F(1_ECX, 20, SSE4_2, "sse4.2") F(1_ECX, 21, X2APIC, "x2apic") F(1_ECX, 22, MOVBE, "movbe") \
+    F(1_ECX, 23, POPCNT, "popcnt") F(1_ECX, 24, TSC_DEADLINE, "tsc-deadline") \
+    F(1_ECX, 25, AES, "aes") F(1_ECX, 26, XSAVE, "xsave") F(1_ECX, 28, AVX, "avx") \
+    F(1_ECX, 29, F16C, "f16c") F(1_ECX, 30, RDRAND, "rdrand") \
+    F(1_ECX, 31, HYPERVISOR, "hypervisor") F(7_0_EBX, 0, FSGSBASE, "fsgsbase") \
+    F(7_0_EBX, 1, TSC_ADJUST, "tsc-adjust") N(7_0_EBX, 2, "sgx") F(7_0_EBX, 3, BMI1, "bmi1") \
+    N(7_0_EBX, 4, "hle") F(7_0_EBX, 5, AVX2, "avx2") F(7_0_EBX, 7, SMEP, "smep") \
+    F(7_0_EBX, 8, BMI2, "bmi2") F(7_0_EBX, 9, ERMS, "erms") F(7_0_EBX, 10, INVPCID, "invpcid") \
+    N(7_0_EBX, 11, "rtm") F(7_0_EBX, 14, MPX, "mpx") F(7_0_EBX, 16, AVX512F, "avx512f") \
+    F(7_0_EBX, 17, AVX512DQ, "avx512dq") F(7_0_EBX, 18, RDSEED, "rdseed") \
+    F(7_0_EBX, 19, ADX, "adx") F(7_0_EBX, 20, SMAP, "smap") \
+    F(7_0_EBX, 21, AVX512IFMA, "avx512ifma") N(7_0_EBX, 22, "pcommit") \
     F(7_0_EBX, 23, CLFLUSHOPT, "clflushopt") N(7_0_EBX, 24, "clwb") \
-    F(7_0_EBX, 25, INTEL_PT, "intel-pt") N(7_0_EBX, 26, "avx512pf") N(7_0_EBX, 27, "avx512er") \
-    N(7_0_EBX, 28, "avx512cd") N(7_0_EBX, 29, "sha-ni") N(7_0_EBX, 30, "avx512bw") \
-    N(7_0_EBX, 31, "avx512vl") \
-    N(7_0_ECX, 1, "avx512vbmi") F(7_0_ECX, 2, UMIP, "umip") F(7_0_ECX, 3, PKU, "pku") \
-    N(7_0_ECX, 5, "waitpkg") N(7_0_ECX, 6, "avx512vbmi2") N(7_0_ECX, 8, "gfni") \
-    N(7_0_ECX, 9, "vaes") N(7_0_ECX, 10, "vpclmulqdq") N(7_0_ECX, 11, "avx512vnni") \
-    N(7_0_ECX, 12, "avx512bitalg") N(7_0_ECX, 14, "avx512-vpopcntdq") N(7_0_ECX, 16, "la57") \
+    F(7_0_EBX, 25, INTEL_PT, "intel-pt") F(7_0_EBX, 26, AVX512PF, "avx512pf") \
+    F(7_0_EBX, 27, AVX512ER, "avx512er") F(7_0_EBX, 28, AVX512CD, "avx512cd") \
+    F(7_0_EBX, 29, SHA_NI, "sha-ni") F(7_0_EBX, 30, AVX512BW, "avx512bw") \
+    F(7_0_EBX, 31, AVX512VL, "avx512vl") F(7_0_ECX, 1, AVX512VBMI, "avx512vbmi") \
+    F(7_0_ECX, 2, UMIP, "umip") F(7_0_ECX, 3, PKU, "pku") N(7_0_ECX, 5, "waitpkg") \
+    F(7_0_ECX, 6, AVX512VBMI2, "avx512vbmi2") N(7_0_ECX, 8, "gfni") F(7_0_ECX, 9, VAES, "vaes") \
+    F(7_0_ECX, 10, VPCLMULQDQ, "vpclmulqdq") F(7_0_ECX, 11, AVX512VNNI, "avx512vnni") \
+    F(7_0_ECX, 12, AVX512BITALG, "avx512bitalg") \
+    F(7_0_ECX, 14, AVX512_VPOPCNTDQ, "avx512-vpopcntdq") N(7_0_ECX, 16, "la57") \
     F(7_0_ECX, 22, RDPID, "rdpid") N(7_0_ECX, 24, "bus-lock-detect") N(7_0_ECX, 25, "cldemote") \
     N(7_0_ECX, 27, "movdiri") N(7_0_ECX, 28, "movdir64b") N(7_0_ECX, 30, "sgxlc") \
-    N(7_0_ECX, 31, "pks") \
-    N(7_0_EDX, 2, "avx512-4vnniw") N(7_0_EDX, 3, "avx512-4fmaps") F(7_0_EDX, 4, FSRM, "fsrm") \
-    N(7_0_EDX, 8, "avx512-vp2intersect") N(7_0_EDX, 10, "md-clear") N(7_0_EDX, 14, "serialize") \
-    N(7_0_EDX, 16, "tsx-ldtrk") N(7_0_EDX, 19, "arch-lbr") N(7_0_EDX, 22, "amx-bf16") \
-    N(7_0_EDX, 23, "avx512-fp16") F(7_0_EDX, 24, AMX_TILE, "amx-tile") N(7_0_EDX, 25, "amx-int8") \
+    N(7_0_ECX, 31, "pks") F(7_0_EDX, 2, AVX512_4VNNIW, "avx512-4vnniw") \
+    F(7_0_EDX, 3, AVX512_4FMAPS, "avx512-4fmaps") F(7_0_EDX, 4, FSRM, "fsrm") \
+    F(7_0_EDX, 8, AVX512_VP2INTERSECT, "avx512-vp2intersect") N(7_0_EDX, 10, "md-clear") \
+    N(7_0_EDX, 14, "serialize") N(7_0_EDX, 16, "tsx-ldtrk") N(7_0_EDX, 19, "arch-lbr") \
+    F(7_0_EDX, 22, AMX_BF16, "amx-bf16") F(7_0_EDX, 23, AVX512_FP16, "avx512-fp16") \
+    F(7_0_EDX, 24, AMX_TILE, "amx-tile") F(7_0_EDX, 25, AMX_INT8, "amx-int8") \
     N(7_0_EDX, 26, "spec-ctrl") N(7_0_EDX, 27, "stibp") N(7_0_EDX, 28, "flush-l1d") \
     F(7_0_EDX, 29, ARCH_CAPABILITIES, "arch-capabilities") \
     F(7_0_EDX, 30, CORE_CAPABILITY, "core-capability") N(7_0_EDX, 31, "ssbd") \
-    N(7_1_EAX, 4, "avx-vnni") N(7_1_EAX, 5, "avx512-bf16") N(7_1_EAX, 10, "fzrm") \
-    N(7_1_EAX, 11, "fsrs") N(7_1_EAX, 12, "fsrc") N(7_1_EAX, 21, "amx-fp16") \
-    N(7_1_EAX, 23, "avx-ifma") \
+    F(7_1_EAX, 4, AVX_VNNI, "avx-vnni") F(7_1_EAX, 5, AVX512_BF16, "avx512-bf16") \
+    N(7_1_EAX, 10, "fzrm") N(7_1_EAX, 11, "fsrs") N(7_1_EAX, 12, "fsrc") \
+    F(7_1_EAX, 21, AMX_FP16, "amx-fp16") F(7_1_EAX, 23, AVX_IFMA, "avx-ifma") \
     F(8000_0001_EDX, 11, SYSCALL, "syscall") N(8000_0001_EDX, 19, "mp") \
     F(8000_0001_EDX, 20, NX, "nx") N(8000_0001_EDX, 22, "mmxext") \
     F(8000_0001_EDX, 25, FXSR_OPT, "fxsr-opt") F(8000_0001_EDX, 26, PDPE1GB, "pdpe1gb") \
@@ -88,14 +90,14 @@
     N(8000_0001_EDX, 30, "3dnowext") N(8000_0001_EDX, 31, "3dnow") \
     F(8000_0001_ECX, 0, LAHF_LM, "lahf-lm") F(8000_0001_ECX, 1, CMP_LEGACY, "cmp-legacy") \
     F(8000_0001_ECX, 2, SVM, "svm") N(8000_0001_ECX, 3, "extapic") \
-    N(8000_0001_ECX, 4, "cr8legacy") N(8000_0001_ECX, 5, "abm") N(8000_0001_ECX, 6, "sse4a") \
+    N(8000_0001_ECX, 4, "cr8legacy") F(8000_0001_ECX, 5, ABM, "abm") N(8000_0001_ECX, 6, "sse4a") \
     N(8000_0001_ECX, 7, "misalignsse") F(8000_0001_ECX, 8, 3DNOWPREFETCH, "3dnowprefetch") \
-    N(8000_0001_ECX, 9, "osvw") N(8000_0001_ECX, 10, "ibs") N(8000_0001_ECX, 11, "xop") \
+    N(8000_0001_ECX, 9, "osvw") N(8000_0001_ECX, 10, "ibs") F(8000_0001_ECX, 11, XOP, "xop") \
     N(8000_0001_ECX, 12, "skinit") N(8000_0001_ECX, 13, "wdt") N(8000_0001_ECX, 15, "lwp") \
-    N(8000_0001_ECX, 16, "fma4") N(8000_0001_ECX, 17, "tce") N(8000_0001_ECX, 19, "nodeid-msr") \
-    N(8000_0001_ECX, 21, "tbm") F(8000_0001_ECX, 22, TOPOEXT, "topoext") \
-    F(8000_0001_ECX, 23, PERFCTR_CORE, "perfctr-core") N(8000_0001_ECX, 24, "perfctr-nb") \
-    F(8000_0007_EDX, 8, INVTSC, "invtsc") \
+    F(8000_0001_ECX, 16, FMA4, "fma4") N(8000_0001_ECX, 17, "tce") \
+    N(8000_0001_ECX, 19, "nodeid-msr") N(8000_0001_ECX, 21, "tbm") \
+    F(8000_0001_ECX, 22, TOPOEXT, "topoext") F(8000_0001_ECX, 23, PERFCTR_CORE, "perfctr-core") \
+    N(8000_0001_ECX, 24, "perfctr-nb") F(8000_0007_EDX, 8, INVTSC, "invtsc") \
     N(8000_0008_EBX, 0, "clzero") N(8000_0008_EBX, 2, "xsaveerptr") \
     N(8000_0008_EBX, 9, "wbnoinvd") N(8000_0008_EBX, 12, "ibpb") N(8000_0008_EBX, 14, "ibrs") \
     N(8000_0008_EBX, 15, "amd-stibp") N(8000_0008_EBX, 24, "amd-ssbd") \
@@ -106,25 +108,22 @@
     N(8000_000A_EDX, 7, "decodeassists") N(8000_000A_EDX, 10, "pause-filter") \
     N(8000_000A_EDX, 12, "pfthreshold") N(8000_000A_EDX, 13, "avic") \
     N(8000_000A_EDX, 15, "v-vmsave-vmload") N(8000_000A_EDX, 16, "vgif") \
-    N(8000_000A_EDX, 28, "svme-addr-chk") \
-    N(D_1_EAX, 0, "xsaveopt") N(D_1_EAX, 1, "xsavec") N(D_1_EAX, 2, "xgetbv1") \
-    N(D_1_EAX, 3, "xsaves") N(D_1_EAX, 4, "xfd") \
-    F(6_EAX, 2, ARAT, "arat") \
-    N(12_0_EAX, 0, "sgx1") N(12_0_EAX, 1, "sgx2") \
-    N(12_0_EBX, 0, "sgx-exinfo") \
+    N(8000_000A_EDX, 28, "svme-addr-chk") F(D_1_EAX, 0, XSAVEOPT, "xsaveopt") \
+    F(D_1_EAX, 1, XSAVEC, "xsavec") F(D_1_EAX, 2, XGETBV1, "xgetbv1") \
+    F(D_1_EAX, 3, XSAVES, "xsaves") F(D_1_EAX, 4, XFD, "xfd") F(6_EAX, 2, ARAT, "arat") \
+    N(12_0_EAX, 0, "sgx1") N(12_0_EAX, 1, "sgx2") N(12_0_EBX, 0, "sgx-exinfo") \
     N(12_1_EAX, 1, "sgx-debug") N(12_1_EAX, 2, "sgx-mode64") N(12_1_EAX, 4, "sgx-provisionkey") \
     N(12_1_EAX, 5, "sgx-tokenkey") N(12_1_EAX, 7, "sgx-kss") \
-    N(14_0_ECX, 31, "intel-pt-lip") \
-    N(8000_0021_EAX, 0, "no-nested-data-bp") \
+    F(14_0_ECX, 31, INTEL_PT_LIP, "intel-pt-lip") N(8000_0021_EAX, 0, "no-nested-data-bp") \
     F(8000_0021_EAX, 2, LFENCE_ALWAYS_SERIALIZING, "lfence-always-serializing") \
     F(8000_0021_EAX, 6, NULL_SEL_CLR_BASE, "null-sel-clr-base") \
-    F(8000_0021_EAX, 8, AUTO_IBRS, "auto-ibrs") \
-    N(C000_0001_EDX, 2, "xstore") N(C000_0001_EDX, 3, "xstore-en") N(C000_0001_EDX, 6, "xcrypt") \
+    F(8000_0021_EAX, 8, AUTO_IBRS, "auto-ibrs") N(C000_0001_EDX, 2, "xstore") \
+    N(C000_0001_EDX, 3, "xstore-en") N(C000_0001_EDX, 6, "xcrypt") \
     N(C000_0001_EDX, 7, "xcrypt-en") N(C000_0001_EDX, 8, "ace2") N(C000_0001_EDX, 9, "ace2-en") \
     N(C000_0001_EDX, 10, "phe") N(C000_0001_EDX, 11, "phe-en") N(C000_0001_EDX, 12, "pmm") \
-    N(C000_0001_EDX, 13, "pmm-en") \
-    F(KVM, 0, KVMCLOCK, "kvmclock") F(KVM, 1, KVM_NOPIODELAY, "kvm-nopiodelay") \
-    N(KVM, 2, "kvm-mmu") F(KVM, 3, KVMCLOCK2, "kvmclock") F(KVM, 4, KVM_ASYNCPF, "kvm-asyncpf") \
+    N(C000_0001_EDX, 13, "pmm-en") F(KVM, 0, KVMCLOCK, "kvmclock") \
+    F(KVM, 1, KVM_NOPIODELAY, "kvm-nopiodelay") N(KVM, 2, "kvm-mmu") \
+    F(KVM, 3, KVMCLOCK2, "kvmclock") F(KVM, 4, KVM_ASYNCPF, "kvm-asyncpf") \
     F(KVM, 5, KVM_STEAL_TIME, "kvm-steal-time") F(KVM, 6, KVM_PV_EOI, "kvm-pv-eoi") \
     F(KVM, 7, KVM_PV_UNHALT, "kvm-pv-unhalt") F(KVM, 9, KVM_PV_TLB_FLUSH, "kvm-pv-tlb-flush") \
     F(KVM, 10, KVM_ASYNCPF_VMEXIT, "kvm-asyncpf-vmexit") F(KVM, 11, KVM_PV_IPI, "kvm-pv-ipi") \
@@ -133,14 +132,12 @@
     F(KVM, 14, KVM_ASYNCPF_INT, "kvm-asyncpf-int") \
     F(KVM, 15, KVM_MSI_EXT_DEST_ID, "kvm-msi-ext-dest-id") \
     F(KVM, 24, KVMCLOCK_STABLE_BIT, "kvmclock-stable-bit") \
-    F(KVM_HINTS, 0, KVM_HINT_DEDICATED, "kvm-hint-dedicated") \
-    N(ARCH_CAPABILITIES, 0, "rdctl-no") N(ARCH_CAPABILITIES, 1, "ibrs-all") \
-    N(ARCH_CAPABILITIES, 2, "rsba") N(ARCH_CAPABILITIES, 3, "skip-l1dfl-vmentry") \
-    N(ARCH_CAPABILITIES, 4, "ssb-no") N(ARCH_CAPABILITIES, 5, "mds-no") \
-    N(ARCH_CAPABILITIES, 6, "pschange-mc-no") N(ARCH_CAPABILITIES, 7, "tsx-ctrl") \
-    N(ARCH_CAPABILITIES, 8, "taa-no") \
-    N(CORE_CAPABILITY, 5, "split-lock-detect") \
-    N(PERF_CAPABILITIES, 13, "full-width-write") \
+    F(KVM_HINTS, 0, KVM_HINT_DEDICATED, "kvm-hint-dedicated") N(ARCH_CAPABILITIES, 0, "rdctl-no") \
+    N(ARCH_CAPABILITIES, 1, "ibrs-all") N(ARCH_CAPABILITIES, 2, "rsba") \
+    N(ARCH_CAPABILITIES, 3, "skip-l1dfl-vmentry") N(ARCH_CAPABILITIES, 4, "ssb-no") \
+    N(ARCH_CAPABILITIES, 5, "mds-no") N(ARCH_CAPABILITIES, 6, "pschange-mc-no") \
+    N(ARCH_CAPABILITIES, 7, "tsx-ctrl") N(ARCH_CAPABILITIES, 8, "taa-no") \
+    N(CORE_CAPABILITY, 5, "split-lock-detect") N(PERF_CAPABILITIES, 13, "full-width-write") \
     N(VMX_BASIC, 22, "vmx-ins-outs") N(VMX_BASIC, 23, "vmx-true-ctls") \
     N(VMX_MISC, 5, "vmx-store-lma") N(VMX_MISC, 6, "vmx-activity-hlt") \
     N(VMX_MISC, 7, "vmx-activity-shutdown") N(VMX_MISC, 8, "vmx-activity-wait-sipi") \
@@ -167,11 +164,11 @@
     N(VMX_VPID_CAP, 11, "vmx-invept-single-context-noglobals") \
     N(VMX_PINBASED_CTLS, 0, "vmx-intr-exit") N(VMX_PINBASED_CTLS, 3, "vmx-nmi-exit") \
     N(VMX_PINBASED_CTLS, 5, "vmx-vnmi") N(VMX_PINBASED_CTLS, 6, "vmx-preemption-timer") \
-    N(VMX_PINBASED_CTLS, 7, "vmx-posted-intr") \
-    N(VMX_PROCBASED_CTLS, 2, "vmx-vintr-pending") N(VMX_PROCBASED_CTLS, 3, "vmx-tsc-offset") \
-    N(VMX_PROCBASED_CTLS, 7, "vmx-hlt-exit") N(VMX_PROCBASED_CTLS, 9, "vmx-invlpg-exit") \
-    N(VMX_PROCBASED_CTLS, 10, "vmx-mwait-exit") N(VMX_PROCBASED_CTLS, 11, "vmx-rdpmc-exit") \
-    N(VMX_PROCBASED_CTLS, 12, "vmx-rdtsc-exit") N(VMX_PROCBASED_CTLS, 15, "vmx-cr3-load-noexit") \
+    N(VMX_PINBASED_CTLS, 7, "vmx-posted-intr") N(VMX_PROCBASED_CTLS, 2, "vmx-vintr-pending") \
+    N(VMX_PROCBASED_CTLS, 3, "vmx-tsc-offset") N(VMX_PROCBASED_CTLS, 7, "vmx-hlt-exit") \
+    N(VMX_PROCBASED_CTLS, 9, "vmx-invlpg-exit") N(VMX_PROCBASED_CTLS, 10, "vmx-mwait-exit") \
+    N(VMX_PROCBASED_CTLS, 11, "vmx-rdpmc-exit") N(VMX_PROCBASED_CTLS, 12, "vmx-rdtsc-exit") \
+    N(VMX_PROCBASED_CTLS, 15, "vmx-cr3-load-noexit") \
     N(VMX_PROCBASED_CTLS, 16, "vmx-cr3-store-noexit") \
     N(VMX_PROCBASED_CTLS, 19, "vmx-cr8-load-exit") \
     N(VMX_PROCBASED_CTLS, 20, "vmx-cr8-store-exit") N(VMX_PROCBASED_CTLS, 21, "vmx-flexpriority") \

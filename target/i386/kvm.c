@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "qemu/log.h"
+#include "qemu/timer.h"
 #include "target/i386/apic-regs.h"
 
 /* General registers. */
@@ -451,6 +452,7 @@ void kvm_arch_get_registers(CPUState *cpu)
 
     x86_cpu(cpu)->env.put_level = X86_PUT_CHANGED;
     run_steps(cpu, steps, G_N_ELEMENTS(steps));
+    x86_cpu(cpu)->env.tsc_clock = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
 /*
@@ -482,6 +484,24 @@ static bool put_first(CPUState *cpu)
 static int put_msrs(CPUState *cpu)
 {
     return kvm_put_msrs(cpu, x86_cpu(cpu)->env.put_level >= X86_PUT_RESET, NULL);
+}
+
+/* A machine's whose APICs were not the kernel's: what was on its way to this CPU. */
+static void settle_start(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    uint64_t base = env->apic_base;
+
+    if (env->init_pending) {
+        x86_cpu_init_reset(cpu);
+        env->apic_base = base;
+        env->put_level = X86_PUT_LOADED;
+    }
+    if (env->has_sipi &&
+        (env->mp_state == X86_MP_UNINITIALIZED || env->mp_state == X86_MP_INIT_RECEIVED)) {
+        env->mp_state = X86_MP_SIPI_RECEIVED;
+    }
+    env->init_pending = env->has_sipi = false;
 }
 
 /* A saved machine's. KVM counts on from where its timer was. */
@@ -521,10 +541,14 @@ bool kvm_arch_put_registers(CPUState *cpu)
         { put_msrs, "MSRs" },
         { put_events, "events" },
         { put_mp_state, "run state", X86_PUT_INIT },
+        { kvm_put_pit, "PIT", X86_PUT_LOADED },
     };
     CPUX86State *env = &x86_cpu(cpu)->env;
     bool ok;
 
+    if (env->put_level == X86_PUT_LOADED && !x86_cpu(cpu)->apic) {
+        settle_start(x86_cpu(cpu));
+    }
     /* KVM's vCPUs start in xAPIC mode. */
     if (!kvm_cpu(cpu)->touched && env->put_level == X86_PUT_RESET &&
         !x86_cpu(cpu)->x2apic_at_reset) {

@@ -70,6 +70,14 @@ def check_configured(folder):
     assert not files_below(folder)
 
 
+def check_help(folder):
+    """configure --help says what there is, and does nothing else"""
+    text = subprocess.run([os.path.join(ROOT, "configure"), "--help"], cwd=folder, check=True,
+                          stdout=subprocess.PIPE, text=True, timeout=60).stdout
+    assert '--enable-fuzzing          the programs of "make fuzz"' in text, text
+    assert not files_below(folder)
+
+
 def check_make(_folder):
     """make passes PREFIX, prefix and DESTDIR on and builds the program alone"""
     for given in ("PREFIX=/x", "prefix=/x"):
@@ -201,7 +209,8 @@ def check_deb(folder):
     os.unlink(shown)
 
 
-CASES = [check_install, check_configured, check_make, check_deb, check_man, check_bash, check_zsh]
+CASES = [check_install, check_configured, check_help, check_make, check_deb, check_man, check_bash,
+         check_zsh]
 
 
 def main():

@@ -8,75 +8,29 @@ Usage: test-libvirt.py QEMU
 An unmodified libvirt (Debian's, its driver embedded into virsh: no daemon)
 probes the binary, starts a domain of type qemu and operates it. Prints TAP.
 """
+import hashlib
 import os
-import pwd
 import re
-import select
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.realpath(__file__))
-GUEST = os.path.join(os.path.dirname(HERE), "guest")
-PATIENCE = 120  # seconds for any answer, on a busy machine
+from libvirthost import (PATIENCE, Console, check, folder_for_libvirt, prepare, run,
+                         with_account)
 
-ACCOUNT = "libvirt-qemu"
-CONFIG = """security_driver = "none"
-user = "root"
-group = "root"
-remember_owner = 0
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
+CHECKPOINT = """<domaincheckpoint>
+  <name>{name}</name>
+  <disks><disk name='vda' checkpoint='no'/><disk name='vdb' checkpoint='bitmap'/></disks>
+</domaincheckpoint>
 """
 
-DOMAIN = """<domain type='qemu'>
-  <name>guest</name>
-  <memory unit='MiB'>128</memory>
-  <vcpu>2</vcpu>
-  <cpu mode='host-model'/>
-  <os>
-    <type arch='x86_64' machine='microvm'>hvm</type>
-    <kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
-    <cmdline>console=ttyS0 reboot=t panic=-1</cmdline>
-  </os>
-  <on_poweroff>destroy</on_poweroff>
-  <on_reboot>restart</on_reboot>
-  <devices>
-    <emulator>{qemu}</emulator>
-    <disk type='file' device='disk'>
-      <driver name='qemu' type='raw' cache='none' io='io_uring'/>
-      <source file='{disk}'/>
-      <target dev='vda' bus='virtio'/>
-      <serial>disk-1</serial>
-      <address type='virtio-mmio'/>
-    </disk>
-    <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2'/>
-      <source file='{image}'/>
-      <target dev='vdb' bus='virtio'/>
-      <serial>disk-2</serial>
-      <address type='virtio-mmio'/>
-    </disk>
-    <controller type='usb' model='none'/>
-    <controller type='virtio-serial' index='0'><address type='virtio-mmio'/></controller>
-    <serial type='pty'><target type='isa-serial' port='0'/></serial>
-    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-    <interface type='user'>
-      <mac address='52:54:00:11:22:33'/>
-      <model type='virtio'/>
-      <address type='virtio-mmio'/>
-    </interface>
-    <rng model='virtio'>
-      <backend model='random'>/dev/urandom</backend>
-      <address type='virtio-mmio'/>
-    </rng>
-    <memballoon model='none'/>
-  </devices>
-</domain>
+BACKUP = """<domainbackup mode='{mode}'>
+  {since}{server}
+  <disks>
+    <disk name='vda' backup='no'/>
+    <disk name='vdb' backup='yes' type='file'><driver type='qcow2'/><{word} file='{file}'/></disk>
+  </disks>
+</domainbackup>
 """
 
 CHANNEL = """<channel type='unix'>
@@ -84,43 +38,6 @@ CHANNEL = """<channel type='unix'>
   <target type='virtio' name='org.example.0'/>
 </channel>
 """
-
-# What the guest does: it answers lines on its console.
-JOB = """while read -r word; do
-    case $word in
-    cpus) echo "cpus $(nproc)." ;;
-    disk) echo "disk $(cat /sys/block/vda/serial) $(cat /sys/block/vda/size)." ;;
-    port) echo "port $(cat /sys/class/virtio-ports/*/name | grep example)." ;;
-    fill) dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync 2>/dev/null
-        echo "fill $(md5sum </dev/vdb | cut -c1-32)." ;;
-    some) for i in 1 2 3 4; do
-            dd if=/dev/zero of=/dev/vdb bs=64k count=1 conv=fsync oflag=direct 2>/dev/null
-        done; echo "some ." ;;
-    sum) echo 3 >/proc/sys/vm/drop_caches; echo "sum $(md5sum </dev/vdb | cut -c1-32)." ;;
-    link) ip link set eth0 up; sleep 1; echo "link $(cat /sys/class/net/eth0/carrier)." ;;
-    esac
-done
-"""
-
-
-def with_account(folder, command):
-    """The command where the account exists that Debian's libvirt looks up at its start.
-
-    The package that would make it brings daemons along; so only the command sees it."""
-    try:
-        pwd.getpwnam(ACCOUNT)
-        return command
-    except KeyError:
-        pass
-    script = ""
-    for name, line in (("passwd", f"{ACCOUNT}:x:64055:64055::/nonexistent:/bin/false\n"),
-                       ("group", f"{ACCOUNT}:x:64055:\n")):
-        copy = os.path.join(folder, name)
-        shutil.copy(f"/etc/{name}", copy)
-        with open(copy, "a", encoding="utf-8") as file:
-            file.write(line)
-        script += f"mount --bind '{copy}' /etc/{name} && "
-    return ["unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh", *command]
 
 
 class Virsh:
@@ -147,43 +64,6 @@ class Virsh:
                 raise AssertionError(f"virsh died of {command!r}: {text}")
             text += data.decode(errors="replace")
         return text
-
-
-class Console:
-    """The guest's serial console, a pty."""
-
-    def __init__(self, path):
-        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        self.text = ""
-
-    def expect(self, pattern):
-        """Read until the pattern appears; the match."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            match = re.search(pattern, self.text)
-            if match:
-                self.text = self.text[match.end():]
-                return match
-            if select.select([self.fd], [], [], 0.5)[0]:
-                self.text += os.read(self.fd, 4096).decode(errors="replace")
-        raise AssertionError(f"the console never said {pattern!r}: {self.text[-500:]!r}")
-
-    def ask(self, word, pattern):
-        """Ask the guest until it answers with the pattern (it may be starting)."""
-        for _ in range(20):
-            os.write(self.fd, word.encode() + b"\n")
-            try:
-                return self.expect(rf"{word} ({pattern})\.")
-            except AssertionError:
-                if not select.select([self.fd], [], [], 0)[0]:
-                    raise
-        raise AssertionError(f"no answer to {word}")
-
-
-def check(condition, text):
-    """Fail the case with the text unless the condition holds."""
-    if not condition:
-        raise AssertionError(text)
 
 
 def start(virsh, state):
@@ -243,6 +123,73 @@ def throttle(virsh, state):
                  "--total-bytes-sec-max 0 --total-bytes-sec-max-length 0 --size-iops-sec 0")
     check("error:" not in text, text)
     check(re.search(r"total_bytes_sec *: 0\n", virsh("blkdeviotune guest vdb")), "still limits")
+
+
+def backup_begin(virsh, state, checkpoint, **words):
+    """backup-begin with a checkpoint; words are those of BACKUP."""
+    paths = [os.path.join(state["folder"], name) for name in ("backup.xml", "checkpoint.xml")]
+    for path, text in zip(paths, (BACKUP.format(**{"since": "", "server": "", **words}),
+                                  CHECKPOINT.format(name=checkpoint))):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    text = virsh(f"backup-begin guest {paths[0]} {paths[1]}")
+    check("Backup started" in text, text)
+
+
+def raw_digest(path):
+    """Of what a disk's image has for the guest."""
+    raw = path + ".raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", path, raw], check=True)
+    with open(raw, "rb") as file:
+        digest = hashlib.md5(file.read()).hexdigest()
+    os.unlink(raw)
+    return digest
+
+
+def backup(virsh, state):
+    """backup-begin: all by push, what came since by push and by pull; checkpoint-delete."""
+    digest = state["console"].ask("fill", "[0-9a-f]{32}")[1]
+    full, more, scratch = (os.path.join(state["folder"], name) for name in ("full", "more", "s"))
+    backup_begin(virsh, state, "c1", mode="push", word="target", file=full)
+    wait_for_job(virsh)
+    check(raw_digest(full) == digest, "the full backup is another disk")
+    state["console"].ask("some", "")
+    digest = state["console"].ask("sum", "[0-9a-f]{32}")[1]
+    backup_begin(virsh, state, "c2", mode="push", word="target", file=more,
+                 since="<incremental>c1</incremental>")
+    wait_for_job(virsh)
+    check(os.path.getsize(more) < 4 << 20, "the incremental backup is as large as the disk")
+    subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", full, "-F", "qcow2", more],
+                   check=True)
+    check(raw_digest(more) == digest, "both backups together are another disk")
+    # What is fetched is what the disk was when it began.
+    socket = os.path.join(state["folder"], "nbd")
+    backup_begin(virsh, state, "c3", mode="pull", word="scratch", file=scratch,
+                 server=f"<server transport='unix' socket='{socket}'/>")
+    state["console"].ask("fill", "[0-9a-f]{32}")
+    check(raw_digest_of_export(state, socket) == digest, "the export is another disk")
+    check("error:" not in virsh("domjobabort guest"), "the backup does not end")
+    check("c2" in virsh("checkpoint-list guest"), "no checkpoint")
+    for name in ("c2", "c1", "c3"):
+        text = virsh(f"checkpoint-delete guest {name}")
+        check("deleted" in text, text)
+
+
+def raw_digest_of_export(state, socket):
+    """Of what an NBD server gives for the second disk."""
+    raw = os.path.join(state["folder"], "fetched")
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "raw",
+                    f"nbd:unix:{socket}:exportname=vdb", raw], check=True)
+    with open(raw, "rb") as file:
+        return hashlib.md5(file.read()).hexdigest()
+
+
+def wait_for_job(virsh):
+    """Until the domain has no job."""
+    end = time.monotonic() + PATIENCE
+    while not re.search(r"Job type:\s+None", virsh("domjobinfo guest")):
+        check(time.monotonic() < end, "the job does not end")
+        time.sleep(0.2)
 
 
 def link(virsh, state):
@@ -350,6 +297,23 @@ def save(virsh, state):
         check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
 
 
+def inside(virsh, state):
+    """snapshot-create, -revert, -delete: the machine and its disks, inside of the images."""
+    digest = state["console"].ask("fill", "[0-9a-f]{32}")[1]
+    text = virsh("snapshot-create-as guest here")
+    check("here created" in text and "error:" not in text, text)
+    check("running" in virsh("domstate guest"), "the domain does not run")
+    check(state["console"].ask("fill", "[0-9a-f]{32}")[1] != digest, "the same data")
+    text = virsh("snapshot-revert guest here")
+    check("error:" not in text, text + open(state["log"], errors="replace").read()[-2000:])
+    check("running" in virsh("domstate guest"), "the domain does not run")
+    state["console"] = Console(re.search(r"/dev/\S+", virsh("ttyconsole guest"))[0])
+    state["console"].ask("cpus", "2")
+    check(state["console"].ask("sum", "[0-9a-f]{32}")[1] == digest, "other data after it")
+    text = virsh("snapshot-delete guest here")
+    check("deleted" in text and "error:" not in text, text)
+
+
 def destroy(virsh, _state):
     """The end, and a domain that can be started again."""
     check("destroyed" in virsh("destroy guest"), "not destroyed")
@@ -358,50 +322,16 @@ def destroy(virsh, _state):
     check("destroyed" in virsh("destroy guest"), "not destroyed")
 
 
-CASES = [start, pause, statistics, resize, throttle, commit, middle, copy, link,
-         hotplug, dump, reset, refuse, save, destroy]
-
-
-def prepare(folder, qemu):
-    """The files of the domain and libvirt's configuration; what the cases need."""
-    os.makedirs(os.path.join(folder, "etc"))
-    with open(os.path.join(folder, "etc", "qemu.conf"), "w", encoding="ascii") as file:
-        file.write(CONFIG)
-    kernel = os.environ.get("LEAN_KERNEL") or subprocess.run(
-        [os.path.join(GUEST, "build-kernel")], stdout=subprocess.PIPE, check=True,
-        stdin=subprocess.DEVNULL).stdout.decode().strip()
-    names = {name: os.path.join(folder, name) for name in ("job", "initrd", "disk", "image", "xml")}
-    with open(names["job"], "w", encoding="ascii") as file:
-        file.write(JOB)
-    subprocess.run([os.path.join(GUEST, "mkinitramfs"), "-o", names["initrd"],
-                    "--job", names["job"]], check=True)
-    with open(names["disk"], "wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", names["image"], "64M"], check=True)
-    with open(names["xml"], "w", encoding="ascii") as file:
-        file.write(DOMAIN.format(kernel=os.path.join(kernel, "vmlinux"), qemu=qemu, **names))
-    return {"folder": folder, "xml": names["xml"], "image": names["image"],
-            "log": os.path.join(folder, "log", "qemu", "guest.log")}
+CASES = [start, pause, statistics, resize, throttle, commit, middle, copy, backup,
+         link, hotplug, dump, reset, refuse, save, inside, destroy]
 
 
 def main():
-    """Run the cases in order; each builds on the one before."""
-    qemu = os.path.realpath(sys.argv[1])
-    failed = 0
-    print(f"1..{len(CASES)}", flush=True)
-    # libvirt's socket paths must stay short.
-    with tempfile.TemporaryDirectory(prefix="lv-", dir="/tmp") as folder:
-        state = prepare(folder, qemu)
+    """One libvirt, one domain."""
+    with folder_for_libvirt() as folder:
+        state = prepare(folder, os.path.realpath(sys.argv[1]))
         virsh = Virsh(folder)
-        for number, function in enumerate(CASES, 1):
-            try:
-                function(virsh, state)
-                print(f"ok {number} {function.__name__}", flush=True)
-            except (AssertionError, OSError, TypeError) as error:
-                failed += 1
-                print(f"not ok {number} {function.__name__}", flush=True)
-                for line in str(error).splitlines():
-                    print(f"# {line}", flush=True)
+        failed = run(CASES, virsh, state)
         virsh("destroy guest")
         virsh.process.stdin.close()
         virsh.process.wait()

@@ -100,6 +100,36 @@ def execute(found):
     assert "Package] Contains 4 Elements" in said, said
 
 
+# Entries of a MADT by type: length, and where reserved fields and flags of one bit are.
+ENTRIES = {0: (8, [], 4), 1: (12, [3], None), 4: (6, [], None), 9: (16, [2, 3], 8),
+           10: (12, [9, 10, 11], None)}
+
+
+def asked_by_fwts(found):
+    """What the ACPI tests of fwts look at beyond what iasl does, by the specification."""
+    for name, data in found.items():
+        assert re.fullmatch(rb"[\x20-\x7e]{14}", data[10:24]), (name, data[:36])
+    fadt, madt = found["FACP"], found["APIC"]
+    # Without fixed hardware all fields that describe it are 0, but buttons that are devices.
+    assert not any(fadt[36:109]) and not any(fadt[148:244]) and fadt[111] == 0, fadt.hex()
+    flags, = struct.unpack_from("<I", fadt, 112)
+    assert flags & 0x30 == 0x30 and not flags & 0xf718e, hex(flags)
+    assert (fadt[8], fadt[131], madt[8]) == (5, 0, 3)       # FADT 5.0 goes with MADT 3
+    assert madt[40] < 2 and not any(madt[41:44])
+    at, ids = 44, []
+    while at < len(madt):
+        length, zeros, flag = ENTRIES[madt[at]]
+        entry = madt[at:at + length]
+        assert entry[1] == length == len(entry) and not any(entry[n] for n in zeros), entry
+        assert flag is None or struct.unpack_from("<I", entry, flag)[0] == 1, entry
+        ids += [entry[3] if madt[at] == 0 else struct.unpack_from("<I", entry, 4)[0]] \
+            if madt[at] in (0, 9) else []
+        at += length
+    assert ids and len(ids) == len(set(ids)), ids
+    for hid in re.findall(rb"_HID\r([^\0]*)\0", found["DSDT"]):
+        assert re.fullmatch(rb"[A-Z0-9]{4}[0-9A-F]{4}|QEMUVGID", hid), hid
+
+
 MACHINES = [
     ("microvm,acpi=on", 1, []),
     ("microvm,acpi=on,ioapic2=off,rtc=on,pic=off", 8, ["-serial", "null", "-serial", "null"]),
@@ -107,6 +137,33 @@ MACHINES = [
                                     "-serial", "null", "-serial", "null"]),
     ("microvm,acpi=on,virtio-mmio-base=0xfeb00000", 2, ["-smp", "2"]),
 ]
+NODES = ["-smp", "288,sockets=2", "-m", "5G", "-numa", "node,mem=1G", "-numa", "node,mem=4G",
+         "-numa", "dist,src=0,dst=1,val=33"]
+
+
+@test
+def numa():
+    """SRAT and SLIT say which node has which RAM and processors; monitors say so, too"""
+    with VM(*NODES, machine="microvm,acpi=on", qtest=True) as vm:
+        text = decompile(tables(vm))
+        srat, qmp = text["SRAT"], vm.qmp()
+        cpus = re.findall(r"Proximity Domain Low\(8\) : (\w+)\s.*Apic ID : (\w+)", srat)
+        assert [int(node, 16) for node, _ in cpus] == [0] * 144 + [1] * (len(cpus) - 144), cpus
+        assert srat.count("[Processor Local APIC/SAPIC Affinity]") == len(cpus)
+        assert srat.count("[Processor Local x2APIC Affinity]") == 288 - len(cpus) > 0
+        ram = re.findall(r"Proximity Domain : (\w+)\n.*\n.* Base Address : (\w+)\n"
+                         r".*Address Length : (\w+)", srat)
+        assert [tuple(int(n, 16) for n in row) for row in ram] == [
+            (0, 0, 1 << 30), (1, 1 << 30, 2 << 30), (1, 4 << 30, 2 << 30)], srat
+        assert re.findall(r"Locality +\d+ : (.*)", text["SLIT"]) == ["0A 21", "21 0A"], text["SLIT"]
+        nodes = [cpu["props"]["node-id"] for cpu in qmp.cmd("query-cpus-fast")]
+        assert nodes == [0] * 144 + [1] * 144, nodes
+        info = qmp.hmp("info numa")
+        assert "2 nodes\r\nnode 0 cpus: 0 1 " in info and "node 1 size: 4096 MB" in info, info
+    with VM("-smp", "2", machine="microvm,acpi=on", qtest=True) as vm:
+        assert set(tables(vm)) == {"XSDT", "FACP", "APIC", "DSDT"}
+        assert vm.qmp().hmp("info numa").strip() == "0 nodes"
+        assert "node-id" not in vm.qmp().cmd("query-cpus-fast")[0]["props"]
 
 
 @test
@@ -155,6 +212,7 @@ def table_contents():
             found = tables(vm)
             text = decompile(found)
             execute(found)
+            asked_by_fwts(found)
             assert set(found) >= {"XSDT", "FACP", "APIC", "DSDT"}, found.keys()
             two = "ioapic2=off" not in machine
             base = 0xfeb00000 if "0xfeb" in machine else 0xd0000000
@@ -330,6 +388,7 @@ def all_at_once():
             found = tables(vm)
             text = decompile(found)
             execute(found)
+            asked_by_fwts(found)
             assert len(re.findall(r"Device \(VR\d\d\)", text["DSDT"])) == 24
             assert len(re.findall(r"Processor Local x?2?APIC\]", text["APIC"])) == 288
             q = QTest(vm)

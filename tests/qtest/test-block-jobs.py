@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,9 @@ def img(*args):
     if not shutil.which("qemu-img"):
         raise Skip("there is no qemu-img")
     subprocess.run(["qemu-img", *args], check=True, stdout=subprocess.DEVNULL)
+
+
+GROUPED = {"completion-mode": "grouped"}
 
 
 class Disks:
@@ -101,6 +105,113 @@ def snapshots():
 
 
 @test
+def reopen():
+    """blockdev-reopen: backing files, read-only, policies; what may not change; all or none"""
+    with Disks() as d:
+        def options(name, **kwargs):
+            return {"driver": "qcow2", "node-name": name, "file": name + "-file", **kwargs}
+
+        def refused(text, *nodes):
+            _, error = d.qmp.error("blockdev-reopen", options=list(nodes))
+            assert text in error, error
+
+        def node(name):
+            return next(n for n in d.qmp.cmd("query-named-block-nodes") if n["node-name"] == name)
+
+        for name in ("a1", "a2", "c"):
+            d.overlay(name, "a")
+            if name != "c":
+                d.qmp.cmd("blockdev-snapshot", node="a" if name == "a1" else "a1", overlay=name)
+        d.qmp.cmd("block-dirty-bitmap-add", node="c", name="old", persistent=True)
+        described = {"driver": "file", "filename": d.path("a")}
+        low = {"driver": "qcow2", "node-name": "a", "file": described}
+        # Below a disk that runs: written, then not.
+        assert node("a1")["ro"] and node("a1-file")["ro"]
+        d.qmp.cmd("blockdev-reopen", options=[options("a1", backing="a"), low])
+        assert not node("a1")["ro"] and not node("a1-file")["ro"] and not node("a")["ro"]
+        d.qmp.cmd("block-dirty-bitmap-add", node="a1", name="kept", persistent=True)
+        d.qmp.cmd("blockdev-reopen", options=[
+            options("a1", backing="a", **{"read-only": True}), {**low, "read-only": True}])
+        assert node("a1")["ro"] and node("a")["ro"], (node("a1"), node("a"))
+        # What its user writes stays so.
+        refused("Block node is read-only", options("a2", backing="a1", **{"read-only": True}))
+        refused("Block node is read-only", {"driver": "file", "node-name": "a2-file",
+                                            "filename": d.path("a2"), "read-only": True})
+        # What may not change is named; what is not given is as at first.
+        for more, name in (({"l2-cache-size": 65536}, "l2-cache-size"), ({"file": "a-file"}, "file"),
+                           ({"cache": {"direct": True}}, "cache.direct"),
+                           ({"driver": "raw"}, "driver")):
+            refused(f"Cannot change the option '{name}'",
+                    {**options("a2", backing="a1"), **more} if name != "driver" else
+                    {"driver": "raw", "node-name": "a2", "file": "a2-file"})
+        refused("Cannot change the option 'filename'",
+                {**low, "file": {**described, "filename": d.path("b")}})
+        refused("backing is missing for 'a2'", options("a2"))
+        refused("would create a cycle", options("a1", backing="a2"))
+        refused("node-name not specified", {"driver": "qcow2", "file": "a2-file"})
+        refused("Failed to find node", options("none", backing=None))
+        refused("detect-zeroes to unmap is not allowed",
+                options("a2", backing="a1", **{"detect-zeroes": "unmap"}))
+        d.qmp.cmd("blockdev-reopen", options=[
+            options("a2", backing="a1", discard="unmap", **{"detect-zeroes": "unmap"})])
+        assert node("a2")["detect_zeroes"] == "unmap"
+        # All or none.
+        refused("backing is missing", options("a2", backing=None), options("a1"))
+        assert node("a2")["backing_file_depth"] == 2 and node("a2")["detect_zeroes"] == "unmap"
+        # Another backing file while the disk runs, and the first one again.
+        d.qmp.cmd("blockdev-reopen", options=[options("c", backing=None, **{"read-only": True})])
+        for backing, depth in (("c", 1), (None, 0), ("a1", 2)):
+            d.qmp.cmd("blockdev-reopen", options=[options("a2", backing=backing)])
+            assert node("a2")["backing_file_depth"] == depth, (backing, node("a2"))
+        assert node("a2")["detect_zeroes"] == "off"
+        d.qmp.cmd("blockdev-del", node_name="c")
+        d.qmp.cmd("block-stream", job_id="s", device="a2", auto_finalize=False)
+        refused("in use by block job", options("a2", backing="a1"))
+        d.qmp.event("BLOCK_JOB_PENDING")
+        d.qmp.cmd("job-finalize", id="s")
+        d.qmp.event("BLOCK_JOB_COMPLETED")
+
+
+@test
+def preallocation():
+    """blockdev-create with space from the start: images are sound, zero, and as large as said"""
+    with Disks() as d:
+        def blocks(name):
+            return os.stat(d.path(name)).st_blocks * 512
+
+        for mode in ("off", "falloc", "full"):
+            assert d.create({"driver": "file", "filename": d.path(mode), "size": 3 * MIB,
+                             "preallocation": mode}) is None
+            assert (blocks(mode) >= 3 * MIB) == (mode != "off"), (mode, blocks(mode))
+        for n, (mode, more) in enumerate([
+                ("off", {}), ("metadata", {}), ("falloc", {}), ("full", {}),
+                ("metadata", {"cluster-size": 512}), ("full", {"version": "v2"}),
+                ("falloc", {"extended-l2": True, "cluster-size": 16384}),
+                ("metadata", {"refcount-bits": 1, "cluster-size": 4096}),
+                ("metadata", {"extended-l2": True, "backing-file": d.path("a"),
+                              "backing-fmt": "qcow2"})]):
+            name = f"p{n}"
+            assert d.create({"driver": "file", "filename": d.path(name), "size": 0}) is None
+            d.qmp.cmd("blockdev-add", driver="file", node_name=name, filename=d.path(name))
+            assert d.create({"driver": "qcow2", "file": name, "size": 5 * MIB + 512,
+                             "preallocation": mode, **more}) is None
+            d.qmp.cmd("blockdev-del", node_name=name)
+            img("check", "-q", "-U", "-f", "qcow2", d.path(name))
+            if "backing-file" not in more:
+                img("create", "-q", "-f", "qcow2", d.path("zero"), str(5 * MIB + 512))
+                img("compare", "-q", d.path(name), d.path("zero"))
+            assert (blocks(name) >= 5 * MIB) == (mode in ("falloc", "full")), (mode, blocks(name))
+            if mode != "off":
+                assert os.path.getsize(d.path(name)) >= 5 * MIB, mode
+        d.qmp.cmd("blockdev-add", driver="file", node_name="last", filename=d.path("p0"))
+        for more, text in (({"backing-file": "x"}, "only be used at the same time"),
+                           ({"size": 1 << 52, "cluster-size": 65536}, "too large")):
+            error = d.create({"driver": "qcow2", "file": "last", "size": MIB,
+                              "preallocation": "metadata", **more})
+            assert text in error, error
+
+
+@test
 def commit():
     """block-commit of the active image: READY, job-complete, pivot; the disk resized before"""
     with Disks() as d:
@@ -155,6 +266,38 @@ def stream_and_mirror():
 
 
 @test
+def grouped():
+    """completion-mode=grouped: backups end together, well or not at all, and by one job-finalize"""
+    with Disks() as d:
+        for n in "ab":
+            d.overlay(n + "1", n)
+        for how in ("well", "cancelled", "by hand"):
+            d.qmp.cmd("transaction", properties=GROUPED, actions=[
+                {"type": "blockdev-backup", "data": {
+                    "job-id": n, "device": n, "target": n + "1", "sync": "full",
+                    "speed": int(n == "b"),
+                    "auto-finalize": how != "by hand" or n == "a", "auto-dismiss": False}}
+                for n in "ab"])
+            assert d.states("a", "waiting")[-3:] == ["created", "running", "waiting"]
+            assert [job["status"] for job in d.qmp.cmd("query-jobs")] == ["waiting", "running"]
+            if how == "cancelled":
+                d.qmp.cmd("job-cancel", id="b")
+            else:
+                d.qmp.cmd("block-job-set-speed", device="b", speed=0)
+            if how == "by hand":
+                assert d.qmp.event("BLOCK_JOB_PENDING")["data"]["id"] == "b"
+                d.qmp.cmd("job-finalize", id="b")
+            for _ in range(2):
+                done = d.qmp.event("BLOCK_JOB_CANCELLED" if how == "cancelled" else
+                                   "BLOCK_JOB_COMPLETED")["data"]
+                assert "error" not in done, done
+            while {job["status"] for job in d.qmp.cmd("query-jobs")} != {"concluded"}:
+                pass
+            for n in "ab":
+                d.qmp.cmd("job-dismiss", id=n)
+
+
+@test
 def backup():
     """transaction: backups of both disks or of none; drive-backup, drive-mirror to files"""
     with Disks() as d:
@@ -164,7 +307,8 @@ def backup():
             "job-id": n, "device": n, "target": n + "1", "sync": "full", "auto-dismiss": False}}
             for n in "ab"]
         d.qmp.error("transaction", actions=actions + [{"type": "abort", "data": {}}])
-        d.qmp.error("transaction", actions=actions, properties={"completion-mode": "grouped"})
+        d.qmp.error("transaction", properties=GROUPED, actions=actions + [
+            {"type": "block-dirty-bitmap-clear", "data": {"node": "a", "name": "n"}}])
         d.qmp.error("transaction", actions=[{"type": "blockdev-backup", "data": {"device": 1}}])
         assert d.qmp.cmd("query-jobs") == []
         d.qmp.cmd("transaction", actions=actions)
@@ -231,6 +375,15 @@ def dirty_bitmaps():
         info = subprocess.run(["qemu-img", "info", "--output=json", d.path("a")], check=True,
                               stdout=subprocess.PIPE, text=True).stdout
         assert '"name": "x"' in info and "in-use" not in info, info
+        # query-block tells of what the image has, in the words of its own tools.
+        stored = json.loads(info)["format-specific"]["data"]["bitmaps"]
+        args = f"driver=qcow2,node-name=a,file.driver=file,file.filename={d.path('a')}"
+        for read_only, flags in (("on", ["auto"]), ("off", ["in-use", "auto"])):
+            with VM("-blockdev", f"{args},read-only={read_only}",
+                    "-device", "virtio-blk-device,drive=a", machine="microvm") as vm:
+                image = vm.qmp().cmd("query-block")[0]["inserted"]["image"]
+                said = image["format-specific"]["data"]["bitmaps"]
+                assert said == [{**b, "flags": flags} for b in stored], said
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 
 import qemutest
-from qemutest import QTest, VM, pvh_kernel, test
+from qemutest import PATIENCE, QEMU, QTest, VM, pvh_kernel, test
 
 FOLDER = tempfile.TemporaryDirectory(prefix="halt-")
 
@@ -133,9 +134,17 @@ def panic_status():
             q.file.write("outb 0x64 0xfe\n")
             q.file.flush()
             assert vm.wait() == status, panics
-    with VM("-action", "panic=pause", machine="microvm") as vm:
-        vm.qmp()
-        assert "add -device pvpanic" in vm.stderr()
+    # What nothing would tell of is refused; what is so anyway is not.
+    for action in ("pause", "exit-failure"):
+        words = [QEMU, "-M", "microvm", "-accel", "qtest", "-display", "none", "-nodefaults",
+                 "-action", f"panic={action}"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 1 and done.stderr.endswith(
+            ": -action panic=: nothing tells of a panic here: add -device pvpanic\n"), done.stderr
+    for action in ("shutdown", "none"):
+        with VM("-action", f"panic={action}", machine="microvm") as vm:
+            vm.qmp()
+            assert vm.stderr() == ""
 
 
 sys.exit(qemutest.run())

@@ -320,6 +320,39 @@ SESSION = [
 
 
 @test
+def upper_halves():
+    """the upper halves of YMM registers pass through the software CPU and a saved machine"""
+    helped = subprocess.run([qemutest.QEMU, "-accel", "help"], stdout=subprocess.PIPE, check=True)
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        if b"tcg" not in helped.stdout or " avx " not in f.read():
+            raise Skip("no software CPU in this program, or no AVX in this host's processor")
+    kernel = os.path.join(os.environ.get("LEAN_KERNEL") or guest_tool("build-kernel"), "vmlinux")
+    with tempfile.TemporaryDirectory() as folder:
+        args = ("-S", "-cpu", "max", "-m", "128M", "-kernel", kernel, "-gdb",
+                f"unix:{folder}/gdb,server=on,wait=off")
+        with VM(*args, machine="microvm", accel="tcg") as vm:
+            g = Gdb(f"{folder}/gdb")
+            xml_text = g.packet("qXfer:features:read:target.xml:0,10000")[1:]
+            n = re.findall('<reg name="([^"]*)"', xml_text).index("ymm3h")
+            assert g.packet("s").startswith("T05")
+            assert g.packet(f"P{n:x}=" + "1122334455667788" * 2) == "OK"
+            assert g.packet("s").startswith("T05")      # so the CPU has taken all registers
+            assert g.packet(f"p{n:x}") == "1122334455667788" * 2
+            qmp = vm.qmp()
+            qmp.cmd("migrate", uri=f"file:{folder}/saved")
+            while qmp.cmd("query-migrate")["status"] not in ("completed", "failed"):
+                pass
+        with VM(*args[:-1], f"unix:{folder}/other,server=on,wait=off", "-incoming",
+                f"file:{folder}/saved", machine="microvm", accel="tcg") as vm:
+            qmp = vm.qmp()
+            while qmp.cmd("query-status")["status"] == "inmigrate":
+                pass
+            g = Gdb(f"{folder}/other")
+            assert g.packet("s").startswith("T05")
+            assert g.packet(f"p{n:x}") == "1122334455667788" * 2
+
+
+@test
 def linux():
     """gdb stops Linux in start_kernel on the software CPU: break- and watchpoints, steps"""
     if not shutil.which("gdb"):

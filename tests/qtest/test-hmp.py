@@ -220,8 +220,8 @@ def other_devices():
         for name, text in (("virtio-blk-pci", "there is no PCI, use virtio-blk-device"),
                            ("virtio-net-ccw", "there is no PCI, use virtio-net-device"),
                            ("virtio-rng-pci-non-transitional", "use virtio-rng-device"),
-                           ("virtio-scsi-pci", "use virtio-blk-device"),
-                           ("e1000e", "use virtio-net-device"), ("usb-kbd", "no keyboard"),
+                           ("virtio-scsi-pci", "use virtio-scsi-device"),
+                           ("e1000e", "use virtio-net-device"), ("usb-kbd", "use virtio-keyboard-device"),
                            ("virtoi-blk-device", "did you mean virtio-blk-device?")):
             assert text in q.hmp(f"device_add {name}"), name
         assert q.hmp("device_add nope").endswith("'nope' is not a valid device model name\r\n")

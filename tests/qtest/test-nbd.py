@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import random
+import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -15,7 +17,7 @@ import sys
 import tempfile
 
 import qemutest
-from qemutest import VM, Skip, test
+from qemutest import VM, Skip, no_leaks, test
 
 MIB = 1 << 20
 OPTION = 0x49484156454F5054
@@ -68,8 +70,8 @@ class Server:
     def connect(self):
         """A connection whose greeting was read."""
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(30)
         s.connect(self.path("sock"))
+        s.settimeout(30)
         assert recv(s, 18) == struct.pack(">QQH", 0x4e42444d41474943, OPTION, 3)
         return s
 
@@ -164,6 +166,101 @@ def libnbd():
 
 
 @test
+def our_client():
+    """-drive, -blockdev and blockdev-mirror to exports of another machine, which then dies"""
+    with no_leaks(), Server() as v:
+        tool("qemu-img", "create", "-q", "-f", "qcow2", v.path("own"), "8M")
+        tool("qemu-io", "-f", "qcow2", "-c", "write -P 9 3M 1M", v.path("own"))
+        nbd = {"driver": "nbd", "server": {"type": "unix", "path": v.path("sock")}}
+        with VM("-drive", f"file=nbd:unix:{v.path('sock')}:exportname=disk,format=raw,if=none,"
+                "id=d,read-only=on", "-object", "iothread,id=io",
+                "-device", "virtio-blk-device,drive=d,iothread=io",
+                "-blockdev", f"driver=qcow2,node-name=own,file.driver=file,"
+                f"file.filename={v.path('own')}", "-device", "virtio-blk-device,drive=own",
+                machine="microvm") as vm:
+            qmp = vm.qmp()
+            disk = qmp.cmd("query-block")[0]["inserted"]
+            assert disk["image"]["virtual-size"] == 8 * MIB, disk
+            assert disk["file"] == v.uri("disk"), disk
+            for wrong, text in (({"export": "none"}, "not available"),
+                                ({"tls-creds": "t"}, "'tls-creds' is not supported"),
+                                ({"export": "disk"}, "denied without write permission"),
+                                ({"server": {"type": "unix", "path": v.path("no")}},
+                                 "Failed to connect")):
+                error = qmp.error("blockdev-add", node_name="n", **{**nbd, **wrong})[1]
+                assert text in error, error
+            qmp.cmd("blockdev-add", node_name="n", export="wr", **nbd)
+            qmp.cmd("blockdev-mirror", job_id="m", device="own", target="n", sync="full")
+            qmp.event("BLOCK_JOB_READY")
+            tool("qemu-img", "compare", "-U", "-f", "raw", "-F", "qcow2", v.uri("wr"),
+                 v.path("own"))
+            qmp.cmd("job-complete", id="m")
+            qmp.event("BLOCK_JOB_COMPLETED")
+            assert qmp.cmd("query-block")[1]["inserted"]["drv"] == "nbd"
+            # Whom we connect to is not for an image to say.
+            for name in (v.uri("disk"), "json:" + json.dumps({"driver": "raw", "file": nbd})):
+                tool("qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", name,
+                     v.path("top"), "8M")
+                error = qmp.error("blockdev-add", driver="qcow2", node_name="top",
+                                  file={"driver": "file", "filename": v.path("top")})[1]
+                assert "names an image by 'nbd'" in error, error
+            v.vm.kill()
+            qmp.cmd("blockdev-mirror", job_id="m", device="d", target="own", sync="full",
+                    on_source_error="report")
+            done = qmp.event("BLOCK_JOB_COMPLETED")["data"]
+            assert "error" in done, done
+            qmp.cmd("quit")
+            vm.wait()
+
+
+@test
+def other_server():
+    """a mirror to Debian's qemu-nbd, which dies and comes back meanwhile: reconnect-delay"""
+    with tempfile.TemporaryDirectory() as folder:
+        copy, own, sock = (os.path.join(folder, name) for name in ("copy", "own", "sock"))
+        tool("qemu-img", "create", "-q", "-f", "raw", copy, "16M")
+        tool("qemu-img", "create", "-q", "-f", "raw", own, "16M")
+        tool("qemu-io", "-f", "raw", "-c", "write -P 9 3M 10M", own)
+
+        def serve():
+            tool("qemu-nbd", "--fork", "-t", "-e", "9", "-f", "raw", "-k", sock, "-x", "e",
+                 "--pid-file", sock + ".pid", copy)
+
+        def kill():
+            with open(sock + ".pid", encoding="ascii") as file:
+                pid = int(file.read())
+            os.kill(pid, signal.SIGKILL)
+            os.unlink(sock)
+            # Until it has let go of the image and of the other file.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                while True:
+                    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                        if file.read().rpartition(")")[2].split()[0] == "Z":
+                            break
+
+        serve()
+        with VM("-blockdev", f"driver=file,node-name=own,filename={own}",
+                "-device", "virtio-blk-device,drive=own",
+                "-blockdev", f"driver=nbd,node-name=n,server.type=unix,server.path={sock},export=e,"
+                "reconnect-delay=1000", machine="microvm") as vm:
+            qmp = vm.qmp()
+            qmp.cmd("blockdev-mirror", job_id="m", device="own", target="n", sync="full",
+                    speed=4 * MIB)
+            while not qmp.cmd("query-jobs")[0]["current-progress"]:
+                pass
+            kill()
+            serve()
+            qmp.cmd("block-job-set-speed", device="m", speed=0)
+            qmp.event("BLOCK_JOB_READY")
+            qmp.cmd("block-job-cancel", device="m")
+            assert "error" not in qmp.event("BLOCK_JOB_COMPLETED")["data"]
+            qmp.cmd("quit")
+            vm.wait()
+        kill()
+        tool("qemu-img", "compare", "-f", "raw", "-F", "raw", copy, own)
+
+
+@test
 def removal():
     """an export that clients use goes only by force; stalled clients hold nobody"""
     with Server() as v:
@@ -251,16 +348,79 @@ def garbage():
         assert v.qmp.cmd("query-status")["status"]
         for s in many:
             s.close()
-        # A place is free when the main loop has seen that.
+        # A place is free when the main loop has seen that. (A socket that has a limit of time does
+        # not wait for room in the queue of connections.)
         while True:
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(30)
             s.connect(v.path("sock"))
+            s.settimeout(30)
             if recv(s, 18):
                 break
         s.sendall(struct.pack(">I", 3))
         go(s, "disk")
         assert request(s, 0, MIB, 512) == 0
+
+
+def begin(qmp, node):
+    """blockdev-add, whose answer is another matter."""
+    qmp.send(json.dumps({"execute": "blockdev-add", "arguments": node}))
+
+
+@test
+def silent():
+    """a node on a server that never answers: the guest and other monitors go on meanwhile"""
+    with tempfile.TemporaryDirectory() as tmp, contextlib.ExitStack() as stack:
+        path = os.path.join(tmp, "s")
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.bind(path)
+        server.listen(9)
+        vm = stack.enter_context(VM(machine="microvm", qmp=4))
+        first, second, third, fourth = [vm.qmp(n) for n in range(4)]
+        node = {"driver": "raw", "node-name": "n", "file": {
+            "driver": "nbd", "server": {"type": "unix", "path": path}, "x-reply-timeout": 1000}}
+
+        # A server has 10 s, which are not over when both have connected and another is answered.
+        begin(first, node)
+        first.send('{"execute": "query-version"}')
+        begin(second, dict(node, **{"node-name": "other"}))
+        peers = [server.accept()[0] for _ in range(2)]
+        assert third.cmd("query-named-block-nodes") == []
+        assert not select.select(peers, [], [], 0)[0]
+        # The client goes: so does its connection.
+        second.close()
+        gone = select.select(peers, [], [], 60)[0]
+        assert gone[0].recv(1) == b""
+        peers.remove(gone[0])
+        # It hangs up: that is the answer.
+        peers[0].close()
+        assert "does not answer" in first.receive()["error"]["desc"]
+        assert "qemu" in first.receive()["return"]
+        # Others may open the same at the same time, and one of them is late.
+        image = os.path.join(tmp, "i")
+        with open(image, "wb") as f:
+            f.truncate(1 << 20)
+        export = {"driver": "nbd", "node-name": "x", "read-only": True,
+                  "server": {"type": "unix", "path": os.path.join(tmp, "real")},
+                  "open-timeout": 60}
+        begin(first, export)
+        begin(third, dict(export, **{"node-name": "y"}))
+        assert fourth.cmd("query-named-block-nodes") == []
+        serve = subprocess.Popen(["qemu-nbd", "-r", "-t", "-f", "raw", "-e", "9", "-k",
+                                  export["server"]["path"], image])
+        stack.callback(serve.wait)
+        stack.callback(serve.kill)
+        assert first.receive() == {"return": {}}
+        assert third.receive() == {"return": {}}
+        assert {n["node-name"] for n in fourth.cmd("query-named-block-nodes")} == {"x", "y"}
+        # A second reader shares the connection, which need not be answered then.
+        os.kill(serve.pid, signal.SIGSTOP)
+        fourth.cmd("blockdev-add", **{"driver": "raw", "node-name": "r1", "read-only": True,
+                                      "file": "x"})
+        fourth.cmd("blockdev-add", **{"driver": "raw", "node-name": "r2", "read-only": True,
+                                      "file": "x"})
+        os.kill(serve.pid, signal.SIGCONT)
+        for name in ("r2", "r1", "x", "y"):
+            fourth.cmd("blockdev-del", **{"node-name": name})
 
 
 if __name__ == "__main__":

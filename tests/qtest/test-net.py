@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
+import json
 import os
 import re
 import select
@@ -137,10 +138,17 @@ def streams():
 
 
 def event_of(q, name, netdev):
-    """Wait for a NETDEV_STREAM event of a backend."""
-    data = q.event("NETDEV_STREAM_" + name)["data"]
-    assert data.pop("netdev-id") == netdev, data
-    return data
+    """Wait for a NETDEV_STREAM event of a backend; those of others are kept."""
+    def is_it(event):
+        return event["event"] == f"NETDEV_STREAM_{name}" and event["data"]["netdev-id"] == netdev
+
+    while not any(is_it(event) for event in q.events):
+        q.events.append(json.loads(q.line()))
+        assert "event" in q.events[-1], q.events[-1]
+    event = next(event for event in q.events if is_it(event))
+    q.events.remove(event)
+    del event["data"]["netdev-id"]
+    return event["data"]
 
 
 @test
@@ -176,6 +184,183 @@ def stream_peers():
         vm_end.close()
         ours.close()
         assert event_of(q, "DISCONNECTED", "n") == {}
+
+
+@test
+def stream_reconnects():
+    """reconnect=: a stream whose peer is not there, or goes, looks for it again; one word of it"""
+    with tempfile.TemporaryDirectory(prefix="test-net-") as folder:
+        path = os.path.join(folder, "peer")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        with VM("-netdev", f"stream,id=u,addr.type=unix,addr.path={path},reconnect-ms=5",
+                "-device", "virtio-net-device,netdev=u", "-netdev", "stream,id=i,addr.type=inet,"
+                f"addr.host=127.0.0.1,addr.port={port},addr.keep-alive=on,reconnect-ms=5",
+                "-device", "virtio-net-device,netdev=i", machine="microvm") as vm:
+            q = vm.qmp()
+            assert not [e for e in q.events if "NETDEV" in e["event"]]
+            assert link_of(q, "u")[1].endswith("link=down")
+            for _ in range(3):
+                with socket.socket(socket.AF_UNIX) as first, \
+                        socket.create_server(("127.0.0.1", port)) as second:
+                    first.bind(path)
+                    first.listen()
+                    ours = first.accept()[0]
+                    assert event_of(q, "CONNECTED", "u")["addr"]["path"] == path
+                    theirs = second.accept()[0]
+                    assert event_of(q, "CONNECTED", "i")["addr"]["port"] == str(port)
+                    assert link_of(q, "u")[1].endswith("link=up")
+                    # Nobody is there before the peers go: no new connection in between.
+                    os.unlink(path)
+                    second.close()
+                    ours.close()
+                    assert event_of(q, "DISCONNECTED", "u") == {}
+                    theirs.close()
+                    assert event_of(q, "DISCONNECTED", "i") == {}
+                assert link_of(q, "i")[1].endswith("link=down")
+            assert vm.stderr().count("netdev u: ") <= 5 and vm.stderr().count("netdev i: ") <= 5
+            q.cmd("netdev_del", id="u")
+            assert q.cmd("query-status")["running"]
+
+
+@test
+def address_forms():
+    """stream and dgram by abstract names, IPv6 alone, multicast; and what cannot be"""
+    with VM(machine="microvm") as vm:
+        q, name = vm.qmp(), f"test-net-{os.getpid()}"
+        q.cmd("netdev_add", type="stream", id="a", server=True, addr={
+            "type": "unix", "path": name, "abstract": True})
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect("\0" + name)
+            assert event_of(q, "CONNECTED", "a")["addr"] == {
+                "type": "unix", "path": name, "abstract": True}
+            assert link_of(q, "a")[0] == f"a: index=0,type=stream,unix:@{name}"
+        event_of(q, "DISCONNECTED", "a")
+        with contextlib.suppress(OSError), socket.create_server(("::1", 0),
+                                                                family=socket.AF_INET6) as v6:
+            q.cmd("netdev_add", type="stream", id="v6", addr={
+                "type": "inet", "host": "::1", "port": str(v6.getsockname()[1]),
+                "ipv6": True})
+            assert event_of(q, "CONNECTED", "v6")["addr"]["host"] == "::1"
+        group = {"type": "inet", "host": "239.0.0.1", "port": str(20000 + os.getpid() % 10000)}
+        q.cmd("netdev_add", type="dgram", id="m", remote=group,
+              local={"type": "inet", "host": "127.0.0.1", "port": "0"})
+        assert link_of(q, "m")[0] == f"m: index=0,type=dgram,mcast=239.0.0.1:{group['port']}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+            q.send_fds('{"execute": "getfd", "arguments": {"fdname": "f"}}', [ours.fileno()])
+            assert "return" in q.receive()
+            q.cmd("netdev_add", type="dgram", id="f", remote=group,
+                  local={"type": "fd", "str": "f"})
+        for options, text in (
+                ({"type": "dgram", "local": {"type": "unix", "path": "/x"}},
+                 "type=inet or type=unix requires remote parameter"),
+                ({"type": "dgram", "remote": {"type": "inet", "host": "127.0.0.1", "port": "1"}},
+                 "dgram requires local= parameter"),
+                ({"type": "dgram", "remote": group, "local": {"type": "unix", "path": "/x"}},
+                 "multicast with local.type=unix: it has to be 'inet' or 'fd'"),
+                ({"type": "stream", "addr": group, "server": True, "reconnect": 1},
+                 "'reconnect' option is incompatible with socket in server mode"),
+                ({"type": "stream", "addr": group, "reconnect": 1, "reconnect-ms": 1},
+                 "'reconnect' and 'reconnect-ms' are mutually exclusive"),
+                ({"type": "stream", "addr": {**group, "ipv4": False, "ipv6": False}},
+                 "Cannot disable IPv4 and IPv6 at same time")):
+            assert q.error("netdev_add", id="x", **options)[1] == text, text
+
+
+def listening_ports(vm):
+    """TCP ports of IPv4 on which the program listens."""
+    folder = f"/proc/{vm.proc.pid}/fd"
+    targets = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+    sockets = {target[8:-1] for target in targets if target.startswith("socket:[")}
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file.readlines()[1:]]
+    return {int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
+@test
+def server_ports():
+    """numeric=, to= and mptcp= of addresses: what they do, and where they are refused by name"""
+    def addr(**more):
+        return {"type": "inet", "host": "127.0.0.1", "port": "0", **more}
+
+    with VM(machine="microvm") as vm, socket.create_server(("127.0.0.1", 0)) as taken:
+        q, port = vm.qmp(), taken.getsockname()[1]
+        last = min(port + 100, 65535)
+        if port < 65000:
+            q.cmd("netdev_add", type="stream", id="a", server=True,
+                  addr=addr(port=str(port), numeric=True, to=last, mptcp=False))
+            q.cmd("netdev_add", type="stream", id="b", server=True,
+                  addr=addr(port=str(port), to=last))
+            ports = listening_ports(vm)
+            assert len(ports) == 2 and port < min(ports) and max(ports) <= last, ports
+        for options, text in (
+                ({"type": "stream", "server": True, "addr": addr(port=str(port))},
+                 "can't bind socket: Address already in use"),
+                ({"type": "stream", "server": True, "addr": addr(port=str(port), to=1)},
+                 "can't bind socket: Address already in use"),
+                ({"type": "stream", "addr": addr(host="localhost", numeric=True)},
+                 "address resolution failed for localhost:0: Name or service not known"),
+                ({"type": "stream", "server": True, "addr": addr(host="localhost", numeric=True)},
+                 "address resolution failed for localhost:0: Name or service not known"),
+                ({"type": "stream", "addr": addr(to=1)}, "'to' needs a stream with server=on"),
+                ({"type": "dgram", "local": addr(to=1), "remote": addr(port="1")},
+                 "'to' needs a stream with server=on"),
+                ({"type": "stream", "server": True, "addr": addr(mptcp=True)},
+                 "'mptcp': multipath TCP is not supported")):
+            assert q.error("netdev_add", id="x", **options)[1] == text, text
+
+
+def hub_member(q, number, netdev, **options):
+    """A member of a group, on a hub with a socket that is ours."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    q.send_fds('{"execute": "getfd", "arguments": {"fdname": "f"}}', [theirs.fileno()])
+    assert "return" in q.receive()
+    q.cmd("netdev_add", type="dgram", id=f"u{number}", local={"type": "fd", "str": "f"})
+    q.cmd("netdev_add", type=netdev, id=f"m{number}", **options)
+    for name in ("u", "m"):
+        q.cmd("netdev_add", type="hubport", id=f"{name}h{number}", hubid=number,
+              netdev=f"{name}{number}")
+    theirs.close()
+    ours.settimeout(60)
+    return ours
+
+
+def receive_until(s, frame):
+    """Until the frame comes; others may be in the group, too."""
+    while s.recv(2000) != frame:
+        pass
+
+
+@test
+def multicast():
+    """frames by a multicast group: socket,mcast=, dgram, and a member from outside"""
+    group, here = "239.192.0.1", socket.inet_aton("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside, VM(machine="microvm") as vm:
+        outside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        outside.bind((group, 0))
+        outside.settimeout(60)
+        port = outside.getsockname()[1]
+        outside.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                           socket.inet_aton(group) + here)
+        outside.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
+        with hub_member(vm.qmp(), 1, "socket", mcast=f"{group}:{port}",
+                        localaddr="127.0.0.1") as one, \
+                hub_member(vm.qmp(), 2, "dgram",
+                           remote={"type": "inet", "host": group, "port": str(port)},
+                           local={"type": "inet", "host": "127.0.0.1", "port": "0"}) as two:
+            all_three = {"one": one, "two": two, "outside": outside}
+            for name, s in all_three.items():
+                frame = b"\xff" * 12 + f"{os.getpid()} from {name}".encode().ljust(48)
+                last = b"\xff" * 12 + f"{os.getpid()} last of {name}".encode().ljust(48)
+                for data in (frame, last):
+                    if s is outside:
+                        s.sendto(data, (group, port))
+                    else:
+                        s.send(data)
+                for other in all_three.values():
+                    if other is not s:
+                        receive_until(other, frame)
+                        receive_until(other, last)
 
 
 def refuse_all(server):

@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import fcntl
+import glob
 import os
 import random
 import re
@@ -15,9 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest.mock
 
-from qemutest import PATIENCE, QEMU, SANITIZED, VM, Skip, run, test
+from qemutest import PATIENCE, QEMU, SANITIZED, VM, Skip, no_leaks, run, test
 
 CAP_IPC_LOCK = 14
 
@@ -59,7 +59,7 @@ def zstd_image(path):
 @test
 def libraries():
     """What few machines need is loaded by those alone; where it is not there, the user hears so"""
-    loaded = "libslirp", "libzstd", "libseccomp", "libedit", "liblz", "libz."
+    loaded = "libslirp", "libzstd", "libseccomp", "liblz", "libz."
     with VM() as vm, open(f"/proc/{vm.proc.pid}/maps", encoding="utf-8") as maps:
         text = maps.read()
         assert not [name for name in loaded if name in text], text
@@ -108,6 +108,23 @@ def stray_signals():
                 assert q.cmd("query-status")["running"] is True
         q.cmd("quit")
         assert vm.wait() == 0
+
+
+@test
+def signals_are_the_main_threads():
+    """No signal for the process interrupts another thread than the main one"""
+    with VM("-object", "iothread,id=i", "-netdev", "hubport,id=n,hubid=0", "-object",
+            "filter-dump,id=f,netdev=n,file=/dev/null") as vm:
+        vm.qmp()
+        blocked = {}
+        for task in glob.glob(f"/proc/{vm.proc.pid}/task/*/status"):
+            with open(task, encoding="ascii") as f:
+                rows = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+            blocked[rows["Name"]] = int(rows["SigBlk"], 16)
+        for name in ("iothread", "filter-dump"):
+            for sig in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGTERM, signal.SIGUSR1):
+                assert blocked[name] >> (sig - 1) & 1, (name, sig, blocked)
+            assert not blocked[name] >> (signal.SIGSEGV - 1) & 1, (name, blocked)
 
 
 @test
@@ -196,13 +213,6 @@ def status(pid):
             result.append({key: value.split() for key, _, value in
                            (line.partition(":") for line in file)})
     return result
-
-
-def no_leaks():
-    """A sanitizer build's search for leaks is a process that traces the first: where it may not,
-    it waits without end, and busily."""
-    options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    return unittest.mock.patch.dict(os.environ, ASAN_OPTIONS=options)
 
 
 @test

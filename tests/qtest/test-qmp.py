@@ -656,6 +656,16 @@ def refusals():
         assert c.error("input-send-event", events=keys) == (GENERIC, "VM not running")
         assert c.error("input-send-event", events=[{}])[0] == GENERIC
         assert c.error("send-key", keys=[{"type": "number", "data": 1}])[0] == GENERIC
+        c.cmd("cont")
+    with VM("-device", "virtio-mouse-device", machine="microvm") as vm:
+        c = vm.qmp()
+        moves = [{"type": "rel", "data": {"axis": "x", "value": 1 << 40}},
+                 {"type": "btn", "data": {"button": "wheel-left", "down": True}}]
+        c.cmd("input-send-event", events=moves * 500)
+        for wrong, kind in ((keys, "key"),
+                            ([{"type": "abs", "data": {"axis": "y", "value": 0}}], "abs")):
+            assert c.error("input-send-event", events=moves + wrong) == \
+                (GENERIC, "Input handler not found for event type " + kind)
         for answer in (c.error("query-balloon"), c.error("balloon", value=1)):
             assert answer == ("DeviceNotActive", "No balloon device has been activated")
 
@@ -916,7 +926,7 @@ def member_types():
         return {"type": "ringbuf", "data": {"size": size}}
 
     wrong = "Invalid parameter type for '%s', expected: %s"
-    with VM("-m", "16M", machine="microvm") as vm:
+    with VM("-m", "16M", "-netdev", "user,id=n0", machine="microvm") as vm:
         c = vm.qmp()
         ram = {"qom_type": "memory-backend-ram", "id": "m"}
         for command, more, text in [

@@ -404,6 +404,24 @@ def sockets():
         served(d, back, n=1)
 
 
+@test
+def anything():
+    """vhost-user-device: what the back end is, by number; its configuration space and features"""
+    vm, back = machine("vhost-user-device,virtio-id=26,num_vqs=2,vq_size=64,config_size=12",
+                       config=b"hello, guest", features=vu.F_VERSION_1 | 1 << 63 | 5)
+    with vm:
+        d = Driver(QTest(vm), 26)
+        assert d.features() & (1 << 63 | 0xffffff) == 1 << 63 | 5
+        d.start(queues=2)
+        assert d.config(0, 12) == b"hello, guest"
+        served(d, back, n=0)
+        served(d, back, n=1)
+        d.q.cmd("writeb", d.base + 0x100, 0x4a)
+        back.wait(lambda: back.config[0] == 0x4a)
+        status = vm.qmp().cmd("x-query-virtio-status", path="/machine/peripheral/dut")
+        assert status["device-id"] == 26, status
+
+
 NET_FEATURES = vu.F_VERSION_1 | vu.F_EVENT_IDX | 0xffffff
 NIC = "virtio-net-device,netdev=n0"
 
@@ -411,7 +429,7 @@ NIC = "virtio-net-device,netdev=n0"
 def card(queues, **how):
     """A machine with a card, whose back end listens; and the first one."""
     path = f"/tmp/vu-{os.getpid()}-{time.monotonic_ns()}"
-    server, accept = vu.listen(path, features=NET_FEATURES, **how)
+    server, accept = vu.listen(path, **{"features": NET_FEATURES, **how})
     args = (*MEMORY, "-chardev", f"socket,id=c,path={path},reconnect=1", "-netdev",
             f"vhost-user,id=n0,chardev=c,queues={queues},vhostforce=on", "-device",
             f"{NIC},id=dut,mq=on")
@@ -421,6 +439,20 @@ def card(queues, **how):
     vm = VM(*args, machine="microvm", qtest=True)
     thread.join()
     return vm, first[0], server, accept
+
+
+@test
+def network_features():
+    """of what the back end has, the card offers nothing that needs a feature it has not"""
+    tso = 1 << 7 | 1 << 8 | 1 << 11 | 1 << 12
+    for lacks, gone in ((tso, tso | 1 << 9 | 1 << 13), (1 << 1, 1 << 1 | 1 << 7 | 1 << 8 | 1 << 9)):
+        vm, back, server, _ = card(1, features=NET_FEATURES & ~lacks)
+        with vm, server:
+            d = Driver(QTest(vm), 1)
+            offered = d.features() & 0xffffff
+            assert not offered & gone and offered & ~gone & 0x3fff, hex(offered)
+            d.start(queues=3)           # all that is offered is accepted
+            served(d, back, n=1)
 
 
 @test
@@ -474,6 +506,23 @@ def network():
 
 
 @test
+def several_nodes():
+    """RAM of two backends: the back end gets each by its own descriptor"""
+    nodes = ("-m", "128M", "-object", "memory-backend-memfd,id=m1,size=64M", "-numa",
+             "node,memdev=m1")
+    vm, back = machine(FS, *nodes)
+    with vm:
+        q = QTest(vm)
+        d = Driver(q, 26)
+        d.start()
+        served(d, back)
+        assert [region[:2] for region in back.regions] == [(0, 64 << 20), (64 << 20, 64 << 20)]
+        q.write((64 << 20) + 5, b"second")
+        assert back.regions[1][3][5:11] == b"second" and back.regions[0][3][5:11] != b"second"
+        assert vm.qmp().error("object-del", id="m1")[1] == "object 'm1' is in use, can not be deleted"
+
+
+@test
 def refused():
     """devices and memory that cannot be"""
     private = ("-object", "memory-backend-memfd,id=m,size=64M,share=off", "-numa", "node,memdev=m")
@@ -483,6 +532,13 @@ def refused():
             (("vhost-user-blk-device,chardev=c,num-queues=0",), "invalid number of IO queues"),
             (("vhost-user-blk-device,chardev=c,queue-size=0",), "queue size must be non-zero"),
             (("vhost-user-vsock-device",), "missing chardev"),
+            (("vhost-user-device,chardev=c",), "need to define device id: virtio-id="),
+            (("vhost-user-device,chardev=c,virtio-id=1,num_vqs=257",),
+             "num_vqs must be between 1 and 256"),
+            (("vhost-user-device,chardev=c,virtio-id=1,vq_size=48",),
+             "vq_size must be a power of 2 between 2 and 1024"),
+            (("vhost-user-device,chardev=c,virtio-id=1,config_size=257",),
+             "config_size must be at most 256"),
             (("vhost-user-fs-device,chardev=n,tag=T",),
              "chardev \"n\" does not support FD passing"),
             (("vhost-user-fs-device,chardev=c,tag=T", *private),

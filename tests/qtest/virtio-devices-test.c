@@ -49,6 +49,8 @@ static const TestDevice devices[] = {
       1, 3, 0x6, 1, 1ull << 63 | 0xffffafull, 1u << 17 },
     { "console", "-device virtio-serial-device,max_ports=2 -device virtconsole,chardev=c "
       "-chardev null,id=c", 3, 6, 0x2a, 1, 0x7, 1u << 1 },
+    { "scsi", "-device virtio-scsi-device -device scsi-cd", 8, 3, 0x5, 2, 0x6, 0 },
+    { "tablet", "-device virtio-tablet-device", 18, 2, 0x2, 1, 0, 0 },
     { "rng", "-device virtio-rng-device", 4, 1, 0x1, 0, 0, 0 },
 };
 #define NR_DEVICES G_N_ELEMENTS(devices)
@@ -229,6 +231,11 @@ static void good_request(Driver *d, unsigned slot)
         put_desc(d, ring + 16, data + 512, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
         put_desc(d, ring + 32, data + 1024, 1, VRING_DESC_F_WRITE, 0);
         qtest_writeb(d->s, data + 1024, 0xee);
+        break;
+    case 8:                     /* TEST UNIT READY */
+        qtest_writeb(d->s, data, 1);
+        put_desc(d, ring, data, 19 + 32, VRING_DESC_F_NEXT, 1);
+        put_desc(d, ring + 16, data + 512, 12 + 96, VRING_DESC_F_WRITE, 0);
         break;
     case 3:
         put_desc(d, ring, data, 4, 0, 0);

@@ -37,22 +37,26 @@ HEARTBEAT = 10  # seconds between the lines that show that we run
 BOOT_TIME = 180  # seconds of a machine of its own after which a guest hangs
 
 CASES = []
+NEEDS = {}          # guest tools by case
 
 
 class Failed(Exception):
     """What a test case found wrong."""
 
 
-def case(name, accel=None, twice=False, long=False):
+def case(name, accel=None, twice=False, long=False, needs=None):
     """Mark a function as a test case with this name, for one accelerator only if named.
 
     twice: worth a run with each accelerator, also where the rest has run with another.
-    long: too long for every run; LONG_CASES=1 in the environment asks for it."""
+    long: too long for every run; LONG_CASES=1 in the environment asks for it.
+    needs: a guest tool and its arguments, to be run before the host starts, which may have no
+    network."""
     def register(function):
         if long != LONG_CASES:
             return function
         if accel == ACCEL or (accel is None and (twice or not OWN_CASES)):
             CASES.append((name, function))
+            NEEDS[name] = needs
         return function
     return register
 
@@ -114,9 +118,9 @@ def tiny_initrd():
     return path
 
 
-def machine_args(mem="256M", smp=1, kernel_path=None, initrd_path=None, append=""):
+def machine_args(mem="256M", smp=1, kernel_path=None, initrd_path=None, append="", accel=ACCEL):
     """The arguments of a guest with nothing but memory, processors and a kernel."""
-    args = ["-M", MACHINE, "-accel", ACCEL, "-cpu", "host" if ACCEL == "kvm" else "max",
+    args = ["-M", MACHINE, "-accel", accel, "-cpu", "host" if ACCEL == "kvm" else "max",
             "-m", str(mem), "-smp", str(smp), "-nodefaults", "-no-user-config",
             "-display", "none"]
     if kernel_path:
@@ -236,9 +240,14 @@ def heartbeat():
         print("# alive", flush=True)
 
 
+def chosen_cases(pattern):
+    """The cases whose names the pattern finds."""
+    return [(name, function) for name, function in CASES if re.search(pattern, name)]
+
+
 def run_cases(pattern, first):
     """Run what matches, from number `first` on, print TAP; the number of failures."""
-    chosen = [(name, function) for name, function in CASES if re.search(pattern, name)]
+    chosen = chosen_cases(pattern)
     print(f"1..{len(chosen)}", flush=True)
     failures = 0
     for number, (name, function) in list(enumerate(chosen, 1))[first - 1:]:
@@ -257,12 +266,16 @@ def run_cases(pattern, first):
 
 
 def main():
-    """Load every test_*.py here and run the cases that the arguments name."""
+    """Load every test_*.py here and run the cases that the arguments name, or print their needs."""
     sys.modules.setdefault("harness", sys.modules[__name__])
     for name in sorted(os.listdir(HERE)):
         if name.startswith("test_") and name.endswith(".py"):
             importlib.import_module(name[:-3])
     pattern, first = (sys.argv[1:] + ["", "1"][len(sys.argv) - 1:])[:2]
+    if first == "needs":
+        for needs in sorted({NEEDS[name] for name, _ in chosen_cases(pattern) if NEEDS[name]}):
+            print(*needs)
+        return
     threading.Thread(target=heartbeat, daemon=True).start()
     sys.exit(1 if run_cases(pattern, int(first)) else 0)
 

@@ -14,10 +14,17 @@ from harness import (ACCEL, MACHINE, Qemu, case, check, initrd, kernel, machine_
 from test_debian import COMPLAINTS
 
 MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "failover", "net_failover",
-           "virtio_net", "button", "evdev"]
+           "virtio_net", "button", "evdev", "virtio_input"]
 LOAD = "\n".join(f"insmod /{name}.ko" for name in MODULES)
+SCSI = ["crc64", "crc64_rocksoft", "crct10dif_common", "crc_t10dif", "t10_pi", "scsi_common",
+        "scsi_mod", "cdrom", "sd_mod", "sr_mod", "virtio_scsi"]
+LOAD_SCSI = "\n".join(f"insmod /{name}.ko" for name in SCSI)
 LOOK = f"""{LOAD}
+{LOAD_SCSI}
 echo "nproc $(nproc)"
+(cd /sys/devices/system/node; cat node?/cpulist node?/distance; grep -h MemTotal node?/meminfo) |
+    tr "\n" " "
+echo
 i=0
 while [ $i -lt 100 ] && ! [ -b /dev/vda -a -d /sys/class/net/eth0 ]; do
     usleep 100000
@@ -32,19 +39,52 @@ for n in 1 2 3 4; do
 done
 wait
 cat /proc/interrupts
+while ! [ -b /dev/sda -a -b /dev/sr0 ]; do usleep 100000; done
+cat /sys/block/sda/queue/rotational /sys/block/sda/device/vpd_pg80 | tr -d "\\0"
+dd if=/dev/vda of=/dev/sda bs=64k count=64 seek=1 conv=fsync 2>/dev/null
+blkdiscard -o 65536 -l 4096 /dev/sda && echo " discarded"
+dd if=/dev/sda bs=64k skip=2 2>/dev/null | cmp -n 4000000 - /dev/zero &&
+    echo "scsi $(head -c 12 /dev/sr0)"
 dmesg
+node() {{ sed -n "/QEMU Virtio $1/,/^$/s,^H:.*\\(event[0-9]*\\).*,/dev/input/\\1,p" /proc/bus/input/devices; }}
+exec 3</dev/input/event0 4<$(node Keyboard) 5<$(node Tablet)
+echo ready >/dev/console
+events() {{ head -c $((24 * $1)) | od -An -v -w24 -tx2 | cut -d " " -f 10-; }}
+events 2 <&4
+events 4 <&5
+head -c 24 <&3 >/dev/null
+echo pressed; poweroff -f; sleep 1000
+"""
+# Type, code, value of each, as their guest prints them.
+EVENTS = """\
+0001 001e 0001 0000
+0000 0000 0000 0000
+0003 0000 4000 0000
+0003 0001 7fff 0000
+0001 0110 0001 0000
+0000 0000 0000 0000
 """
 
 
-def files():
+def use_input(run):
+    """A key for the keyboard, one report for the tablet."""
+    key = {"key": {"type": "qcode", "data": "a"}, "down": True}
+    check("return" in run("input-send-event", events=[{"type": "key", "data": key}]), "no key")
+    moves = [{"type": "abs", "data": {"axis": "x", "value": 0x4000}},
+             {"type": "abs", "data": {"axis": "y", "value": 0x7fff}},
+             {"type": "btn", "data": {"button": "left", "down": True}}]
+    check("return" in run("input-send-event", events=moves), "no movement")
+
+
+def files(names=MODULES):
     """The modules, for the guest's initramfs."""
     folder = os.path.dirname(kernel("debian"))
-    return [(os.path.join(folder, "modules", f"{name}.ko"), f"{name}.ko") for name in MODULES]
+    return [(os.path.join(folder, "modules", f"{name}.ko"), f"{name}.ko") for name in names]
 
 
-def disk(folder):
+def disk(folder, name="disk"):
     """An image that says who it is."""
-    path = os.path.join(folder, "disk.raw")
+    path = os.path.join(folder, f"{name}.raw")
     with open(path, "wb") as file:
         file.write(b"hello, disk!")
         file.truncate(16 << 20)
@@ -79,26 +119,40 @@ def qmp(path):
 def look(machine, first):
     """One guest: what it finds, that it takes requests, and that the power button ends it."""
     with tempfile.TemporaryDirectory(prefix="acpi-") as folder:
-        job = LOOK + "\nexec 3</dev/input/event0\necho ready >/dev/console\n" \
-            "head -c 24 <&3 >/dev/null\necho pressed; poweroff -f; sleep 1000\n"
         args = machine_args(smp=4, kernel_path=kernel("debian", "bzImage"), append="quiet",
-                            initrd_path=initrd(job, files=files()))
+                            initrd_path=initrd(LOOK, files=files(MODULES + SCSI)))
+        args += ["-object", "memory-backend-memfd,id=m0,size=64M", "-object",
+                 "memory-backend-ram,id=m1,size=192M", "-numa", "node,memdev=m0,cpus=0,cpus=2-3",
+                 "-numa", "node,memdev=m1,cpus=1", "-numa", "dist,src=0,dst=1,val=17"]
         args += ["-M", machine, "-serial", "stdio", "-drive",
                  f"file={disk(folder)},format=raw,if=none,id=d", "-device",
                  "virtio-blk-device,drive=d", "-netdev", "user,id=n", "-device",
-                 "virtio-net-device,netdev=n",
+                 "virtio-net-device,netdev=n,packed=on", "-device", "virtio-keyboard-device",
+                 "-device", "virtio-tablet-device", "-device", "virtio-scsi-device,packed=on",
+                 "-drive", f"file={disk(folder, 'hd')},format=raw,if=none,id=hd,discard=unmap",
+                 "-device", "scsi-hd,drive=hd,serial=S123,rotation_rate=1",
+                 "-drive", f"file={disk(folder, 'cd')},format=raw,if=none,id=cd,media=cdrom",
+                 "-device", "scsi-cd,drive=cd",
                  "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         with Qemu(args) as qemu:
             qemu.expect(rb"ready\r?\n", 300)
             text = qemu.log.decode(errors="replace").replace("\r", "")
             run = qmp(f"{folder}/qmp")
+            use_input(run)
+            qemu.expect(EVENTS.encode().replace(b"\n", rb"\r?\n"), 100)
             run("system_powerdown")
             qemu.expect(rb"pressed\r?\n", 100)
             event = run("SHUTDOWN")
             check(event["data"]["guest"] and event["data"]["reason"] == "guest-shutdown", event)
             check(qemu.wait(60) == 0, f"exit status\n{qemu.tail()}")
     check("nproc 4\n" in text, f"not 4 processors:\n{text}")
+    nodes = re.search(r"^0,2-3 1 10 17 17 10 Node 0 MemTotal: +(\d+) kB Node 1 MemTotal: +(\d+) ",
+                      text, re.MULTILINE)
+    check(nodes and int(nodes[1]) <= 64 << 10 and 128 << 10 < int(nodes[2]) <= 192 << 10,
+          f"no NUMA nodes:\n{text}")
     check("disk hello, disk!" in text, f"no disk:\n{text}")
+    check(re.search(r"^0\n.*S123 discarded\nscsi hello, disk!$", text, re.MULTILINE),
+          f"SCSI:\n{text}")
     check(re.search(r"lease of 10\.0\.2\.15 obtained", text), f"no lease:\n{text}")
     complaint = re.search(COMPLAINTS, text, re.MULTILINE)
     check(not complaint, complaint and complaint[0])

@@ -161,7 +161,8 @@ for stock in ("cloud", "generic", "rt", "cloud-backports", "generic-backports"):
     for accel in ("tcg", "kvm"):
         # One in every run; the others where long ones are asked for.
         case(f"Debian's {stock} kernel as packaged: login, DHCP, apt-get, power off", accel,
-             long=(stock, accel) != ("cloud", "tcg"))(functools.partial(boot_stock, stock))
+             long=(stock, accel) != ("cloud", "tcg"),
+             needs=("debian-rootfs", "--kernel", stock))(functools.partial(boot_stock, stock))
 
 
 @case("a Debian root file system: systemd, DHCP, apt-get from a server on the host", "tcg")

@@ -1,4 +1,5 @@
-"""Kernels that are no Linux, as Debian packages them: they start, and say who they are.
+"""Kernels that are no Linux. Those that Debian packages start, and say who they are; one of our own
+asks for what others rely on (Nanos, Unikraft, FreeBSD and NetBSD are not packaged).
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 
 import guestlib
-from harness import Qemu, case, check, machine_args
+from harness import ACCEL, HERE, SCRATCH, Qemu, case, check, machine_args, soft_host
 
 # Package, file in it, arguments, what it says. Xen is a 32-bit ELF with a Multiboot header, GNU
 # Mach a 64-bit one, memtest86+ a bzImage.
@@ -55,3 +56,46 @@ def speaks(name, pattern, append, words):
 for kernel_row in KERNELS:
     case(f"a kernel of another kind: {kernel_row[0]}", "tcg", long=True)(
         lambda row=kernel_row: speaks(*row))
+
+
+FREESTANDING = """-m64 -O2 -Wall -Wextra -Werror -ffreestanding -fno-pic -mno-red-zone -no-pie -static
+-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
+-fno-strict-aliasing -nostdlib -Wl,-Ttext-segment=0x200000 -Wl,--build-id=none
+-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack""".split()
+MODES = ["acpi=on", "acpi=on,ioapic2=off", "acpi=off", "acpi=auto,pic=off,pit=off,rtc=on"]
+PROTOCOLS = {"linux64": MODES, "pvh": MODES, "multiboot": MODES}
+if ACCEL == "kvm":          # each starts for a second or more in an emulated host
+    PROTOCOLS = {"linux64": ["acpi=on", "acpi=off,kernel-irqchip=split"],
+                 "pvh": ["acpi=on,ioapic2=off,kernel-irqchip=off", "acpi=off"],
+                 "multiboot": ["acpi=on,kernel-irqchip=split", "acpi=auto,pic=off,pit=off"]}
+REQUESTS = 100 if ACCEL == "kvm" and soft_host() else 500
+
+
+def entry_guest(entry):
+    """entry-guest.c with this as its ELF entry; Multiboot's in an ELF file of 32 bits."""
+    path = os.path.join(SCRATCH.name, entry)
+    subprocess.run(["cc", *FREESTANDING, f"-DREQUESTS={REQUESTS}", f"-Wl,-e,{entry}", "-o", path,
+                    *(os.path.join(HERE, name) for name in ("entry-start.S", "entry-guest.c"))],
+                   check=True)
+    if entry == "multiboot_entry":
+        subprocess.run(["objcopy", "-O", "elf32-i386", path], check=True)
+    return path
+
+
+@case("a kernel that is no Linux: its entry, a device by ACPI or by name, its end", twice=True)
+def entries():
+    """By each protocol, with and without ACPI, to the interrupts of a device."""
+    volume = os.path.join(SCRATCH.name, "volume")
+    with open(volume, "w", encoding="ascii") as file:
+        file.write("an initial volume")
+    for protocol, modes in PROTOCOLS.items():
+        guest = entry_guest("multiboot_entry" if protocol == "multiboot" else "linux_entry")
+        for mode in modes:
+            args = machine_args(mem="64M", kernel_path=guest)
+            args[1] += f",kernel-protocol={protocol},{mode}"
+            args += ["-initrd", volume + (" one word" if protocol == "multiboot" else ""),
+                     "-no-reboot", "-serial", "stdio", "-device", "virtio-rng-device",
+                     "-global", "virtio-mmio.force-legacy=false"]
+            with Qemu(args) as qemu:
+                status = qemu.wait()
+                check(qemu.log == b"done\n" and status == 0, f"exit status {status}\n{qemu.tail()}")

@@ -1,4 +1,4 @@
-"""Saved machines: guests with disks, timers and several processors go on where they were.
+"""Saved and moved machines: guests with disks, timers and several processors go on where they were.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import time
 
 import harness
@@ -62,56 +63,233 @@ def start(args, tag, *more):
     return qemu, Monitor(path)
 
 
-def save(monitor, uri):
-    monitor.cmd("migrate", uri=uri)
+def concluded(monitor, states=("setup", "active", "cancelling")):
+    """What became of it."""
     patience = Patience(120)
     while True:
         info = monitor.cmd("query-migrate")
-        if info["status"] not in ("setup", "active"):
-            break
+        if info["status"] not in states:
+            return info
         check(not patience.over(), f"{info}")
         time.sleep(0.02)
+
+
+def save(monitor, uri):
+    monitor.cmd("migrate", uri=uri)
+    info = concluded(monitor)
     check(info["status"] == "completed", f"{info}")
 
 
-def go_on(args, rounds):
-    """A guest that is saved and goes on in another process, again and again."""
+def step_back(qemu, monitor):
+    """The guest goes back to a snapshot inside of its disk's image, twice."""
+    def hmp(line):
+        text = monitor.cmd("human-monitor-command", **{"command-line": line})
+        check(not text, f"{line}: {text}")
+
+    hmp("savevm here")
+    for _ in range(2):
+        for _ in range(4):
+            last = int(qemu.expect(rb"count=(\d+)\.").group(1))
+        hmp("loadvm here")
+        while int(qemu.expect(rb"count=(\d+)\.").group(1)) >= last:
+            pass
+    qemu.expect(rb"count=\d+\.")
+    check(b"DIFFERS" not in qemu.log and b"STEPPED" not in qemu.log, f"{qemu.log[-2000:]}")
+
+
+def send(args, n, monitor):
+    """The guest goes to another process while it runs; both have the disk."""
+    uri = f"unix:{harness.SCRATCH.name}/migration-{n}"
+    other = start(args, str(n), "-incoming", uri)
+    monitor.cmd("migrate-set-parameters", **{"max-bandwidth": 0, "downtime-limit": 5})
+    save(monitor, uri)
+    return other
+
+
+def send_late(args, n, monitor):
+    """It goes there before most of its memory, which follows when it is touched, then all of it."""
+    uri = f"unix:{harness.SCRATCH.name}/migration-{n}"
+    other = start(args, str(n), "-incoming", uri)
+    for side in (other[1], monitor):
+        side.cmd("migrate-set-capabilities", capabilities=[
+            {"capability": "postcopy-ram", "state": True}])
+    monitor.cmd("migrate-set-parameters",
+                **{"max-bandwidth": 1 << 20, "max-postcopy-bandwidth": 4 << 20})
+    monitor.cmd("migrate", uri=uri)
+    monitor.cmd("migrate-start-postcopy")
+    info = concluded(monitor, ("setup", "active"))
+    check(info["status"] == "postcopy-active", f"{info}")
+    for _ in range(2):
+        other[0].expect(rb"count=\d+\.")
+    monitor.cmd("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    info = concluded(monitor, ("postcopy-active",))
+    check(info["status"] == "completed" and info["ram"]["postcopy-requests"], f"{info}")
+    other[1].cmd("migrate-set-capabilities", capabilities=[
+        {"capability": "postcopy-ram", "state": False}])
+    return other
+
+
+SENDERS = {"send": send, "late": send_late}
+
+
+def go_on(args, ways, packed="off"):
+    """A guest goes on in another process, again and again: by a file, mapped or not, or sent."""
     saved = os.path.join(harness.SCRATCH.name, "saved-machine")
     disk = os.path.join(harness.SCRATCH.name, "migration-disk")
-    with open(disk, "wb") as file:
-        file.truncate(1 << 20)
-    args = [*args, "-drive", f"if=none,id=d,format=raw,file={disk}",
-            "-device", "virtio-blk-device,drive=d", "-device", "virtio-rng-device"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    args = [*args, "-drive", f"if=none,id=d,format=qcow2,file={disk}",
+            "-device", f"virtio-blk-device,drive=d,packed={packed}", "-device", "virtio-rng-device"]
     log = b""
     qemu, monitor = start(args, "0")
-    for n in range(1, rounds + 2):
+    for n, way in enumerate([*ways, None], 1):
         with qemu:
             for _ in range(3):
                 qemu.expect(rb"count=\d+\.")
-            if n <= rounds:
+            log += b"" if way else qemu.log
+            if way in SENDERS:
+                other = SENDERS[way](args, n, monitor)
+            elif way:
+                monitor.cmd("migrate-set-capabilities", capabilities=[
+                    {"capability": "mapped-ram", "state": way == "mapped"}])
                 save(monitor, f"file:{saved}")
+            else:
+                step_back(qemu, monitor)
             monitor.cmd("quit")
             qemu.wait()
-            log += qemu.log
-        if n <= rounds:
-            qemu, monitor = start(args, str(n), "-incoming", f"file:{saved}")
+            log += qemu.log if way else b""
+        if way:
+            qemu, monitor = other if way in SENDERS else \
+                start(args, str(n), "-incoming", f"file:{saved}")
     # The console of all of them is that of one guest, to the byte.
     counts = [int(c) for c in re.findall(rb"count=(\d+)\.", log)]
     check(counts == list(range(1, len(counts) + 1)), f"{counts}\n{log[-2000:]}")
     check(b"DIFFERS" not in log and b"STEPPED" not in log, f"{log[-2000:]}")
 
 
-def lean(smp):
+def run_into_trouble(args, qemu, monitor):
+    """The guest is sent and the other side dies, later each time, until it dies with the guest."""
+    uri = f"unix:{harness.SCRATCH.name}/migration-killed"
+    monitor.cmd("migrate-set-parameters", **{"max-bandwidth": 0, "downtime-limit": 5})
+    for n in range(20):
+        other, _ = start(args, "killed", "-incoming", uri)
+        with other:
+            monitor.cmd("migrate", uri=uri)
+            time.sleep(0.01 * 1.6 ** n)
+            other.process.kill()
+            other.process.wait()
+            # Who was told to run it has run it, if only for a moment: it is nobody else's.
+            if concluded(monitor)["status"] == "completed":
+                check(monitor.cmd("query-status")["status"] == "postmigrate", "it runs twice")
+                return n
+        check(monitor.cmd("query-status")["status"] == "running", "the guest does not go on")
+        for _ in range(2):
+            qemu.expect(rb"count=\d+\.")
+    raise harness.Failed("it is never sent")
+
+
+@case("killed while a guest is sent, at any time: the guest goes on where it was", "tcg")
+def killed():
+    disk = os.path.join(harness.SCRATCH.name, "migration-disk")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    args = [*lean(2), "-drive", f"if=none,id=d,format=qcow2,file={disk}",
+            "-device", "virtio-blk-device,drive=d"]
+    qemu, monitor = start(args, "0")
+    with qemu:
+        qemu.expect(rb"count=3\.")
+        run_into_trouble(args, qemu, monitor)
+        monitor.cmd("quit")
+        qemu.wait()
+    counts = [int(c) for c in re.findall(rb"count=(\d+)\.", qemu.log)]
+    check(counts == list(range(1, len(counts) + 1)), f"{counts}\n{qemu.log[-2000:]}")
+    check(b"DIFFERS" not in qemu.log and b"STEPPED" not in qemu.log, f"{qemu.log[-2000:]}")
+
+
+# Writes to memory and runs processes besides.
+LOAD = """
+while :; do
+    head -c 2000000 /dev/urandom > /tmp/load
+    [ $(md5sum < /tmp/load | cut -c1-32) = $(md5sum < /tmp/load | cut -c1-32) ] ||
+        echo MEMORY-DIFFERS
+done &
+"""
+
+
+def lean(smp, job=JOB, name="count"):
     return harness.machine_args(mem="128M", smp=smp, kernel_path=harness.kernel("lean"),
-                                initrd_path=harness.initrd(JOB, "count"), append="quiet")
+                                initrd_path=harness.initrd(job, name), append="quiet")
 
 
-@case("saved and loaded: a guest with a disk goes on, three times", twice=True)
+@case("saved once, sent three times while it runs, once its memory late: a guest with a disk goes on",
+      twice=True)
 def saved():
-    go_on(lean(2), 3)
+    go_on(lean(2), ["file", "send", "late", "send"], "on")
 
 
 @case("saved and loaded: kernel-irqchip=split and off", accel="kvm")
 def saved_other_irqchips():
     for mode in ("split", "off"):
-        go_on([*lean(1), "-machine", f"kernel-irqchip={mode}"], 1)
+        go_on([*lean(1), "-machine", f"kernel-irqchip={mode}"], ["file"])
+
+
+@case("saved, mapped, sent, a hundred times in a row (KVM: 20): a guest under load goes on", twice=True,
+      long=True)
+def hundred():
+    go_on(lean(2, LOAD + JOB, "load"), ["file", "send", "mapped", "send"] *
+          (5 if harness.ACCEL == "kvm" else 25))
+
+
+# What both accelerators have on the emulated host, whose processor is AMD's.
+COMMON_CPU = "Nehalem,vendor=AuthenticAMD,-mce,-mca,-mtrr,-pse36,-kvm-asyncpf"
+
+# Timers, the clocks of the kernel, floating point; CPUs take turns.
+CLOCKS = """
+n=0
+last=0
+begun=$(date +%s)
+read up rest < /proc/uptime
+offset=$((begun - ${up%.*}))
+while [ $n -lt 100000 ]; do
+    n=$((n + 1))
+    [ $((n % 8)) -ne 0 ] || sleep 0.01
+    read up rest < /proc/uptime
+    now=${up%.*}${up#*.}
+    [ $now -ge $last ] || echo CLOCK-STEPPED
+    last=$now
+    apart=$(($(date +%s) - ${up%.*} - offset))
+    [ $apart -ge -5 ] && [ $apart -le 5 ] || echo CLOCKS-APART-$apart
+    awk 'BEGIN { exit !(3.5 / 7 * 5.25 == 2.625) }' ||
+        echo NO-FLOATS
+    echo count=$n.
+done
+"""
+
+
+def between(accels, smp=1):
+    """A guest goes on under one accelerator after the other."""
+    saved = os.path.join(harness.SCRATCH.name, "saved-between")
+    args = harness.machine_args(mem="64M", smp=smp, kernel_path=harness.kernel("lean"),
+                                initrd_path=harness.initrd(CLOCKS, "count"), append="quiet")
+    args[args.index("-cpu") + 1] = COMMON_CPU
+    args += ["-machine", "rtc=on"]
+    log = b""
+    for n, accel in enumerate(accels):
+        args[args.index("-accel") + 1] = accel
+        qemu, monitor = start(args, f"between-{n}",
+                              *(["-incoming", f"file:{saved}"] if n else []))
+        with qemu:
+            for _ in range(4 if accel == "tcg" else 12):
+                qemu.expect(rb"count=\d+\.")
+            if n + 1 < len(accels):
+                save(monitor, f"file:{saved}")
+            monitor.cmd("quit")
+            qemu.wait()
+            log += qemu.log
+    counts = [int(c) for c in re.findall(rb"count=(\d+)\.", log)]
+    check(counts == list(range(1, len(counts) + 1)), f"{counts}\n{log[-2000:]}")
+    for wrong in (b"STEPPED", b"APART", b"NO-FLOATS", b"BUG:", b"clocksource: timekeeping"):
+        check(wrong not in log, f"{log[-2000:]}")
+
+
+@case("saved under KVM, goes on with the software CPU, and back", accel="kvm")
+def saved_between():
+    between(["kvm", "tcg", "kvm"])

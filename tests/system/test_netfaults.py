@@ -70,15 +70,25 @@ def echo(port, text=b"are you there?"):
         check(got == text, f"{got!r} came back")
 
 
+def network(qemu):
+    """The process of user networks."""
+    pid = qemu.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return int(file.read())
+
+
 def open_files(qemu):
-    """Descriptors of the emulator."""
-    return len(os.listdir(f"/proc/{qemu.process.pid}/fd"))
+    """Descriptors of both processes."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in (qemu.process.pid, network(qemu)))
 
 
 def resident(qemu):
-    """KiB of memory, the guest's included."""
-    with open(f"/proc/{qemu.process.pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() // 1024
+    """KiB of memory of both, the guest's included."""
+    pages = 0
+    for pid in (qemu.process.pid, network(qemu)):
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            pages += int(file.read().split()[1])
+    return pages * resource.getpagesize() // 1024
 
 
 @case("user network: 1000 connections to a closed port of the guest leave nothing behind", "tcg")
@@ -124,22 +134,23 @@ def bad_peers():
 
 @case("user network: no more descriptors: old connections live, new ones come later", "tcg")
 def no_descriptors():
-    """RLIMIT_NOFILE is lowered under the emulator and raised again."""
+    """RLIMIT_NOFILE is lowered under the process of user networks and raised again."""
     with server(socket.AF_INET, "127.0.0.1", lambda peer: peer.sendall(b"welcome\n")) as port, \
             guest() as (qemu, ports, _):
         ask = f"nc -w 3 10.0.2.2 {port} </dev/null | grep welcome || echo n''ot\n"
         with connect(ports[80]) as old:
             old.sendall(b"first")
             check(old.recv(5) == b"first", "no echo")
-            limit = resource.prlimit(qemu.process.pid, resource.RLIMIT_NOFILE)
-            numbers = [int(name) for name in os.listdir(f"/proc/{qemu.process.pid}/fd")]
+            process = network(qemu)
+            limit = resource.prlimit(process, resource.RLIMIT_NOFILE)
+            numbers = [int(name) for name in os.listdir(f"/proc/{process}/fd")]
             lowest = next(n for n in range(len(numbers) + 1) if n not in numbers)
-            resource.prlimit(qemu.process.pid, resource.RLIMIT_NOFILE, (lowest, limit[1]))
+            resource.prlimit(process, resource.RLIMIT_NOFILE, (lowest, limit[1]))
             qemu.send(ask)
             qemu.expect(rb"not\r?\n")
             old.sendall(b"second")
             check(old.recv(6) == b"second", "the old connection is dead")
-            resource.prlimit(qemu.process.pid, resource.RLIMIT_NOFILE, limit)
+            resource.prlimit(process, resource.RLIMIT_NOFILE, limit)
             qemu.send(ask)
             qemu.expect(rb"welcome\r?\n")
         echo(ports[80])

@@ -9,10 +9,11 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
-from harness import (QEMU, Patience, Qemu, case, check, initrd, kernel, machine_args, soft_host,
+from harness import (QEMU, ROOT, Patience, Qemu, case, check, initrd, kernel, machine_args, soft_host,
                      tiny_initrd)
 
 ROUNDS = 100
@@ -349,3 +350,16 @@ def large_memory():
             check(resident < 100 << 20, f"{resident >> 20} MiB are resident")
             qmp.command("quit")
             check(qemu.wait(30) == 0, "exit status")
+
+
+@case("a vCPU's thread under KVM that was taken over reaches nothing")
+def intruder():
+    """tests/qtest/test-intruder.py with KVM's list of system calls."""
+    shim = os.path.join(os.path.dirname(QEMU), "tests", "qtest", "libintruder.so")
+    if not os.path.exists(shim):        # another program's, or without filters
+        return
+    done = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "tests", "qtest", "test-intruder.py"), QEMU, shim],
+        stdout=subprocess.PIPE, env=dict(os.environ, INTRUDER_ACCEL="kvm"),
+        stdin=subprocess.DEVNULL, timeout=2000, check=False)
+    check(done.returncode == 0, done.stdout.decode())

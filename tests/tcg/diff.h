@@ -27,13 +27,21 @@ typedef struct CaseState {
     uint64_t flags;         /* 128 */
     uint64_t rip;           /* 136 */
     uint64_t pad[6];
-    FXArea fx;              /* 192 */
+    FXArea fx;              /* 192: with the next two as XSAVE has it */
+    uint8_t header[64], ymmh[256];
     int trap;               /* vector, or -1 */
     uint32_t error;
     uint64_t cr2;
 } CaseState;
 
 /* host.c ------------------------------------------------------------------- */
+typedef enum HostFeature {
+    HOST_ANY, HOST_BMI1, HOST_BMI2, HOST_ABM, HOST_ADX, HOST_MOVBE, HOST_AVX, HOST_AVX2,
+    HOST_FMA, HOST_F16C, HOST_AES, HOST_PCLMULQDQ, HOST_SHA, HOST_FEATURES,
+} HostFeature;
+/* Its name, as -cpu has it; and whether the host has it. */
+const char *host_feature_name(HostFeature f);
+bool host_has(HostFeature f);
 bool host_init(void);
 extern uint8_t *const host_code, *const host_data;
 /* Run from st->rip until the code jumps to host_exit_code()'s end or faults. */
@@ -53,8 +61,16 @@ extern uint8_t *emul_code, *emul_data;
 void emul_run(CaseState *st, uint64_t end);
 void emul_code_changed(void);
 
+/* mutate.c ----------------------------------------------------------------- */
+/* What MUTATE in the environment asks for; false: it makes no sense. */
+bool mutate_init(void);
+/* After all cases: false if there is no such place. */
+bool mutate_done(void);
+
 /* gen.c -------------------------------------------------------------------- */
 typedef enum GenKind { GEN_INT, GEN_SSE, GEN_X87, GEN_ALL } GenKind;
+/* Leave out what the host does not have, and say so. */
+void gen_init(void);
 uint64_t rnd(void);
 extern bool gen_split_locks;    /* locked operands may lie in two cache lines */
 void rnd_seed(uint64_t seed);

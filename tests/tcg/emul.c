@@ -11,7 +11,7 @@
 
 #include "diff.h"
 #include "target/i386/tcg/block.h"
-#include "target/i386/tcg/jit/jit-int.h"
+#include "target/i386/tcg/jit/templates.h"
 #include "target/i386/tcg/sys/cpuid.h"
 #include "target/i386/tcg/ops/flags.h"
 #include "target/i386/tcg/ops/fpu.h"
@@ -69,7 +69,7 @@ static bool break_template(TCGJit *jit, unsigned n)
     for (unsigned i = 0; i < JIT_HASH; i++) {
         Template *t = &jit->hash[i];
 
-        if (t->emit && !(t->attr & (TA_BRANCH | TA_END)) && n-- == 0) {
+        if (t->emit && t->emit != jit_nop && !(t->attr & (TA_BRANCH | TA_END)) && n-- == 0) {
             printf("nothing for the function at %p\n", (void *)(uintptr_t)t->fn);
             t->emit = no_code;
             return true;
@@ -81,10 +81,17 @@ static bool break_template(TCGJit *jit, unsigned n)
 /* The translator takes all from the beginning; BREAK=n in the environment: but not well. */
 static bool make_jit(void)
 {
-    const TCGJitConfig config = { .size = 1 << 20, .threshold = 1 };
+    const TCGJitConfig config = { .size = 1 << 20, .threshold = 1, .verify = getenv("VERIFY"),
+                                  .perf_map = -1 };
     const char *why, *broken = getenv("BREAK");
 
     cpu->tcg->jit = tcg_jit_new(&config, &why);
+    if (cpu->tcg->jit && config.verify) {
+        tcg_jit_verify(cpu);
+    }
+    if (cpu->tcg->jit) {
+        tcg_jit_prepare(cpu->tcg->jit);
+    }
     return cpu->tcg->jit && (!broken || break_template(cpu->tcg->jit, atoi(broken)));
 }
 
@@ -103,9 +110,10 @@ bool emul_init(bool jit)
     cpu->tcg->nr_cpus = 1;
     cpu->tcg->cpus[0] = cpu;
     cpu->apic_page = ~(uint64_t)0;
-    cpu->cpuid = &cpuid;
+    tcg_set_cpuid(cpu, &cpuid);
     cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP;
-    cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    cpu->xcr0 = tcg_xcr0_mask(cpu);
     cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
     cpu->cr3 = 0x1000;
     cpu->phys_reserved = 0x000fff0000000000ull;
@@ -130,6 +138,7 @@ void emul_run(CaseState *st, uint64_t end)
     cpu_set_eflags(c, st->flags);
     tcg_update_mode(c);
     tcg_fxrstor_image(c, st->fx.b);
+    memcpy(c->ymmh, st->ymmh, sizeof(c->ymmh));
     tcg_mxcsr_enter(c);
     st->trap = -1;
     st->error = 0;
@@ -153,6 +162,7 @@ void emul_run(CaseState *st, uint64_t end)
     st->rip = c->eip;
     st->flags = cpu_get_eflags(c);
     tcg_fxsave_image(c, st->fx.b);
+    memcpy(st->ymmh, c->ymmh, sizeof(c->ymmh));
     /* The end is an instruction that faults (HLT): that is not one. */
     if (st->trap == EXCP_GP && st->rip == end) {
         st->trap = -1;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "gen-tables.h"
+#include "target/i386/tcg/decode/vex-rules.h"
 
 #define CF 1u
 #define PF 4u
@@ -51,6 +52,7 @@ const GenRow gen_rows[] = {
     R("cmp rm8,r8", 0, 0x38, RM | G_BYTE, 0), R("cmp rm,r", 0, 0x39, RM, 0),
     R("cmp r8,rm8", 0, 0x3a, RM | G_BYTE, 0), R("cmp r,rm", 0, 0x3b, RM, 0),
     R("cmp al,i", 0, 0x3c, G_BYTE | G_IB, 0), R("cmp eax,i", 0, 0x3d, G_IZ, 0),
+    D("cmp rm8,i", 0, 0x80, 7, RM | G_BYTE | G_IB, 0),
     D("cmp rm,i8", 0, 0x83, 7, RM | G_IB, 0), D("cmp rm,i", 0, 0x81, 7, RM | G_IZ, 0),
     R("test", 0, 0x84, RM | G_BYTE, AF), R("test", 0, 0x85, RM, AF),
     R("test al,i", 0, 0xa8, G_BYTE | G_IB, AF), R("test eax,i", 0, 0xa9, G_IZ, AF),
@@ -62,8 +64,8 @@ const GenRow gen_rows[] = {
     D("dec", 0, 0xfe, 1, RM | G_BYTE | G_LOCK, 0), D("dec", 0, 0xff, 1, RM | G_LOCK, 0),
     D("mul", 0, 0xf6, 4, RM | G_BYTE, MULF), D("mul", 0, 0xf7, 4, RM, MULF),
     D("imul1", 0, 0xf6, 5, RM | G_BYTE, MULF), D("imul1", 0, 0xf7, 5, RM, MULF),
-    D("div", 0, 0xf6, 6, RM | G_BYTE | G_WILD, ALLF), D("div", 0, 0xf7, 6, RM | G_WILD, ALLF),
-    D("idiv", 0, 0xf6, 7, RM | G_BYTE | G_WILD, ALLF), D("idiv", 0, 0xf7, 7, RM | G_WILD, ALLF),
+    D("div", 0, 0xf6, 6, RM | G_BYTE | G_DIV, ALLF), D("div", 0, 0xf7, 6, RM | G_DIV, ALLF),
+    D("idiv", 0, 0xf6, 7, RM | G_BYTE | G_DIV, ALLF), D("idiv", 0, 0xf7, 7, RM | G_DIV, ALLF),
     R("imul r,rm", 1, 0xaf, RM, MULF), R("imul r,rm,i", 0, 0x69, RM | G_IZ, MULF),
     R("imul r,rm,i8", 0, 0x6b, RM | G_IB, MULF),
     R("mov", 0, 0x88, RM | G_BYTE, 0), R("mov", 0, 0x89, RM, 0),
@@ -81,9 +83,8 @@ const GenRow gen_rows[] = {
     R("cmpxchg", 1, 0xb1, RM | G_LOCK, 0),
     D("cmpxchg8b", 1, 0xc7, 1, RM | G_MEMONLY | G_LOCK | G_NOSIZE, 0),
     D("cmpxchg16b", 1, 0xc7, 1, RM | G_MEMONLY | G_LOCK | G_NOSIZE | G_REXW | G_ALIGN, 0),
-    R("movzx8", 1, 0xb6, RM | G_BYTE | G_REGWIDE | G_NOSIZE, 0),
-    R("movzx16", 1, 0xb7, RM, 0),
-    R("movsx8", 1, 0xbe, RM | G_BYTE | G_REGWIDE | G_NOSIZE | G_REXW, 0),
+    R("movzx8", 1, 0xb6, RM | G_BYTE | G_REGWIDE, 0), R("movzx16", 1, 0xb7, RM, 0),
+    R("movsx8", 1, 0xbe, RM | G_BYTE | G_REGWIDE, 0),
     R("movsx16", 1, 0xbf, RM, 0), R("movsxd", 0, 0x63, RM, 0),
     R("cbw", 0, 0x98, 0, 0), R("cwd", 0, 0x99, 0, 0),
     R("bswap", 1, 0xc8, G_OPREG | G_NO16, 0),
@@ -95,6 +96,22 @@ const GenRow gen_rows[] = {
     D("btc i", 1, 0xba, 7, RM | G_IB | G_LOCK, BITF),
     R("bsf", 1, 0xbc, RM, CF | PF | AF | SF | OF), R("bsr", 1, 0xbd, RM, CF | PF | AF | SF | OF),
     { "popcnt", KI | 8, 1, 0xf3, 0xb8, -1, RM | G_NO16, 0, 0 },
+#define H(n, map, pfx, op, f, u, need) { n, KI | 8, map, pfx, op, -1, RM | (f), u, 0, HOST_##need }
+    H("tzcnt", 1, 0xf3, 0xbc, 0, PF | AF | SF | OF, BMI1),
+    H("lzcnt", 1, 0xf3, 0xbd, 0, PF | AF | SF | OF, ABM),
+    H("adcx", 2, 0x66, 0xf6, G_NOSIZE | G_REXW, 0, ADX),
+    H("adox", 2, 0xf3, 0xf6, G_NOSIZE | G_REXW, 0, ADX),
+    H("movbe", 2, 0, 0xf0, G_MEMONLY, 0, MOVBE), H("movbe st", 2, 0, 0xf1, G_MEMONLY, 0, MOVBE),
+#define X(n, map, pfx, op, f, u, need) \
+    { n, KI | 8, map, pfx, op, -1, RM | G_VEX | G_NOSIZE | G_REXW | (f), u, 0, HOST_##need }
+#define XD(n, op, d) \
+    { n, KI | 8, 2, 0, op, d, RM | G_VEX | G_V | G_NOSIZE | G_REXW, PF | AF, 0, HOST_BMI1 }
+    X("andn", 2, 0, 0xf2, G_V, PF | AF, BMI1), X("bextr", 2, 0, 0xf7, G_V, PF | AF | SF, BMI1),
+    XD("blsr", 0xf3, 1), XD("blsmsk", 0xf3, 2), XD("blsi", 0xf3, 3),
+    X("bzhi", 2, 0, 0xf5, G_V, PF | AF, BMI2), X("mulx", 2, 0xf2, 0xf6, G_V, 0, BMI2),
+    X("pdep", 2, 0xf2, 0xf5, G_V, 0, BMI2), X("pext", 2, 0xf3, 0xf5, G_V, 0, BMI2),
+    X("shlx", 2, 0x66, 0xf7, G_V, 0, BMI2), X("sarx", 2, 0xf3, 0xf7, G_V, 0, BMI2),
+    X("shrx", 2, 0xf2, 0xf7, G_V, 0, BMI2), X("rorx", 3, 0xf2, 0xf0, G_IB, 0, BMI2),
     SHIFT("rol", 0, OF), SHIFT("ror", 1, OF), SHIFT("rcl", 2, OF),
     SHIFT("rcr", 3, OF), SHIFT("shl", 4, OF | AF | CF), SHIFT("shr", 5, OF | AF | CF),
     SHIFT("sar", 7, OF | AF),
@@ -122,6 +139,7 @@ const GenRow gen_rows[] = {
     B("loop", KI, "\xb1\x05\x48\x0f\xb6\xc9\x04\x03\xe2\xfc"),
     B("ud2", KI * 0, "\x0f\x0b"),
 #include "gen-vec.h"
+#include "gen-avx.h"
 #include "gen-x87.h"
 };
 const unsigned gen_nr_rows = sizeof(gen_rows) / sizeof(gen_rows[0]);

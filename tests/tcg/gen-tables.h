@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "diff.h"
+
 enum {
     G_MODRM = 1, G_BYTE = 2, G_MEM = 4, G_MEMONLY = 8, G_LOCK = 16, G_IB = 32,
     G_IZ = 64, G_IV = 128, G_OPREG = 256, G_NO16 = 512, G_NOSIZE = 1024,
@@ -16,6 +18,11 @@ enum {
     G_RMWIDE = 1 << 18, G_REXW = 1 << 19, G_MMX = 1 << 20, G_IMM64 = 1 << 21,
     G_X87REG = 1 << 23, /* any register form of D8 to DF: aliases, undefined ones too */
     G_ATOMIC = 1 << 22, /* locked with memory, prefix or not, here or there */
+    G_VEX = 1 << 24, G_V = 1 << 25,     /* a VEX prefix; with vvvv */
+    G_L = 1 << 26, G_L1 = 1 << 27,      /* 128 or 256 bits; 256 */
+    G_W1 = 1 << 28,
+    G_TAME = 1 << 29,   /* which byte of several faults differs between processors */
+    G_DIV = 1 << 29,    /* RDX:RAX, or AX, is most often made small enough first */
 };
 
 typedef struct GenRow {
@@ -26,6 +33,7 @@ typedef struct GenRow {
     uint32_t f;
     uint32_t undef;     /* flags left undefined */
     const char *bytes;  /* G_FIXED: op bytes */
+    HostFeature need;
 } GenRow;
 
 extern const GenRow gen_rows[];

@@ -1,10 +1,11 @@
 /*
  * Random legal instructions. RBX, RBP, R12, R13 hold pointers into the data
- * area and R14 a small index; no instruction writes them, so long sequences run
- * without faults.
+ * area and R14 a small index; no instruction writes them, and RSP only what moves the
+ * stack, so long sequences run without faults.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "diff.h"
@@ -13,6 +14,18 @@
 
 static uint64_t seed_state = 1;
 bool gen_split_locks = true;
+static bool have[HOST_FEATURES];
+
+void gen_init(void)
+{
+    for (unsigned f = 0; f < HOST_FEATURES; f++) {
+        have[f] = host_has(f);
+        if (!have[f]) {
+            printf("# not tried, as this host's processor does not have it: %s\n",
+                   host_feature_name(f));
+        }
+    }
+}
 
 void rnd_seed(uint64_t seed)
 {
@@ -66,8 +79,8 @@ typedef struct Enc {
 
 static void mem_operand(Enc *e, bool wild, unsigned align)
 {
-    static const uint8_t bases[] = { 3, 5, 12, 13 };
-    unsigned base = bases[rnd() & 3];
+    static const uint8_t bases[] = { 3, 5, 12, 13, 4, 4 };     /* RSP may be odd words */
+    unsigned base = bases[rnd() % (align ? 4 : 6)];
     unsigned how = rnd() % 4;
 
     /* On the host's side an address anywhere may be one of the shadow's. */
@@ -94,10 +107,10 @@ static void mem_operand(Enc *e, bool wild, unsigned align)
         }
         e->sib = (rnd() & 0xc0) | (index & 7) << 3 | (base & 7);
         e->rex |= (index >> 3) << 1;
-    } else if ((base & 7) == 4) {
+    } else if ((base & 7) == 4 || !(rnd() & 7)) {
         e->has_sib = true;
         e->modrm |= 4;
-        e->sib = 0x20 | (base & 7);
+        e->sib = (rnd() & 0xc0) | 0x20 | (base & 7);    /* no index: the scale says nothing */
     } else {
         e->modrm |= base & 7;
     }
@@ -137,6 +150,42 @@ static unsigned gpr(Enc *e, bool byte, unsigned rex_bit)
     return r & 7;
 }
 
+/* A VEX prefix; what REX would say is in e->rex. */
+static void vex_prefix(Enc *e, const GenRow *r)
+{
+    unsigned v = 0, l = r->f & G_L1 || ((r->f & G_L) && rnd() % 2), pp, last;
+    bool w = e->rex & 8 || r->f & G_W1;
+
+    if (r->f & G_V) {
+        v = r->f & G_VECREG ? rnd() & 15 : pick_reg();
+    }
+    pp = r->pfx == 0x66 ? 1 : r->pfx == 0xf3 ? 2 : r->pfx == 0xf2 ? 3 : 0;
+    last = (~v & 15) << 3 | l << 2 | pp;
+    if (r->map == 1 && !w && !(e->rex & 3) && rnd() % 4) {
+        e->p[e->n++] = 0xc5;
+        e->p[e->n++] = (e->rex & 4 ? 0 : 0x80) | last;
+        return;
+    }
+    e->p[e->n++] = 0xc4;
+    e->p[e->n++] = (~e->rex & 7) << 5 | r->map;
+    e->p[e->n++] = (unsigned)w << 7 | last;
+}
+
+/* A dividend whose quotient fits, but for few divisors. */
+static unsigned dividend(uint8_t *p, bool byte, bool is_signed)
+{
+    if (byte) {
+        memcpy(p, is_signed ? "\x66\x98" : "\x0f\xb6\xc0", 3);   /* cbw; movzx eax, al */
+        return is_signed ? 2 : 3;
+    }
+    if (is_signed) {
+        memcpy(p, rnd() & 1 ? "\x48\x99" : "\x66\x99", 2);       /* cqo; cwd */
+    } else {
+        memcpy(p, "\x31\xd2", 2);                                /* xor edx, edx */
+    }
+    return 2;
+}
+
 unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
                   const char **name)
 {
@@ -144,11 +193,12 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
     Enc e = { .p = p };
     uint8_t op;
     unsigned size, osize;
-    bool byte, mem, locked, align;
+    bool byte, mem, locked, align, sized;
 
     do {
         r = &gen_rows[rnd() % gen_nr_rows];
-    } while (!(r->kind & (1u << kind)) || ((r->f & G_WILD) && !wild));
+    } while (!(r->kind & (1u << kind)) || (wild ? r->f & G_TAME : r->f & G_WILD) ||
+             !have[r->need]);
     *name = r->name;
     *undefined = r->undef;
     if (r->f & G_FIXED) {
@@ -167,7 +217,11 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
         memcpy(p + e.n, "\x49\x8d\x7c\x24", 4); e.n += 4; p[e.n++] = rnd();
         p[e.n++] = rnd() % 4 ? 0xfc : 0xfd;
     }
+    if ((r->f & G_DIV) && rnd() % 8) {
+        e.n += dividend(p + e.n, r->f & G_BYTE, r->digit == 7);
+    }
     byte = r->f & G_BYTE;
+    sized = !(r->f & G_NOSIZE) && (!byte || (r->f & G_REGWIDE));
     size = rnd() % 3;                   /* 16, 32, 64 */
     if (r->f & G_NO16) {
         size = 1 + (rnd() & 1);
@@ -175,7 +229,7 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
     osize = size;
     mem = (r->f & G_MEM) && ((r->f & G_MEMONLY) || rnd() % 3 == 0);
     locked = mem && (r->f & G_LOCK) && rnd() % 4 == 0;
-    if (r->pfx) {
+    if (r->pfx && !(r->f & G_VEX)) {
         p[e.n++] = r->pfx;
     }
     if (locked) {
@@ -184,10 +238,10 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
     if ((r->f & G_STRING) && rnd() % 2) {
         p[e.n++] = rnd() & 1 ? 0xf2 : 0xf3;
     }
-    if (!(r->f & G_NOSIZE) && !byte && size == 0) {
+    if (sized && size == 0) {
         p[e.n++] = 0x66;
     }
-    if (!(r->f & G_NOSIZE) && !byte && size == 2) {
+    if (sized && size == 2) {
         e.rex = 0x48;
     }
     if ((r->f & G_REXW) && (rnd() & 1)) {
@@ -231,11 +285,15 @@ unsigned gen_insn(uint8_t *p, GenKind kind, bool wild, uint32_t *undefined,
             e.modrm |= 0xc0 | n;
         }
     }
-    if (e.rex) {
-        e.rex |= 0x40;
-        p[e.n++] = e.rex;
+    if (r->f & G_VEX) {
+        vex_prefix(&e, r);
+    } else {
+        if (e.rex) {
+            e.rex |= 0x40;
+            p[e.n++] = e.rex;
+        }
+        opcode(&e, r);
     }
-    opcode(&e, r);
     p[e.n++] = op;
     if (r->f & G_MODRM) {
         p[e.n++] = e.modrm;

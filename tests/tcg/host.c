@@ -17,7 +17,7 @@
 #define ST ((CaseState *)STATE_VA)
 #define HOST_RSP (*(uint64_t *)(STATE_VA + 0x800))
 #define EXIT_PTR (*(uint64_t *)(STATE_VA + 0x808))
-#define HOST_FX ((void *)(STATE_VA + 0xa00))
+#define HAS_AVX (*(uint8_t *)(STATE_VA + 0x810))
 
 uint8_t *const host_code = (uint8_t *)CODE_VA;
 uint8_t *const host_data = (uint8_t *)DATA_VA;
@@ -31,9 +31,11 @@ __asm__(
     ".set S, 0x1f000000\n"
     "host_enter:\n"
     "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-    "fxsave64 S+0xa00\n"
     "mov %rsp, S+0x800\n"
-    "fxrstor64 S+192\n"
+    "mov $7, %eax; xor %edx, %edx; cmpb $0, S+0x810; je 1f\n"
+    "xsave64 S+0xa00; xrstor64 S+192; jmp 2f\n"
+    "1: fxsave64 S+0xa00; fxrstor64 S+192\n"
+    "2:\n"
     "pushq S+128\n"
     "popfq\n"
     "mov S+0, %rax; mov S+8, %rcx; mov S+16, %rdx; mov S+24, %rbx\n"
@@ -50,9 +52,14 @@ __asm__(
     "pushfq\n"
     "popq S+128\n"
     "cld\n"
-    "fxsave64 S+192\n"
+    "mov $7, %eax; xor %edx, %edx; cmpb $0, S+0x810; je 1f\n"
+    "xsave64 S+192; jmp host_fault\n"
+    "1: fxsave64 S+192\n"
     "host_fault:\n"
-    "fxrstor64 S+0xa00\n"
+    "mov $7, %eax; xor %edx, %edx; cmpb $0, S+0x810; je 1f\n"
+    "xrstor64 S+0xa00; jmp 2f\n"
+    "1: fxrstor64 S+0xa00\n"
+    "2:\n"
     "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "ret\n"
 );
@@ -82,6 +89,9 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
     ST->error = g[REG_ERR];
     ST->cr2 = g[REG_CR2];
     memcpy(&ST->fx, uc->uc_mcontext.fpregs, 512);
+    if (HAS_AVX) {
+        memcpy(ST->ymmh, (uint8_t *)uc->uc_mcontext.fpregs + 576, sizeof(ST->ymmh));
+    }
     g[REG_RIP] = (greg_t)host_fault;
     g[REG_RSP] = HOST_RSP;
     g[REG_EFL] = 0x202;
@@ -110,6 +120,7 @@ bool host_init(void)
         sigaction(sigs[i], &sa, NULL);
     }
     EXIT_PTR = (uint64_t)host_leave;
+    HAS_AVX = host_has(HOST_AVX);
     return true;
 }
 
@@ -119,6 +130,35 @@ bool host_is_intel(void)
 
     return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
            c == signature_INTEL_ecx && d == signature_INTEL_edx;
+}
+
+static const struct {
+    const char *name;
+    unsigned leaf;
+    uint8_t reg, bit;       /* EAX to EDX */
+} features[HOST_FEATURES] = {
+    [HOST_BMI1] = { "bmi1", 7, 1, 3 }, [HOST_BMI2] = { "bmi2", 7, 1, 8 },
+    [HOST_ABM] = { "abm", 0x80000001, 2, 5 }, [HOST_ADX] = { "adx", 7, 1, 19 },
+    [HOST_MOVBE] = { "movbe", 1, 2, 22 }, [HOST_AVX] = { "avx", 1, 2, 28 },
+    [HOST_AVX2] = { "avx2", 7, 1, 5 }, [HOST_FMA] = { "fma", 1, 2, 12 },
+    [HOST_F16C] = { "f16c", 1, 2, 29 }, [HOST_AES] = { "aes", 1, 2, 25 },
+    [HOST_PCLMULQDQ] = { "pclmulqdq", 1, 2, 1 }, [HOST_SHA] = { "sha-ni", 7, 1, 29 },
+};
+
+const char *host_feature_name(HostFeature f)
+{
+    return features[f].name;
+}
+
+bool host_has(HostFeature f)
+{
+    unsigned r[4];
+
+    if (f == HOST_ANY) {
+        return true;
+    }
+    return __get_cpuid_count(features[f].leaf, 0, &r[0], &r[1], &r[2], &r[3]) &&
+           (r[features[f].reg] >> features[f].bit & 1);
 }
 
 bool host_punishes_split_locks(void)
@@ -153,6 +193,8 @@ void host_run(CaseState *st)
     st->trap = -1;
     st->error = 0;
     st->cr2 = 0;
+    memset(st->header, 0, sizeof(st->header));
+    st->header[0] = 7;
     memcpy(ST, st, sizeof(*st));
     in_host = true;
     host_enter();

@@ -127,7 +127,7 @@ static void try_bytes(Sweep *s, const uint8_t *bytes, bool by_reg)
 /* An opcode with one prefix: with memory at RBX, and with registers. */
 static void sweep_opcode(Sweep *s, const char *prefix, const char *map, uint8_t opcode)
 {
-    bool x87 = !*map && (opcode & 0xf8) == 0xd8;
+    bool x87 = !*map && *prefix != '\xc4' && (opcode & 0xf8) == 0xd8;
     bool two = !strcmp(map, "\x0f");
     bool any_rm = x87 || (two && opcode == 0x01);
     bool group = any_rm || (two && opcode >= 0x20 && opcode <= 0x23);
@@ -148,6 +148,20 @@ static void sweep_opcode(Sweep *s, const char *prefix, const char *map, uint8_t 
     }
 }
 
+/* All that a VEX prefix of three bytes leads to, but for registers. */
+static void sweep_vex(Sweep *s)
+{
+    char prefix[4] = "\xc4";
+
+    for (unsigned n = 0; n < 3 * 16; n++) {
+        prefix[1] = (char)(0xe0 | (1 + n / 16));
+        prefix[2] = (char)(0x78 | (n & 7) | (n & 8) << 4);
+        for (unsigned opcode = 0; opcode < 256; opcode++) {
+            sweep_opcode(s, prefix, "", opcode);
+        }
+    }
+}
+
 unsigned list_entries(Entry *entries, bool code64)
 {
     static const char *const prefixes[] = { "", "\x66", "\xf2", "\xf3", "\xf0", "\x48" };
@@ -164,6 +178,7 @@ unsigned list_entries(Entry *entries, bool code64)
             }
         }
     }
+    sweep_vex(&s);
     for (unsigned i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
         if (specials[i].where == (code64 ? ONLY32 : ONLY64)) {
             continue;

@@ -17,7 +17,7 @@
 #define DATA_CHECK 0x1800   /* bytes around the pointers that are compared */
 
 typedef struct Case {
-    uint8_t code[512];
+    uint8_t code[1024];
     unsigned len, n;
     unsigned at[MAX_INSNS + 1];
     const char *names[MAX_INSNS];
@@ -53,9 +53,56 @@ static unsigned put_branch(uint8_t *p)
     return n + sizeof(branch);
 }
 
+/* An access to a table by an index that has been loaded: movzx eax, [rbx+d]; op [rbx+rax*n+d]. */
+static unsigned put_table(uint8_t *p)
+{
+    static const uint8_t ops[] = { 0x01, 0x03, 0x39, 0x3b, 0x89, 0x8b };
+    const uint8_t code[] = {
+        0x0f, 0xb6, 0x43, (uint8_t)rnd(), 0x40 | (rnd() & 8), ops[rnd() % sizeof(ops)], 0x4c,
+        (uint8_t)(rnd() % 4 << 6 | 3), (uint8_t)rnd(),
+    };
+
+    memcpy(p, code, sizeof(code));
+    return sizeof(code);
+}
+
+/*
+ * Back to the beginning while R14, which is 0 to 63, has something left: by what makes flags. With
+ * two such branches it may be less than 0.
+ */
+static void put_loop(Case *k, bool twice)
+{
+    static const struct { const char *code; uint8_t n, jcc, jcc_signed; } ways[] = {
+        { "\x49\x83\xee\x10", 4, 0x87, 0x8f },                    /* sub r14, 16; ja, jg */
+        { "\x41\x80\xee\x10", 4, 0x83, 0 },                       /* sub r14b, 16; jae */
+        { "\x49\x83\xfe\x10\x4d\x8d\x76\xf0", 8, 0x83, 0x8d },  /* cmp; lea; jae, jge */
+        { "\x4d\x8d\x76\xf0\x4d\x85\xf6", 7, 0x89, 0x89 },       /* lea; test; jns */
+        { "\x4d\x8d\x76\xf1\x49\xff\xce", 7, 0x89, 0x89 },       /* lea; dec; jns */
+        /* lea; mov [rsp-64], r14; cmp qword [rsp-64], 0; jge */
+        { "\x4d\x8d\x76\xf0\x4c\x89\x74\x24\xc0\x48\x83\x7c\x24\xc0\x00", 15, 0x8d, 0x8d },
+    };
+    unsigned w = rnd() % (sizeof(ways) / sizeof(ways[0]));
+    int32_t back;
+
+    w = twice && !ways[w].jcc_signed ? 0 : w;
+    if (k->undefined) {
+        memcpy(k->code + k->len, "\x39\xc8", 2);
+        k->len += 2;
+    }
+    memcpy(k->code + k->len, ways[w].code, ways[w].n);
+    k->len += ways[w].n;
+    k->code[k->len++] = 0x0f;
+    k->code[k->len++] = twice ? ways[w].jcc_signed : ways[w].jcc;
+    back = -(int32_t)(k->len + 4);
+    memcpy(k->code + k->len, &back, 4);
+    k->len += 4;
+    k->undefined = 0;
+}
+
 static void make_case(Case *k, GenKind kind, bool wild)
 {
     unsigned want = wild || max_insns == 1 ? 1 : 1 + rnd() % max_insns;
+    bool twice = false;
 
     k->len = k->n = 0;
     k->undefined = 0;
@@ -72,10 +119,40 @@ static void make_case(Case *k, GenKind kind, bool wild)
         if (max_insns > 1 && !wild && !(u & ~0x10u) && rnd() % 4 == 0) {
             k->len += put_branch(k->code + k->len);
         }
+        if (max_insns > 1 && !wild && rnd() % 8 == 0) {
+            k->len += put_table(k->code + k->len);
+        }
         k->undefined = u;
         k->n++;
+        if (max_insns > 1 && !wild && rnd() % 32 == 0 && !twice) {
+            twice = true;       /* and perhaps once more at the end */
+            put_loop(k, true);
+        }
     }
     k->at[k->n] = k->len;
+    if (max_insns > 1 && !wild && rnd() % 4 == 0) {
+        put_loop(k, twice);
+    }
+}
+
+/* 16 of them, of 16 bytes. */
+static void random_vectors(uint8_t *to)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        uint64_t v = rnd_operand();
+        double d = (double)(int64_t)(rnd() >> 40) / (1 + (rnd() & 15));
+
+        switch (rnd() % 4) {
+        case 0: {
+            float f[2] = { (float)d, (float)(int32_t)rnd() };
+            memcpy(&v, f, 8);
+            break;
+        }
+        case 1: memcpy(&v, &d, 8); break;
+        default: break;
+        }
+        memcpy(to + 8 * i, &v, 8);
+    }
 }
 
 static void random_fx(uint8_t *fx)
@@ -107,21 +184,7 @@ static void random_fx(uint8_t *fx)
         memcpy(fx + 32 + 16 * i, &m, 8);
         memcpy(fx + 40 + 16 * i, &e, 2);
     }
-    for (unsigned i = 0; i < 32; i++) {
-        uint64_t v = rnd_operand();
-        double d = (double)(int64_t)(rnd() >> 40) / (1 + (rnd() & 15));
-
-        switch (rnd() % 4) {
-        case 0: {
-            float f[2] = { (float)d, (float)(int32_t)rnd() };
-            memcpy(&v, f, 8);
-            break;
-        }
-        case 1: memcpy(&v, &d, 8); break;
-        default: break;
-        }
-        memcpy(fx + 160 + 8 * i, &v, 8);
-    }
+    random_vectors(fx + 160);
 }
 
 static void random_state(CaseState *st, bool wild)
@@ -144,13 +207,14 @@ static void random_state(CaseState *st, bool wild)
     st->flags = 0x202 | (rnd() & (FLAGS & ~0x400u));
     st->rip = CODE_VA;
     random_fx(st->fx.b);
+    random_vectors(st->ymmh);
 }
 
 /* DPPS and DPPD: which partial sum raises an unmasked exception is not modelled. */
 static void mask_dot_products(const Case *k, CaseState *st)
 {
     for (unsigned i = 0; i < k->n; i++) {
-        if (!strncmp(k->names[i], "dpp", 3)) {
+        if (strstr(k->names[i], "dpp")) {
             *(uint32_t *)(st->fx.b + 24) |= 0x1f80;
         }
     }
@@ -163,7 +227,8 @@ static bool fx_equal(const CaseState *h, const CaseState *e)
            memcmp(h->fx.b, e->fx.b, 5) == 0 &&
            (*(uint32_t *)(h->fx.b + 24) & 0xffff) ==
            (*(uint32_t *)(e->fx.b + 24) & 0xffff) &&
-           memcmp(h->fx.b + 32, e->fx.b + 32, 128) == 0;
+           memcmp(h->fx.b + 32, e->fx.b + 32, 128) == 0 &&
+           memcmp(h->ymmh, e->ymmh, sizeof(h->ymmh)) == 0;
 }
 
 static bool same(const CaseState *h, const CaseState *e, uint32_t undefined)
@@ -241,6 +306,20 @@ static void print_fx(const CaseState *st, const CaseState *h, const CaseState *e
     }
 }
 
+static void print_upper(const CaseState *st, const CaseState *h, const CaseState *e)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        const uint64_t *a = (const uint64_t *)(h->ymmh + 16 * i);
+        const uint64_t *b = (const uint64_t *)(e->ymmh + 16 * i);
+        const uint64_t *s = (const uint64_t *)(st->ymmh + 16 * i);
+
+        if (memcmp(a, b, 16)) {
+            printf("  ymm%u, upper half: before %016lx:%016lx host %016lx:%016lx emul "
+                   "%016lx:%016lx\n", i, s[1], s[0], a[1], a[0], b[1], b[0]);
+        }
+    }
+}
+
 static void report(const Case *k, const CaseState *st, const CaseState *h,
                    const CaseState *e, uint64_t seed)
 {
@@ -272,6 +351,7 @@ static void report(const Case *k, const CaseState *st, const CaseState *h,
                host_data[i], emul_data[i]);
     }
     print_fx(st, h, e);
+    print_upper(st, h, e);
 }
 
 static void run_both(const Case *k, const CaseState *st, CaseState *h, CaseState *e)
@@ -345,7 +425,7 @@ int main(int argc, char **argv)
         max_insns = strtoul(argv[4], NULL, 0);
     }
 
-    if (!host_init()) {
+    if (!host_init() || !mutate_init()) {
         return 1;
     }
     if (!emul_init(getenv("JIT"))) {
@@ -353,6 +433,7 @@ int main(int argc, char **argv)
         return 77;
     }
     intel = host_is_intel();
+    gen_init();
     gen_split_locks = !host_punishes_split_locks();
     for (i = 0; done < cases && failures < 20; i++) {
         bool wild = i % 512 == 0;
@@ -376,5 +457,5 @@ int main(int argc, char **argv)
         done += k.n;
     }
     printf("%lu instructions in %lu sequences, %u failures\n", done, i, failures);
-    return failures != 0;
+    return !mutate_done() ? 77 : failures != 0;
 }

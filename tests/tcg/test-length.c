@@ -13,6 +13,7 @@
 #include "diff.h"
 #include "target/i386/tcg/decode/insn.h"
 #include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/ops/vex.h"
 
 #define END (CODE_VA + CODE_SIZE)
 
@@ -40,7 +41,7 @@ static bool checks_late(const X86Op *op)
 {
     return op->fn == op_mov_from_seg ||
            op->fn == op_mov_from_cr || op->fn == op_mov_to_cr ||
-           op->fn == op_mov_from_dr || op->fn == op_mov_to_dr;
+           op->fn == op_mov_from_dr || op->fn == op_mov_to_dr || op->fn == op_vgather;
 }
 
 /* Length on the host, or 0: #UD. */
@@ -128,6 +129,46 @@ static void sweep_opcode(const uint8_t *head, unsigned n, unsigned step,
     }
 }
 
+/* Does the host have all that we may have? */
+static bool host_is_whole(void)
+{
+    for (unsigned f = 0; f < HOST_FEATURES; f++) {
+        if (!host_has(f)) {
+            printf("# VEX prefixes not tried: this host's processor has no %s\n",
+                   host_feature_name(f));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* VEX prefixes in both forms, some behind prefixes that they do not allow, or with registers. */
+static void sweep_vex(unsigned step, Tally *t)
+{
+    static const uint8_t before[] = { 0x66, 0xf2, 0xf3, 0xf0, 0x48, 0x2e, 0x67, 0x66 };
+
+    for (unsigned n = 0; n < 3 * 16 * 256; n++) {
+        uint8_t map = 1 + n / 4096, last = (n >> 8 & 7) | (n & 0x800) >> 4, op = n;
+        unsigned r = n * 0x9e3779b1u >> 16;     /* as good as random */
+        uint8_t head[8], *p = head;
+
+        if (r % 4 == 0) {
+            *p++ = before[r >> 4 & 7];
+        }
+        last |= r & 0x300 ? 0x78 : r & 0x78;
+        if (map == 1 && !(last & 0x80) && r & 0x400) {
+            *p++ = 0xc5;
+            *p++ = last | (r & 0x80);
+        } else {
+            *p++ = 0xc4;
+            *p++ = map | 0x60 | (r & 0x80);
+            *p++ = last;
+        }
+        *p++ = op;
+        sweep_opcode(head, p - head, step, t);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const prefixes[] = {
@@ -157,6 +198,9 @@ int main(int argc, char **argv)
                 sweep_opcode(head, n, step, &t);
             }
         }
+    }
+    if (host_is_whole()) {
+        sweep_vex(3 * step, &t);
     }
     printf("%u encodings: %u alike, %u invalid on both, %u only on the host, "
            "%u refused later, %u wrong\n", t.tried, t.same, t.both_invalid,

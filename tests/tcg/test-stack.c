@@ -163,7 +163,7 @@ static void reset_cpu(const Mode *m)
     c->fpuc = 0x37f;
     c->fpus = c->fptag = 0;
     c->mxcsr = 0x1f80;
-    c->xcr0 = 3;
+    c->xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
     c->halted = c->shutdown = c->shadow = c->ss_shadow = c->nmi_masked = false;
     c->delivering = -1;
     c->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET;
@@ -336,7 +336,7 @@ static void make_cpu(void)
     cpu->io = &io;
     cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
     if (getenv("JIT")) {
-        const TCGJitConfig config = { .size = 1 << 20, .threshold = 1 };
+        const TCGJitConfig config = { .size = 1 << 20, .threshold = 1, .perf_map = -1 };
         const char *why;
 
         cpu->tcg->jit = tcg_jit_new(&config, &why);
@@ -344,7 +344,7 @@ static void make_cpu(void)
     cpu->tcg->nr_cpus = 1;
     cpu->tcg->cpus[0] = cpu;
     cpu->apic_page = ~(uint64_t)0;
-    cpu->cpuid = &cpuid;
+    tcg_set_cpuid(cpu, &cpuid);
     cpu->phys_reserved = 0x000fff0000000000ull;
     tcg_tlb_init(cpu);
 }

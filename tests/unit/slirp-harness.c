@@ -5,9 +5,65 @@
  */
 #include "slirp-harness.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "net/usernet.h"
+#include "qemu/confine.h"
 
 uint8_t frame[SLIRP_FRAME_MAX], reply[SLIRP_FRAME_MAX];
+
+/* The process of user networks is the same program, which is a test here. */
+__attribute__((constructor)) static void be_process(int argc, char **argv)
+{
+    if (usernet_wanted(argv)) {
+        usernet_main(NULL);
+    }
+}
+
+pid_t slirp_process(void)
+{
+    char path[64];
+    FILE *f;
+    int pid = 0;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    f = fopen(path, "r");
+    if (!f || fscanf(f, "%d", &pid) != 1) {
+        pid = 0;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return pid;
+}
+
+unsigned slirp_open_files(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", slirp_process());
+    GDir *dir = g_dir_open(path, 0, NULL);
+    unsigned n = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
+
+void slirp_confine(bool programs)
+{
+    static ConfineOrders orders = { .dumpable = true };
+    GPtrArray *folders = g_ptr_array_new();
+
+    g_ptr_array_add(folders, (char *)g_get_tmp_dir());
+    orders.folders = folders;
+    orders.programs = programs;
+    g_assert_true(confine_process_orders(&orders, NULL));
+}
 
 NT *slirp_start(const char *options)
 {
@@ -19,20 +75,36 @@ NT *slirp_start(const char *options)
     return n;
 }
 
-/* The next frame, or 0 if none comes within 200 ms. */
-size_t next_frame(NT *n)
+void slirp_send(NT *n, const void *data, size_t len)
 {
+    nt_send(n, NULL, data, len);
+    VT_WAIT(n->t, n->tx->used->idx == n->tx->avail->idx);
+}
+
+static size_t frame_within(NT *n, gint64 ms)
+{
+    gint64 end = g_get_monotonic_time() + ms * 1000;
     size_t len;
 
-    for (int i = 0; i < 200 && nt_quiet(n); i++) {
-        g_usleep(1000);
-    }
-    if (nt_quiet(n)) {
-        return 0;
+    while (nt_quiet(n)) {
+        if (g_get_monotonic_time() > end) {
+            return 0;
+        }
+        g_usleep(200);
     }
     len = nt_receive(n, reply, sizeof(reply), NULL, NULL);
     nt_give(n, 1, NT_RX_SIZE);
     return len;
+}
+
+size_t next_frame(NT *n)
+{
+    return frame_within(n, 30000);
+}
+
+size_t maybe_frame(NT *n)
+{
+    return frame_within(n, 200);
 }
 
 uint16_t ip_sum(const uint8_t *p, size_t len, uint32_t sum)
@@ -80,7 +152,7 @@ void send_arp(NT *n)
     memset(frame, 0xff, 6);
     memcpy(frame + 6, GUEST_MAC "\x08\x06" "\0\1\x08\0\6\4\0\1" GUEST_MAC GUEST_IP "\0\0\0\0\0\0"
            HOST_IP, 36);
-    nt_send(n, NULL, frame, 60);
+    slirp_send(n, frame, 60);
 }
 
 /* The stack answers ARP: it lives. Other frames may come before. */

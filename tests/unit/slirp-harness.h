@@ -20,8 +20,17 @@ extern uint8_t frame[SLIRP_FRAME_MAX], reply[SLIRP_FRAME_MAX];
 
 /* USER and more options, begun with ','; started, with receive buffers. */
 NT *slirp_start(const char *options);
-/* The next frame into reply, or 0 if none comes within 200 ms. */
+/* Before the first network: confine its process as a machine's is, with programs or without. */
+void slirp_confine(bool programs);
+/* The process of user networks, and how many descriptors it has. */
+pid_t slirp_process(void);
+unsigned slirp_open_files(void);
+/* Send it, and wait until it has gone to the process. */
+void slirp_send(NT *n, const void *data, size_t len);
+/* The next frame into reply, or 0 if none comes for long. */
 size_t next_frame(NT *n);
+/* The same for one that may not come, within 200 ms. */
+size_t maybe_frame(NT *n);
 /* Add to a sum of big-endian words (RFC 1071). */
 uint16_t ip_sum(const uint8_t *p, size_t len, uint32_t sum);
 void put16(uint8_t *p, unsigned val);

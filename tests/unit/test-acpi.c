@@ -236,7 +236,7 @@ static void test_fadt(void)
         g_assert_cmpuint(fadt[i], ==, 0);
     }
     g_assert_cmphex(rd(fadt + 109, 2), ==, 0x24);
-    g_assert_cmphex(rd(fadt + 112, 4), ==, 0x00100400);
+    g_assert_cmphex(rd(fadt + 112, 4), ==, 0x00100430);
     g_assert_cmpmem(fadt + 116, 12, reset, 12);
     g_assert_cmphex(fadt[128], ==, 0x42);
     g_assert_cmphex(rd(fadt + 132, 8), ==, 0);

@@ -99,7 +99,7 @@ static void test_undone(void)
     g_ptr_array_add(list, block_action_bitmap(BITMAP_CLEAR, &x));
     g_ptr_array_add(list, block_action_bitmap(BITMAP_REMOVE, &x));
     g_ptr_array_add(list, block_action_bitmap(BITMAP_CLEAR, &x));
-    g_assert_false(block_transaction(list, NULL));
+    g_assert_false(block_transaction(list, false, NULL));
     g_assert_null(bitmap("top", "y"));
     g_assert_cmpuint(count("top", "x"), ==, 65536);
     g_assert_true(bitmap("top", "x")->enabled && !bitmap("top", "x")->busy);

@@ -248,6 +248,56 @@ static void test_errors(gconstpointer arg)
     }
 }
 
+static bool no_threads;
+
+GThread *__wrap_g_thread_try_new(const char *name, GThreadFunc fn, gpointer data, GError **err);
+GThread *__real_g_thread_try_new(const char *name, GThreadFunc fn, gpointer data, GError **err);
+
+GThread *__wrap_g_thread_try_new(const char *name, GThreadFunc fn, gpointer data, GError **err)
+{
+    if (no_threads && !strcmp(name, "block-job")) {
+        g_set_error(err, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN, "no more threads");
+        return NULL;
+    }
+    return __real_g_thread_try_new(name, fn, data, err);
+}
+
+/* A host that lets us have no thread: the job fails, or ends with its disk before it does. */
+static void test_no_thread(gconstpointer arg)
+{
+    BlockJobOptions options = { .id = "job" };
+    JobTest st;
+
+    if (!have_tools()) {
+        return;
+    }
+    for (unsigned gone = 0; gone < 2; gone++) {
+        job_begin(&st, "cluster_size=64k", arg);
+        no_threads = true;
+        g_assert_true(block_stream_start("top", NULL, NULL, &options, NULL));
+        if (gone) {
+            blk_detach(st.blk);
+            g_assert_true(st.concluded);
+        } else {
+            job_use_until(&st, &st.concluded);
+            g_assert_cmpstr(st.error, ==, "no more threads");
+            g_assert_cmpstr(st.history->str, ==, "CRXEN");
+            job_check_disk(&st);
+        }
+        no_threads = false;
+        if (!gone) {
+            st.concluded = false;
+            g_clear_pointer(&st.error, g_free);
+            g_assert_true(block_stream_start("top", NULL, NULL, &options, NULL));
+            job_use_until(&st, &st.concluded);
+            g_assert_cmpstr(st.error, ==, NULL);
+            blk_detach(st.blk);
+        }
+        blk_cleanup_all();
+        job_finish(&st);
+    }
+}
+
 /* Jobs end with their disk, whatever they are at. */
 static void test_gone(gconstpointer arg)
 {
@@ -336,7 +386,7 @@ static void test_create(void)
     };
     static const char *const bad[] = {
         "size=8388608,cluster-size=3000", "size=8388608,refcount-bits=3", "size=100",
-        "size=8388608,version=v2,refcount-bits=8", "size=8388608,preallocation=full",
+        "size=8388608,version=v2,refcount-bits=8", "size=8388608,preallocation=some",
         "size=8388608,nonsense=1", "size=9000000000000000000",
     };
     JobTest st = { .history = g_string_new(NULL), .rng = g_rand_new() };
@@ -390,6 +440,7 @@ int main(int argc, char **argv)
         { "stream", test_stream }, { "commit", test_commit },
         { "active-commit", test_active_commit }, { "mirror", test_mirror },
         { "gone", test_gone }, { "snapshot", test_snapshot }, { "errors", test_errors },
+        { "no-thread", test_no_thread },
     };
 
     g_test_init(&argc, &argv, NULL);

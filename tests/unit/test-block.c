@@ -187,8 +187,8 @@ static void test_bad_files(void)
     msg = try_drive(fifo, "format=raw");
     g_assert_nonnull(strstr(msg, "a regular file or block device was expected"));
     g_clear_pointer(&msg, g_free);
-    msg = try_drive("nbd://localhost/x", "format=raw");
-    g_assert_cmpstr(msg, ==, "Unknown protocol 'nbd'");
+    msg = try_drive("http://localhost/x", "format=raw");
+    g_assert_cmpstr(msg, ==, "Unknown protocol 'http'");
     g_clear_pointer(&msg, g_free);
     msg = try_drive("/nonexistent", "format=raw");
     g_assert_cmpstr(msg, ==, "Could not open '/nonexistent': No such file or directory");
@@ -198,15 +198,25 @@ static void test_bad_files(void)
 
 static void test_probe(void)
 {
-    g_autofree char *path = new_image();
-    g_autofree char *msg = NULL;
-    int fd = open(path, O_RDWR);
+    static const struct { const char *magic; unsigned at; const char *format; } formats[] = {
+        { "KDMV\0\0\0\1", 0, "vmdk" }, { "QFI\xfb\0\0\0\1", 0, "qcow" }, { "conectix", 0, "vpc" },
+        { "vhdxfile", 0, "vhdx" }, { "\x7f\x10\xda\xbe\1\0\1\0", 64, "vdi" },
+        { "LUKS\xba\xbe\0\2", 0, "luks" },
+    };
 
-    g_assert_cmpint(pwrite(fd, "KDMV", 4, 0), ==, 4);
-    close(fd);
-    msg = try_drive(path, "");
-    g_assert_true(g_str_has_prefix(msg, "Block format 'vmdk' is not supported: convert"));
-    unlink(path);
+    for (unsigned i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_autofree char *path = new_image(), *msg = NULL;
+        g_autofree char *want = g_strdup_printf("Block format '%s' is not supported: convert the "
+                                                "image with qemu-img convert -f %s",
+                                                formats[i].format, formats[i].format);
+        int fd = open(path, O_RDWR);
+
+        g_assert_cmpint(pwrite(fd, formats[i].magic, 8, formats[i].at), ==, 8);
+        close(fd);
+        msg = try_drive(path, "");
+        g_assert_true(g_str_has_prefix(msg, want));
+        unlink(path);
+    }
 }
 
 /* A file that another one cut: zeroes, not an error, not old bytes. */

@@ -62,6 +62,8 @@ CASES = [
         "docs/system/all.rst": "echo thing wire hole speed\n"}),
     ("MAINTAINERS covers every file", {"net/new.c": ""}),
     ("one dialect", {"util/low.c": TREE["util/low.c"].replace("{\n", "{\n    g_atomic_int_get(a);\n")}),
+    ("one dialect", {"util/low.c": TREE["util/low.c"] + "typedef unsigned u32;\n"}),
+    ("one dialect", {"util/low.c": TREE["util/low.c"].replace("{\n", "{\n    g_thread_new(a);\n")}),
     ("one dialect", {
         "util/low.c": '#include "qemu/low.h"\n' + TREE["util/low.c"].replace(
             "\n\n", "\n#include <errno.h>\n\n", 1)}),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exec/dirty-log.h"
 #include "exec/memory.h"
 #include "qemu/main-loop.h"
 
@@ -297,6 +298,53 @@ static void test_ports(void)
     address_space_destroy(&as);
 }
 
+/* What is marked, merged and taken; ranges across words, beyond RAM, of no RAM. */
+static void test_dirty_log(void)
+{
+    static DirtyLog *log;       /* it is never freed */
+    uint8_t *ram = g_malloc(200 * DIRTY_PAGE);
+    uint64_t words[4], merged[3] = { 1ull << 63, 3, 1ull << 63 };
+
+    log = dirty_log_new(ram, 200 * DIRTY_PAGE);
+    dirty_log_mark(log, ram + DIRTY_PAGE - 1, 2);
+    dirty_log_mark(log, ram + 60 * DIRTY_PAGE, 70 * DIRTY_PAGE);
+    dirty_log_mark(log, ram + 199 * DIRTY_PAGE, 7 * DIRTY_PAGE);
+    dirty_log_mark(log, ram + 200 * DIRTY_PAGE, 1);
+    dirty_log_mark(log, ram - 1, 1);
+    dirty_log_mark(log, NULL, DIRTY_PAGE);
+    dirty_log_mark(log, ram + 5 * DIRTY_PAGE, 0);
+    g_assert_cmpuint(dirty_log_take(log, words), ==, 73);
+    g_assert_cmphex(words[0], ==, 0xf000000000000003);
+    g_assert_cmphex(words[1], ==, UINT64_MAX);
+    g_assert_cmphex(words[2], ==, 3);
+    g_assert_cmphex(words[3], ==, 0x80);
+    g_assert_cmpuint(dirty_log_take(log, words), ==, 0);
+    /* From a page on that begins no word; bits behind the last do not count. */
+    dirty_log_merge(log, 37, merged, 129);
+    g_assert_cmpuint(dirty_log_take(log, words), ==, 3);
+    g_assert_cmphex(words[1], ==, 1ull << 36 | 3ull << 37);
+    g_free(ram);
+}
+
+/* Writes through the address space are marked while there is a log. */
+static void test_dirty_writes(Fixture *f, gconstpointer opaque)
+{
+    static DirtyLog *log;
+    uint64_t words[1], value = 7;
+
+    log = dirty_log_new(f->host, RAM_SIZE);
+    address_space_write(&f->as, 0x1000, "x", 1);
+    address_space_set_dirty_log(&f->as, log);
+    address_space_write(&f->as, 0xffe, "1234", 4);
+    address_space_rw(&f->as, 0x1ff8, &value, 8, true);
+    address_space_rw(&f->as, 0x2000, &value, 8, false);
+    g_assert_cmpuint(dirty_log_take(log, words), ==, 2);
+    g_assert_cmphex(words[0], ==, 3);
+    address_space_set_dirty_log(&f->as, NULL);
+    address_space_write(&f->as, 0, "x", 1);
+    g_assert_cmpuint(dirty_log_take(log, words), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -305,6 +353,8 @@ int main(int argc, char **argv)
     ADD("/memory/map", test_map);
     ADD("/memory/dispatch", test_dispatch);
     ADD("/memory/copy", test_copy);
+    ADD("/memory/dirty-writes", test_dirty_writes);
+    g_test_add_func("/memory/dirty-log", test_dirty_log);
     g_test_add_func("/memory/eventfd", test_eventfd);
     g_test_add_func("/memory/coalesced", test_coalesced);
     g_test_add_func("/memory/ports", test_ports);

@@ -3,9 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hw/core/state.h"
@@ -223,6 +225,36 @@ static void test_stream(void)
     done(&m);
 }
 
+/* All of RAM, then what has changed: a page, one that has become zeros; the rest stays. */
+static void test_rounds(void)
+{
+    g_autofree uint8_t *ram = g_malloc(RAM_SIZE);
+    const uint64_t changed = 1 << 1 | 1 << 2;
+    uint64_t reached;
+    g_autoptr(GBytes) stream = NULL;
+    g_autofree char *error = NULL;
+    Stream *s = stream_new();
+    SavedMachine m;
+    gsize len;
+
+    fill_ram(ram);
+    put(s, SECTION_FINGERPRINT, FINGERPRINT, strlen(FINGERPRINT));
+    s->w.moving = true;
+    g_assert_cmpint(ram_write(&s->w, ram, RAM_SIZE), ==, 0);
+    memset(ram + FORMAT_PAGE, 0, FORMAT_PAGE);
+    ram[2 * FORMAT_PAGE] = 7;
+    ram[3 * FORMAT_PAGE] = 8;       /* not said to have changed */
+    put(s, SECTION_ROUND, NULL, 0);
+    g_assert_cmpint(ram_write_pages(&s->w, ram, RAM_SIZE, &changed, &reached), ==, 0);
+    put_end(s);
+    stream = stream_end(s);
+    error = try_load(g_bytes_get_data(stream, &len), g_bytes_get_size(stream), &m);
+    g_assert_null(error);
+    ram[3 * FORMAT_PAGE] = 0;
+    g_assert_cmpint(memcmp(m.ram.ram, ram, RAM_SIZE), ==, 0);
+    done(&m);
+}
+
 static void test_damaged_stream(void)
 {
     g_autoptr(GBytes) stream = good_stream();
@@ -297,6 +329,12 @@ static void test_made_up_streams(void)
         expect(s, "pages that RAM does not have");
     }
     s = begun();
+    put(s, SECTION_CONFIRM, NULL, 0);
+    expect(s, "waits for an answer, which this channel cannot carry");
+    s = begun();
+    put(s, SECTION_YOURS, NULL, 0);
+    expect(s, "an answer where none is expected");
+    s = begun();
     put(s, SECTION_ZERO, all, sizeof(all));
     put(s, SECTION_PAGES, page, sizeof(page));
     expect(s, "pages that RAM does not have");
@@ -313,8 +351,66 @@ static void test_made_up_streams(void)
     put_end(s);
     expect(s, "sections are missing");
     s = begun();
+    put(s, SECTION_ROUND, NULL, 0);
+    expect(s, "RAM is not complete");
+    s = begun();
+    put(s, SECTION_ZERO, all, sizeof(all));
+    put(s, SECTION_ROUND, NULL, 0);
+    put(s, SECTION_ZERO, bad_ranges[4], sizeof(bad_ranges[4]));
+    expect(s, "pages that RAM does not have");
+    s = begun();
     put(s, 77, "x", 1);
     expect(s, "section type 77 is not known");
+}
+
+/* What is the same, what is told of where it is not. */
+static void test_fingerprints(void)
+{
+    static const struct {
+        const char *ours, *theirs, *message;
+    } cases[] = {
+        { "a: 1\nb: 2\n", "a: 1\nb: 2\n", NULL },
+        { "a: 1\nb: 2\n", "b: 2\na: 1\n", NULL },
+        { "a: 1\nb: 2\n", "a: 1\nb: 3\n", "it has 'b: 3' where this one has 'b: 2'" },
+        { "a: 1\nb: 2\n", "a: 1\n", "it does not have 'b: 2'" },
+        { "a: 1\n", "a: 1\nb: 2\n", "it has 'b: 2', this one has not" },
+        { "a: 1\n", "a: 1\na: 2\n", "it has 'a: 2' where this one has 'a: 1'" },
+        { "a: 1\n", "", "it does not have 'a: 1'" },
+        { "a: 1\n", "a: 1\n\n", "it has '', this one has not" },
+        { "cpuid 0x7 0x0: 0x1 0x20 0x0 0x0\n", "cpuid 0x7 0x0: 0x1 0x0 0x0 0x0\n",
+          "its CPUs do not have CPUID.07H:EBX.avx2 [bit 5], those of this one do" },
+        { "cpuid 0x1 0x0: 0x1 0x0 0x0 0x0\n", "cpuid 0x1 0x0: 0x2 0x0 0x0 0x0\n",
+          "it has 'cpuid 0x1 0x0: 0x2 0x0 0x0 0x0' where" },
+        /* Another accelerator: names and caches are its own, features are not. */
+        { "accelerator: a\ncpuid 0x4 0x0: 0x1 0x0 0x0 0x0\nb: 1\n",
+          "accelerator: b\ncpuid 0x4 0x0: 0x2 0x0 0x0 0x0\nb: 1\n", NULL },
+        { "accelerator: a\ncpuid 0x80000002 0x0: 0x1 0x0 0x0 0x0\n", "accelerator: b\n", NULL },
+        { "accelerator: a\nb: 1\n", "accelerator: b\nb: 2\n", "it has 'b: 2' where" },
+        { "accelerator: a\ncpuid 0x7 0x0: 0x1 0x20 0x0 0x0\n",
+          "accelerator: b\ncpuid 0x7 0x0: 0x1 0x0 0x0 0x0\n",
+          "its CPUs do not have CPUID.07H:EBX.avx2 [bit 5], those of this one do" },
+        { "accelerator: a\n", "accelerator: b\ncpuid 0x1 0x0: 0x0 0x0 0x0 0x1\n",
+          "its CPUs have CPUID.01H:EDX.fpu [bit 0], those of this one do not" },
+        { "accelerator: a\ncpuid 0x0 0x0: 0x1 0x2 0x0 0x0\n",
+          "accelerator: b\ncpuid 0x0 0x0: 0x2 0x3 0x0 0x0\n", "CPUs differ in their vendor" },
+        { "accelerator: a\ncpuid 0x80000008 0x0: 0x3028 0x0 0x0 0x0\n",
+          "accelerator: b\ncpuid 0x80000008 0x0: 0x302e 0x0 0x0 0x0\n", "width of addresses" },
+        { "accelerator: a\ncpuid 0xd 0x9: 0x8 0x340 0x0 0x0\n",
+          "accelerator: b\ncpuid 0xd 0x9: 0x8 0xa80 0x0 0x0\n", "XSAVE area (PKRU)" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        size_t len = strlen(cases[i].theirs);
+        g_autofree char *exact = g_memdup2(cases[i].theirs, len);   /* no byte behind it */
+        Error *err = NULL;
+
+        g_assert_cmpint(fingerprint_check(cases[i].ours, exact, len, &err), ==,
+                        !cases[i].message);
+        if (cases[i].message && !strstr(error_get_pretty(err), cases[i].message)) {
+            g_error("'%s' instead of '%s'", error_get_pretty(err), cases[i].message);
+        }
+        error_free(err);
+    }
 }
 
 /* Lengths are refused before anything is allocated for them. */
@@ -347,7 +443,8 @@ static GBytes *mapped_file(uint64_t image)
     put(s, SECTION_STATE, "first", 5);
     put(s, SECTION_RAM_IMAGE, &image, sizeof(image));
     put_end(s);
-    g_assert_cmpint(ram_write_image(&s->w, ram, RAM_SIZE, FORMAT_IMAGE_ALIGN), ==, 0);
+    g_assert_cmpint(ram_write_extents(&s->w, ram, RAM_SIZE, FORMAT_IMAGE_ALIGN,
+                                      &(FormatExtent) { 0, RAM_SIZE }, 1), ==, 0);
     g_assert_cmpint(lseek(s->c.fd, 0, SEEK_END), ==, FORMAT_IMAGE_ALIGN + RAM_SIZE);
     return stream_end(s);
 }
@@ -414,6 +511,69 @@ static void test_hostile_mapped(void)
     expect(s, "RAM is not complete");
 }
 
+/* Answers ------------------------------------------------------------------------------- */
+
+/* What a source makes of these bytes, behind which the connection ends; answer: what it says. */
+static int confirm(const void *data, size_t len, char **refusal, uint8_t *answer)
+{
+    Channel c;
+    int fds[2], ret;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    channel_of(&c, fds[0]);
+    g_assert_cmpint(write(fds[1], data, len), ==, len);
+    shutdown(fds[1], SHUT_WR);
+    ret = reply_confirm(&c, refusal);
+    channel_close(&c);
+    g_assert_cmpint(read(fds[1], answer, sizeof(SectionHeader)), ==,
+                    ret ? 0 : sizeof(SectionHeader));
+    close(fds[1]);
+    return ret;
+}
+
+static GBytes *reply_bytes(SectionType type, const char *text)
+{
+    Channel c;
+    int fd = memfd_create("reply", MFD_CLOEXEC);
+    uint8_t buf[2 * FORMAT_MAX_REPLY];
+    ssize_t n;
+
+    channel_of(&c, fd);
+    g_assert_cmpint(reply_write(&c, type, text), ==, 0);
+    n = pread(fd, buf, sizeof(buf), 0);
+    channel_close(&c);
+    return g_bytes_new(buf, n);
+}
+
+/* Only a whole and right "loaded" makes a source give its guest up, and it says so then. */
+static void test_replies(void)
+{
+    g_autoptr(GBytes) loaded = reply_bytes(SECTION_LOADED, "");
+    g_autoptr(GBytes) failed = reply_bytes(SECTION_FAILED, "no\33 room\n");
+    g_autoptr(GBytes) yours = reply_bytes(SECTION_YOURS, "");
+    g_autofree char *refusal = NULL;
+    uint8_t answer[sizeof(SectionHeader)], data[sizeof(SectionHeader)];
+    gsize len;
+
+    g_assert_cmpint(confirm(g_bytes_get_data(loaded, &len), sizeof(data), &refusal, answer), ==, 0);
+    g_assert_cmpmem(answer, sizeof(answer), g_bytes_get_data(yours, NULL), sizeof(answer));
+    g_assert_cmpint(confirm(answer, sizeof(answer), &refusal, answer), ==, -EBADMSG);
+    g_assert_null(refusal);
+    memcpy(data, g_bytes_get_data(loaded, NULL), sizeof(data));
+    for (size_t i = 0; i < sizeof(data); i++) {
+        g_assert_cmpint(confirm(data, i, &refusal, answer), ==, -ECONNRESET);
+        for (unsigned bit = 0; bit < 8; bit++) {
+            data[i] ^= 1u << bit;
+            g_assert_cmpint(confirm(data, sizeof(data), &refusal, answer), !=, 0);
+            data[i] ^= 1u << bit;
+        }
+    }
+    g_assert_null(refusal);
+    g_assert_cmpint(confirm(g_bytes_get_data(failed, &len), g_bytes_get_size(failed), &refusal,
+                            answer), ==, -EREMOTEIO);
+    g_assert_cmpstr(refusal, ==, "no? room?");
+}
+
 /* The check value of CRC-32C, "Castagnoli": RFC 3720, appendix B.4. */
 static void test_crc(void)
 {
@@ -431,8 +591,11 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/fields", test_fields);
     g_test_add_func("/migration/hostile-fields", test_hostile_fields);
     g_test_add_func("/migration/stream", test_stream);
+    g_test_add_func("/migration/rounds", test_rounds);
     g_test_add_func("/migration/damaged-stream", test_damaged_stream);
     g_test_add_func("/migration/made-up-streams", test_made_up_streams);
+    g_test_add_func("/migration/replies", test_replies);
+    g_test_add_func("/migration/fingerprints", test_fingerprints);
     g_test_add_func("/migration/limits", test_limits);
     g_test_add_func("/migration/mapped", test_mapped);
     g_test_add_func("/migration/hostile-mapped", test_hostile_mapped);

@@ -225,6 +225,28 @@ static void test_files(void)
     g_unlink(name);
 }
 
+/* The dump of a whole table: its end does not end ours. */
+static void test_file_with_end(void)
+{
+    static const uint8_t table[] = {
+        1, 4, 1, 2, 'x', 0, 0, 127, 4, 0, 127, 0, 0, 200, 5, 3, 4, 9, 0, 0,
+    };
+    g_autofree char *name = NULL, *option = NULL, *message = NULL;
+    int fd = g_file_open_tmp("smbios-XXXXXX", &name, NULL);
+    SmbiosOptions *o = smbios_options_new();
+    g_autoptr(GByteArray) t = NULL;
+
+    g_assert_cmpint(write(fd, table, sizeof(table)), ==, sizeof(table));
+    close(fd);
+    option = g_strdup_printf("file=%s", name);
+    g_assert_true(add(o, option, &message));
+    t = smbios_build_tables(o, &machine);
+    smbios_options_free(o);
+    g_assert_nonnull(find(t, 200, 0));
+    g_assert_true(find(t, 127, 0) + 6 == t->data + t->len);
+    g_unlink(name);
+}
+
 static void test_mistakes(void)
 {
     static const char *const rows[][2] = {
@@ -277,6 +299,7 @@ int main(int argc, char **argv)
     g_test_add_func("/smbios/processors-and-memory", test_processors_and_memory);
     g_test_add_func("/smbios/fields", test_fields);
     g_test_add_func("/smbios/files", test_files);
+    g_test_add_func("/smbios/file-with-end", test_file_with_end);
     g_test_add_func("/smbios/mistakes", test_mistakes);
     g_test_add_func("/smbios/entry", test_entry);
     return g_test_run();

@@ -1,5 +1,5 @@
 /*
- * Sockets of network backends: a name with several addresses.
+ * Sockets of network backends and chardevs: a name with several addresses.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +17,9 @@ static uint16_t ports[2];
 static struct sockaddr_in sins[2];
 static struct addrinfo infos[2];
 
+/* Whoever can tell takes its time. */
+static struct { GMutex lock; GCond cond; bool waits; } slow;
+
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                        struct addrinfo **res);
 void __wrap_freeaddrinfo(struct addrinfo *res);
@@ -25,6 +28,17 @@ int __wrap_getaddrinfo(const char *node, const char *service, const struct addri
                        struct addrinfo **res)
 {
     g_assert_cmpstr(node, ==, "name");
+    if (hints->ai_flags & AI_NUMERICHOST) {
+        return EAI_NONAME;
+    }
+    g_mutex_lock(&slow.lock);
+    while (slow.waits) {
+        g_cond_wait(&slow.cond, &slow.lock);
+    }
+    g_mutex_unlock(&slow.lock);
+    if (!ports[0]) {
+        return EAI_AGAIN;
+    }
     for (unsigned i = 0; i < 2; i++) {
         sins[i] = (struct sockaddr_in){
             .sin_family = AF_INET, .sin_port = htons(ports[i]),
@@ -111,10 +125,108 @@ static void test_listen(void)
     close(other);
 }
 
+/* Without waiting --------------------------------------------------------------- */
+
+static void let_go(bool waits)
+{
+    g_mutex_lock(&slow.lock);
+    slow.waits = waits;
+    g_cond_signal(&slow.cond);
+    g_mutex_unlock(&slow.lock);
+}
+
+typedef struct Outcome {
+    int fd;
+    char *err;
+    bool told;
+} Outcome;
+
+static void told(int fd, Error *err, void *opaque)
+{
+    Outcome *o = opaque;
+
+    g_assert_false(o->told);
+    *o = (Outcome) { fd, err ? g_strdup(error_get_pretty(err)) : NULL, true };
+    error_free(err);
+}
+
+static gboolean count(gpointer opaque)
+{
+    return ++*(unsigned *)opaque < 5;
+}
+
+static const SockTarget target = { "name", "1", AF_UNSPEC, "no way" };
+
+static void test_nobody_waits(void)
+{
+    for (unsigned good = 0; good < 4; good++) {
+        int fds[2] = { bound(good == 0, &ports[0]), bound(good == 1, &ports[1]) };
+        Outcome o = { .fd = -1 };
+        unsigned turns = 0;
+
+        ports[0] = good == 3 ? 0 : ports[0];
+        let_go(true);
+        g_assert_nonnull(sock_connect(&target, told, &o, NULL));
+        /* The loop goes round while the name is looked up. */
+        g_idle_add(count, &turns);
+        while (turns < 5) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        g_assert_false(o.told);
+        let_go(false);
+        while (!o.told) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        if (good < 2) {
+            SockAddr peer;
+
+            g_assert_true(sock_addr_of(o.fd, true, &peer));
+            g_assert_cmpint(((struct sockaddr_in *)&peer.ss)->sin_port, ==, htons(ports[good]));
+            close(o.fd);
+        } else {
+            g_assert_cmpint(o.fd, ==, -1);
+            g_assert_true(g_str_has_prefix(o.err, good == 2 ? "no way: Connection refused" :
+                                           "address resolution failed for name:1: "));
+        }
+        g_free(o.err);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
+/* Given up while the name is looked up, and while the peer is asked. */
+static void test_cancel(void)
+{
+    int fds[2] = { bound(true, &ports[0]), bound(true, &ports[1]) };
+
+    for (unsigned late = 0; late < 2; late++) {
+        Outcome o = { .fd = -1 };
+        SockConnect *c;
+
+        let_go(true);
+        c = sock_connect(&target, told, &o, NULL);
+        if (late) {
+            let_go(false);
+            g_main_context_iteration(NULL, TRUE);       /* the name has been looked up */
+        }
+        sock_connect_cancel(c);
+        let_go(false);
+        if (!late) {
+            g_main_context_iteration(NULL, TRUE);       /* the thread's last word */
+        }
+        g_assert_false(o.told);
+    }
+    sock_connect_cancel(NULL);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/socket-addr/connect", test_connect);
     g_test_add_func("/socket-addr/listen", test_listen);
+    g_test_add_func("/socket-addr/nobody-waits", test_nobody_waits);
+    g_test_add_func("/socket-addr/cancel", test_cancel);
     return g_test_run();
 }

@@ -95,6 +95,16 @@ static void test_manual(void)
     g_assert_cmpuint(fired->len, ==, 7 + 1000000);
     g_assert_true(qemu_clock_advance_virtual(280 + 10 * 1000001));
     timer_del(&periodic);
+    /* A clock that is set, forth or back, leaves the time that timers have to wait. */
+    timer_mod_ns(&a, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + 20);
+    timer_mod_ns(&b, INT64_MAX);
+    qemu_clock_set_virtual(5);
+    g_assert_cmpint(qemu_clock_deadline_virtual(), ==, 25);
+    qemu_clock_set_virtual(1000);
+    g_assert_cmpint(qemu_clock_deadline_virtual(), ==, 1020);
+    timer_del(&a);
+    g_assert_cmpint(qemu_clock_deadline_virtual(), >, INT64_MAX / 2);
+    timer_del(&b);
     g_string_free(fired, TRUE);
 }
 

@@ -13,6 +13,7 @@
 
 #include "hw/9pfs/9p.h"
 #include "qemu/le.h"
+#include "slow-disk.h"
 #include "virtio-harness.h"
 
 #define T_BASE 0x400000         /* messages and answers, by number */
@@ -24,48 +25,11 @@
 #define THREADS 8
 
 static char *dir;
-static GMutex lock;
-static GCond cond;
-static bool hold;
-static unsigned syncs;
-
-int __wrap_fsync(int fd);
-
-/* A disk that takes as long as the test wants. */
-int __wrap_fsync(int fd)
-{
-    g_mutex_lock(&lock);
-    syncs++;
-    g_cond_broadcast(&cond);
-    while (hold) {
-        g_cond_wait(&cond, &lock);
-    }
-    g_mutex_unlock(&lock);
-    return 0;
-}
-
-static void set_hold(bool on)
-{
-    g_mutex_lock(&lock);
-    hold = on;
-    syncs = on ? 0 : syncs;
-    g_cond_broadcast(&cond);
-    g_mutex_unlock(&lock);
-}
-
-static void wait_for_syncs(unsigned n)
-{
-    g_mutex_lock(&lock);
-    while (syncs < n) {
-        g_cond_wait(&cond, &lock);
-    }
-    g_mutex_unlock(&lock);
-}
 
 static gpointer release_later(gpointer data)
 {
     g_usleep(100000);
-    set_hold(false);
+    slow_disk_hold(false);
     return NULL;
 }
 
@@ -197,16 +161,16 @@ static void test_beside(gconstpointer legacy)
     VTRing *r;
     VT *t = new_9p(legacy, &r);
 
-    set_hold(true);
+    slow_disk_hold(true);
     post(t, r, P9_TFSYNC, 5, "dd", FILE_FID, 0);
     vt_kick(t, r);
-    wait_for_syncs(1);
+    slow_disk_wait(1);
     for (unsigned i = 0; i < 20; i++) {
         post(t, r, P9_TGETATTR, 6, "dq", FILE_FID, UINT64_C(0x7ff));
         vt_kick(t, r);
         expect(t, r, 6, P9_TGETATTR + 1);
     }
-    set_hold(false);
+    slow_disk_hold(false);
     expect(t, r, 5, P9_TFSYNC + 1);
     vt_free(t);
 }
@@ -219,10 +183,10 @@ static void test_flush_running(gconstpointer legacy)
     uint8_t type;
     uint32_t len;
 
-    set_hold(true);
+    slow_disk_hold(true);
     post(t, r, P9_TFSYNC, 5, "dd", FILE_FID, 0);
     vt_kick(t, r);
-    wait_for_syncs(1);
+    slow_disk_wait(1);
     post(t, r, P9_TFLUSH, 6, "w", 5);
     post(t, r, P9_TFLUSH, 7, "w", 5);
     post(t, r, P9_TFLUSH, 8, "w", 6);
@@ -237,7 +201,7 @@ static void test_flush_running(gconstpointer legacy)
     }
     vt_poll(t);
     g_assert_cmpint(next(t, r, &type, &len), ==, -1);
-    set_hold(false);
+    slow_disk_hold(false);
     expect(t, r, 5, P9_TFSYNC + 1);
     expect(t, r, 6, P9_TFLUSH + 1);
     expect(t, r, 7, P9_TFLUSH + 1);
@@ -253,19 +217,19 @@ static void test_flush_queued(gconstpointer legacy)
     uint8_t type;
     uint32_t len;
 
-    set_hold(true);
+    slow_disk_hold(true);
     for (unsigned i = 0; i < THREADS; i++) {
         post(t, r, P9_TFSYNC, 20 + i, "dd", FILE_FID, 0);
     }
     vt_kick(t, r);
-    wait_for_syncs(THREADS);
+    slow_disk_wait(THREADS);
     post(t, r, P9_TMKDIR, 5, "dsdd", ROOT, "flushed", 0700, 0);
     post(t, r, P9_TFLUSH, 6, "w", 5);
     vt_kick(t, r);
     g_assert_cmpint(wait_next(t, r, &type, &len), ==, 0);
     g_assert_cmpuint(len, ==, 0);
     expect(t, r, 6, P9_TFLUSH + 1);
-    set_hold(false);
+    slow_disk_hold(false);
     for (unsigned i = 0; i < THREADS; i++) {
         g_assert_cmpint(wait_next(t, r, &type, &len), >=, 20);
     }
@@ -281,16 +245,16 @@ static void test_version(gconstpointer legacy)
     VTRing *r;
     VT *t = new_9p(legacy, &r);
 
-    set_hold(true);
+    slow_disk_hold(true);
     post(t, r, P9_TFSYNC, 5, "dd", FILE_FID, 0);
     vt_kick(t, r);
-    wait_for_syncs(1);
+    slow_disk_wait(1);
     post(t, r, P9_TVERSION, 0xffff, "ds", 8192, "9P2000.L");
     post(t, r, P9_TGETATTR, 6, "dq", FILE_FID, UINT64_C(0x7ff));
     vt_kick(t, r);
     vt_poll(t);
     g_assert_cmpuint(r->used->idx, ==, r->last_used);
-    set_hold(false);
+    slow_disk_hold(false);
     expect(t, r, 5, P9_TFSYNC + 1);
     expect(t, r, 0xffff, P9_TVERSION + 1);
     expect(t, r, 6, P9_RLERROR);
@@ -306,14 +270,14 @@ static void test_reset(gconstpointer legacy)
     for (unsigned round = 0; round < 3; round++) {
         GThread *thread;
 
-        set_hold(true);
+        slow_disk_hold(true);
         for (unsigned i = 0; i < 2 * THREADS; i++) {
             post(t, r, P9_TFSYNC, i, "dd", FILE_FID, 0);
         }
         post(t, r, P9_TFLUSH, 50, "w", 0);
         post(t, r, P9_TFLUSH, 51, "w", 2 * THREADS - 1);
         vt_kick(t, r);
-        wait_for_syncs(THREADS);
+        slow_disk_wait(THREADS);
         thread = g_thread_new("release", release_later, NULL);
         vt_wr(t, VT_STATUS, 0);
         g_thread_join(thread);
@@ -324,10 +288,10 @@ static void test_reset(gconstpointer legacy)
         }
         r = begin(t);
     }
-    set_hold(true);
+    slow_disk_hold(true);
     post(t, r, P9_TFSYNC, 1, "dd", FILE_FID, 0);
     vt_kick(t, r);
-    wait_for_syncs(1);
+    slow_disk_wait(1);
     g_thread_unref(g_thread_new("release", release_later, NULL));
     vt_free(t);
 }

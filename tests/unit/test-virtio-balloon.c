@@ -142,6 +142,43 @@ static void test_not_ram(gconstpointer legacy)
     free_balloon(b);
 }
 
+/*
+ * Q26: the rings in use go into the balloon, and the list that says so. What the device finds there
+ * next is zeros: it may want a reset, after which all is well.
+ */
+static void test_rings(gconstpointer legacy)
+{
+    B *b = new_balloon(legacy, "deflate-on-oom=on", PAGE, MUST_TELL);
+    VTRing *rings[] = { b->deflate, b->stats, b->inflate };
+    uint32_t pfns[3 * G_N_ELEMENTS(rings) + 1];
+    unsigned n = 0;
+
+    send_range(b, b->inflate, DATA / PAGE, 3);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rings); i++) {
+        pfns[n++] = rings[i]->desc_addr / PAGE;
+        pfns[n++] = rings[i]->avail_addr / PAGE;
+        pfns[n++] = rings[i]->used_addr / PAGE;
+    }
+    pfns[n++] = PFNS / PAGE;
+    memcpy(b->t->ram + PFNS, pfns, sizeof(pfns));
+    vt_add(b->inflate, &(VTBuf) { PFNS, sizeof(pfns), false }, 1);
+    vt_kick(b->t, b->inflate);
+    vt_poll(b->t);
+    g_assert_cmpuint(b->inflate->avail->idx, ==, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rings); i++) {
+        vt_kick(b->t, rings[i]);
+        vt_poll(b->t);
+    }
+    g_assert_cmpuint(vt_rd(b->t, VT_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET, !=, 0);
+    vt_negotiate(b->t, MUST_TELL);
+    b->inflate = vt_setup_queue(b->t, 0, 128);
+    vt_driver_ok(b->t);
+    memset(b->t->ram + DATA, 0x5a, VT_RAM_SIZE - DATA);
+    send_range(b, b->inflate, DATA / PAGE, 3);
+    g_assert_cmpuint(count_gone(b), ==, 3);
+    free_balloon(b);
+}
+
 /* A list of 3 Mi entries is worked on in turns, all of it; a reset may come in between. */
 static void test_huge_list(gconstpointer legacy)
 {
@@ -429,6 +466,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     vt_add_test("/balloon/01-inflate", test_inflate);
     vt_add_test("/balloon/02-not-ram", test_not_ram);
+    vt_add_test("/balloon/02-rings/Q26", test_rings);
     vt_add_test("/balloon/03-huge-list", test_huge_list);
     vt_add_test("/balloon/04-wrong-buffers", test_wrong_buffers);
     vt_add_test("/balloon/05-large-pages", test_large_pages);

@@ -10,13 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/block-internal.h"
+#include "fault-node.h"
 #include "hw/core/event.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "qemu/cutils.h"
 #include "virtio-harness.h"
 
-#define IMAGE_SIZE (4u << 20)
+#define IMAGE_SIZE FAULT_SIZE
 #define HDR    0x10000
 #define DATA   0x20000
 #define STATUS 0x18000
@@ -24,70 +24,6 @@
 #define ALL_FEATURES UINT64_MAX
 
 extern const ObjectClass *const class_virtio_blk;
-
-/* A backend that fails ---------------------------------------------------- */
-
-typedef struct FaultNode {
-    BlockNode bs;
-    uint8_t *data;
-} FaultNode;
-
-static struct {
-    int error[BLOCK_OP__MAX];   /* errno for requests of this kind */
-    unsigned seen[BLOCK_OP__MAX];
-    unsigned fua;
-    unsigned delay_us;
-} fault;
-
-static bool fault_open(BlockNode *bs, Error **errp)
-{
-    bs->length = IMAGE_SIZE;
-    bs->filename = "fault";
-    ((FaultNode *)bs)->data = g_malloc0(IMAGE_SIZE);
-    return true;
-}
-
-static void fault_close(BlockNode *bs)
-{
-    g_free(((FaultNode *)bs)->data);
-}
-
-static int fault_run(BlockNode *bs, BlockRequest *req)
-{
-    uint8_t *p = ((FaultNode *)bs)->data + req->pos;
-
-    __atomic_fetch_add(&fault.seen[req->node_op], 1, __ATOMIC_SEQ_CST);
-    if (req->node_flags & BLOCK_REQ_FUA) {
-        __atomic_fetch_add(&fault.fua, 1, __ATOMIC_SEQ_CST);
-    }
-    if (fault.delay_us) {
-        g_usleep(fault.delay_us);
-    }
-    if (fault.error[req->node_op]) {
-        return -fault.error[req->node_op];
-    }
-    for (unsigned i = 0; i < req->niov; i++) {
-        if (req->node_op == BLOCK_OP_READ) {
-            memcpy(req->iov[i].iov_base, p, req->iov[i].iov_len);
-        } else {
-            memcpy(p, req->iov[i].iov_base, req->iov[i].iov_len);
-        }
-        p += req->iov[i].iov_len;
-    }
-    if (req->node_op == BLOCK_OP_WRITE_ZEROES) {
-        memset(p, 0, req->bytes);
-    }
-    return 0;
-}
-
-static const BlockDriver block_fault = {
-    .oc = { .name = "fault", .parent = &block_node_base_class,
-            .instance_size = sizeof(FaultNode) },
-    .is_protocol = true,
-    .open = fault_open,
-    .close = fault_close,
-    .run = fault_run,
-};
 
 /* The test's disk ---------------------------------------------------------- */
 
@@ -139,12 +75,8 @@ static Disk *disk_new(gconstpointer legacy, const char *drive, const char *optio
 static Disk *disk_new_fault(gconstpointer legacy, const char *options)
 {
     Disk *d = g_new0(Disk, 1);
-    BlockNode *bs = (BlockNode *)object_new(&block_fault.oc, NULL);
 
-    memset(&fault, 0, sizeof(fault));
-    g_assert_true(block_node_open(bs, NULL));
-    bs->discard = true;
-    blk_new("d0", bs);
+    fault_drive_new("d0");
     return disk_plug(legacy, d, options);
 }
 

@@ -687,6 +687,30 @@ static void test_slots(gconstpointer legacy)
     vt_free(t);
 }
 
+/* 2.9: kicks say the position, too; and those of drivers that have not agreed to it do not. */
+static void test_notification_data(gconstpointer legacy)
+{
+    VT *t = vt_new(legacy != NULL);
+    VTDevice *d;
+    VTRing *r;
+
+    vt_plug(t, &vt_device_class.dc, "notification_data=on");
+    d = (VTDevice *)t->vdev;
+    for (unsigned agreed = 0; agreed < 2; agreed++) {
+        r = vt_start(t, (uint64_t)agreed << 38, 16);
+        g_assert_cmphex(vt_offered(t) >> 38 & 1, ==, 1);
+        d->kicked = 0;
+        vt_add(r, &(VTBuf) { 0x40000, 16, true }, 1);
+        vt_wr(t, VT_QUEUE_NOTIFY, 0x80070000);
+        vt_poll(t);
+        g_assert_cmpuint(d->kicked, ==, agreed);
+        vt_wr(t, VT_QUEUE_NOTIFY, 0xffffffff);
+        vt_kick(t, r);
+        g_assert_nonnull(vt_used(r));
+    }
+    vt_free(t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -716,5 +740,6 @@ int main(int argc, char **argv)
     vt_add_test("/virtio-mmio/vm-stop", test_vm_stop);
     vt_add_modern_test("/virtio-mmio/cmdline", test_cmdline);
     vt_add_modern_test("/virtio-mmio/slots", test_slots);
+    vt_add_modern_test("/virtio-mmio/notification-data", test_notification_data);
     return g_test_run();
 }

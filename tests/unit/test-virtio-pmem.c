@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sysemu/hostmem.h"
+#include "slow-disk.h"
 #include "virtio-harness.h"
 
 #define MIB  (1ull << 20)
@@ -18,44 +19,6 @@
 #define RESP 0x20000
 
 static char *dir, *path;
-static GMutex lock;
-static GCond cond;
-static bool hold;
-static unsigned syncs;
-static int fail;
-
-int __wrap_fsync(int fd);
-
-/* A disk that takes as long as the test wants. */
-int __wrap_fsync(int fd)
-{
-    g_mutex_lock(&lock);
-    syncs++;
-    g_cond_broadcast(&cond);
-    while (hold) {
-        g_cond_wait(&cond, &lock);
-    }
-    errno = fail;
-    g_mutex_unlock(&lock);
-    return fail ? -1 : 0;
-}
-
-static void set_hold(bool on)
-{
-    g_mutex_lock(&lock);
-    hold = on;
-    g_cond_broadcast(&cond);
-    g_mutex_unlock(&lock);
-}
-
-static void wait_for_sync(unsigned n)
-{
-    g_mutex_lock(&lock);
-    while (syncs < n) {
-        g_cond_wait(&cond, &lock);
-    }
-    g_mutex_unlock(&lock);
-}
 
 static const DeviceClass *pmem_class(void)
 {
@@ -82,7 +45,7 @@ static VT *new_pmem(gconstpointer legacy, const char *options)
     t->ms->device_memory = PLACE - 1;
     t->ms->device_memory_end = 16ull << 30;
     vt_plug(t, pmem_class(), "memdev=m");
-    syncs = fail = 0;
+    slow_disk_reset();
     return t;
 }
 
@@ -131,20 +94,20 @@ static void test_flush(gconstpointer legacy)
     VT *t = new_pmem(legacy, "size=4M,share=on");
     VTRing *r = vt_start(t, 0, 64);
 
-    set_hold(true);
+    slow_disk_hold(true);
     flush(t, r, 0);
-    wait_for_sync(1);
+    slow_disk_wait(1);
     for (unsigned i = 0; i < 5; i++) {
         flush(t, r, 0);
     }
     g_assert_null(vt_used(r));
-    set_hold(false);
+    slow_disk_hold(false);
     VT_WAIT(t, r->used->idx == 6);
-    g_assert_cmpuint(syncs, ==, 2);
+    g_assert_cmpuint(slow_disk_syncs(), ==, 2);
     for (unsigned i = 0; i < 6; i++) {
         g_assert_cmpuint(answer(t, i), ==, 0);
     }
-    fail = EIO;
+    slow_disk_fail(EIO);
     flush(t, r, 0);
     VT_WAIT(t, r->used->idx == 7);
     g_assert_cmpuint(answer(t, 6), ==, 1);
@@ -160,17 +123,17 @@ static void test_reset(gconstpointer legacy)
     VT *t = new_pmem(legacy, "size=4M,share=on");
     VTRing *r = vt_start(t, 0, 64);
 
-    set_hold(true);
+    slow_disk_hold(true);
     flush(t, r, 0);
     flush(t, r, 0);
-    wait_for_sync(1);
+    slow_disk_wait(1);
     vt_wr(t, VT_STATUS, 0);
     r = vt_start(t, 0, 64);
     flush(t, r, 0);
     g_assert_null(vt_used(r));
-    set_hold(false);
+    slow_disk_hold(false);
     VT_WAIT(t, r->used->idx == 1);
-    g_assert_cmpuint(syncs, ==, 2);
+    g_assert_cmpuint(slow_disk_syncs(), ==, 2);
     vt_poll(t);
     g_assert_cmpuint(r->used->idx, ==, 1);
     flush(t, r, 0);
@@ -193,7 +156,7 @@ static void test_readonly(gconstpointer legacy)
     flush(t, r, 0);
     VT_WAIT(t, r->used->idx == 1);
     g_assert_cmpuint(answer(t, 0), ==, 0);
-    g_assert_cmpuint(syncs, ==, 0);
+    g_assert_cmpuint(slow_disk_syncs(), ==, 0);
     /* A request there can be read (the type is no flush), an answer cannot be written. */
     vt_add(r, (VTBuf []) { { PLACE, 4, false }, { RESP, 4, true } }, 2);
     vt_kick(t, r);

@@ -80,4 +80,23 @@ typedef struct AcpiMadtInfo {
 /* Ids from 255 on are x2APIC entries. */
 void acpi_build_madt(AcpiTables *t, const AcpiMadtInfo *info);
 
+typedef struct AcpiNodeMemory {
+    uint64_t addr;              /* guest-physical */
+    uint64_t size;
+    uint32_t node;
+} AcpiNodeMemory;
+
+/* What the SRAT (5.2.16) says. */
+typedef struct AcpiSratInfo {
+    const uint32_t *apic_ids;   /* nr_cpus of them, as the MADT has them */
+    const int *cpu_nodes;       /* and their nodes */
+    unsigned nr_cpus;
+    const AcpiNodeMemory *ranges;
+    unsigned nr_ranges;
+} AcpiSratInfo;
+
+void acpi_build_srat(AcpiTables *t, const AcpiSratInfo *info);
+/* SLIT (5.2.17): nr_nodes rows of as many distances. */
+void acpi_build_slit(AcpiTables *t, const uint8_t *distances, unsigned nr_nodes);
+
 #endif

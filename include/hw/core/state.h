@@ -58,6 +58,7 @@ struct StateField {
 typedef struct StateDesc {
     const char *name;       /* NULL: the device's class */
     uint16_t version;
+    bool optional;          /* where the file has none of it nothing is loaded */
     const StateField *fields;           /* NULL: there is nothing */
     /* Why this one cannot be saved: text to follow "NAME " (static), or NULL. May be NULL. */
     const char *(*blocker)(const void *obj);

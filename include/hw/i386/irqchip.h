@@ -51,6 +51,8 @@ void x86_irqchip_free(X86Irqchip *chip);
 
 /* Call fn for each of the controllers and the PIT. */
 void x86_irqchip_foreach_state(X86Irqchip *chip, StateFn *fn, void *opaque);
+/* The same of those that the accelerator keeps (ACCEL_IRQCHIP_KERNEL). */
+void x86_kernel_chips_foreach_state(MachineState *ms, bool pit, StateFn *fn, void *opaque);
 
 /* "info pic": the PICs and the I/O APIC; caller frees. */
 char *x86_irqchip_dump(X86Irqchip *chip);

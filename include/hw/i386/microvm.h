@@ -119,6 +119,7 @@ typedef struct MicrovmMachineState {
     bool has_rtc;
     DeviceState *ged;           /* hw/acpi/ged.h; NULL: no ACPI */
     bool has_pic;               /* an 8259A drives the boot processor's LINT0 */
+    bool kernel_chips, kernel_pit;      /* the accelerator keeps controllers, and the PIT */
     bool has_isa;
     ISABus isa;
     DeviceState *fw_cfg;        /* hw/nvram/fw_cfg.h; NULL: not asked for */
@@ -151,6 +152,10 @@ bool microvm_check_cpus(const MicrovmMachineState *mms, Error **errp);
 bool microvm_init_ged(MicrovmMachineState *mms, Error **errp);
 /* Register the tables as a rom; *rsdp is where, 0: no ACPI. Devices are realized. */
 bool microvm_add_acpi(MicrovmMachineState *mms, uint64_t *rsdp, Error **errp);
+/* What t is to say of -numa, if that was given; apic_ids are the MADT's. */
+struct AcpiTables;
+void microvm_build_numa(const MicrovmMachineState *mms, const uint32_t *apic_ids,
+                        struct AcpiTables *t);
 /* "info acpi", caller frees. */
 char *microvm_acpi_info(MachineState *ms);
 

@@ -37,6 +37,9 @@ typedef struct X86BootState {
 bool x86_load_linux(MachineState *ms, const char *cmdline, uint64_t rsdp, X86BootState *boot,
                     Error **errp);
 
+/* Register what each -device loader has as roms; the memory map is complete. */
+bool x86_run_loaders(MachineState *ms, Error **errp);
+
 /*
  * Can the kernel that ms->kernel_filename names use ACPI? A Linux that can has the RSDP's
  * signature in its read-only data, and in the part of a bzImage that is not compressed; other PVH

@@ -9,6 +9,7 @@
 #include "exec/memory.h"
 #include "hw/core/state.h"
 #include "hw/irq.h"
+#include "sysemu/accel-chips.h"
 
 #define PIC_NUM_IRQS 16
 
@@ -16,6 +17,8 @@ typedef struct PICState PICState;
 
 /* obj is a PICState. */
 extern const StateDesc pic_state;
+/* Of master and slave. Nobody else looks at them meanwhile; pic_state.post_load() acts on them. */
+PICChip *pic_chip(PICState *s, unsigned n);
 
 /* Master and slave, cascaded at input 2. intr: INTR to the CPU or LINT0. */
 PICState *pic_new(qemu_irq intr);

@@ -12,13 +12,16 @@
 #include "exec/memory.h"
 #include "hw/core/state.h"
 #include "hw/irq.h"
-
-#define IOAPIC_NUM_PINS 24
+#include "sysemu/accel-chips.h"
 
 typedef struct IOAPICState IOAPICState;
 
 /* obj is an IOAPICState. */
 extern const StateDesc ioapic_state;
+
+/* For who keeps them elsewhere; nobody else looks at them meanwhile. */
+void ioapic_get_registers(const IOAPICState *s, IOAPICRegisters *r);
+void ioapic_set_registers(IOAPICState *s, const IOAPICRegisters *r);
 
 /*
  * All are called with the IOAPIC's own lock held, on any thread: they must not

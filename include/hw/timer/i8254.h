@@ -9,10 +9,18 @@
 #include "exec/memory.h"
 #include "hw/core/state.h"
 #include "hw/irq.h"
+#include "sysemu/accel-chips.h"
 
 #define PIT_FREQ 1193182    /* Hz */
 
 typedef struct PITState PITState;
+
+/* For who keeps registers elsewhere; nobody else looks at them meanwhile. */
+PITChannel *pit_channel(PITState *s, unsigned n);
+/* Mode and gate are there: count (0: 65536) was loaded so long ago; -1: it does not count. */
+void pit_channel_start(PITChannel *c, uint32_t count, int64_t elapsed_ns);
+/* Channels are there: the next interrupt is as they say. */
+void pit_restart(PITState *s);
 
 /* obj is a PITState. */
 extern const StateDesc pit_state;

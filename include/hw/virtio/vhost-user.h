@@ -86,6 +86,7 @@ void vhost_user_device_reset(VirtIODevice *vdev);
                        "milliseconds that the back end may take to answer")
 
 #define VHOST_USER_DEVICE_HOOKS \
+    .in_order = true, /* if the back end says so */ \
     .unrealize = vhost_user_device_unrealize, \
     .start = vhost_user_device_start, \
     .stop = vhost_user_device_stop, \

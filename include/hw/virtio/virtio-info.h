@@ -45,6 +45,7 @@ typedef struct VirtioInfo {
 typedef struct VirtioQueueInfo {
     unsigned num, max;          /* entries: as set up, at most */
     bool ready;
+    bool packed;                /* or split */
     hwaddr desc, avail, used;   /* of the rings; all zero before the driver gives them */
     uint32_t align;             /* version 1 */
     uint16_t avail_idx;         /* the driver's index, in its memory; 0 if not ready */

@@ -42,7 +42,12 @@ typedef struct VirtioShmRegion {
 
 struct VirtioDeviceClass {
     DeviceClass dc;         /* .parent = &virtio_device_base_class, VIRTIO_DEVICE_HOOKS */
-    uint16_t device_id;     /* VIRTIO_ID_* */
+    uint16_t device_id;     /* VIRTIO_ID_*; 0: the device says it */
+    /*
+     * Each queue's buffers are returned in the order in which they were popped, whatever the guest
+     * does: IN_ORDER can be offered.
+     */
+    bool in_order;
     /*
      * Check properties, claim the backend, set vdev->config_len and
      * vdev->iothread, add the queues. False with errp set on failure, with
@@ -100,11 +105,15 @@ struct VirtIODevice {
     uint64_t features;          /* agreed; valid from FEATURES_OK on */
     unsigned config_len;        /* <= VIRTIO_CONFIG_MAX; set by realize */
     IOThread *iothread;         /* NULL: main loop; set by realize */
+    uint16_t device_id;         /* set by realize where the class has none */
 
     /* Properties that all virtio devices share. */
     bool prop_indirect_desc;
     bool prop_event_idx;
     bool prop_queue_reset;
+    bool prop_packed;           /* back ends that cannot do it clear it */
+    bool prop_notification_data;
+    bool prop_in_order;         /* likewise */
 
     /* Private to hw/virtio/. */
     AddressSpace *as;
@@ -124,6 +133,13 @@ struct VirtIODevice {
 static inline const VirtioDeviceClass *virtio_get_class(const VirtIODevice *v)
 {
     return (const VirtioDeviceClass *)v->dev.obj.oc;
+}
+
+static inline uint16_t virtio_device_id(const VirtIODevice *vdev)
+{
+    uint16_t id = virtio_get_class(vdev)->device_id;
+
+    return id ? id : vdev->device_id;
 }
 
 /* Rows common to all virtio devices (event_idx, indirect_desc, …). */

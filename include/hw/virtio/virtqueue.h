@@ -1,5 +1,5 @@
 /*
- * Split virtqueues (virtio 1.2, section 2.7), the device's side.
+ * Virtqueues, split and packed (virtio 1.2, sections 2.7 and 2.8), the device's side.
  *
  * A queue belongs to its device's loop: every function here is called from
  * there, without any lock, except where noted. Requests live in a pool that
@@ -37,8 +37,11 @@ typedef struct VirtQueueElement {
     unsigned out_num, in_num;
     size_t out_len, in_len;     /* sums; each buffer is at least one byte */
     VirtQueue *vq;
-    /* Private to virtqueue.c. */
-    unsigned head;
+    /* Private to virtqueue.c and virtqueue-packed.c. */
+    unsigned head;              /* packed: 0 */
+    uint16_t id, ndescs;        /* packed: the buffer's, and places in the ring that it takes */
+    unsigned nr_bufs;           /* packed: those it was made of */
+    uint16_t turn;              /* how many were popped before it; runs on */
     bool in_flight;
     bool again;                 /* popped for the second time, see VirtRing.again */
     struct VirtQueueElement *next_free;
@@ -104,6 +107,12 @@ void virtio_notify(VirtQueue *vq);
  * enabled.
  */
 void virtio_queue_set_notification(VirtQueue *vq, bool enable);
+/*
+ * Have batch, which takes a queue full of requests at most, called until the queue is empty, with
+ * kicks not wanted meanwhile. A guest with several CPUs may always have more by then: false after
+ * some batches with kicks still off, as others in the loop have their turn. The caller kicks.
+ */
+bool virtio_queue_serve(VirtQueue *vq, VirtIOHandleOutput *batch);
 /* Have the handler called soon, as if the guest had kicked. Any thread. */
 void virtio_queue_kick(VirtQueue *vq);
 

@@ -162,6 +162,8 @@ void apic_timer_set_divide(APICState *s, uint32_t value);
 void apic_timer_set_lvt(APICState *s, uint32_t value);
 void apic_timer_set_tsc_deadline(APICState *s, uint64_t tsc);
 uint64_t apic_timer_get_tsc_deadline(APICState *s);
+/* LVT and divider are there: it goes on where it was; current 0: it is due. */
+void apic_timer_restore(APICState *s, uint32_t initial, uint32_t current, uint64_t deadline);
 
 /* apic-bus.c */
 int apic_bus_deliver(APICBus *bus, const APICMessage *m);

@@ -271,6 +271,25 @@ void apic_tsc_changed(APICState *s)
     g_mutex_unlock(&s->timer_lock);
 }
 
+/*
+ * A deadline is armed by who has the TSC: apic_tsc_changed(). A one-shot at 0 is due: KVM keeps an
+ * interrupt that a stopped CPU has not seen apart from IRR, and sends it again from there, too.
+ */
+void apic_timer_restore(APICState *s, uint32_t initial, uint32_t current, uint64_t deadline)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    g_mutex_lock(&s->timer_lock);
+    s->timer_initial = initial;
+    s->timer_tsc = mode(s) == TIMER_DEADLINE ? deadline : 0;
+    if (mode(s) != TIMER_DEADLINE) {
+        s->timer_start = MAX(0, now - ((int64_t)(initial - MIN(current, initial)) <<
+                                       divide_shift(s->timer_divide)));
+        arm_count_locked(s, now);
+    }
+    g_mutex_unlock(&s->timer_lock);
+}
+
 void apic_timer_reset(APICState *s)
 {
     g_mutex_lock(&s->timer_lock);

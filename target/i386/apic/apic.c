@@ -430,3 +430,8 @@ void apic_connect_cpu(APICState *s, const APICCPUOps *ops, void *cpu,
     s->cpu = cpu;
     s->ops = ops;
 }
+
+void apic_set_tsc_hz(APICState *s, uint64_t hz)
+{
+    s->features.tsc_hz = hz;
+}

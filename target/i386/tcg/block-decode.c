@@ -92,12 +92,9 @@ unsigned tcg_decode_pair(const uint8_t *host, const uint8_t *host2, unsigned off
 
 const X86Op *tcg_single_find(TCGCPU *c)
 {
-    uint64_t page2, lin = c->eip + c->segs[R_CS].base;
+    uint64_t page2, lin = tcg_code_address(c);
     const uint8_t *host2;
 
-    if (c->code_size != CODE64) {
-        lin = (uint32_t)lin;
-    }
     tcg_decode_crossing(c, lin, &c->tmp_ops[0], &page2, &host2);
     tcg_op_end_init(&c->tmp_ops[1], c->tmp_ops[0].off + c->tmp_ops[0].len, 0,
                 c->code_size);

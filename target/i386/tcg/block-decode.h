@@ -11,6 +11,20 @@
 #define TCG_BLOCK_OPS 32        /* instructions of a block at most */
 #define TCG_ID_END 0xffff       /* X86Op.id of the op that ends one */
 
+/* The linear address of c->eip; #GP beyond the limit of the code segment. */
+static inline uint64_t tcg_code_address(TCGCPU *c)
+{
+    uint64_t lin = c->eip + c->segs[R_CS].base;
+
+    if (c->code_size == CODE64) {
+        return lin;
+    }
+    if (c->eip > c->segs[R_CS].limit) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    return (uint32_t)lin;
+}
+
 /* The op behind a block's nr ops; off: where the code goes on. */
 void tcg_op_end_init(X86Op *op, unsigned off, unsigned nr, X86CodeSize mode);
 /*

@@ -26,6 +26,7 @@
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/ops/ops-fast.h"
 #include "target/i386/tcg/ops/ops.h"
+#include "target/i386/tcg/sys/system.h"
 
 #define HASH_BITS 15
 #define HASH_SIZE (1u << HASH_BITS)
@@ -63,6 +64,7 @@ TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size)
     s->has_code = s->writer + s->nr_pages;
     s->hash = g_new0(TCGBlock *, HASH_SIZE);
     s->pages = g_new0(TCGPage *, HASH_SIZE);
+    s->tsc_khz = tcg_tsc_khz();
     g_mutex_init(&s->lock);
     g_mutex_init(&s->run_lock);
     g_cond_init(&s->run_cond);
@@ -153,10 +155,12 @@ static TCGBlock **next_link(TCGBlock *b, uint64_t pa)
 }
 
 /* Kill all blocks that have bytes in the page. */
-static void page_kill(TCGState *s, TCGPage *p)
+static void page_kill(TCGCPU *c, TCGPage *p)
 {
+    TCGState *s = c->tcg;
     TCGPage **q = &s->pages[hash_of(p->pa)];
     TCGBlock *b = p->blocks, *next;
+    uint64_t pa = p->pa;
 
     for (; b; b = next) {
         next = *next_link(b, p->pa);
@@ -170,6 +174,10 @@ static void page_kill(TCGState *s, TCGPage *p)
                      __ATOMIC_SEQ_CST);
     g_free(p);
     s->stats.page_invalidations++;
+    tcg_storm_changed(s, pa);
+    if (s->jit) {
+        tcg_ask_others(s, c);   /* translated code jumps within its page without looking */
+    }
 }
 
 bool tcg_page_may_write(TCGCPU *c, uint64_t pa)
@@ -248,7 +256,7 @@ void tcg_code_written(TCGCPU *c, uint64_t pa, unsigned n)
     g_mutex_lock(&s->lock);
     p = page_find(s, pa & TCG_PAGE_MASK);
     if (p && (p->granules & mask)) {
-        page_kill(s, p);
+        page_kill(c, p);
     }
     g_mutex_unlock(&s->lock);
 }
@@ -265,7 +273,7 @@ void tcg_page_verify(TCGCPU *c, uint64_t pa, const uint8_t *host)
     g_mutex_lock(&s->lock);
     p = page_find(s, pa);
     if (p && page_sum(p->granules, host) != p->sum) {
-        page_kill(s, p);
+        page_kill(c, p);
         s->stats.dma_changes++;
     }
     g_mutex_unlock(&s->lock);
@@ -306,6 +314,23 @@ static TCGBlock *block_lookup(TCGState *s, uint64_t key)
     return b;
 }
 
+const TCGBlock *tcg_block_of_code(const TCGState *s, uintptr_t address)
+{
+    uint64_t left = s->stats.blocks;    /* whatever the chains look like */
+    const TCGBlock *found = NULL;
+
+    for (unsigned i = 0; i < HASH_SIZE; i++) {
+        for (const TCGBlock *b = s->hash[i]; b && left--; b = b->next_hash) {
+            uintptr_t code = (uintptr_t)b->code;
+
+            if (code && code <= address && (!found || code > (uintptr_t)found->code)) {
+                found = b;
+            }
+        }
+    }
+    return found;
+}
+
 static void page_add(TCGState *s, uint64_t pa, unsigned from, unsigned to,
                      const uint8_t *host, TCGBlock *b)
 {
@@ -338,7 +363,8 @@ typedef struct Draft {
 /* Decode what begins at lin, its pages claimed. False: it cannot be kept. */
 static bool draft_begin(TCGCPU *c, Draft *d, uint64_t lin)
 {
-    if (!d->host || !page_claim(c, d->pa & TCG_PAGE_MASK)) {
+    if (!d->host || tcg_storm_here(c->tcg, d->pa & TCG_PAGE_MASK) ||
+        !page_claim(c, d->pa & TCG_PAGE_MASK)) {
         return false;
     }
     d->page2 = TCG_NO_PAGE;
@@ -412,7 +438,8 @@ static TCGBlock *block_make_locked(TCGCPU *c, Draft *d)
         return b;               /* another vCPU was faster */
     }
     if (b) {
-        block_kill(s, b);
+        page_kill(c, page_find(s, d->pa & TCG_PAGE_MASK));
+        return NULL;
     }
     return draft_finish_locked(c, d) ? block_place_locked(s, d, key) : NULL;
 }
@@ -462,19 +489,13 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
 
 const X86Op *tcg_block_find(TCGCPU *c)
 {
-    uint64_t pa, tag, lin = c->eip + c->segs[R_CS].base;
+    uint64_t pa, tag, lin = tcg_code_address(c);
     const uint8_t *host;
     JumpEntry *e;
     TCGBlock *b;
 
-    if (c->code_size != CODE64) {
-        lin = (uint32_t)lin;
-        if (c->eip > c->segs[R_CS].limit) {
-            tcg_raise_err(c, EXCP_GP, 0);
-        }
-    }
     tag = code_tag(c, lin);
-    e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
+    e = &c->jc[jump_hash(lin)];
     if (e->lin == lin && e->tag == tag && e->op->fn != op_dead) {
         c->regs[R_PAGE] = c->eip - (lin & 0xfff);
         return e->op;

@@ -15,8 +15,6 @@
 typedef struct TCGPage TCGPage;
 typedef struct TCGJit TCGJit;   /* jit/jit.h */
 
-enum { BLOCK_FLAGS_UNKNOWN, BLOCK_FLAGS_DEAD, BLOCK_FLAGS_LIVE };
-
 /* A run of instructions; its op 0 is what others jump to. */
 typedef struct TCGBlock {
     uint64_t key;               /* pa << 2 | code size */
@@ -25,16 +23,25 @@ typedef struct TCGBlock {
     struct TCGBlock *next_in_page[2];
     OpFn *first;                /* of op 0, while it only counts */
     const void *entry;          /* from translated code, with its registers */
+    const void *code;           /* its own, behind its ops; NULL: not translated */
     uint32_t cold;              /* executions to go until it is translated */
     uint16_t nr_ops;            /* with the end */
     bool dead;
-    uint8_t flags_in;           /* are the flags before it ever seen? BLOCK_FLAGS_* */
+    bool ignores_flags;         /* code overwrites them before anybody can see what they were */
     X86Op ops[];
 } TCGBlock;
 
+/* A page that changes often: storm.c. */
+typedef struct TCGStorm {
+    _Atomic uint64_t pa;
+    _Atomic int64_t since;      /* in microseconds: when it was first seen to, or was over */
+    _Atomic unsigned singles;   /* instructions to be interpreted one by one */
+    unsigned changes, level;    /* since then, with the lock; storms in a row */
+} TCGStorm;
+
 typedef struct TCGStats {
     uint64_t blocks, ops, page_invalidations, cache_flushes, exclusives;
-    uint64_t dma_changes;
+    uint64_t dma_changes, storms;
 } TCGStats;
 
 /* Everything the vCPUs share. */
@@ -51,6 +58,8 @@ struct TCGState {
     uint8_t *writer, *has_code;
     uint64_t nr_pages;
     TCGStats stats;
+    bool watch_storms;          /* set before the first vCPU runs */
+    TCGStorm storms[64];        /* by page */
     TCGJit *jit;                /* NULL: none; under the lock */
 
     GMutex run_lock;            /* all below: who is in guest code; a leaf */
@@ -62,6 +71,10 @@ struct TCGState {
     bool exclusive;             /* somebody is, or wants to be, alone */
     unsigned nr_cpus;
     TCGCPU *cpus[TCG_MAX_CPUS];
+
+    /* Time that guests see; changed while none runs. */
+    uint32_t tsc_khz;
+    int64_t kvmclock_offset;    /* from QEMU_CLOCK_VIRTUAL to KVM's paravirtual clock, ns */
 };
 
 /* ram_top: the first address above all RAM. NULL: no memory. */
@@ -73,6 +86,8 @@ void tcg_state_free(TCGState *s);
  * it cannot be kept) put into c->tmp_ops. Also fills the jump cache. Raises.
  */
 const X86Op *tcg_block_find(TCGCPU *c);
+/* The block whose code (TCGBlock.code) begins last before this address, or NULL; takes no lock. */
+const TCGBlock *tcg_block_of_code(const TCGState *s, uintptr_t address);
 /* Just the instruction at c->eip, into c->tmp_ops. */
 const X86Op *tcg_single_find(TCGCPU *c);
 /* Let the direct branch op, whose target eip lies in its page, jump there. */
@@ -87,6 +102,10 @@ void tcg_code_written(TCGCPU *c, uint64_t pa, unsigned n);
  * a device's DMA) since it was decoded?
  */
 void tcg_page_verify(TCGCPU *c, uint64_t pa, const uint8_t *host);
+/* With the lock: blocks of the page at pa died, as their code has changed. */
+void tcg_storm_changed(TCGState *s, uint64_t pa);
+/* Without: is the instruction that is wanted there one to be interpreted by itself? */
+bool tcg_storm_here(TCGState *s, uint64_t pa);
 /* Forget all blocks (the arena is full, or a debugger wants it). */
 void tcg_flush_blocks(TCGCPU *c);
 
@@ -101,6 +120,13 @@ static inline bool tcg_exclusive_needed(const TCGCPU *c)
 {
     return c->tcg->nr_cpus > 1;
 }
+/* Have all vCPUs but c, which may be NULL, look into their loops soon. */
+void tcg_ask_others(TCGState *s, const TCGCPU *c);
+/*
+ * Stop all vCPUs for a moment and have them run on without a translation of before. Any thread
+ * that is no vCPU; without the machine lock, which one in guest code may want.
+ */
+void tcg_drop_all_tlbs(TCGState *s);
 /* Around guest code: waits while somebody is alone. */
 void tcg_run_begin(TCGCPU *c);
 void tcg_run_end(TCGCPU *c);

@@ -13,9 +13,9 @@
 
 OP(op_dead)
 {
-    u64 eip = c->regs[R_PAGE] + op->off;
+    uint64_t eip = c->regs[R_PAGE] + op->off;
 
-    EXIT_TO(op->flags & OF_C64 ? eip : (u32)eip);
+    EXIT_TO(op->flags & OF_C64 ? eip : (uint32_t)eip);
 }
 
 /* Falls out of the block: at the end of the page, or it was too long. */
@@ -93,12 +93,33 @@ static void deliver_external(TCGCPU *c, unsigned vector)
     c->delivering = -1;
 }
 
+/* Its causes are in the past: masks and flags do not count any more. */
+static void deliver_under_way(TCGCPU *c)
+{
+    TCGEvent e = c->under_way;
+
+    c->under_way.kind = TCG_EVENT_NONE;
+    c->irq_waiting = true;
+    if (e.kind != TCG_EVENT_EXCEPTION) {
+        deliver_external(c, e.vector);
+        return;
+    }
+    c->halted = false;
+    c->delivering = e.vector;
+    tcg_interrupt(c, e.vector, INT_FAULT, e.has_err, e.err, c->eip);
+    c->delivering = -1;
+}
+
 /* NMI and interrupts that can be taken now. */
 static void take_interrupts(TCGCPU *c)
 {
     int v;
 
     atomic_fetch_and(&c->poll, ~(unsigned)POLL_IRQ);
+    if (c->under_way.kind != TCG_EVENT_NONE) {
+        deliver_under_way(c);
+        return;
+    }
     if (c->halted && atomic_exchange(&c->pv_unhalted, false)) {
         c->halted = false;
     }

@@ -12,6 +12,7 @@
 #include "exec/memory.h"
 #include "target/i386/cpu.h"
 #include "target/i386/tcg/sys/debug.h"
+#include "target/i386/tcg/sys/event.h"
 #include "target/i386/tcg/decode/insn.h"
 #include "target/i386/tcg/mem/tlb.h"
 
@@ -35,10 +36,19 @@ enum {
 #define PF_U 4u
 #define PF_RSVD 8u
 #define PF_I 16u
+#define PF_PK 32u
 
 typedef enum MMUAccess { MMU_READ, MMU_WRITE, MMU_FETCH } MMUAccess;
 
 typedef struct TCGState TCGState;       /* shared by all vCPUs: block.h */
+
+/* An access by the slow path, within one page. */
+typedef struct TCGAccess {
+    uint64_t va;
+    uint8_t *host;              /* NULL: a device's, or not as simple as that */
+    unsigned n;
+    bool write, code;           /* code: the page holds decoded code */
+} TCGAccess;
 
 /* c->poll bits: why the interpreter should come back to its loop. */
 enum {
@@ -61,7 +71,9 @@ struct TCGCPU {
     uint64_t eip;               /* of the op that called out, or where to go on */
 
     uint32_t jit_flags;         /* of translated code: jit/jit-int.h */
+    bool ahead;                 /* x-verify: the interpreter tries what will be translated code's */
     uint64_t jit_tmp;
+    uint64_t jit_missed;        /* x-verify: an address that the TLB did not have */
     TLBSlot slots[TLB_SLOTS];
 
     uint64_t eflags;            /* without CF PF AF ZF SF OF DF */
@@ -74,6 +86,7 @@ struct TCGCPU {
     bool stack32;               /* SS.B (not 64-bit code) */
     bool fpu_off;               /* CR0.TS or EM: x87 and SSE need a look */
     bool check_alignment;       /* #AC: CPL 3 with CR0.AM and EFLAGS.AC */
+    uint8_t vex_has, vex_on;    /* VEX_*: what CPUID shows; what can be used now */
     bool vec_off;               /* fpu_off, or no CR4.OSFXSR; translated code looks at both: */
     bool sse_checked;           /* an SSE exception is unmasked */
     bool shadow;                /* STI or MOV SS: next instruction undisturbed */
@@ -87,8 +100,10 @@ struct TCGCPU {
     atomic_int sipi_pending;    /* vector, or -1 */
     atomic_bool pv_unhalted;    /* KVM's kick: the next HLT is none */
     atomic_bool asleep;         /* waits for the poll word to change */
+    atomic_bool drop_tlb;       /* before it runs on: tcg_drop_all_tlbs() */
 
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+    uint32_t pkru;
     uint64_t dr[8];
     uint64_t apic_base;
     uint64_t star, lstar, cstar, fmask, kernel_gs_base;
@@ -107,6 +122,7 @@ struct TCGCPU {
     uint32_t excp_err;
     bool excp_has_err;
     int delivering;             /* vector under delivery, -1: none */
+    TCGEvent under_way;         /* comes before the next instruction */
     bool shutdown;              /* triple fault */
 
     /* A read-modify-write that could not be done in place: mem.h. */
@@ -123,9 +139,12 @@ struct TCGCPU {
     uint16_t fpcs, fpds;
     uint32_t mxcsr;             /* control bits; flags while not running */
     XMMReg xmm[16] __attribute__((aligned(16)));
+    XMMReg ymmh[16];            /* AVX: the upper halves */
     XMMReg vec_tmp, vec_res;    /* operands of the vector op under way */
 
     X86Op tmp_ops[2];           /* uncached single instruction */
+    struct TCGVerify *verify;   /* jit/verify.c; NULL: no x-verify. Else no TLB lets write */
+    void (*on_access)(TCGCPU *c, const TCGAccess *a);   /* while ahead; may raise */
     TCGDebug debug;
 
     CPUState *cs;               /* NULL in the in-process tests */

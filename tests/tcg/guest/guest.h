@@ -113,6 +113,7 @@ WR_CR(0) WR_CR(2) WR_CR(3) WR_CR(4) WR_CR(8)
 #define CR4_OSXSAVE (1u << 18)
 #define CR4_SMEP (1u << 20)
 #define CR4_SMAP (1u << 21)
+#define CR4_PKE (1u << 22)
 
 static inline u64 rdmsr(u32 msr)
 {
@@ -141,6 +142,19 @@ static inline CPUIDRegs cpuid(u32 leaf, u32 sub)
 static inline bool kvm_has(unsigned bit)
 {
     return cpuid(0x40000000, 0).b == 0x4b4d564b && (cpuid(0x40000001, 0).a >> bit & 1);
+}
+
+static inline u32 rdpkru(void)
+{
+    u32 v;
+
+    __asm__ volatile(".byte 0x0f, 0x01, 0xee" : "=a"(v) : "c"(0) : "edx");
+    return v;
+}
+
+static inline void wrpkru(u32 v)
+{
+    __asm__ volatile(".byte 0x0f, 0x01, 0xef" :: "a"(v), "c"(0), "d"(0) : "memory");
 }
 
 static inline u64 rdtsc(void)
@@ -189,7 +203,7 @@ extern void (*volatile ap_first)(void);
 /* The tests ---------------------------------------------------------------- */
 typedef struct Test { const char *name; void (*fn)(void); } Test;
 extern const Test paging_tests[], excp_tests[], far_tests[], irq_tests[], smp_tests[],
-                  debug_tests[], pending_tests[], state_tests[];
+                  debug_tests[], pending_tests[], state_tests[], avx_tests[];
 /* t-lives.c, instead of the tests. */
 void lives(void);
 

@@ -252,7 +252,8 @@ void guest_main(void);
 void guest_main(void)
 {
     static const Test *const all[] = { paging_tests, excp_tests, far_tests, irq_tests,
-                                       debug_tests, pending_tests, state_tests, smp_tests };
+                                       debug_tests, pending_tests, state_tests, avx_tests,
+                                       smp_tests };
 
     make_tables();
     if (option("lives")) {

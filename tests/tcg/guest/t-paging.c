@@ -198,6 +198,54 @@ static void smep_smap(void)
     }
 }
 
+static void rd_pkru(u64 a) { rdpkru(); }
+static void odd_pkru(u64 a)
+{
+    __asm__ volatile(".byte 0x0f, 0x01, 0xef" :: "a"(0), "c"(1), "d"(0));
+}
+
+/* Key 3 of a page of the user's, for the kernel, too. */
+static void keys(void)
+{
+    u64 va = map_page(0, PTE_P | PTE_W | PTE_U | 3ull << 59), wp = rd_cr0();
+    u64 own = map_page(1, PTE_P | PTE_W | 3ull << 59);
+
+    if (!(cpuid(7, 0).c & 1u << 3)) {
+        check_eq(guarded((void (*)(u64))wr_cr4, rd_cr4() | CR4_PKE), 13);
+        check_eq(guarded(rd_pkru, 0), 6);
+        return;
+    }
+    check_eq(guarded(rd_pkru, 0), 6);
+    check(!(cpuid(7, 0).c & 1u << 4));
+    rd(va);
+    wr_cr4(rd_cr4() | CR4_PKE);
+    check(cpuid(7, 0).c & 1u << 4);
+    check_eq(guarded(odd_pkru, 0), 13);
+    wrpkru(0);
+    rd(va);
+    wr(va);
+    wrpkru(1u << 6);                    /* no access */
+    check_eq(rdpkru(), 1u << 6);
+    faults(rd, va, 0x21);
+    faults(wr, va, 0x23);
+    rd(own);
+    wr(own);
+    check_eq(user_run(user_read, 0), 14);
+    check_eq(last.error, 0x25);
+    wrpkru(2u << 6);                    /* no writing */
+    rd(va);
+    wr_cr0(wp | CR0_WP);
+    faults(wr, va, 0x23);
+    wr_cr0(wp & ~(u64)CR0_WP);
+    check_eq(guarded(wr, va), -1);
+    wr_cr0(wp);
+    check_eq(user_run(user_read, 0), V_BACK);
+    wrpkru(3u << 4 | 3u << 8);          /* other keys */
+    check_eq(guarded(wr, va), -1);
+    wrpkru(0);
+    wr_cr4(rd_cr4() & ~(u64)CR4_PKE);
+}
+
 static void translations(void)
 {
     u64 va = map_page(0, PTE_P | PTE_W);
@@ -336,6 +384,7 @@ const Test paging_tests[] = {
     { "no-execute", no_execute },
     { "user pages and user accesses", user_access },
     { "SMEP and SMAP", smep_smap },
+    { "protection keys", keys },
     { "INVLPG, CR3, global and large pages", translations },
     { "INVLPG and code", code_elsewhere },
     { "PCID", pcid },

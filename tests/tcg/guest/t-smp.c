@@ -349,6 +349,70 @@ static void cross_modifying(void)
     check_eq(wrong, 0);
 }
 
+/*
+ * A jump label that flips as fast as it can, under both processors: JMP over MOV and RET, or to
+ * them. Only its page changes, and with it what is decoded of it.
+ */
+static u8 label[4096] __attribute__((aligned(4096))) = {
+    0xeb, 0, 0xb8, 1, 0, 0, 0, 0xc3, 0xb8, 2, 0, 0, 0, 0xc3,
+};
+
+static void jump_there(void)
+{
+    while (!stop) {
+        u32 v = ((u32 (*)(void))label)();
+
+        wrong += v != 1 && v != 2;
+        seen = v;
+    }
+}
+
+static void flip(unsigned i)
+{
+    __atomic_store_n(label + 1, i % 2 ? 6 : 0, __ATOMIC_SEQ_CST);
+    wrong += ((u32 (*)(void))label)() != 1 + i % 2;
+}
+
+static void jump_labels(void)
+{
+    stop = wrong = 0;
+    run_there(jump_there);
+    for (unsigned i = 0, n = option("soft-host") ? 100 : 10000; i < n; i++) {
+        flip(i);
+    }
+    flip(1);
+    check(wait_for(&seen, 2));
+    flip(0);
+    check(wait_for(&seen, 1));
+    stop = 1;
+    check(done());
+    check_eq(wrong, 0);
+}
+
+/* A loop that nothing ends but a change of its branch, with interrupts off. */
+static u8 spin[64] __attribute__((aligned(64))) = {
+    0x31, 0xc0,                     /* xor %eax, %eax */
+    0x83, 0xc0, 1, 0x85, 0xd2,      /* 1: add $1, %eax; test %edx, %edx */
+    0x74, 0xf9, 0xc3,               /* jz 1b; ret */
+};
+static volatile u32 spins;
+
+static void spin_there(void)
+{
+    spins = 1;
+    __asm__ volatile("call *%0" :: "r"(spin), "d"(0) : "rax", "cc", "memory");
+}
+
+static void ended_loop(void)
+{
+    check_eq(alive, 1);
+    run_there(spin_there);
+    check(wait_for(&spins, 1));
+    delay(10000000);
+    *(volatile u8 *)(spin + 7) = 0x75;
+    check(done());
+}
+
 /* KVM's hypercalls: Linux, Documentation/virt/kvm/x86/hypercalls.rst ------- */
 
 static u64 hypercall(u64 nr, u64 a, u64 b, u64 c, u64 d)
@@ -480,5 +544,7 @@ const Test smp_tests[] = {
     { "KVM's TLB flush of a processor that waits", flush_waiting },
     { "stores and fences", ordering },
     { "code that another processor changes", cross_modifying },
+    { "a jump label that flips all the time", jump_labels },
+    { "a loop that another processor ends", ended_loop },
     { NULL, NULL }
 };

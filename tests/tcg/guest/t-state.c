@@ -224,6 +224,29 @@ static void x87_aliases(void)
     __asm__ volatile("fninit");
 }
 
+/* A shift's flags are kept for who may want them, but not beyond a call that makes its own. */
+static void flags_behind_shifts(void)
+{
+    for (int i = 0; i < 4; i++) {       /* until the block is translated */
+        u64 word = 5, shifted = 1, old = 5;
+        u8 zero, none;
+
+        __asm__ volatile("mov %[shifted], %%rdx; shl $3, %%rdx; lock cmpxchg %[old], %[word];"
+                         "setz %[zero]; mov %%rdx, %[shifted]"
+                         : [word] "+m"(word), [shifted] "+r"(shifted), "+a"(old),
+                           [zero] "=q"(zero) : [old] "r"(9ull) : "rdx", "cc", "memory");
+        check_eq(zero, 1);
+        check_eq(shifted, 8);
+        __asm__ volatile("mov %[shifted], %%rdx; shr $4, %%rdx; lock cmpxchg %[old], %[word];"
+                         "setz %[none]; mov %%rdx, %[shifted]"
+                         : [word] "+m"(word), [shifted] "+r"(shifted), "+a"(old),
+                           [none] "=q"(none) : [old] "r"(7ull) : "rdx", "cc", "memory");
+        check_eq(none, 0);
+        check_eq(shifted, 0);
+        check_eq(old, 9);
+    }
+}
+
 const Test state_tests[] = {
     { "XSAVE and XRSTOR", xsave_state },
     { "code that changes itself", self_modifying },
@@ -232,5 +255,6 @@ const Test state_tests[] = {
     { "KVM's clock", kvm_clock },
     { "MSRs that no bit of CPUID announces", fixed_msrs },
     { "x87 opcodes with second names", x87_aliases },
+    { "flags behind shifts", flags_behind_shifts },
     { NULL, NULL }
 };

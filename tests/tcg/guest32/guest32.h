@@ -75,6 +75,6 @@ static inline u16 rd_tr(void)
 }
 
 typedef struct Test { const char *name; void (*fn)(void); } Test;
-extern const Test vm86_tests[], task_tests[], pending_tests[];
+extern const Test vm86_tests[], task_tests[], pending_tests[], vex_tests[];
 
 #endif

@@ -164,6 +164,7 @@ void guest_main(void)
     run(vm86_tests);
     run(task_tests);
     run(pending_tests);
+    run(vex_tests);
     print("1..");
     print_number(nr, 10);
     print("\n");

@@ -122,6 +122,7 @@ CODE16(v_lgdt, "lgdt 0");
 CODE16(v_sldt, "sldt %ax");
 CODE16(v_lar, "lar %ax, %bx");
 CODE16(v_arpl, "arpl %ax, %bx");
+CODE16(v_andn, ".byte 0xc4, 0xe2, 0x78, 0xf2, 0xc0");    /* no VEX prefixes here */
 CODE16(v_edge, "mov 0xffff, %ax");
 CODE16(v_edge_ss, "mov $1, %sp; push %ax");
 
@@ -133,6 +134,7 @@ static void faults(void)
     check_eq(RUN(v_sldt, FL_IOPL), 6);
     check_eq(RUN(v_lar, FL_IOPL), 6);
     check_eq(RUN(v_arpl, FL_IOPL), 6);
+    check_eq(RUN(v_andn, FL_IOPL), 6);
     check_eq(RUN(v_edge, FL_IOPL), 13);
     check_eq(last.error, 0);
     check_eq(RUN(v_edge_ss, FL_IOPL), 12);

@@ -4,19 +4,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/i386/cpu.h"
-#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/decode/maps.h"
 
-#define F(f_, a_)       { { .fn = f_ }, a_, 0 }
-#define FI(f_, a_, i_)  { { .fn = f_ }, a_, i_ }
-#define T(t_, a_)       { { .tab = t_ }, (a_) | D_TAB, 0 }
-#define TI(t_, a_, i_)  { { .tab = t_ }, (a_) | D_TAB, i_ }
-#define G(g_, a_)       { { .sub = g_ }, (a_) | D_GRP | D_MODRM, 0 }
 
-static const OpDesc grp6[8] = {
+const OpDesc x86_grp0f_6[8] = {
     F(op_sldt, 0), F(op_str, 0), F(op_lldt, D_END), F(op_ltr, D_END),
     FI(op_verr, 0, 0), FI(op_verr, 0, 1),
 };
-static const OpDesc grp7[8] = {
+const OpDesc x86_grp0f_7[8] = {
     FI(op_sgdt, 0, 0), FI(op_sgdt, 0, 1), FI(op_lgdt, D_END, 0),
     FI(op_lgdt, D_END, 1), F(op_smsw, 0), F(NULL, 0), F(op_lmsw, D_END),
     F(op_invlpg, D_END),
@@ -32,20 +27,23 @@ const OpDesc x86_grp7_reg[64] = {
     [0x10] = F(op_xgetbv, 0), [0x11] = F(op_xsetbv, D_END),
     [0x19] = F(op_vmcall, D_END),               /* VMMCALL */
     SMSW8,
+    [0x2e] = FI(op_pkru, 0, 0), [0x2f] = FI(op_pkru, D_END, 1),
     [0x30] = LMSW1, [0x31] = LMSW1, [0x32] = LMSW1, [0x33] = LMSW1,
     [0x34] = LMSW1, [0x35] = LMSW1, [0x36] = LMSW1, [0x37] = LMSW1,
     [0x38] = F(op_swapgs, 0), [0x39] = F(op_rdtscp, 0),
 };
 
-static const OpDesc grpba[8] = {
+const OpDesc x86_grp0f_ba[8] = {
     [4] = FI(op_bt, D_IB, 4), [5] = FI(op_bt, D_IB | D_LOCK, 5),
     [6] = FI(op_bt, D_IB | D_LOCK, 6), [7] = FI(op_bt, D_IB | D_LOCK, 7),
 };
-static const OpDesc grpc7[8] = {
+const OpDesc x86_grp0f_c7[8] = {
     [1] = F(op_cmpxchg8b, D_MEMONLY | D_LOCK),
+    [3] = F(op_xrstors, D_MEMONLY),
+    [4] = FI(op_xsavec, D_MEMONLY, 0), [5] = FI(op_xsavec, D_MEMONLY, 1),
     [6] = F(op_rdrand, D_REGONLY), [7] = FI(op_rdrand, D_REGONLY, 1),
 };
-static const OpDesc grpae[8] = {
+const OpDesc x86_grp0f_ae[8] = {
     FI(op_fxsave, 0, 0), FI(op_fxrstor, 0, 1), FI(op_ldmxcsr, 0, 2),
     FI(op_stmxcsr, 0, 3), FI(op_xsave, 0, 4), FI(op_xrstor, 0, 5),
     FI(op_fence, 0, 6), FI(op_clflush, 0, 7),
@@ -60,8 +58,8 @@ static const OpDesc grpae[8] = {
 #define HINT F(op_nop, D_MODRM)
 
 const OpDesc x86_map0f[256] = {
-    [0x00] = G(grp6, 0),
-    [0x01] = { { .sub = grp7 }, D_MODRM | D_GRP | D_GRP7, 0 },
+    [0x00] = G(grp0f_6, 0),
+    [0x01] = G(grp0f_7, D_GRP7),
     [0x02] = FI(op_lar, D_MODRM, 0), [0x03] = FI(op_lar, D_MODRM, 1),
     [0x05] = F(op_syscall, D_END), [0x06] = F(op_clts, D_END),
     [0x07] = F(op_sysret, D_END),
@@ -87,7 +85,7 @@ const OpDesc x86_map0f[256] = {
     [0xa9] = FI(op_pop_seg, D_64 | D_END, R_GS),
     [0xab] = FI(op_bt, D_MODRM | D_LOCK, 1),
     [0xac] = FI(op_shld, D_MODRM | D_IB, 1), [0xad] = FI(op_shld, D_MODRM, 3),
-    [0xae] = G(grpae, 0),
+    [0xae] = G(grp0f_ae, 0),
     [0xaf] = T(tab_imul_re, D_MODRM),
     [0xb0] = T(tab_cmpxchg, D_MODRM | D_BYTE | D_LOCK),
     [0xb1] = T(tab_cmpxchg, D_MODRM | D_LOCK),
@@ -98,14 +96,14 @@ const OpDesc x86_map0f[256] = {
     [0xb6] = T(tab_movzx8, D_MODRM | D_RMBYTE),
     [0xb7] = T(tab_movzx16, D_MODRM),
     [0xb9] = F(op_ud, D_MODRM | D_END),
-    [0xba] = G(grpba, 0),
+    [0xba] = G(grp0f_ba, 0),
     [0xbb] = FI(op_bt, D_MODRM | D_LOCK, 3),
     [0xbc] = FI(op_bitscan, D_MODRM, 0), [0xbd] = FI(op_bitscan, D_MODRM, 1),
     [0xbe] = T(tab_movsx8, D_MODRM | D_RMBYTE),
     [0xbf] = T(tab_movsx16, D_MODRM),
     [0xc0] = T(tab_xadd, D_MODRM | D_BYTE | D_LOCK),
     [0xc1] = T(tab_xadd, D_MODRM | D_LOCK),
-    [0xc7] = G(grpc7, 0),
+    [0xc7] = G(grp0f_c7, 0),
     [0xc8] = BSWAP, [0xc9] = BSWAP, [0xca] = BSWAP, [0xcb] = BSWAP,
     [0xcc] = BSWAP, [0xcd] = BSWAP, [0xce] = BSWAP, [0xcf] = BSWAP,
     [0xff] = F(op_ud, D_MODRM | D_END),

@@ -4,12 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/i386/cpu.h"
-#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/decode/maps.h"
 
-#define F(f_, a_)       { { .fn = f_ }, a_, 0 }
-#define FI(f_, a_, i_)  { { .fn = f_ }, a_, i_ }
-#define T(t_, a_)       { { .tab = t_ }, (a_) | D_TAB, 0 }
-#define G(g_, a_)       { { .sub = g_ }, (a_) | D_GRP | D_MODRM, 0 }
 
 #define ALU_ROW(base, name, lock) \
     [base + 0] = T(tab_##name##_er, D_MODRM | D_BYTE | lock), \
@@ -20,7 +16,7 @@
     [base + 5] = T(tab_##name##_ei, D_IZ)
 
 #define GRP1(name, imm) \
-static const OpDesc name[8] = { \
+const OpDesc x86_##name[8] = { \
     T(tab_add_ei, D_LOCK | imm), T(tab_or_ei, D_LOCK | imm), \
     T(tab_adc_ei, D_LOCK | imm), T(tab_sbb_ei, D_LOCK | imm), \
     T(tab_and_ei, D_LOCK | imm), T(tab_sub_ei, D_LOCK | imm), \
@@ -31,7 +27,7 @@ GRP1(grp81, D_IZ)
 GRP1(grp83, D_IB)
 
 #define GRP2(name, fn, attr) \
-static const OpDesc name[8] = { \
+const OpDesc x86_##name[8] = { \
     FI(fn, attr, 0), FI(fn, attr, 1), FI(fn, attr, 2), FI(fn, attr, 3), \
     FI(fn, attr, 4), FI(fn, attr, 5), FI(fn, attr, 6), FI(fn, attr, 7), \
 };
@@ -40,23 +36,22 @@ GRP2(grpd0, op_shift_i, D_BYTE | D_ONE)
 GRP2(grpd2, op_shift_cl, D_BYTE)
 
 /* The tables' generic members look at id. */
-#define TI(t_, a_, i_) { { .tab = t_ }, (a_) | D_TAB, i_ }
 #define GRP2_TABS(name, imm) \
-static const OpDesc name[8] = { \
+const OpDesc x86_##name[8] = { \
     TI(tab_rol_i, imm, 0), TI(tab_ror_i, imm, 1), FI(op_shift_i, imm, 2), \
     FI(op_shift_i, imm, 3), TI(tab_shl_i, imm, 4), TI(tab_shr_i, imm, 5), \
     TI(tab_shl_i, imm, 6), TI(tab_sar_i, imm, 7), \
 };
 GRP2_TABS(grpc1, D_IB)
 GRP2_TABS(grpd1, D_ONE)
-static const OpDesc grpd3[8] = {
+const OpDesc x86_grpd3[8] = {
     FI(op_shift_cl, 0, 0), FI(op_shift_cl, 0, 1), FI(op_shift_cl, 0, 2),
     FI(op_shift_cl, 0, 3), TI(tab_shl_cl, 0, 4), TI(tab_shr_cl, 0, 5),
     TI(tab_shl_cl, 0, 6), TI(tab_sar_cl, 0, 7),
 };
 
 #define GRP3(name, b, imm) \
-static const OpDesc name[8] = { \
+const OpDesc x86_##name[8] = { \
     T(tab_test_ei, b | imm), T(tab_test_ei, b | imm), \
     T(tab_not, b | D_LOCK), T(tab_neg, b | D_LOCK), \
     F(op_mul, b), F(op_imul1, b), F(op_div, b), F(op_idiv, b), \
@@ -64,17 +59,17 @@ static const OpDesc name[8] = { \
 GRP3(grpf6, D_BYTE, D_IB)
 GRP3(grpf7, 0, D_IZ)
 
-static const OpDesc grpfe[8] = {
+const OpDesc x86_grpfe[8] = {
     T(tab_inc, D_BYTE | D_LOCK), T(tab_dec, D_BYTE | D_LOCK),
 };
-static const OpDesc grpff[8] = {
+const OpDesc x86_grpff[8] = {
     T(tab_inc, D_LOCK), T(tab_dec, D_LOCK), F(op_call_rm, D_FORCE64 | D_END),
     F(op_call_far_m, D_MEMONLY | D_END), F(op_jmp_rm, D_FORCE64 | D_END),
     F(op_jmp_far_m, D_MEMONLY | D_END), F(op_push_rm, D_64),
 };
-static const OpDesc grp8f[8] = { F(op_pop_rm, D_64) };
-static const OpDesc grpc6[8] = { T(tab_mov_ei, D_BYTE | D_IB) };
-static const OpDesc grpc7[8] = { T(tab_mov_ei, D_IZ) };
+const OpDesc x86_grp8f[8] = { F(op_pop_rm, D_64) };
+const OpDesc x86_grpc6[8] = { T(tab_mov_ei, D_BYTE | D_IB) };
+const OpDesc x86_grpc7[8] = { T(tab_mov_ei, D_IZ) };
 
 #define ROW8(base, X) \
     [base + 0] = X, [base + 1] = X, [base + 2] = X, [base + 3] = X, \

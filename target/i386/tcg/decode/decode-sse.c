@@ -3,12 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/ops/sse.h"
+#include "target/i386/tcg/decode/maps.h"
+#include "target/i386/tcg/ops/crypto.h"
 #include "target/i386/tcg/ops/vec.h"
+#include "target/i386/tcg/ops/vex.h"
 
-#define F(f_, a_)       { { .fn = f_ }, a_, 0 }
-#define FI(f_, a_, i_)  { { .fn = f_ }, a_, i_ }
-#define TI(t_, a_, i_)  { { .tab = t_ }, (a_) | D_TAB, i_ }
 #define VM  (D_MODRM | D_VEC)
 #define VI  (D_MODRM | D_VEC | D_IB)
 #define MM  (D_MODRM | D_MMX)
@@ -22,22 +21,21 @@
 
 #define SHIFT_ROW(op, r) \
     [r] = FI(op_vec_shift_imm, D_REGONLY | D_IB, op << 4 | r)
-static const OpDesc grp71[8] = {
+const OpDesc x86_grpsse_71[8] = {
     SHIFT_ROW(0x71, 2), SHIFT_ROW(0x71, 4), SHIFT_ROW(0x71, 6),
 };
-static const OpDesc grp72[8] = {
+const OpDesc x86_grpsse_72[8] = {
     SHIFT_ROW(0x72, 2), SHIFT_ROW(0x72, 4), SHIFT_ROW(0x72, 6),
 };
-static const OpDesc grp73_mmx[8] = { SHIFT_ROW(0x73, 2), SHIFT_ROW(0x73, 6) };
-static const OpDesc grp73[8] = {
+const OpDesc x86_grpsse_73_mmx[8] = { SHIFT_ROW(0x73, 2), SHIFT_ROW(0x73, 6) };
+const OpDesc x86_grpsse_73[8] = {
     SHIFT_ROW(0x73, 2), SHIFT_ROW(0x73, 3), SHIFT_ROW(0x73, 6),
     SHIFT_ROW(0x73, 7),
 };
-static const OpDesc grpae_f3[8] = {
+const OpDesc x86_grpsse_ae_f3[8] = {
     FI(op_fsgsbase, D_REGONLY, 0), FI(op_fsgsbase, D_REGONLY, 2),
     FI(op_fsgsbase, D_REGONLY, 1), FI(op_fsgsbase, D_REGONLY, 3),
 };
-#define G(g_) { { .sub = g_ }, D_GRP | D_MODRM, 0 }
 
 #undef V0F
 #undef W0F
@@ -45,9 +43,9 @@ static const OpDesc grpae_f3[8] = {
 #undef V3A
 #undef W38
 #define V0F(op, pfx, name, n, at) \
-    [op][pfx] = FI(SSE_OP(0, pfx, op), ATTR(at), SSE_ID(0, pfx, op)),
+    [op][pfx] = SSE(0, pfx, op, ATTR(at)),
 #define W0F(op, name, n, how) \
-    [op][1] = FI(SSE_OP(0, 1, op), VM, SSE_ID(0, 1, op)), \
+    [op][1] = SSE(0, 1, op, VM), \
     [op][0] = FI(op_mmx, MM, SSE_ID(0, 1, op)),
 #define V38(op, pfx, name, n, at)
 #define V3A V38
@@ -86,21 +84,22 @@ const OpDesc x86_sse0f[256][4] = {
     [0x6f] = { FI(op_mmx_mov, MM, 0), TI(tab_mov16_ld, VM, 1),
                TI(tab_mov16_ld, VM, 0) },
     [0x70][0] = FI(op_mmx_mov, MM | D_IB, 2),
-    [0x71] = { G(grp71), G(grp71) }, [0x72] = { G(grp72), G(grp72) },
-    [0x73] = { G(grp73_mmx), G(grp73) },
+    [0x71] = { G(grpsse_71, 0), G(grpsse_71, 0) }, [0x72] = { G(grpsse_72, 0), G(grpsse_72, 0) },
+    [0x73] = { G(grpsse_73_mmx, 0), G(grpsse_73, 0) },
     [0x77][0] = F(op_emms, 0),
     [0x7e] = { FI(op_mmx_movd, D_MODRM | D_REGMMX, 1), FI(op_vec_movd, D_MODRM, 1),
-               FI(SSE_OP(0, 2, 0x7e), VM, SSE_ID(0, 2, 0x7e)) },
+               SSE(0, 2, 0x7e, VM) },
     [0x7f] = { FI(op_mmx_mov, MM, 1), TI(tab_mov16_st, VM, 1),
                TI(tab_mov16_st, VM, 0) },
-    [0xae][2] = G(grpae_f3),
+    [0xae][2] = G(grpsse_ae_f3, 0),
     [0xb8][2] = F(op_popcnt, D_MODRM),
+    [0xbc][2] = FI(op_count_zeros, D_MODRM, 0), [0xbd][2] = FI(op_count_zeros, D_MODRM, 1),
     [0xc3][0] = F(op_movnti, D_MODRM | D_MEMONLY),
     [0xc4] = { FI(op_pinsr, D_MODRM | D_IB | D_REGMMX, 3),
                FI(op_pinsr, D_MODRM | D_IB, 1) },
     [0xc5] = { FI(op_pextr, D_MODRM | D_IB | D_RMMMX | D_REGONLY, 3),
                FI(op_pextr, D_MODRM | D_IB | D_REGONLY, 4) },
-    [0xd6] = { { { 0 }, 0, 0 }, FI(op_sse_store, VM, 10),
+    [0xd6] = { { 0 }, FI(op_sse_store, VM, 10),
                FI(op_movq2dq, D_MODRM | D_RMMMX | D_REGONLY, 0),
                FI(op_movq2dq, D_MODRM | D_REGMMX | D_REGONLY, 1) },
     [0xd7] = { FI(op_vec_movmsk, D_MODRM | D_RMMMX | D_REGONLY, 3),
@@ -121,9 +120,9 @@ const OpDesc x86_sse0f[256][4] = {
 #undef V3A
 #define V3A(op, pfx, name, n, at)
 #define V38(op, pfx, name, n, at) \
-    [op][pfx] = FI(SSE_OP(1, pfx, op), ATTR(at), SSE_ID(1, pfx, op)),
+    [op][pfx] = SSE(1, pfx, op, ATTR(at)),
 #define W38(op, name, n, how) \
-    [op][1] = FI(SSE_OP(1, 1, op), VM, SSE_ID(1, 1, op)), \
+    [op][1] = SSE(1, 1, op, VM), \
     [op][0] = FI(op_mmx, MM, SSE_ID(1, 1, op)),
 
 const OpDesc x86_sse38[X86_SSE38_END][4] = {
@@ -137,6 +136,18 @@ const OpDesc x86_invpcid = F(op_invpcid, D_MODRM | D_MEMONLY | D_END);
 const OpDesc x86_crc32[2] = {
     FI(op_crc32, D_MODRM | D_RMBYTE, 1), F(op_crc32, D_MODRM),
 };
+#define CRYPTO(name, attr) FI(op_crypto, attr, CRYPTO_##name)
+const OpDesc x86_crypto38[0x18] = {
+    CRYPTO(sha1nexte, VM), CRYPTO(sha1msg1, VM), CRYPTO(sha1msg2, VM), F(op_sha256rnds2, VM),
+    CRYPTO(sha256msg1, VM), CRYPTO(sha256msg2, VM),
+    [0xdb - 0xc8] = CRYPTO(aesimc, VM), CRYPTO(aesenc, VM), CRYPTO(aesenclast, VM),
+    CRYPTO(aesdec, VM), CRYPTO(aesdeclast, VM),
+};
+const OpDesc x86_crypto3a[2] = { CRYPTO(sha1rnds4, VI), CRYPTO(aeskeygenassist, VI) };
+const OpDesc x86_movbe[2] = {
+    FI(op_movbe, D_MODRM | D_MEMONLY, 0), FI(op_movbe, D_MODRM | D_MEMONLY, 1),
+};
+const OpDesc x86_adx[2] = { FI(op_adx, D_MODRM, 0), FI(op_adx, D_MODRM, 1) };
 
 #undef V38
 #undef W38
@@ -144,7 +155,7 @@ const OpDesc x86_crc32[2] = {
 #define V38(op, pfx, name, n, at)
 #define W38(op, name, n, how)
 #define V3A(op, pfx, name, n, at) \
-    [op][pfx] = FI(SSE_OP(2, pfx, op), ATTR(at), SSE_ID(2, pfx, op)),
+    [op][pfx] = SSE(2, pfx, op, ATTR(at)),
 
 const OpDesc x86_sse3a[X86_SSE3A_END][4] = {
 #include "target/i386/tcg/decode/sse-list.h"
@@ -156,6 +167,7 @@ const OpDesc x86_sse3a[X86_SSE3A_END][4] = {
     [0x20][1] = FI(op_pinsr, D_MODRM | D_IB, 0),
     [0x21][1] = F(op_insertps, VI),
     [0x22][1] = FI(op_pinsr, D_MODRM | D_IB, 2),
+    [0x44][1] = CRYPTO(pclmulqdq, VI),
     [0x60][1] = FI(op_pcmpstr, VI, 0), [0x61][1] = FI(op_pcmpstr, VI, 1),
     [0x62][1] = FI(op_pcmpstr, VI, 2), [0x63][1] = FI(op_pcmpstr, VI, 3),
 };

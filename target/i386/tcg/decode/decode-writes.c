@@ -41,7 +41,7 @@ static unsigned group_members(unsigned map, uint8_t op)
     case 0x101: return 0x13;
     case 0x1ae: return 0x59;    /* FXSAVE, STMXCSR, XSAVE, XSAVEOPT */
     case 0x1ba: return 0xe0;
-    case 0x1c7: return 0x02;
+    case 0x1c7: return 0x32;    /* CMPXCHG8B, XSAVEC, XSAVES */
     default: return 0xff;
     }
 }
@@ -66,9 +66,11 @@ bool x86_writes_memory(unsigned map, uint8_t op, uint8_t modrm, bool f3)
         }
         break;
     case 2:
-        return op == 0xf1;      /* MOVBE; CRC32 reads, but both refuse then */
+        /* MOVBE; CRC32 reads, but both refuse then. VMASKMOVPS, VMASKMOVPD, VPMASKMOV. */
+        return op == 0xf1 || op == 0x2e || op == 0x2f || op == 0x8e;
     default:
-        return op >= 0x14 && op <= 0x17;
+        /* And VEXTRACTF128, VCVTPS2PH, VEXTRACTI128. */
+        return (op >= 0x14 && op <= 0x17) || op == 0x19 || op == 0x1d || op == 0x39;
     }
     return may && (group_members(map, op) >> ((modrm >> 3) & 7) & 1);
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "target/i386/tcg/ops/ops.h"
-#include "target/i386/tcg/decode/optabs.h"
+#include "target/i386/tcg/decode/maps.h"
+#include "target/i386/tcg/decode/vex-rules.h"
 
 typedef struct Decoder {
     const uint8_t *p;
@@ -22,6 +23,8 @@ typedef struct Decoder {
     uint8_t modrm;
     uint8_t map, opcode;    /* 0-3: one byte, 0F, 0F38, 0F3A */
     bool riprel;
+    const VexDesc *vex;     /* NULL: no VEX prefix */
+    uint8_t vvvv, index;    /* of VEX; VSIB's */
     X86Op *op;
 } Decoder;
 
@@ -130,14 +133,15 @@ static void modrm16(Decoder *d, unsigned mod, unsigned rm)
     set_seg(d, op->base == R_EBP ? R_SS : R_DS);
 }
 
-static void modrm_sib(Decoder *d, unsigned mod)
+static void modrm_sib(Decoder *d, unsigned mod, bool vsib)
 {
     uint8_t sib = next8(d);
     X86Op *op = d->op;
     unsigned index = ((sib >> 3) & 7) | (d->rex & 2) << 2;
 
     op->scale = sib >> 6;
-    op->index = index == R_ESP ? R_ZERO : index;
+    op->index = index == R_ESP || vsib ? R_ZERO : index;
+    d->index = index;
     if ((sib & 7) == 5 && mod == 0) {
         op->base = R_ZERO;
         op->disp = next_imm(d, 4);
@@ -146,13 +150,13 @@ static void modrm_sib(Decoder *d, unsigned mod)
     }
 }
 
-static void modrm32(Decoder *d, unsigned mod, unsigned rm)
+static void modrm32(Decoder *d, unsigned mod, unsigned rm, bool vsib)
 {
     X86Op *op = d->op;
 
     op->index = R_ZERO;
     if (rm == 4) {
-        modrm_sib(d, mod);
+        modrm_sib(d, mod, vsib);
     } else if (rm == 5 && mod == 0) {
         op->base = R_ZERO;
         op->disp = next_imm(d, 4);
@@ -194,7 +198,7 @@ static void operands(Decoder *d, uint32_t attr)
     if (op->flags & OF_A16) {
         modrm16(d, mod, rm);
     } else {
-        modrm32(d, mod, rm);
+        modrm32(d, mod, rm, attr & D_VSIB);
     }
 }
 
@@ -260,14 +264,26 @@ static const OpDesc *lookup38(uint8_t b, unsigned pfx)
     if (b < X86_SSE38_END) {
         return &x86_sse38[b][pfx];
     }
+    if ((b & ~1) == 0xf0 && pfx < 2) {
+        return &x86_movbe[b & 1];
+    }
+    if (b == 0xf6 && (pfx == 1 || pfx == 2)) {
+        return &x86_adx[pfx - 1];
+    }
     if (b == 0x82 && pfx == 1) {
         return &x86_invpcid;
+    }
+    if (b >= 0xc8 && b < 0xe0) {
+        return pfx == (b >= 0xd0) ? &x86_crypto38[b - 0xc8] : &none;
     }
     return (b & ~1) == 0xf0 && pfx == 3 ? &x86_crc32[b & 1] : &none;
 }
 
 static const OpDesc *lookup3a(uint8_t b, unsigned pfx)
 {
+    if (b == 0xcc || b == 0xdf) {
+        return pfx == (b == 0xdf) ? &x86_crypto3a[b == 0xdf] : &none;
+    }
     return b < X86_SSE3A_END ? &x86_sse3a[b][pfx] : &none;
 }
 
@@ -286,19 +302,71 @@ static const OpDesc *lookup0f(Decoder *d)
     if (d->map == 3) {
         return lookup3a(d->opcode, pfx);
     }
-    if ((!desc->h.fn && !desc->attr) || (d->rep == OF_REP && (b == 0xb8 || b == 0xae))) {
+    if ((!desc->h && !desc->attr) ||
+        (d->rep == OF_REP && (b == 0xb8 || b == 0xae || (b & ~1) == 0xbc))) {
         return &x86_sse0f[b][pfx];
     }
     return desc;
 }
 
+/* Does the VEX prefix say what the instruction wants? */
+static bool vex_refused(const Decoder *d, uint32_t rules, bool l, bool w)
+{
+    return (rules & VX_L0 && l) || (rules & VX_L1 && !l) || (rules & VX_W0 && w) ||
+           (rules & VX_W1 && !w) || (!(rules & (VX_V | VX_VREG)) && d->vvvv);
+}
+
+/* What a VEX prefix leads to: C5 in two bytes or C4 in three (SDM 2A, 2.3.5). */
+static const OpDesc *lookup_vex(Decoder *d, uint8_t b)
+{
+    bool refused = d->op16 || d->rep || d->lock || d->rex;
+    uint8_t first = next8(d), last = b == 0xc4 ? next8(d) : first & 0x7f;
+    unsigned prefix = last & 3;
+
+    d->opcode = next8(d);
+    d->map = b == 0xc4 ? first & 31 : 1;
+    d->vvvv = ~last >> 3 & 15;
+    d->rep = prefix == 2 ? OF_REP : prefix == 3 ? OF_REPNE : 0;
+    d->rex = (~first >> 5 & (b == 0xc4 ? 7 : 4)) | (last & 0x80) >> 4;
+    if (d->mode != CODE64) {
+        d->rex &= 8;
+        d->vvvv &= 7;
+    }
+    d->vex = d->more || d->too_long ? NULL : x86_vex_find(d->map, d->opcode, prefix);
+    if (!d->vex || refused || vex_refused(d, d->vex->rules, last & 4, last & 0x80)) {
+        return &none;
+    }
+    if (d->vex->rules & VX_GPR && d->mode != CODE64) {
+        d->rex = 0;
+    }
+    d->op->flags |= OF_VEX | (d->rex & 8 ? OF_REXW : 0) | (prefix == 1 ? OF_OP16 : 0) |
+                    (last & 4 && !(d->vex->rules & VX_LIG) ? OF_L : 0);
+    return &d->vex->d;
+}
+
+/* In 64-bit code always; elsewhere LES and LDS with a register would be it. */
+static bool is_vex(Decoder *d, uint8_t b)
+{
+    if (b != 0xc4 && b != 0xc5) {
+        return false;
+    }
+    if (d->mode == CODE64) {
+        return true;
+    }
+    d->more |= d->pos >= d->avail;
+    return !d->more && d->pos < X86_INSN_MAX && d->p[d->pos] >= 0xc0;
+}
+
 static const OpDesc *lookup_byte(Decoder *d, uint8_t b)
 {
-    static const OpDesc nop = { { op_nop } }, pause = { { op_pause } };
-    static const OpDesc arpl = { { op_arpl }, D_MODRM };
+    static const OpDesc nop = F(op_nop, 0), pause = F(op_pause, 0);
+    static const OpDesc arpl = F(op_arpl, D_MODRM);
 
     if (b == 0x0f) {
         return lookup0f(d);
+    }
+    if (is_vex(d, b)) {
+        return lookup_vex(d, b);
     }
     d->opcode = b;
     if (b == 0x90 && !(d->rex & 1)) {
@@ -320,7 +388,7 @@ static const OpDesc *lookup(Decoder *d, uint8_t b, uint32_t *attr)
         desc = &x86_grp7_reg[d->modrm & 0x3f];
         *attr = desc->attr | D_MODRM;
     } else if (*attr & D_GRP) {
-        desc = &desc->h.sub[(d->modrm >> 3) & 7];
+        desc = &x86_groups[desc->h][(d->modrm >> 3) & 7];
         *attr |= desc->attr;
     }
     return d->more || d->too_long ? &none : desc;
@@ -349,9 +417,11 @@ static bool invalid(const Decoder *d, const OpDesc *desc, uint32_t attr)
 {
     bool mem = d->op->flags & OF_MEM;
 
-    return !desc->h.fn || (d->mode == CODE64 && (attr & D_NO64)) ||
-           (desc->h.fn == op_x87 && !x87_defined(d)) ||
+    return !desc->h || (d->mode == CODE64 && (attr & D_NO64)) ||
+           (desc->h == H_op_x87 && !x87_defined(d)) ||
            ((attr & D_MEMONLY) && !mem) || ((attr & D_REGONLY) && mem) ||
+           (mem && d->vex && (d->vex->rules & VX_VREG) && d->vvvv) ||
+           ((attr & D_VSIB) && ((d->modrm & 7) != 4 || (d->op->flags & OF_A16))) ||
            (d->lock && !(mem && (attr & D_LOCK)));
 }
 
@@ -360,10 +430,11 @@ static void finish(Decoder *d, const OpDesc *desc, uint32_t attr)
     X86Op *op = d->op;
 
     op->len = d->pos;
-    op->fn = desc->h.fn;
     op->id = desc->id;
     if (attr & D_TAB) {
-        op->fn = desc->h.tab[op->size + (op->flags & OF_MEM ? 4 : 0)];
+        op->fn = x86_tables[desc->h][op->size + (op->flags & OF_MEM ? 4 : 0)];
+    } else {
+        op->fn = x86_functions[desc->h];
     }
     if (d->riprel) {
         op->disp += op->off + op->len;
@@ -383,6 +454,33 @@ static void finish(Decoder *d, const OpDesc *desc, uint32_t attr)
             op->flags |= OF_INPAGE;
         }
     }
+}
+
+/* The fields beside the immediate. */
+static void finish_vex(Decoder *d)
+{
+    uint32_t rules = d->vex->rules, need = VX_NEED_OF(rules);
+    X86Op *op = d->op;
+
+    if ((rules & VX_A2 && op->flags & OF_L) || (rules & VX_A2REG && !(op->flags & OF_MEM))) {
+        need = VEX_AVX2;
+    }
+    op->imm = (uint8_t)op->imm | (uint32_t)d->vvvv << VEX_V_SHIFT |
+              (uint32_t)d->index << VEX_INDEX_SHIFT | need << VEX_NEED_SHIFT;
+}
+
+static unsigned size_vex(const Decoder *d)
+{
+    bool wide = d->op->flags & OF_L;
+
+    if (!d->vex->size) {
+        return d->rex & 8 ? 3 : 2;
+    }
+    if (wide && d->vex->rules & VX_WHOLE) {
+        return 5;
+    }
+    return d->vex->size + (wide && !(d->vex->rules & VX_FIXED)) +
+           (d->vex->rules & VX_W8 && d->rex & 8);
 }
 
 static void init_op(Decoder *d, unsigned page_off)
@@ -424,6 +522,9 @@ int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
             op->rm = attr & D_BYTE ? byte_reg(&d, r) : r;
         }
         sizes(&d, attr);
+        if (d.vex) {
+            op->size = size_vex(&d);
+        }
         if (attr & D_MODRM) {
             operands(&d, attr);
         }
@@ -431,6 +532,9 @@ int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
             op->seg = R_SS;         /* what a bad stack address raises */
         }
         immediates(&d, attr);
+        if (d.vex) {
+            finish_vex(&d);
+        }
         if (mode != CODE64 && x86_writes_memory(d.map, d.opcode, d.modrm, d.rep == OF_REP)) {
             op->flags |= OF_WRITES;
         }
@@ -444,7 +548,7 @@ int x86_decode(const uint8_t *p, unsigned avail, X86CodeSize mode,
         return -1;
     }
     finish(&d, desc, attr);
-    if (!desc->h.fn || invalid(&d, desc, attr) || !op->fn) {
+    if (invalid(&d, desc, attr) || !op->fn) {
         op->fn = op_ud;
         return D_END;
     }

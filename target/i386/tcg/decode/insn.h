@@ -36,6 +36,8 @@ enum {
     OF_INPAGE = 1 << 9,  /* branch target lies in the same page */
     OF_REXW   = 1 << 10,
     OF_OP16   = 1 << 11, /* 66 prefix */
+    OF_VEX    = 1 << 12, /* VEX prefix: imm has more, VEX_*_SHIFT */
+    OF_L      = 1 << 13, /* ... with 256-bit vectors */
     OF_WRITES = 1 << 15, /* not 64-bit code: the memory operand is written */
 };
 
@@ -64,6 +66,11 @@ struct X86Op {
 /* Blocks are arrays of it; half a cache line each. */
 _Static_assert(sizeof(X86Op) == 32, "X86Op");
 
+/* In X86Op.imm with OF_VEX, beside an imm8: vvvv, VSIB's index register, VEX_* (vex-rules.h). */
+#define VEX_V_SHIFT 8
+#define VEX_INDEX_SHIFT 12
+#define VEX_NEED_SHIFT 16
+
 /* The id of Jcc: this and its condition. Other relative branches have smaller ones. */
 #define X86_ID_JCC 0x100
 
@@ -87,8 +94,8 @@ enum {
     D_LOCK    = 1 << 10,    /* LOCK is allowed with a memory operand */
     D_MEMONLY = 1 << 11,
     D_REGONLY = 1 << 12,
-    D_TAB     = 1 << 13,    /* h.tab[size + (memory ? 4 : 0)] */
-    D_GRP     = 1 << 14,    /* h.sub[ModRM.reg] */
+    D_TAB     = 1 << 13,    /* a table: [size + (memory ? 4 : 0)] */
+    D_GRP     = 1 << 14,    /* a group: [ModRM.reg] */
     D_NOMOD   = 1 << 15,    /* ModRM.mod is ignored: always a register */
     D_OPREG   = 1 << 16,    /* register number in the opcode, to rm */
     D_MOFFS   = 1 << 17,
@@ -104,18 +111,14 @@ enum {
     D_GRP7    = 1 << 27,    /* 0F 01 */
     D_REL     = 1 << 28,    /* the immediate is a branch distance */
     D_ONE     = 1 << 29,    /* the immediate is 1: shifts */
+    D_VSIB    = 1 << 30,    /* memory addressed by a vector of indices */
 };
 
-typedef struct OpDesc OpDesc;
-struct OpDesc {
-    union {
-        OpFn *fn;
-        OpFn *const *tab;
-        const OpDesc *sub;
-    } h;                        /* NULL: #UD */
+typedef struct OpDesc {
     uint32_t attr;
+    uint16_t h;                 /* the number of a function, table or group: maps.h */
     uint16_t id;
-};
+} OpDesc;
 
 extern const OpDesc x86_map1[256];      /* one-byte opcodes */
 extern const OpDesc x86_map0f[256];
@@ -128,7 +131,9 @@ extern const OpDesc x86_sse0f[256][4];
 #define X86_SSE3A_END 0x64
 extern const OpDesc x86_sse38[X86_SSE38_END][4];
 extern const OpDesc x86_sse3a[X86_SSE3A_END][4];
-extern const OpDesc x86_invpcid, x86_crc32[2];
+/* 0F38 C8 to DF, 0F3A CC and DF: the latter of each with 66, the former without. */
+extern const OpDesc x86_crypto38[0x18], x86_crypto3a[2];
+extern const OpDesc x86_invpcid, x86_crc32[2], x86_movbe[2], x86_adx[2];
 
 typedef enum X86CodeSize { CODE16, CODE32, CODE64 } X86CodeSize;
 

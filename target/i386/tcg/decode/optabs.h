@@ -51,10 +51,11 @@ OpFn op_mov_from_cr, op_mov_to_cr, op_mov_from_dr, op_mov_to_dr, op_clts;
 OpFn op_lmsw, op_smsw, op_invlpg, op_invpcid, op_rdmsr, op_wrmsr, op_swapgs;
 OpFn op_sgdt, op_lgdt, op_sldt, op_str, op_lldt, op_ltr, op_verr, op_lar;
 OpFn op_syscall, op_sysret, op_sysenter, op_sysexit, op_clac, op_stac;
-OpFn op_xgetbv, op_xsetbv, op_vmcall, op_mov_from_seg, op_mov_to_seg;
+OpFn op_pkru, op_xgetbv, op_xsetbv, op_vmcall, op_mov_from_seg, op_mov_to_seg;
 OpFn op_jmp_far, op_call_far, op_jmp_far_m, op_call_far_m, op_retf, op_iret;
 /* x87 and vector */
 OpFn op_x87, op_fwait, op_fxsave, op_fxrstor, op_xsave, op_xrstor;
+OpFn op_xsaveopt, op_xsavec, op_xrstors;
 OpFn op_ldmxcsr, op_stmxcsr, op_emms;
 OpFn op_sse_store, op_sse_movmsk, op_mmx, op_mmx_mov, op_vec_gpr;
 

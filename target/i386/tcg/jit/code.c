@@ -9,21 +9,10 @@
 #include "qemu/cutils.h"
 #include "target/i386/tcg/jit/jit-int.h"
 
-
-/* Two views of a file that nobody else knows. */
-static bool map_code(TCGJit *jit)
+/* Both views or none. */
+static bool take_views(TCGJit *jit, void *w, void *x)
 {
-    int fd = memfd_create("translated code", MFD_CLOEXEC);
-    void *w = MAP_FAILED, *x = MAP_FAILED;
-
-    if (fd >= 0 && ftruncate(fd, jit->size) == 0) {
-        w = mmap(NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-        x = mmap(NULL, jit->size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (w == MAP_FAILED || x == MAP_FAILED) {
+    if (x == MAP_FAILED) {
         if (w != MAP_FAILED) {
             munmap(w, jit->size);
         }
@@ -34,30 +23,80 @@ static bool map_code(TCGJit *jit)
     return true;
 }
 
+/* Two views of a file that nobody else knows. */
+static bool map_code(TCGJit *jit)
+{
+    int fd = memfd_create("translated code", MFD_CLOEXEC);
+    void *w = MAP_FAILED, *x = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, jit->size) == 0) {
+        w = mmap(NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+        x = w == MAP_FAILED ? w : mmap(NULL, jit->size, PROT_READ | PROT_EXEC,
+                                       MAP_SHARED | MAP_NORESERVE, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return take_views(jit, w, x);
+}
+
+/*
+ * The same for perf, which looks for names of its own only in memory without a file. Services that
+ * may not change memory to executable (systemd's MemoryDenyWriteExecute=) do not have this.
+ */
+static bool map_code_for_perf(TCGJit *jit)
+{
+    void *w = mmap(NULL, jit->size, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *x = w == MAP_FAILED ? w : mremap(w, 0, jit->size, MREMAP_MAYMOVE);
+
+    if (x != MAP_FAILED && mprotect(x, jit->size, PROT_READ | PROT_EXEC) < 0) {
+        munmap(x, jit->size);
+        x = MAP_FAILED;
+    }
+    return take_views(jit, w, x);
+}
+
+static void close_map(TCGJit *jit)
+{
+    if (jit->perf_map >= 0) {
+        close(jit->perf_map);
+    }
+}
+
 TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why)
 {
     TCGJit *jit = g_new0(TCGJit, 1);
 
     jit->size = QEMU_ALIGN_UP(config->size, TCG_PAGE_SIZE);
     jit->threshold = config->threshold;
-    if (!map_code(jit)) {
+    jit->verify = config->verify;
+    jit->perf_map = config->perf_map;
+    if (!(jit->perf_map < 0 ? map_code(jit) : map_code_for_perf(jit))) {
         *why = "the host does not allow to execute what is written";
+        close_map(jit);
         g_free(jit);
         return NULL;
     }
-    tcg_jit_fill_hash(jit);
-    if (!tcg_jit_emit_common(jit)) {
-        *why = "no room for code";
-        tcg_jit_free(jit);
-        return NULL;
-    }
     return jit;
+}
+
+void tcg_jit_prepare(TCGJit *jit)
+{
+    if (!jit->fixed) {
+        jit->hash = g_new0(Template, JIT_HASH);
+        tcg_jit_fill_hash(jit);
+        tcg_jit_emit_common(jit);
+        tcg_jit_report_common(jit);
+    }
 }
 
 void tcg_jit_free(TCGJit *jit)
 {
     munmap(jit->writable, jit->size);
     munmap((void *)jit->executable, jit->size);
+    close_map(jit);
+    g_free(jit->hash);
     g_free(jit);
 }
 
@@ -75,9 +114,14 @@ bool tcg_jit_is_full(const TCGJit *jit)
 
 char *tcg_jit_info(const TCGJit *jit)
 {
+    uint64_t guest = jit->stats.guest_bytes, host = jit->stats.code_bytes;
+
     return g_strdup_printf("translated blocks %" PRIu64 " (%" PRIu64 " instructions, %" PRIu64
                            " by calls; %zu of %zu KiB), not worth it %" PRIu64
-                           ", forgotten %" PRIu64 " times\n", jit->stats.blocks, jit->stats.ops,
-                           jit->stats.called, jit->used / 1024, jit->size / 1024,
-                           jit->stats.refused, jit->stats.forgotten);
+                           ", invalidated %" PRIu64 ", forgotten %" PRIu64 " times\n"
+                           "translated %" PRIu64 " KiB to %" PRIu64 " KiB (%" PRIu64 ".%" PRIu64
+                           " times)\n", jit->stats.blocks, jit->stats.ops, jit->stats.called,
+                           jit->used / 1024, jit->size / 1024, jit->stats.refused,
+                           jit->stats.killed, jit->stats.forgotten, guest / 1024, host / 1024,
+                           guest ? host / guest : 0, guest ? host * 10 / guest % 10 : 0);
 }

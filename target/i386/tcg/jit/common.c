@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/jit/jit-int.h"
+#include "target/i386/tcg/jit/verify.h"
 
 /* What callers of the host's functions expect to find unchanged. */
 static const uint8_t callee_saved[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
@@ -43,12 +43,18 @@ static const X86Op *tcg_jit_run_op(TCGCPU *c, const X86Op *op, unsigned image)
     const X86Op *next;
 
     set_flags(c, image);
+    if (unlikely(c->verify)) {
+        tcg_verify_call(c, op);
+    }
     next = op->fn(c, op);
     if (next && unlikely(__atomic_load_n(&b->dead, __ATOMIC_RELAXED))) {
         c->eip = next_eip(c, op);
         return NULL;
     }
     g_assert(!next || next == op + 1);
+    if (unlikely(c->verify) && next) {
+        tcg_verify_return(c, op);
+    }
     return next;
 }
 
@@ -81,7 +87,7 @@ static void emit_no_flags(Emit *e)
 }
 
 /* An OpFn: RDI c, RSI op. */
-static void emit_enter(Emit *e)
+static void emit_enter(Emit *e, bool verify)
 {
     for (unsigned i = 0; i < sizeof(callee_saved); i++) {
         emit_push(e, callee_saved[i]);
@@ -91,7 +97,7 @@ static void emit_enter(Emit *e)
     emit_rr(e, 3, I_STORE, H_RSI, T0);
     emit_no_flags(e);
     emit_load(e);
-    emit_jmp_mem(e, MEM(T0, OF_BLOCK(entry)));
+    emit_jmp_mem(e, MEM(T0, verify ? OF_BLOCK(code) : OF_BLOCK(entry)));
 }
 
 /* Undo what emit_enter() did to the stack. */
@@ -132,9 +138,15 @@ static uint8_t *emit_leave(Emit *e)
 }
 
 /* T0: the first op of a translated block, whose function is emit_enter()'s by now. */
-static void emit_leave_first(Emit *e)
+static void emit_leave_first(Emit *e, bool verify)
 {
     emit_give_back(e);
+    if (verify) {                   /* tcg_verify_block() does it */
+        emit_unwind(e);
+        emit_rm(e, 3, I_LEA, H_RAX, MEM(H_RAX, 1));
+        emit8(e, 0xc3);
+        return;
+    }
     emit_rr(e, 3, I_STORE, H_RAX, H_RSI);
     emit_rr(e, 3, I_STORE, H_C, H_RDI);
     emit_unwind(e);
@@ -207,13 +219,41 @@ static void emit_get_flags(Emit *e)
     emit_link(e, emit_jmp(e), again);
 }
 
-/*
- * Called with T0: an address, T2: a slot. Z, and T0: the host's address, if the TLB has it; then
- * the slot has the page from now on. Who may write may read.
- */
-static void emit_look_up(Emit *e, unsigned size, bool write)
+/* Called: VZEROUPPER. */
+static void emit_zero_upper(Emit *e)
 {
-    uint8_t *miss;
+    emit_rm(e, 2, I_MOVAPS_STORE, 0, CPU_FIELD(vec_tmp));
+    emit_rr(e, 2, 0x0f57, 0, 0);                /* XORPS */
+    for (unsigned n = 0; n < 16; n++) {
+        emit_rm(e, 2, I_MOVAPS_STORE, 0, MEM(H_C, (int32_t)(offsetof(TCGCPU, ymmh) +
+                                                            n * sizeof(XMMReg))));
+    }
+    emit_rm(e, 2, I_MOVAPS, 0, CPU_FIELD(vec_tmp));
+    emit8(e, 0xc3);
+}
+
+/* RDX, a page that may be read, becomes an empty slot's unless RCX's entry is for writing, too. */
+static void emit_may_write(Emit *e)
+{
+    uint8_t *not, *done;
+
+    emit_rm(e, 3, I_ADD | 2, H_RDX, CPU_FIELD(tlb_gen));
+    emit_rm(e, 3, I_CMP | 2, H_RDX, MEM(H_RCX, offsetof(TLBEntry, w)));
+    not = emit_jcc(e, H_NZ);
+    emit_rm(e, 3, I_SUB | 2, H_RDX, CPU_FIELD(tlb_gen));
+    done = emit_jmp(e);
+    emit_here(e, not);
+    emit_mov_imm64(e, H_RDX, TLB_SLOT_EMPTY);
+    emit_here(e, done);
+}
+
+/*
+ * Called with T0: an address, T2: a slot. Z, T0: the host's address, T2: what it is made of the
+ * guest's by, if the TLB has it; then the slot has the page from now on. Who may write may read.
+ */
+static void emit_look_up(Emit *e, unsigned size, bool write, bool verify)
+{
+    uint8_t *hit, *miss;
 
     emit_push(e, H_RCX);
     emit_push(e, H_RDX);
@@ -231,17 +271,23 @@ static void emit_look_up(Emit *e, unsigned size, bool write)
     miss = emit_jcc(e, H_NZ);
     emit_rm(e, 3, I_SUB | 2, H_RDX, CPU_FIELD(tlb_gen));
     emit_rm(e, 3, I_STORE, H_RDX, MEM(T2, offsetof(TLBSlot, r)));
-    if (write) {
-        emit_rm(e, 3, I_STORE, H_RDX, MEM(T2, offsetof(TLBSlot, w)));
-    } else {
-        emit_rm(e, 3, I_MOV_IMM, 0, MEM(T2, offsetof(TLBSlot, w)));
-        emit32(e, TLB_SLOT_EMPTY);
+    if (!write) {
+        emit_may_write(e);
     }
+    emit_rm(e, 3, I_STORE, H_RDX, MEM(T2, offsetof(TLBSlot, w)));
     emit_rm(e, 3, I_LOAD, H_RCX, MEM(H_RCX, offsetof(TLBEntry, addend)));
     emit_rm(e, 3, I_STORE, H_RCX, MEM(T2, offsetof(TLBSlot, addend)));
+    emit_rr(e, 3, I_STORE, H_RCX, T2);
     emit_rr(e, 3, I_ADD, H_RCX, T0);
     emit_rr(e, 2, I_XOR, H_RCX, H_RCX);
-    emit_here(e, miss);
+    if (verify) {
+        hit = emit_jmp(e);
+        emit_here(e, miss);
+        emit_rm(e, 3, I_STORE, T0, CPU_FIELD(jit_missed));
+        emit_here(e, hit);
+    } else {
+        emit_here(e, miss);
+    }
     emit_pop(e, H_RDX);
     emit_pop(e, H_RCX);
     emit8(e, 0xc3);
@@ -255,29 +301,33 @@ static const uint8_t *begin(TCGJit *jit, Emit *e)
     return jit_executable(jit, e->p);
 }
 
-bool tcg_jit_emit_common(TCGJit *jit)
+void tcg_jit_emit_common(TCGJit *jit)
 {
     Emit e = { jit->writable, jit->writable + jit->size, false };
     uint8_t *out, *leave;
 
     jit->enter = begin(jit, &e);
-    emit_enter(&e);
+    emit_enter(&e, jit->verify);
     jit->leave = begin(jit, &e);
     leave = e.p;
     out = emit_leave(&e);
     jit->leave_first = begin(jit, &e);
-    emit_leave_first(&e);
+    emit_leave_first(&e, jit->verify);
     jit->leave_eip = begin(jit, &e);
     emit_leave_eip(&e, leave);
     jit->run_op = begin(jit, &e);
     emit_run_op(&e, out);
     jit->get_flags = begin(jit, &e);
     emit_get_flags(&e);
+    jit->zero_upper = begin(jit, &e);
+    emit_zero_upper(&e);
+    jit->find_target = begin(jit, &e);
+    jit_emit_find_target(&e);
     for (unsigned k = 0; k < 2 * JIT_SIZES; k++) {
         jit->look_up[k & 1][k / 2] = begin(jit, &e);
-        emit_look_up(&e, k / 2, k & 1);
+        emit_look_up(&e, k / 2, k & 1, jit->verify);
     }
     begin(jit, &e);
     jit->fixed = jit->used = e.p - jit->writable;
-    return !e.full;
+    g_assert(!e.full);
 }

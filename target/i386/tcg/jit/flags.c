@@ -9,7 +9,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/jit/jit-int.h"
 #include "target/i386/tcg/jit/templates.h"
 
 /* What is seen ------------------------------------------------------------- */
@@ -19,7 +18,8 @@ static unsigned live_before(const Tr *t, unsigned i)
 {
     const Template *tm = t->templates[i];
 
-    if (!tm || !tm->emit || (tm->attr & (TA_FAULT | TA_BRANCH)) || (t->ops[i].flags & OF_MEM)) {
+    if (!tm || !tm->emit || (tm->attr & TA_BRANCH) || (i && i == t->loop.poll) ||
+        (!jit_stack_has(t, i) && ((tm->attr & TA_FAULT) || (t->ops[i].flags & OF_MEM)))) {
         return CC_ALL;
     }
     return (t->live[i] & ~tm->writes) | tm->reads;
@@ -45,8 +45,12 @@ bool jit_wants_flags(const Tr *t)
 
 /* Making them again -------------------------------------------------------- */
 
-/* Can the flags that op i makes be made from what it leaves? */
-static bool can_again(const Tr *t, unsigned i)
+static bool is_logic(unsigned alu)
+{
+    return alu == ALU_AND || alu == ALU_OR || alu == ALU_XOR;
+}
+
+bool jit_can_again(const Tr *t, unsigned i)
 {
     const Template *tm = t->templates[i];
     const X86Op *op = &t->ops[i];
@@ -58,7 +62,7 @@ static bool can_again(const Tr *t, unsigned i)
         return true;
     }
     return (tm->emit == jit_alu_er || tm->emit == jit_alu_re) &&
-           (op->reg != op->rm || tm->arg == ALU_CMP || tm->arg == ALU_TEST);
+           (op->reg != op->rm || is_logic(tm->arg) || tm->arg == ALU_CMP || tm->arg == ALU_TEST);
 }
 
 static unsigned number(const X86Op *op, unsigned reg)
@@ -85,7 +89,7 @@ void jit_make_flags(Tr *t, int again)
     bool re = tm->emit == jit_alu_re;
     unsigned d = jit_get(t, number(op, re ? op->reg : op->rm), T0), s = H_NONE;
 
-    if (tm->emit != jit_alu_ei) {
+    if (tm->emit != jit_alu_ei && !is_logic(tm->arg)) {
         s = jit_get(t, number(op, re ? op->rm : op->reg), T2);
     }
     switch (tm->arg) {
@@ -127,26 +131,26 @@ void jit_need_flags(Tr *t)
     if (t->native) {
         return;
     }
-    if (t->again < 0) {
+    if (t->now.again < 0) {
         jit_fetch_flags(t);
         return;
     }
-    jit_make_flags(t, t->again);
+    jit_make_flags(t, t->now.again);
     t->native = true;
 }
 
 void jit_settle_flags(Tr *t)
 {
-    if (!t->saved) {
+    if (!t->now.saved) {
         jit_need_flags(t);
         jit_save_flags(t);
-        t->saved = true;
+        t->now.saved = true;
     }
 }
 
 void jit_clobber_flags(Tr *t)
 {
-    if (t->again < 0) {
+    if (t->now.again < 0) {
         jit_settle_flags(t);
     }
     t->native = false;
@@ -154,18 +158,19 @@ void jit_clobber_flags(Tr *t)
 
 void jit_wrote_flags(Tr *t)
 {
+    t->spoiled = false;
     /* What nobody will see need not be kept. */
     t->native = t->live[t->i] != 0;
-    t->saved = !t->native;
-    t->again = t->native && can_again(t, t->i) ? (int)t->i : -1;
+    t->now.saved = !t->native;
+    t->now.again = t->native && jit_can_again(t, t->i) ? (int)t->i : -1;
 }
 
 /* Does op i write to a register that op again needs? */
 static bool spoils(const Tr *t, unsigned i)
 {
-    const X86Op *op = &t->ops[i], *maker = &t->ops[t->again];
-    const Template *tm = t->templates[i];
-    unsigned g;
+    const X86Op *op = &t->ops[i], *maker = &t->ops[t->now.again];
+    const Template *tm = t->templates[i], *made = t->templates[t->now.again];
+    unsigned g, dst = made->emit == jit_alu_re ? maker->reg : maker->rm;
 
     if (tm->dst == DST_NONE || (tm->dst == DST_RM && (op->flags & OF_MEM))) {
         return false;
@@ -173,20 +178,31 @@ static bool spoils(const Tr *t, unsigned i)
     if (tm->dst == DST_ANY) {
         return true;
     }
-    g = tm->dst == DST_REG ? op->reg : op->rm;
-    g = number(op, g);
-    return g == number(maker, maker->rm) ||
-           (t->templates[t->again]->emit != jit_alu_ei && g == number(maker, maker->reg));
+    g = number(op, tm->dst == DST_REG ? op->reg : op->rm);
+    if (made->emit == jit_alu_ei || is_logic(made->arg)) {
+        return g == number(maker, dst);
+    }
+    return g == number(maker, maker->rm) || g == number(maker, maker->reg);
 }
 
 void jit_flags_begin_op(Tr *t)
 {
-    if (t->again < 0 || !spoils(t, t->i)) {
-        return;
+    t->spoiled = t->now.again >= 0 && spoils(t, t->i);
+    if (!t->spoiled || !(t->live[t->i] & ~t->templates[t->i]->writes)) {
+        return;                 /* nobody behind it sees them: they can be made until it is done */
     }
-    if (!t->native && !t->saved && live_before(t, t->i)) {
+    if (!t->native && !t->now.saved) {
         jit_need_flags(t);
     }
-    t->saved |= !t->native;     /* not needed any more */
-    t->again = -1;
+    t->now.saved |= !t->native;
+    t->now.again = -1;
+    t->spoiled = false;
+}
+
+void jit_flags_end_op(Tr *t)
+{
+    if (t->spoiled) {
+        t->now.saved = true;    /* not needed any more */
+        t->now.again = -1;
+    }
 }

@@ -1,5 +1,5 @@
 /*
- * What the files of the translator share: the plan of registers, the state of a translation.
+ * What the files of the translator share: the plan of registers, rows, what all blocks use.
  *
  * Twelve of the guest's registers live in the host's, the others in c, to which R15 points. RAX
  * and R14 are scratch. The guest's flags are in the host's between instructions, or as LAHF and
@@ -18,7 +18,9 @@
 #include "target/i386/tcg/ops/ops.h"
 
 #define JIT_HASH 2048u
-#define JIT_SIZES 5             /* of accesses: 1 to 16 bytes */
+#define JIT_SIZES 6             /* of accesses: 1 to 32 bytes */
+
+#define JIT_NOWHERE 0x8000000000000001ull   /* in c->jit_missed: no address */
 
 #define H_C H_R15               /* c */
 #define T0 H_RAX
@@ -33,6 +35,7 @@ typedef struct Tr Tr;
 
 /* How to translate what a function of the interpreter does. */
 typedef struct Template {
+    const char *name;           /* of fn, or of the table that has it */
     OpFn *fn;
     void (*emit)(Tr *t, const X86Op *op);   /* NULL: by calling fn */
     uint32_t arg;
@@ -62,51 +65,28 @@ struct TCGJit {
     uint8_t *writable, *executable;
     size_t size, used, fixed;   /* fixed: the common code at the beginning */
     unsigned threshold;
-    bool full;
-    const uint8_t *enter, *leave, *leave_first, *leave_eip, *run_op, *get_flags;
+    bool full, verify;
+    int perf_map;               /* jit.h */
+    const uint8_t *enter, *leave, *leave_first, *leave_eip, *run_op;
+    const uint8_t *get_flags, *zero_upper, *find_target;
     const uint8_t *look_up[2][JIT_SIZES];   /* for reading, writing; by log2 of the size */
-    Template hash[JIT_HASH];    /* by fn */
+    Template *hash;             /* JIT_HASH of them, by fn */
     struct {
         uint64_t blocks, ops, called, refused, forgotten;
+        uint64_t guest_bytes, code_bytes, killed;
     } stats;
 };
 
-/* Code behind the block's: where a fast path goes when it does not apply. */
-typedef struct Stub {
-    enum { STUB_LOOK_UP, STUB_CALL, STUB_TAKEN, STUB_AT, STUB_EIP, STUB_TMP } kind;
-    uint8_t *from, *back;       /* the jump to it; where the next op begins */
-    uint8_t *found;             /* STUB_LOOK_UP: where it goes on with the host's address */
-    uint8_t i;                  /* the op */
-    uint8_t size, slot;         /* STUB_LOOK_UP: log2, c->slots[] */
-    bool write, aligned;        /* STUB_LOOK_UP: aligned to size, or #GP */
-    uint16_t dirty, valid;      /* XMM registers to store; to load before going on */
-    int8_t keep;                /* STUB_TAKEN: that op, where flags are native, too */
-    int8_t again;               /* the flags are to be made again by this op; -1: they are there */
-    bool native;                /* flags are in the host's: at from, or wanted at back */
-} Stub;
+/* The size of operands (log2) from which on a template is for them. */
+static inline unsigned jit_smallest(const Template *t)
+{
+    return t->attr & TA_64 ? 3 : t->attr & TA_WIDE ? 2 : t->attr & TA_WORD ? 1 : 0;
+}
 
-/* A block under translation. */
-struct Tr {
-    Emit e;
-    TCGCPU *c;
-    TCGJit *jit;
-    TCGBlock *b;
-    const X86Op *ops;           /* as decoded, with the interpreter's general functions */
-    unsigned n, i;              /* of instructions; the one under translation */
-    const Template *templates[TCG_BLOCK_OPS];
-    uint16_t live[TCG_BLOCK_OPS];   /* flags that may be seen after the op */
-    /*
-     * Where the flags are: in the host's, in c (both: in either place), or nowhere: then op
-     * again's operands are still there, or its result and one of them, to make them from.
-     */
-    bool native, saved;
-    int again;                  /* -1: none such */
-    uint16_t vec_valid, vec_dirty;  /* XMM registers: c's value is loaded; a newer one */
-    bool vec_checked;           /* SSE can be used */
-    X86Op *pairs;               /* for STUB_CALL: op and what returns */
-    Stub stubs[6 * TCG_BLOCK_OPS];
-    unsigned nr_stubs;
-};
+static inline TCGBlock *jit_block_of(const X86Op *first)
+{
+    return (TCGBlock *)((char *)first - offsetof(TCGBlock, ops));
+}
 
 static inline bool jit_mapped(unsigned g)
 {
@@ -128,71 +108,21 @@ static inline const uint8_t *jit_executable(const TCGJit *jit, const uint8_t *wr
     return jit->executable + (writable - jit->writable);
 }
 
-static inline void jit_link(Tr *t, uint8_t *at, const uint8_t *executable)
-{
-    emit_link(&t->e, at, t->jit->writable + (executable - t->jit->executable));
-}
+/* code.c: what needs no system calls is made when the first block is; with the lock. */
+void tcg_jit_prepare(TCGJit *jit);
 
 /* common.c: the code that all blocks share --------------------------------- */
-bool tcg_jit_emit_common(TCGJit *jit);
-
-/* translate.c -------------------------------------------------------------- */
-/* The guest's value of a register: where it is, or in tmp. */
-unsigned jit_get(Tr *t, unsigned g, unsigned tmp);
-/* Where to put a value of that size that jit_put() takes: old parts that stay are there. */
-unsigned jit_dest(Tr *t, unsigned g, unsigned size, unsigned tmp);
-/* It has been changed in reg, which jit_get() or jit_dest() gave. */
-void jit_put(Tr *t, unsigned g, unsigned reg);
-/* Will flags from before this op, which writes some, be read by it or after it? */
-bool jit_wants_flags(const Tr *t);
-/* Then they have to be in the host's. Changes T0 and T2. */
-void jit_need_flags(Tr *t);
-void jit_fetch_flags(Tr *t);            /* from c, where they have been saved; changes only T0 */
-/*
- * The host's flags are about to be changed by what is no instruction of the guest's; or by what
- * leaves the block, or calls: then c has to have them. Both change T0 and T2.
- */
-void jit_clobber_flags(Tr *t);
-void jit_settle_flags(Tr *t);
-/* The guest's have been, by this op. */
-void jit_wrote_flags(Tr *t);
-/*
- * The host's address of 1 << size bytes at the guest's linear address in T0, to T0: by the slot,
- * or the TLB; if that does not know it, the interpreter does the op, so nothing of it may have
- * happened yet. Changes T2 and the host's flags. base: the register that T0 was made of.
- */
-void jit_translate(Tr *t, unsigned base, unsigned size, bool write);
-/* All of that for op's memory operand; flags: these are wanted. Where the address is: T0, T2. */
-unsigned jit_operand(Tr *t, const X86Op *op, unsigned size, bool write, bool flags);
-/* What a jump leads to, behind the block's code: of this op. native: flags are to be saved. */
-Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native);
-/*
- * Go to the target of a direct branch, or else out as kind says. Flags have been saved. Within
- * the page only backward jumps look whether to stop.
- */
-void jit_go_direct(Tr *t, unsigned i, int out);
-/* The op at the linear address in T0, by the jump cache, to T0. Else out: nothing has changed. */
-void jit_find_target(Tr *t, int out);
-void jit_enter_block(Tr *t);            /* go on with the op in T0 */
-
-/* flags.c ------------------------------------------------------------------ */
-/* What the ops leave to be seen: t->live[]. Returns what is seen of flags before the first. */
-unsigned jit_find_live_flags(Tr *t);
-/* Op i is about to be translated: will its operands outlive it? */
-void jit_flags_begin_op(Tr *t);
-/* In a stub: flags into c, where they came from native ones, or by op again. */
-void jit_save_flags(Tr *t);
-void jit_make_flags(Tr *t, int again);
-
-/* vector.c ----------------------------------------------------------------- */
-void jit_settle_vec(Tr *t);             /* all that has been changed into c */
-/* These registers: bit n, XMMn. */
-void jit_load_vec(Tr *t, unsigned which);
-void jit_store_vec(Tr *t, unsigned which);
+void tcg_jit_emit_common(TCGJit *jit);
+/* jump-cache.c: called with T0, an address: Z, and the op there to T0; T2 and flags change. */
+void jit_emit_find_target(Emit *e);
 
 /* rows.c ------------------------------------------------------------------- */
 void tcg_jit_fill_hash(TCGJit *jit);
 const Template *tcg_jit_template(const TCGJit *jit, OpFn *fn);
+
+/* report.c: the block that lies at from is translated; the common code is there. */
+void tcg_jit_report(const Tr *t, const uint8_t *from);
+void tcg_jit_report_common(const TCGJit *jit);
 
 /* Called by translated code ------------------------------------------------ */
 OpFn tcg_jit_op_stop;

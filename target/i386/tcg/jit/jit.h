@@ -15,6 +15,8 @@
 typedef struct TCGJitConfig {
     size_t size;                /* bytes of code memory */
     unsigned threshold;         /* a block's executions before it is translated */
+    bool verify;                /* x-verify */
+    int perf_map;               /* a file for perf's map, to be closed by us; or -1 */
 } TCGJitConfig;
 
 /*
@@ -24,12 +26,31 @@ typedef struct TCGJitConfig {
 TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why);
 void tcg_jit_free(TCGJit *jit);
 
+/*
+ * With x-verify: c, before it first runs, is one whose translated blocks are interpreted, too. A
+ * difference ends the process with a report on stderr. c->verify is g_aligned_free()'s.
+ */
+void tcg_jit_verify(TCGCPU *c);
+
 /* block.c, with the lock: a block has been made; has died; all are forgotten. */
 void tcg_jit_block_made(TCGJit *jit, TCGBlock *b);
 void tcg_jit_block_killed(TCGJit *jit, TCGBlock *b);
 void tcg_jit_forget(TCGJit *jit);
 /* Is there no room for another block's code? */
 bool tcg_jit_is_full(const TCGJit *jit);
+
+/* Where in translated code something is: an instruction, the last one where code is out of line. */
+typedef struct TCGJitPlace {
+    const TCGBlock *b;          /* NULL: in what all blocks share */
+    unsigned off;               /* of the instruction in its page */
+    const char *name;           /* of the row in rows.c */
+} TCGJitPlace;
+
+/*
+ * For reports of crashes, so without a lock, and as safe in a signal handler as anything is that
+ * looks at data which may be wrong. False: no translated code is at this address.
+ */
+bool tcg_jit_find(const TCGState *s, uintptr_t address, TCGJitPlace *place);
 
 /* Lines for "info jit"; caller frees. */
 char *tcg_jit_info(const TCGJit *jit);

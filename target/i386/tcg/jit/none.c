@@ -12,6 +12,10 @@ TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why)
 }
 
 /* Nobody has one. */
+void tcg_jit_verify(TCGCPU *c)
+{
+}
+
 void tcg_jit_free(TCGJit *jit)
 {
 }
@@ -29,6 +33,11 @@ void tcg_jit_forget(TCGJit *jit)
 }
 
 bool tcg_jit_is_full(const TCGJit *jit)
+{
+    return false;
+}
+
+bool tcg_jit_find(const TCGState *s, uintptr_t address, TCGJitPlace *place)
 {
     return false;
 }

@@ -7,7 +7,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/jit/jit-int.h"
 #include "target/i386/tcg/jit/templates.h"
 
 /* Opcodes of byte operands are one less. */
@@ -31,7 +30,7 @@ static unsigned rm_of(const X86Op *op)
 /* An operand in memory of op's size. */
 static HostMem memory(Tr *t, const X86Op *op, bool write, bool flags)
 {
-    return MEM(jit_operand(t, op, op->size, write, flags), 0);
+    return jit_operand(t, op, op->size, write, flags);
 }
 
 static void want_flags(Tr *t)
@@ -199,10 +198,10 @@ void jit_extend(Tr *t, const X86Op *op)
     unsigned d;
 
     if (op->flags & OF_MEM) {
-        unsigned base = jit_operand(t, op, byte ? 0 : tm->arg == 0x63 ? 2 : 1, false, false);
+        HostMem m = jit_operand(t, op, byte ? 0 : tm->arg == 0x63 ? 2 : 1, false, false);
 
         d = jit_dest(t, op->reg, op->size, T2);
-        emit_rm(&t->e, op->size, tm->arg, d, MEM(base, 0));
+        emit_rm(&t->e, op->size, tm->arg, d, m);
     } else if (byte && (op->rm & 1)) {
         extend_high(t, op, tm->arg);
         return;

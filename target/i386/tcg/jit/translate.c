@@ -7,20 +7,14 @@
 #include <string.h>
 
 #include "qemu/cutils.h"
-#include "target/i386/tcg/jit/jit-int.h"
+#include "target/i386/tcg/jit/templates.h"
+#include "target/i386/tcg/jit/verify.h"
 #include "target/i386/tcg/ops/vec.h"
 
-/* From T2, which holds c + 8 * 3 * index. */
-#define JUMP_FIELD(field) \
-    MEM(T2, (int32_t)(offsetof(TCGCPU, jc) + offsetof(JumpEntry, field)))
-
 /* Code and pairs of a block take no more. */
-#define BLOCK_BYTES (24 * 1024u)
+#define BLOCK_BYTES (64 * 1024u)
 
-static TCGBlock *block_of(const X86Op *first)
-{
-    return (TCGBlock *)((char *)first - offsetof(TCGBlock, ops));
-}
+#define MAX_DEPTH 3u            /* branches from a hot block to what is translated with it */
 
 /* Registers ---------------------------------------------------------------- */
 
@@ -45,62 +39,6 @@ unsigned jit_dest(Tr *t, unsigned g, unsigned size, unsigned tmp)
     return size < 2 || jit_mapped(g) ? jit_get(t, g, tmp) : tmp;
 }
 
-/* Memory ------------------------------------------------------------------- */
-
-/* The effective address of op's memory operand to T0; changes T2 and flags. */
-static void address(Tr *t, const X86Op *op)
-{
-    unsigned base = op->base == R_ZERO ? H_NONE : jit_get(t, op->base, T0);
-    unsigned index = op->index == R_ZERO ? H_NONE : jit_get(t, op->index, T2);
-
-    emit_rm(&t->e, 3, I_LEA, T0, (HostMem) { base, index, op->scale, (int32_t)op->disp });
-    if (op->flags & OF_EASLOW) {                        /* FS or GS */
-        emit_rm(&t->e, 3, I_ADD | 2, T0, MEM(H_C, (int32_t)(offsetof(TCGCPU, segs) +
-                op->seg * sizeof(SegmentCache) + offsetof(SegmentCache, base))));
-    }
-}
-
-/* Those that often point to the same page have one of their own. */
-static unsigned slot_of(unsigned base)
-{
-    return base < 8 ? base : base < 16 ? 8 + base % 4 : base == R_PAGE ? 12 : 13;
-}
-
-/* Where the slot knows the page and the access is aligned, no more than this. */
-void jit_translate(Tr *t, unsigned base, unsigned size, bool write)
-{
-    int32_t at = offsetof(TCGCPU, slots) + slot_of(base) * sizeof(TLBSlot);
-    Emit *e = &t->e;
-    Stub *s;
-
-    emit_rr(e, 3, I_STORE, T0, T2);
-    emit_alu_imm(e, 3, ALU_AND, T2, -(int32_t)TCG_PAGE_SIZE | ((1 << size) - 1));
-    emit_rm(e, 3, I_CMP | 2, T2, MEM(H_C, at + (int32_t)(write ? offsetof(TLBSlot, w) :
-                                                                 offsetof(TLBSlot, r))));
-    s = jit_stub(t, STUB_LOOK_UP, emit_jcc(e, H_NZ), false);
-    emit_rm(e, 3, I_ADD | 2, T0, MEM(H_C, at + (int32_t)offsetof(TLBSlot, addend)));
-    s->found = e->p;
-    s->slot = slot_of(base);
-    s->size = size;
-    s->write = write;
-}
-
-unsigned jit_operand(Tr *t, const X86Op *op, unsigned size, bool write, bool flags)
-{
-    if (flags) {
-        jit_settle_flags(t);    /* making them takes what holds the address */
-    }
-    jit_clobber_flags(t);
-    address(t, op);
-    jit_translate(t, op->base, size, write);
-    if (!flags) {
-        return T0;
-    }
-    emit_rr(&t->e, 3, I_STORE, T0, T2);
-    jit_fetch_flags(t);
-    return T2;
-}
-
 /* Leaving ------------------------------------------------------------------ */
 
 Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native)
@@ -109,16 +47,18 @@ Stub *jit_stub(Tr *t, int kind, uint8_t *from, bool native)
 
     g_assert(t->nr_stubs <= G_N_ELEMENTS(t->stubs));
     s->kind = kind;
+    s->address = MEM(T0, 0);
     s->from = from;
-    s->back = NULL;
+    s->back = s->found = NULL;
+    s->find = false;
     s->i = t->i;
     s->native = native;
-    s->again = t->native || t->saved ? -1 : t->again;
-    s->dirty = t->vec_dirty;
+    s->again = t->native || t->now.saved ? -1 : t->now.again;
+    s->dirty = t->now.vec_dirty;
     return s;
 }
 
-static void leave_with(Tr *t, const X86Op *op)
+void jit_leave_with(Tr *t, const X86Op *op)
 {
     emit_mov_imm64(&t->e, T0, (uintptr_t)op);
     jit_link(t, emit_jmp(&t->e), op == t->b->ops ? t->jit->leave_first : t->jit->leave);
@@ -128,15 +68,26 @@ static void jit_leave_at(Tr *t)
 {
     jit_settle_flags(t);
     jit_settle_vec(t);
-    leave_with(t, &t->b->ops[t->i]);
+    jit_leave_with(t, &t->b->ops[t->i]);
 }
 
-/* Where a branch goes, to T0. */
-static void branch_target(Tr *t, const X86Op *op)
+void jit_branch_target(Tr *t, const X86Op *op)
 {
+    int64_t by = (int64_t)op->off + op->len + op->imm;
+
     emit_rm(&t->e, 3, I_LOAD, T0, CPU_REG(R_PAGE));
-    emit_rm(&t->e, 3, I_LEA, T0, MEM(T0, op->off + op->len));
-    emit_rm(&t->e, 3, I_LEA, T0, MEM(T0, op->imm));
+    if (by == (int32_t)by) {
+        emit_rm(&t->e, 3, I_LEA, T0, MEM(T0, by));
+    } else {
+        emit_rm(&t->e, 3, I_LEA, T0, MEM(T0, op->off + op->len));
+        emit_rm(&t->e, 3, I_LEA, T0, MEM(T0, op->imm));
+    }
+}
+
+/* Translated code of a block of this page; NULL: none yet. As all of a page, it dies with us. */
+static const uint8_t *code_of(const X86Op *first)
+{
+    return first ? jit_block_of(first)->code : NULL;
 }
 
 static void jit_go_linked(Tr *t, unsigned i, int out)
@@ -148,6 +99,10 @@ static void jit_go_linked(Tr *t, unsigned i, int out)
     if (op->imm < 0) {
         emit_alu_mem_imm(e, 2, ALU_CMP, CPU_FIELD(poll), 0);
         jit_stub(t, STUB_EIP, emit_jcc(e, H_NZ), false);
+    }
+    if (code_of(link) && !t->jit->verify) {
+        jit_link(t, emit_jmp(e), code_of(link));
+        return;
     }
     if (link) {
         emit_mov_imm64(e, T0, (uintptr_t)link);
@@ -165,176 +120,30 @@ void jit_enter_block(Tr *t)
     emit_jmp_mem(&t->e, MEM(T0, OF_BLOCK(entry)));
 }
 
+void jit_part_with_flags(Tr *t, const X86Op *op)
+{
+    const X86Op *link = __atomic_load_n(&op->link, __ATOMIC_ACQUIRE);
+
+    if (code_of(link) && jit_block_of(link)->ignores_flags && !t->jit->verify &&
+        (op->imm >= 0 || t->now.again >= 0)) {
+        t->native = false;
+    } else {
+        jit_settle_flags(t);
+    }
+}
+
 void jit_go_direct(Tr *t, unsigned i, int out)
 {
     const X86Op *op = &t->b->ops[i];
 
-    if ((op->flags & OF_INPAGE) && (op->link || out == STUB_AT)) {
+    if (code_of(op->link) || ((op->flags & OF_INPAGE) && (op->link || out == STUB_AT))) {
         jit_go_linked(t, i, out);
         return;
     }
     t->i = i;
-    branch_target(t, op);
-    jit_find_target(t, out);
+    jit_branch_target(t, op);
+    jit_find_known(t, op, out);
     jit_enter_block(t);
-}
-
-void jit_find_target(Tr *t, int out)
-{
-    Emit *e = &t->e;
-
-    emit_rr(e, 3, I_STORE, T0, T2);
-    emit_rr(e, 3, I_SHIFT_IMM, 5, T2);
-    emit8(e, JC_BITS);
-    emit_rr(e, 2, I_XOR, T0, T2);
-    emit_alu_imm(e, 2, ALU_AND, T2, JC_SIZE - 1);
-    emit_rm(e, 2, I_LEA, T2, (HostMem) { T2, T2, 1, 0 });
-    _Static_assert(sizeof(JumpEntry) == 8 * 3, "JumpEntry");
-    emit_rm(e, 3, I_LEA, T2, (HostMem) { H_C, T2, 3, 0 });
-    emit_alu_mem_imm(e, 2, ALU_CMP, CPU_FIELD(poll), 0);
-    jit_stub(t, out, emit_jcc(e, H_NZ), false);
-    emit_rm(e, 3, I_CMP | 2, T0, JUMP_FIELD(lin));
-    jit_stub(t, out, emit_jcc(e, H_NZ), false);
-    emit_rr(e, 3, I_SHIFT_IMM, 5, T0);
-    emit8(e, 63);
-    emit_rm(e, 3, I_LOAD, T0, (HostMem) { H_C, T0, 3, (int32_t)offsetof(TCGCPU, jc_tag) });
-    emit_rm(e, 3, I_CMP | 2, T0, JUMP_FIELD(tag));
-    jit_stub(t, out, emit_jcc(e, H_NZ), false);
-    emit_rm(e, 3, I_LOAD, T0, JUMP_FIELD(lin));
-    emit_alu_imm(e, 3, ALU_AND, T0, -(int32_t)TCG_PAGE_SIZE);
-    emit_rm(e, 3, I_STORE, T0, CPU_REG(R_PAGE));
-    emit_rm(e, 3, I_LOAD, T0, JUMP_FIELD(op));
-}
-
-/* Other blocks ------------------------------------------------------------- */
-
-static bool decode_again(TCGCPU *c, const TCGBlock *b, X86Op *ops);
-static unsigned choose(Tr *t, unsigned *called);
-
-/* Does the block overwrite all flags before anybody can see what they were? */
-static bool entry_ignores_flags(Tr *t, const X86Op *first)
-{
-    TCGBlock *b = block_of(first);
-    X86Op ops[TCG_BLOCK_OPS + 1];
-    Tr other = { .jit = t->jit, .b = b, .ops = ops, .n = b->nr_ops - 1 };
-    unsigned called;
-
-    if (b->flags_in == BLOCK_FLAGS_UNKNOWN) {
-        b->flags_in = BLOCK_FLAGS_LIVE;
-        if ((b->key & 3) == CODE64 && decode_again(t->c, b, ops)) {
-            choose(&other, &called);
-            b->flags_in = jit_find_live_flags(&other) ? BLOCK_FLAGS_LIVE : BLOCK_FLAGS_DEAD;
-        }
-    }
-    return b->flags_in == BLOCK_FLAGS_DEAD;
-}
-
-/* What fast paths jump to -------------------------------------------------- */
-
-static void call_op(Tr *t, unsigned i)
-{
-    emit_link(&t->e, emit_lea_rip(&t->e, T0), (const uint8_t *)&t->pairs[2 * i]);
-    jit_link(t, emit_call(&t->e), t->jit->run_op);
-}
-
-/* What c has to know before others go on: also where only the flags' operands are left. */
-static void settle_stub(Tr *t, const Stub *s)
-{
-    jit_store_vec(t, s->dirty);
-    if (s->again >= 0) {
-        jit_make_flags(t, s->again);
-        jit_save_flags(t);
-    }
-}
-
-/* The interpreter does all of an op; then the next one's code goes on. */
-static void emit_call_stub(Tr *t, const Stub *s)
-{
-    settle_stub(t, s);
-    call_op(t, s->i);
-    jit_load_vec(t, s->valid);
-    if (s->native) {
-        jit_link(t, emit_call(&t->e), t->jit->get_flags);
-    }
-    emit_link(&t->e, emit_jmp(&t->e), s->back);
-}
-
-/* Not the slot's page: look into the TLB. What goes elsewhere cannot be called. */
-static void emit_look_up_stub(Tr *t, const Stub *s)
-{
-    Emit *e = &t->e;
-    uint8_t *odd = NULL;
-
-    if (s->aligned) {
-        emit_alu_imm(e, 0, ALU_TEST, T0, (1 << s->size) - 1);
-        odd = emit_jcc(e, H_NZ);
-    }
-    emit_rm(e, 3, I_LEA, T2, MEM(H_C, (int32_t)(offsetof(TCGCPU, slots) +
-                                                s->slot * sizeof(TLBSlot))));
-    jit_link(t, emit_call(e), t->jit->look_up[s->write][s->size]);
-    emit_link(e, emit_jcc(e, H_Z), s->found);
-    if (odd) {
-        emit_here(e, odd);
-    }
-    if (t->templates[s->i]->attr & TA_END) {
-        settle_stub(t, s);
-        leave_with(t, &t->b->ops[s->i]);
-    } else {
-        emit_call_stub(t, s);
-    }
-}
-
-/*
- * A branch within the page is taken. Where its target overwrites the flags, they are made again
- * only if it leads out.
- */
-static void emit_taken_stub(Tr *t, const Stub *s)
-{
-    const X86Op *link = t->b->ops[s->i].link;
-
-    jit_store_vec(t, s->dirty);
-    t->native = false;
-    t->saved = true;
-    if (s->native && link && s->keep >= 0 && entry_ignores_flags(t, link)) {
-        t->again = s->keep;
-        t->saved = false;
-    } else if (s->native) {
-        jit_save_flags(t);
-    }
-    jit_go_direct(t, s->i, STUB_AT);
-}
-
-/* May need more of them. */
-static void emit_stub(Tr *t, const Stub *s)
-{
-    Emit *e = &t->e;
-
-    emit_here(e, s->from);
-    switch (s->kind) {
-    case STUB_LOOK_UP:
-        emit_look_up_stub(t, s);
-        break;
-    case STUB_CALL:
-        emit_call_stub(t, s);
-        break;
-    case STUB_TAKEN:
-        emit_taken_stub(t, s);
-        break;
-    case STUB_AT:
-        settle_stub(t, s);
-        leave_with(t, &t->b->ops[s->i]);
-        break;
-    case STUB_EIP:
-        settle_stub(t, s);
-        branch_target(t, &t->ops[s->i]);
-        jit_link(t, emit_jmp(e), t->jit->leave_eip);
-        break;
-    case STUB_TMP:
-        settle_stub(t, s);
-        emit_rm(e, 3, I_LOAD, T0, CPU_FIELD(jit_tmp));
-        jit_link(t, emit_jmp(e), t->jit->leave_eip);
-        break;
-    }
 }
 
 /* The op is done: slow paths come back here, with flags as fast ones leave them. */
@@ -344,7 +153,7 @@ static void finish_op(Tr *t, unsigned first_stub)
         if (t->stubs[k].kind <= STUB_CALL) {
             t->stubs[k].back = t->e.p;
             t->stubs[k].native = t->native;
-            t->stubs[k].valid = t->vec_valid;
+            t->stubs[k].valid = t->now.vec_valid;
         }
     }
 }
@@ -365,10 +174,10 @@ static bool fits(const Template *tm, const X86Op *op)
     bool high = (bytes && (op->reg & 1) && !(tm->attr & TA_GROUP)) ||
                 ((bytes || (tm->attr & TA_RMBYTE)) && !mem && (op->rm & 1) &&
                  !(tm->attr & TA_HIGH));
-    unsigned smallest = tm->attr & TA_64 ? 3 : tm->attr & TA_WIDE ? 2 : tm->attr & TA_WORD ? 1 : 0;
 
-    return !high && !is_mmx(op) && op->size >= smallest && !(op->flags & OF_LOCK) &&
+    return !high && !is_mmx(op) && op->size >= jit_smallest(tm) && !(op->flags & OF_LOCK) &&
            !((tm->attr & TA_SHIFT) && !(op->imm & (op->size == 3 ? 63 : 31))) &&
+           !(tm->emit == jit_vzeroupper && (op->flags & OF_L)) &&      /* VZEROALL */
            !((tm->attr & TA_FLAT) && (op->flags & OF_EASLOW)) &&
            !((tm->attr & TA_REGONLY) && mem) &&
            !(mem && ((op->flags & OF_A32) || op->disp != (int32_t)op->disp));
@@ -377,7 +186,7 @@ static bool fits(const Template *tm, const X86Op *op)
 /* For each op its template; NULL: leave. How many are worth it; called: and how many not. */
 static unsigned choose(Tr *t, unsigned *called)
 {
-    static const Template by_call = { .attr = TA_FAULT };
+    static const Template by_call = { "general", .attr = TA_FAULT };
     unsigned native = 0;
 
     *called = 0;
@@ -407,6 +216,9 @@ static void make_pairs(Tr *t)
         memset(&p[1], 0, sizeof(p[1]));
         p[1].fn = tcg_jit_op_stop;
         p[1].disp = (intptr_t)t->b;
+        if (t->jit->verify && t->templates[i]) {
+            tcg_verify_describe(t->templates[i], &p[0], &p[1]);
+        }
     }
     t->e.p += 2 * t->n * sizeof(X86Op);
 }
@@ -418,13 +230,18 @@ static SLOW_PATH bool emit_op(Tr *t)
     const Template *tm = t->templates[t->i];
     unsigned first_stub = t->nr_stubs;
 
+    if (!t->out_of_line) {
+        t->pairs[2 * t->i + 1].id = t->e.p - (uint8_t *)(t->pairs + 2 * t->n);
+    }
     if (!tm) {
         jit_leave_at(t);
         return true;
     }
     jit_flags_begin_op(t);
     if (!tm->emit || (tm->attr & TA_END)) {
-        jit_settle_flags(t);
+        if (tm->emit != jit_jmp) {
+            jit_settle_flags(t);
+        }
         jit_settle_vec(t);
     }
     if (tm->emit) {
@@ -432,36 +249,86 @@ static SLOW_PATH bool emit_op(Tr *t)
         finish_op(t, first_stub);
     } else {
         jit_clobber_flags(t);
-        call_op(t, t->i);
-        t->vec_valid = 0;
+        jit_call_op(t, t->i);
+        t->now.vec_valid = 0;
     }
+    jit_flags_end_op(t);
     return tm->attr & TA_END;
+}
+
+bool jit_emit_ops(Tr *t, unsigned from, unsigned to)
+{
+    for (t->i = from; t->i < to; t->i++) {
+        if (t->i && t->i == t->loop.poll) {
+            jit_loop_poll(t);
+        }
+        if (emit_op(t)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing is known. */
+static void emit_from(Tr *t, uint8_t *p)
+{
+    t->e.p = p;
+    t->nr_stubs = 0;
+    t->native = false;
+    t->now = (JitState) { .saved = true, .again = -1 };
+}
+
+/* On to what follows in the page, or in another. */
+static void go_on(Tr *t)
+{
+    jit_part_with_flags(t, &t->b->ops[t->n]);
+    jit_settle_vec(t);
+    jit_go_direct(t, t->n, STUB_AT);
+}
+
+/* As t->stack says. Returns whether it overwrites all flags before anybody can see them. */
+static bool emit_version(Tr *t)
+{
+    bool ignores;
+    uint8_t *p;
+
+    t->loop = (JitLoop) { 0 };
+    ignores = !jit_find_live_flags(t);
+    emit_from(t, t->e.p);
+    if (t->stack.ops) {
+        t->i = 0;
+        jit_stack_enter(t);
+    }
+    p = t->e.p;
+    if (jit_loop_find(t)) {
+        unsigned stubs = t->nr_stubs;
+
+        jit_emit_ops(t, 0, t->loop.branch);
+        jit_loop_tried(t);
+        ignores = !jit_find_live_flags(t) && !t->now.vec_checked && !t->now.vex_checked;
+        emit_from(t, p);
+        t->nr_stubs = stubs;
+        jit_loop_begin(t);
+    }
+    if (!jit_emit_ops(t, t->loop.top ? t->loop.join : 0, t->n)) {
+        go_on(t);
+    }
+    t->now.vec_dirty = 0;           /* stubs store what there was */
+    t->out_of_line = t->out_of_line ? t->out_of_line : t->e.p;
+    for (unsigned k = 0; k < t->nr_stubs; k++) {
+        jit_emit_stub(t, &t->stubs[k]);
+    }
+    return ignores;
 }
 
 static void emit_block(Tr *t)
 {
-    t->native = false;
-    t->saved = true;
-    t->again = -1;
-    for (t->i = 0; t->i < t->n; t->i++) {
-        if (emit_op(t)) {
-            break;
-        }
+    jit_loop_find(t);
+    if (jit_stack_find(t)) {
+        emit_version(t);
+        jit_stack_other(t);
     }
-    if (t->i == t->n) {
-        /* On to what follows in the page, or in another. */
-        jit_settle_flags(t);
-        jit_settle_vec(t);
-        if (t->b->ops[t->n].flags & OF_INPAGE) {
-            jit_go_linked(t, t->n, STUB_AT);
-        } else {
-            leave_with(t, &t->b->ops[t->n]);
-        }
-    }
-    t->vec_dirty = 0;           /* stubs store what there was */
-    for (unsigned k = 0; k < t->nr_stubs; k++) {
-        emit_stub(t, &t->stubs[k]);
-    }
+    t->b->ignores_flags = emit_version(t);
 }
 
 /* Decode what the block was made of once more; false: it is not the same any more. */
@@ -487,16 +354,51 @@ static bool decode_again(TCGCPU *c, const TCGBlock *b, X86Op *ops)
     return true;
 }
 
-static bool translate_locked(TCGCPU *c, TCGBlock *b)
+static void count_block(const Tr *t, unsigned native, unsigned called, size_t code_bytes)
+{
+    TCGJit *jit = t->jit;
+
+    jit->stats.blocks++;
+    jit->stats.ops += native + called;
+    jit->stats.called += called;
+    jit->stats.code_bytes += code_bytes;
+    for (unsigned i = 0; i < t->n && t->templates[i]; i++) {
+        jit->stats.guest_bytes += t->ops[i].len;
+    }
+}
+
+static OpFn op_cold;
+static SLOW_PATH void translate_or_not(TCGCPU *c, TCGBlock *b, unsigned depth);
+
+/*
+ * Where the block branches to within the page, if that will be translated soon anyway: first, so
+ * that its code can be jumped to, and leaves the flags be where it ignores them.
+ */
+static void translate_targets(TCGCPU *c, TCGBlock *b, unsigned depth)
+{
+    unsigned warm = c->tcg->jit->threshold - c->tcg->jit->threshold / 4;
+
+    b->cold = UINT32_MAX;       /* not once more: they may branch to it */
+    for (unsigned i = 0; i < b->nr_ops && depth < MAX_DEPTH; i++) {
+        const X86Op *op = &b->ops[i];
+        TCGBlock *to = op->flags & OF_INPAGE && op->link ? jit_block_of(op->link) : b;
+
+        if (to != b && !to->dead && to->ops[0].fn == op_cold && to->cold <= warm) {
+            translate_or_not(c, to, depth + 1);
+        }
+    }
+}
+
+/* depth: of branches from the block that is hot. */
+static bool translate_locked(TCGCPU *c, TCGBlock *b, unsigned depth)
 {
     TCGJit *jit = c->tcg->jit;
     X86Op ops[TCG_BLOCK_OPS + 1];
     Tr t = {
         .c = c, .jit = jit, .b = b, .ops = ops, .n = b->nr_ops - 1,
-        .e = { jit->writable + jit->used, jit->writable + jit->size, false },
     };
     unsigned native, called;
-    const uint8_t *code;
+    const uint8_t *from;
 
     if (!decode_again(c, b, ops)) {
         return false;
@@ -506,33 +408,43 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b)
         jit->stats.refused++;
         return false;
     }
+    translate_targets(c, b, depth);
     if (jit->size - jit->used < BLOCK_BYTES) {
         __atomic_store_n(&jit->full, true, __ATOMIC_RELAXED);
         return false;
     }
-    b->flags_in = jit_find_live_flags(&t) ? BLOCK_FLAGS_LIVE : BLOCK_FLAGS_DEAD;
+    t.e = (Emit) { jit->writable + jit->used, jit->writable + jit->size, false };
     make_pairs(&t);
-    code = jit_executable(jit, t.e.p);
+    from = t.e.p;
     emit_block(&t);
     g_assert(!t.e.full);
-    jit->stats.blocks++;
-    jit->stats.ops += native + called;
-    jit->stats.called += called;
+    count_block(&t, native, called, t.e.p - from);
+    tcg_jit_report(&t, from);
     jit->used = QEMU_ALIGN_UP(t.e.p - jit->writable, 64);
-    b->entry = code;
+    b->code = jit_executable(jit, from);
+    if (jit->verify) {          /* each comes back at its end */
+        __atomic_store_n(&b->ops[0].fn, tcg_verify_block, __ATOMIC_RELEASE);
+        return true;
+    }
+    b->entry = b->code;
     __atomic_store_n(&b->ops[0].fn, (OpFn *)jit->enter, __ATOMIC_RELEASE);
     return true;
 }
 
 /* Tier-up ------------------------------------------------------------------ */
 
-static OpFn op_cold;
+static void translate_or_not(TCGCPU *c, TCGBlock *b, unsigned depth)
+{
+    if (!translate_locked(c, b, depth)) {
+        __atomic_store_n(&b->ops[0].fn, b->first, __ATOMIC_RELEASE);
+    }
+}
 
 static SLOW_PATH void block_is_hot(TCGCPU *c, TCGBlock *b)
 {
     g_mutex_lock(&c->tcg->lock);
-    if (!b->dead && b->ops[0].fn == op_cold && !translate_locked(c, b)) {
-        __atomic_store_n(&b->ops[0].fn, b->first, __ATOMIC_RELEASE);
+    if (!b->dead && b->ops[0].fn == op_cold) {
+        translate_or_not(c, b, 0);
     }
     g_mutex_unlock(&c->tcg->lock);
 }
@@ -540,7 +452,7 @@ static SLOW_PATH void block_is_hot(TCGCPU *c, TCGBlock *b)
 /* The first op of a block that has not been executed often yet. */
 SOP(op_cold)
 {
-    TCGBlock *b = block_of(op);
+    TCGBlock *b = jit_block_of(op);
     OpFn *fn = b->first;
 
     if (unlikely(--b->cold == 0)) {
@@ -553,6 +465,7 @@ SOP(op_cold)
 
 void tcg_jit_block_made(TCGJit *jit, TCGBlock *b)
 {
+    tcg_jit_prepare(jit);
     b->entry = jit->leave;
     if ((b->key & 3) == CODE64 && b->page2 == TCG_NO_PAGE) {
         b->first = b->ops[0].fn;
@@ -563,5 +476,6 @@ void tcg_jit_block_made(TCGJit *jit, TCGBlock *b)
 
 void tcg_jit_block_killed(TCGJit *jit, TCGBlock *b)
 {
+    jit->stats.killed += b->code != NULL;
     __atomic_store_n(&b->entry, jit->leave, __ATOMIC_RELEASE);
 }

@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "target/i386/tcg/jit/jit-int.h"
 #include "target/i386/tcg/jit/templates.h"
+#include "target/i386/tcg/ops/vex.h"
 
 #define XMM(n) MEM(H_C, (int32_t)(offsetof(TCGCPU, xmm) + (n) * sizeof(XMMReg)))
 
@@ -34,16 +34,16 @@ void jit_store_vec(Tr *t, unsigned which)
 
 void jit_settle_vec(Tr *t)
 {
-    jit_store_vec(t, t->vec_dirty);
-    t->vec_dirty = 0;
+    jit_store_vec(t, t->now.vec_dirty);
+    t->now.vec_dirty = 0;
 }
 
 /* The register is about to be read. */
 static unsigned use(Tr *t, unsigned n)
 {
-    if (!(t->vec_valid >> n & 1)) {
+    if (!(t->now.vec_valid >> n & 1)) {
         jit_load_vec(t, 1u << n);
-        t->vec_valid |= 1u << n;
+        t->now.vec_valid |= 1u << n;
     }
     return n;
 }
@@ -51,31 +51,31 @@ static unsigned use(Tr *t, unsigned n)
 /* It has been written. */
 static void wrote(Tr *t, unsigned n)
 {
-    t->vec_valid |= 1u << n;
-    t->vec_dirty |= 1u << n;
+    t->now.vec_valid |= 1u << n;
+    t->now.vec_dirty |= 1u << n;
 }
 
 /* Before anything of the op happens. */
 static void begin(Tr *t)
 {
-    if (!t->vec_checked) {
+    if (!t->now.vec_checked) {
         jit_clobber_flags(t);
         emit_alu_mem_imm(&t->e, 1, ALU_CMP, CPU_FIELD(vec_off), 0);
         jit_stub(t, STUB_AT, emit_jcc(&t->e, H_NZ), false);
-        t->vec_checked = true;
+        t->now.vec_checked = true;
     }
 }
 
 /* An operand in memory; aligned: it has to be, or #GP. */
 static HostMem memory(Tr *t, const X86Op *op, unsigned size, bool write, bool aligned)
 {
-    unsigned first = t->nr_stubs, base;
+    unsigned first = t->nr_stubs;
+    HostMem m = jit_operand(t, op, size, write, false);
 
-    base = jit_operand(t, op, size, write, false);
     while (first < t->nr_stubs) {
         t->stubs[first++].aligned = aligned;
     }
-    return MEM(base, 0);
+    return m;
 }
 
 /* xmm = f(xmm, xmm/mem) ---------------------------------------------------- */
@@ -244,4 +244,102 @@ void jit_vec_comis(Tr *t, const X86Op *op)
         emit_rr(&t->e, 2, opcode, use(t, op->reg), op->rm);
     }
     jit_wrote_flags(t);
+}
+
+/* With VEX ----------------------------------------------------------------- */
+
+/* The upper halves of registers stay in c. */
+static HostMem upper(unsigned n, unsigned at)
+{
+    return MEM(H_C, (int32_t)(offsetof(TCGCPU, ymmh) + n * sizeof(XMMReg) + at));
+}
+
+static void check_vex(Tr *t, unsigned need)
+{
+    if (need & ~t->now.vex_checked) {
+        jit_clobber_flags(t);
+        emit_alu_mem_imm(&t->e, 0, ALU_TEST, CPU_FIELD(vex_on), need);
+        jit_stub(t, STUB_AT, emit_jcc(&t->e, H_Z), false);
+        t->now.vex_checked |= need;
+    }
+}
+
+static void begin_vex(Tr *t, const X86Op *op)
+{
+    check_vex(t, op->imm >> VEX_NEED_SHIFT);
+}
+
+void jit_begin_vec(Tr *t, bool sse, unsigned vex)
+{
+    if (sse) {
+        begin(t);
+    }
+    for (unsigned need = 1; need <= vex; need <<= 1) {
+        check_vex(t, need & vex);
+    }
+}
+
+/* 16 bytes by T2. */
+static void copy(Tr *t, HostMem to, HostMem from)
+{
+    for (unsigned i = 0; i < 2; i++, to.disp += 8, from.disp += 8) {
+        emit_rm(&t->e, 3, I_LOAD, T2, from);
+        emit_rm(&t->e, 3, I_STORE, T2, to);
+    }
+}
+
+/* What a register has been given: the lower half is there; the upper is at from, or 0. */
+static void wrote_both(Tr *t, const X86Op *op, unsigned n, HostMem from)
+{
+    if (op->flags & OF_L) {
+        copy(t, upper(n, 0), from);
+    } else {
+        for (unsigned at = 0; at < 16; at += 8) {
+            emit_rm(&t->e, 3, I_MOV_IMM, 0, upper(n, at));
+            emit32(&t->e, 0);
+        }
+    }
+    wrote(t, n);
+}
+
+/* VMOVUPS and its kin; id 1: must be aligned. */
+void jit_vex_load(Tr *t, const X86Op *op)
+{
+    HostMem from;
+
+    begin_vex(t, op);
+    if (op->flags & OF_MEM) {
+        from = memory(t, op, op->size, false, op->id);
+        emit_rm(&t->e, 2, 0x0f10, op->reg, from);
+        from.disp += 16;
+    } else {
+        emit_rr(&t->e, 2, I_MOVAPS, op->reg, use(t, op->rm));
+        from = upper(op->rm, 0);
+    }
+    wrote_both(t, op, op->reg, from);
+}
+
+void jit_vex_store(Tr *t, const X86Op *op)
+{
+    HostMem to;
+
+    begin_vex(t, op);
+    use(t, op->reg);
+    if (!(op->flags & OF_MEM)) {
+        emit_rr(&t->e, 2, I_MOVAPS, op->rm, op->reg);
+        wrote_both(t, op, op->rm, upper(op->reg, 0));
+        return;
+    }
+    to = memory(t, op, op->size, true, op->id);
+    emit_rm(&t->e, 2, 0x0f11, op->reg, to);
+    if (op->flags & OF_L) {
+        to.disp += 16;
+        copy(t, to, upper(op->reg, 0));
+    }
+}
+
+void jit_vzeroupper(Tr *t, const X86Op *op)
+{
+    begin_vex(t, op);
+    jit_link(t, emit_call(&t->e), t->jit->zero_upper);
 }

@@ -12,16 +12,11 @@
 
 #include "target/i386/tcg/tcg-cpu.h"
 
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
 /* Unaligned single accesses: the host's order is the guest's. */
-typedef struct { u8 v; } __attribute__((packed, may_alias)) un8;
-typedef struct { u16 v; } __attribute__((packed, may_alias)) un16;
-typedef struct { u32 v; } __attribute__((packed, may_alias)) un32;
-typedef struct { u64 v; } __attribute__((packed, may_alias)) un64;
+typedef struct { uint8_t v; } __attribute__((packed, may_alias)) un8;
+typedef struct { uint16_t v; } __attribute__((packed, may_alias)) un16;
+typedef struct { uint32_t v; } __attribute__((packed, may_alias)) un32;
+typedef struct { uint64_t v; } __attribute__((packed, may_alias)) un64;
 
 /* Off the fast paths: inlined, these would have every op save registers. */
 #define SLOW_PATH __attribute__((noinline))
@@ -91,7 +86,7 @@ static inline bool tcg_splits_line(uint64_t addr, unsigned size)
 }
 
 #define DEF_ACCESS(N, BYTES) \
-static inline u##N ld##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
+static inline uint##N##_t ld##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
 { \
     TLBEntry *e = tlb_entry(c, addr); \
     if (likely(e->r == tlb_tag(c, addr, BYTES))) { \
@@ -100,7 +95,7 @@ static inline u##N ld##N(TCGCPU *c, const X86Op *op, uint64_t addr) \
     sync_eip(c, op); \
     return tcg_load_slow(c, addr, BYTES); \
 } \
-static inline void st##N(TCGCPU *c, const X86Op *op, uint64_t addr, u##N v) \
+static inline void st##N(TCGCPU *c, const X86Op *op, uint64_t addr, uint##N##_t v) \
 { \
     TLBEntry *e = tlb_entry(c, addr); \
     if (likely(e->w == tlb_tag(c, addr, BYTES))) { \

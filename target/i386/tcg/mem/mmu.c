@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "exec/dirty-log.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/mem/mmu.h"
@@ -39,11 +40,14 @@ static bool fault(WalkState *s, uint32_t bits)
 }
 
 /* Set bits in an entry unless it has changed meanwhile; false: look again. */
-static bool set_entry_bits(void *p, bool wide, uint64_t old, uint64_t bits)
+static bool set_entry_bits(TCGCPU *c, void *p, uint64_t old, uint64_t bits)
 {
+    bool wide = c->cr4 & CR4_PAE;
+
     if ((old & bits) == bits) {
         return true;
     }
+    address_space_wrote(c->mem, p, 4);
     if (wide) {
         return __atomic_compare_exchange_n((uint64_t *)p, &old, old | bits,
                                            false, __ATOMIC_SEQ_CST,
@@ -96,12 +100,26 @@ static uint64_t reserved_bits(const TCGCPU *c, unsigned level, bool leaf,
     return e & r;
 }
 
-/* May the access be, given the rights of the whole way? SDM 3A, 4.6. */
-static bool permitted(TCGCPU *c, WalkState *s, bool *writable)
+/* What PKRU forbids by the protection key of a page of the user's: bit 0 all, 1 writing. */
+static unsigned key_rights(const TCGCPU *c, const WalkState *s, uint64_t e)
 {
-    bool user = s->mode == MMU_USER;
+    if (!(c->cr4 & CR4_PKE) || !(c->efer & EFER_LMA) || s->acc == MMU_FETCH || !s->u) {
+        return 0;
+    }
+    return c->pkru >> (2 * (e >> 59 & 15)) & 3;
+}
 
-    *writable = s->w || (!user && !(c->cr0 & CR0_WP));
+/* May the access be, given the rights of the whole way? e: the last entry. SDM 3A, 4.6. */
+static bool permitted(TCGCPU *c, WalkState *s, uint64_t e, bool *writable)
+{
+    bool user = s->mode == MMU_USER, protect = user || (c->cr0 & CR0_WP);
+    unsigned key = key_rights(c, s, e);
+    bool locked = protect && (key & 2);
+
+    if ((key & 1) || (locked && s->acc == MMU_WRITE)) {
+        return fault(s, PF_P | PF_PK);
+    }
+    *writable = (s->w || !protect) && !locked;
     if (user && !s->u) {
         return fault(s, PF_P);
     }
@@ -125,14 +143,13 @@ static int walk_leaf(TCGCPU *c, WalkState *s, void *p, uint64_t e, unsigned shif
     uint64_t mask = ((uint64_t)1 << shift) - 1, base = e & PTE_ADDR & ~mask;
     bool wide = c->cr4 & CR4_PAE;
 
-    if (!permitted(c, s, &out->writable)) {
+    if (!permitted(c, s, e, &out->writable)) {
         return 0;
     }
     if (!wide && shift == 22) {
         base = (e & 0xffc00000u);
     }
-    if (!set_entry_bits(p, wide, e,
-                        PTE_A | (s->acc == MMU_WRITE ? PTE_D : 0))) {
+    if (!set_entry_bits(c, p, e, PTE_A | (s->acc == MMU_WRITE ? PTE_D : 0))) {
         return -1;
     }
     if (!(e & PTE_D) && s->acc != MMU_WRITE) {
@@ -175,7 +192,7 @@ static int walk_levels(TCGCPU *c, WalkState *s, unsigned levels, PageWalk *out)
         if (leaf) {
             return walk_leaf(c, s, p, e, shift, out);
         }
-        if (!pdpte && !set_entry_bits(p, wide, e, PTE_A)) {
+        if (!pdpte && !set_entry_bits(c, p, e, PTE_A)) {
             return -1;
         }
         table = e & PTE_ADDR;
@@ -263,6 +280,13 @@ static uint8_t *tlb_fill(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
     e->w = 0;
     e->addend = (uintptr_t)host - (va & TCG_PAGE_MASK);
     e->pa = w.pa & TCG_PAGE_MASK;
+    if (address_space_dirty_log(c->mem)) {
+        /* A write entry is what tells of writes: none before the first one. */
+        w.writable &= acc == MMU_WRITE;
+        if (acc == MMU_WRITE) {
+            address_space_wrote(c->mem, host, TCG_PAGE_SIZE);
+        }
+    }
     if (w.writable && !rom) {
         if (tcg_page_may_write(c, e->pa)) {
             e->w = tag;
@@ -272,6 +296,9 @@ static uint8_t *tlb_fill(TCGCPU *c, uint64_t va, MMUAccess acc, unsigned mode,
     }
     if (unlikely(c->debug.watching) && tcg_debug_watches(c, va)) {
         e->r = e->w = 0;
+    }
+    if (unlikely(c->verify)) {
+        e->w = 0;
     }
     return host + (va & 0xfff);
 }
@@ -288,6 +315,17 @@ static void copy_word(void *d, const void *s, unsigned n)
     }
 }
 
+/* While c->ahead: x-verify wants to know. */
+static SLOW_PATH void announce(TCGCPU *c, uint64_t va, uint8_t *host, unsigned n, MMUAccess acc,
+                               bool code)
+{
+    const TCGAccess a = {
+        .va = va, .host = host, .n = n, .write = acc == MMU_WRITE, .code = code,
+    };
+
+    c->on_access(c, &a);
+}
+
 /* One access within a page. */
 static void access_part(TCGCPU *c, uint64_t va, void *buf, unsigned n,
                         MMUAccess acc, unsigned mode)
@@ -296,6 +334,9 @@ static void access_part(TCGCPU *c, uint64_t va, void *buf, unsigned n,
     uint64_t pa, v = 0;
     uint8_t *p = tlb_fill(c, va, acc, mode, &pa, &code);
 
+    if (unlikely(c->ahead)) {
+        announce(c, va, p, n, acc, code);
+    }
     if (unlikely(c->debug.watching)) {
         tcg_debug_accessed(c, va, n, acc == MMU_WRITE);
     }
@@ -443,7 +484,10 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
     check_alignment(c, addr, size);
     if ((addr & 0xfff) + size <= TCG_PAGE_SIZE) {
         p = tlb_fill(c, addr, MMU_WRITE, c->mmu_mode, &pa, &code);
-        if (p && !code && !tcg_splits_line(addr, size)) {
+        if (p && !code && (!tcg_splits_line(addr, size) || c->ahead)) {
+            if (unlikely(c->ahead)) {
+                announce(c, addr, p, size, MMU_WRITE, false);
+            }
             if (unlikely(c->debug.watching)) {
                 tcg_debug_accessed(c, addr, size, true);
             }
@@ -451,6 +495,9 @@ void *tcg_rmw_slow(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned size)
         }
     } else {
         tcg_probe_write(c, addr, size);
+    }
+    if (unlikely(c->ahead)) {
+        announce(c, addr, NULL, size, MMU_WRITE, true);
     }
     c->rmw_exclusive = false;
     if (tcg_exclusive_needed(c)) {

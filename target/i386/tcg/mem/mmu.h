@@ -19,8 +19,9 @@ typedef struct PageWalk {
 /* Where code at linear address lin is; raises. *host is NULL if not RAM. */
 uint64_t tcg_code_page(TCGCPU *c, uint64_t lin, const uint8_t **host);
 
-/* Drop translations: all; one page; one PCID. */
+/* Drop translations: all; those for data; one page; one PCID. */
 void tcg_tlb_flush_all(TCGCPU *c);
+void tcg_tlb_flush_data(TCGCPU *c);
 void tcg_tlb_flush_page(TCGCPU *c, uint64_t va);
 void tcg_tlb_flush_pcid(TCGCPU *c, unsigned pcid);
 /* CR3 was loaded; keep: the no-flush bit was set. */

@@ -15,8 +15,8 @@ static void renew_upper(TCGCPU *c)
     memset(c->upper_seen, 0, sizeof(c->upper_seen));
 }
 
-/* Give sp new generations: nothing cached for it is valid any more. */
-static void renew(TCGCPU *c, TLBSpace *sp)
+/* None of sp's data is cached any more. */
+static void renew_data(TCGCPU *c, TLBSpace *sp)
 {
     if (c->gen_next >= TLB_GENS) {
         /* Tags only hold 12 bits of it: wipe, and count from the start. */
@@ -27,13 +27,19 @@ static void renew(TCGCPU *c, TLBSpace *sp)
         }
     }
     sp->gen = c->gen_next++;
+    c->stat_flushes++;
+}
+
+/* Give sp new generations: nothing cached for it is valid any more. */
+static void renew(TCGCPU *c, TLBSpace *sp)
+{
+    renew_data(c, sp);
     sp->code_gen = c->code_gen_next++;
     sp->large_map = 0;
     memset(sp->code_seen, 0, sizeof(sp->code_seen));
     if (c->upper_private) {
         renew_upper(c);
     }
-    c->stat_flushes++;
 }
 
 /* Those of the current CR3. */
@@ -49,6 +55,14 @@ void tcg_tlb_flush_all(TCGCPU *c)
         renew(c, &c->spaces[i]);
     }
     renew_upper(c);
+    tcg_update_mode(c);
+}
+
+void tcg_tlb_flush_data(TCGCPU *c)
+{
+    for (unsigned i = 0; i < TLB_ASIDS; i++) {
+        renew_data(c, &c->spaces[i]);
+    }
     tcg_update_mode(c);
 }
 

@@ -26,7 +26,8 @@ typedef struct TLBSlot {
     uint64_t r, w;          /* the page's address, or TLB_SLOT_EMPTY */
     uintptr_t addend;
 } TLBSlot;
-#define TLB_SLOTS 14
+#define TLB_SLOTS 15
+#define TLB_SLOT_STACK 14           /* jit/stack.c */
 #define TLB_SLOT_EMPTY 0x800u       /* no page begins there */
 
 /* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
@@ -50,6 +51,7 @@ typedef struct TLBSpace {
 
 #define JC_BITS 12
 #define JC_SIZE (1u << JC_BITS)
+#define JC_FACTOR 0x9e3779b1u   /* 2^32 over the golden ratio: spreads addresses evenly */
 
 /* From linear RIP to decoded code. */
 typedef struct JumpEntry {
@@ -57,6 +59,12 @@ typedef struct JumpEntry {
     uint64_t tag;
     const X86Op *op;
 } JumpEntry;
+
+/* Where in the jump cache an address belongs. */
+static inline unsigned jump_hash(uint64_t lin)
+{
+    return (uint32_t)lin * JC_FACTOR >> (32 - JC_BITS);
+}
 
 /* Where a page of code is: checked before the jump cache is filled. */
 #define CODE_TLB_SIZE 128u

@@ -1,5 +1,5 @@
 /*
- * Saving and restoring x87, MMX and SSE state: FXSAVE, XSAVE, MXCSR.
+ * Saving and restoring x87, MMX and SSE state: FXSAVE, MXCSR.
  *
  * While guest code runs, the thread's own MXCSR holds the guest's control bits
  * with all exceptions masked and gathers the guest's flags.
@@ -13,7 +13,6 @@
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/sys/system.h"
 
-#define MXCSR_MASK 0xffffu
 #define MXCSR_EXC_MASKS 0x1f80u
 
 void tcg_mxcsr_enter(TCGCPU *c)
@@ -28,19 +27,22 @@ void tcg_mxcsr_leave(TCGCPU *c)
     _mm_setcsr(0x1f80);
 }
 
-static void set_mxcsr(TCGCPU *c, uint32_t v)
+void tcg_set_mxcsr(TCGCPU *c, uint32_t v)
 {
     c->mxcsr = v;
     tcg_mxcsr_enter(c);
 }
 
-static uint32_t get_mxcsr(TCGCPU *c)
+uint32_t tcg_get_mxcsr(TCGCPU *c)
 {
     return c->mxcsr | (_mm_getcsr() & 0x3f);
 }
 
 void tcg_sse_unavailable(TCGCPU *c, const X86Op *op)
 {
+    if (op->flags & OF_VEX) {
+        return;                 /* looked at CR4.OSXSAVE and XCR0 */
+    }
     sync_eip(c, op);
     if ((c->cr0 & CR0_EM) || !(c->cr4 & CR4_OSFXSR)) {
         tcg_raise(c, EXCP_UD);
@@ -60,8 +62,7 @@ static void put16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
 static void put32(uint8_t *p, uint32_t v) { memcpy(p, &v, 4); }
 static void put64(uint8_t *p, uint64_t v) { memcpy(p, &v, 8); }
 
-/* The x87 part; pointers as the 64-bit form has them. */
-static void save_x87(TCGCPU *c, uint8_t *m, bool wide)
+void tcg_save_x87(TCGCPU *c, uint8_t *m, bool wide)
 {
     unsigned top = (c->fpus >> 11) & 7;
 
@@ -84,7 +85,7 @@ static void save_x87(TCGCPU *c, uint8_t *m, bool wide)
     }
 }
 
-static void restore_x87(TCGCPU *c, const uint8_t *m)
+void tcg_restore_x87(TCGCPU *c, const uint8_t *m)
 {
     unsigned top;
 
@@ -109,7 +110,7 @@ static void restore_x87(TCGCPU *c, const uint8_t *m)
 
 void tcg_fxsave_image(TCGCPU *c, uint8_t *m)
 {
-    save_x87(c, m, true);
+    tcg_save_x87(c, m, true);
     put32(m + 24, c->mxcsr);
     put32(m + 28, MXCSR_MASK);
     memcpy(m + 160, c->xmm, 256);
@@ -117,13 +118,12 @@ void tcg_fxsave_image(TCGCPU *c, uint8_t *m)
 
 void tcg_fxrstor_image(TCGCPU *c, const uint8_t *m)
 {
-    restore_x87(c, m);
+    tcg_restore_x87(c, m);
     memcpy(&c->mxcsr, m + 24, 4);
     memcpy(c->xmm, m + 160, 256);
 }
 
-/* Before the area of an instruction that saves or restores the FPU is touched; off: bits of CR0. */
-static void check_area(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned align, uint64_t off)
+void tcg_check_area(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned align, uint64_t off)
 {
     sync_eip(c, op);
     if (c->cr0 & off) {
@@ -132,12 +132,6 @@ static void check_area(TCGCPU *c, const X86Op *op, uint64_t addr, unsigned align
     if (addr & (align - 1)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-}
-
-/* How many XMM registers this code can save. */
-static unsigned xmm_bytes(const X86Op *op)
-{
-    return op->flags & OF_C64 ? 256 : 128;
 }
 
 OP(op_fxsave)
@@ -149,11 +143,11 @@ OP(op_fxsave)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    check_area(c, op, addr, 16, CR0_EM | CR0_TS);
+    tcg_check_area(c, op, addr, 16, CR0_EM | CR0_TS);
     tcg_probe_write(c, addr, 512);
     tcg_load_bytes(c, addr + 288, m + 288, 224);
-    save_x87(c, m, op->flags & OF_REXW);
-    put32(m + 24, get_mxcsr(c));
+    tcg_save_x87(c, m, op->flags & OF_REXW);
+    put32(m + 24, tcg_get_mxcsr(c));
     put32(m + 28, MXCSR_MASK);
     memcpy(m + 160, c->xmm, xmm_bytes(op));
     tcg_store_bytes(c, addr, m, 512);
@@ -170,15 +164,15 @@ OP(op_fxrstor)
         return op_ud(c, op);
     }
     addr = ea(c, op);
-    check_area(c, op, addr, 16, CR0_EM | CR0_TS);
+    tcg_check_area(c, op, addr, 16, CR0_EM | CR0_TS);
     tcg_load_bytes(c, addr, m, 512);
     memcpy(&mxcsr, m + 24, 4);
     if (mxcsr & ~MXCSR_MASK) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    restore_x87(c, m);
+    tcg_restore_x87(c, m);
     memcpy(c->xmm, m + 160, xmm_bytes(op));
-    set_mxcsr(c, mxcsr);
+    tcg_set_mxcsr(c, mxcsr);
     return op + 1;
 }
 
@@ -197,7 +191,7 @@ OP(op_ldmxcsr)
         sync_eip(c, op);
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    set_mxcsr(c, v);
+    tcg_set_mxcsr(c, v);
     NEXT;
 }
 
@@ -209,84 +203,6 @@ OP(op_stmxcsr)
     if (c->fpu_off || !(c->cr4 & CR4_OSFXSR)) {
         tcg_sse_unavailable(c, op);
     }
-    st32(c, op, ea(c, op), get_mxcsr(c));
+    st32(c, op, ea(c, op), tcg_get_mxcsr(c));
     NEXT;
-}
-
-/* XSAVE and XRSTOR, standard form, components x87 and SSE (SDM 1, 13). */
-OP(op_xsave)
-{
-    uint8_t m[512] = { 0 };
-    uint64_t addr, bv, rfbm;
-
-    if (!(op->flags & OF_MEM) || !(c->cr4 & CR4_OSXSAVE) ||
-        (op->flags & (OF_OP16 | OF_REP))) {
-        return op_ud(c, op);
-    }
-    addr = ea(c, op);
-    check_area(c, op, addr, 64, CR0_TS);
-    rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
-    tcg_probe_write(c, addr, 520);
-    tcg_load_bytes(c, addr, m, 512);
-    bv = tcg_load_slow(c, addr + 512, 8);
-    if (rfbm & 1) {
-        save_x87(c, m, op->flags & OF_REXW);
-    }
-    if (rfbm & 2) {
-        put32(m + 24, get_mxcsr(c));
-        put32(m + 28, MXCSR_MASK);
-        memcpy(m + 160, c->xmm, xmm_bytes(op));
-    }
-    tcg_store_bytes(c, addr, m, 512);
-    tcg_store_slow(c, addr + 512, bv | rfbm, 8);
-    return op + 1;
-}
-
-static void init_x87(TCGCPU *c)
-{
-    static const uint8_t zero[512] = { 0x7f, 3 };
-
-    restore_x87(c, zero);
-}
-
-OP(op_xrstor)
-{
-    uint8_t m[576];
-    uint64_t addr, bv, comp, zero, rfbm;
-    uint32_t mxcsr;
-
-    if (!(op->flags & OF_MEM)) {
-        TAIL op_fence(c, op);           /* LFENCE */
-    }
-    if (!(c->cr4 & CR4_OSXSAVE) || (op->flags & (OF_OP16 | OF_REP))) {
-        return op_ud(c, op);
-    }
-    addr = ea(c, op);
-    check_area(c, op, addr, 64, CR0_TS);
-    tcg_load_bytes(c, addr, m, 576);
-    memcpy(&bv, m + 512, 8);
-    memcpy(&comp, m + 520, 8);
-    memcpy(&zero, m + 528, 8);
-    memcpy(&mxcsr, m + 24, 4);
-    rfbm = c->xcr0 & ((u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX]);
-    if ((bv & ~c->xcr0) || comp || zero ||
-        ((rfbm & 2) && (mxcsr & ~MXCSR_MASK))) {
-        tcg_raise_err(c, EXCP_GP, 0);
-    }
-    if (rfbm & 1) {
-        if (bv & 1) {
-            restore_x87(c, m);
-        } else {
-            init_x87(c);
-        }
-    }
-    if (rfbm & 2) {
-        if (bv & 2) {
-            memcpy(c->xmm, m + 160, xmm_bytes(op));
-        } else {
-            memset(c->xmm, 0, xmm_bytes(op));
-        }
-        set_mxcsr(c, mxcsr);
-    }
-    return op + 1;
 }

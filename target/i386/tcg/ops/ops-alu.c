@@ -26,15 +26,15 @@
 
 /* A writing operation with memory destination; b is evaluated before. */
 #define ALU_RMW(name, N, bval) do { \
-        u##N b = (bval), a, r; \
+        uint##N##_t b = (bval), a, r; \
         un##N *p; \
         if (op->flags & OF_LOCK) { \
-            u##N n; \
+            uint##N##_t n; \
             p = atomic_rmw##N(c, op, ea(c, op)); \
             a = p->v; \
             do { \
                 n = V_##name(a, b); \
-            } while (!__atomic_compare_exchange_n((u##N *)p, &a, n, false, \
+            } while (!__atomic_compare_exchange_n((uint##N##_t *)p, &a, n, false, \
                                                   __ATOMIC_SEQ_CST, \
                                                   __ATOMIC_SEQ_CST)); \
             rmw_end(c, p); \
@@ -52,28 +52,28 @@
 #define ALU_FORMS(name, N) \
 SOP(name##_rr##N) /* r/m register, reg */ \
 { \
-    u##N a = RGET##N(op->rm), b = RGET##N(op->reg), r; \
+    uint##N##_t a = RGET##N(op->rm), b = RGET##N(op->reg), r; \
     DO_##name(N, a, b, r); \
     RSET##N(op->rm, r); \
     NEXT; \
 } \
 SOP(name##_ld##N) /* reg, memory */ \
 { \
-    u##N b = ld##N(c, op, ea(c, op)), a = RGET##N(op->reg), r; \
+    uint##N##_t b = ld##N(c, op, ea(c, op)), a = RGET##N(op->reg), r; \
     DO_##name(N, a, b, r); \
     RSET##N(op->reg, r); \
     NEXT; \
 } \
 SOP(name##_rv##N) /* reg, r/m register */ \
 { \
-    u##N a = RGET##N(op->reg), b = RGET##N(op->rm), r; \
+    uint##N##_t a = RGET##N(op->reg), b = RGET##N(op->rm), r; \
     DO_##name(N, a, b, r); \
     RSET##N(op->reg, r); \
     NEXT; \
 } \
 SOP(name##_ri##N) \
 { \
-    u##N a = RGET##N(op->rm), b = (int64_t)op->imm, r; \
+    uint##N##_t a = RGET##N(op->rm), b = (int64_t)op->imm, r; \
     DO_##name(N, a, b, r); \
     RSET##N(op->rm, r); \
     NEXT; \
@@ -93,42 +93,42 @@ SOP(name##_mi##N) \
 #define CMP_FORMS(name, alu, N) \
 SOP(name##_rr##N) \
 { \
-    u##N a = RGET##N(op->rm), b = RGET##N(op->reg), r; \
+    uint##N##_t a = RGET##N(op->rm), b = RGET##N(op->reg), r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
 } \
 SOP(name##_rv##N) \
 { \
-    u##N a = RGET##N(op->reg), b = RGET##N(op->rm), r; \
+    uint##N##_t a = RGET##N(op->reg), b = RGET##N(op->rm), r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
 } \
 SOP(name##_ld##N) \
 { \
-    u##N b = ld##N(c, op, ea(c, op)), a = RGET##N(op->reg), r; \
+    uint##N##_t b = ld##N(c, op, ea(c, op)), a = RGET##N(op->reg), r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
 } \
 SOP(name##_ri##N) \
 { \
-    u##N a = RGET##N(op->rm), b = (int64_t)op->imm, r; \
+    uint##N##_t a = RGET##N(op->rm), b = (int64_t)op->imm, r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
 } \
 SOP(name##_mr##N) \
 { \
-    u##N a = ld##N(c, op, ea(c, op)), b = RGET##N(op->reg), r; \
+    uint##N##_t a = ld##N(c, op, ea(c, op)), b = RGET##N(op->reg), r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
 } \
 SOP(name##_mi##N) \
 { \
-    u##N a = ld##N(c, op, ea(c, op)), b = (int64_t)op->imm, r; \
+    uint##N##_t a = ld##N(c, op, ea(c, op)), b = (int64_t)op->imm, r; \
     DO_##alu(N, a, b, r); \
     (void)r; \
     NEXT; \
@@ -179,7 +179,7 @@ CMP_ALL(test, and)
 #define UNARY_FORMS(name, N) \
 SOP(name##_r##N) \
 { \
-    u##N a = RGET##N(op->rm), r = U_##name(a); \
+    uint##N##_t a = RGET##N(op->rm), r = U_##name(a); \
     RSET##N(op->rm, r); \
     FL_##name(N, a, r); \
     NEXT; \
@@ -187,13 +187,13 @@ SOP(name##_r##N) \
 SOP(name##_m##N) \
 { \
     un##N *p; \
-    u##N a, r; \
+    uint##N##_t a, r; \
     if (op->flags & OF_LOCK) { \
         p = atomic_rmw##N(c, op, ea(c, op)); \
         a = p->v; \
         do { \
             r = U_##name(a); \
-        } while (!__atomic_compare_exchange_n((u##N *)p, &a, r, false, \
+        } while (!__atomic_compare_exchange_n((uint##N##_t *)p, &a, r, false, \
                                               __ATOMIC_SEQ_CST, \
                                               __ATOMIC_SEQ_CST)); \
     } else { \

@@ -10,7 +10,7 @@
 
 static void decimal(TCGCPU *c, bool sub)
 {
-    u8 al = c->regs[R_EAX], old = al;
+    uint8_t al = c->regs[R_EAX], old = al;
     unsigned cf = lf_cf(c), af = 0, ncf = 0;
 
     if ((al & 15) > 9 || lf_af(c)) {
@@ -35,7 +35,7 @@ static void ascii(TCGCPU *c, int d)
     uint32_t fl = lf_get(c) & ~(CC_C | CC_A);
 
     if ((c->regs[R_EAX] & 15) > 9 || lf_af(c)) {
-        RSET16(R_EAX, (u16)c->regs[R_EAX] + d * 0x106);
+        RSET16(R_EAX, (uint16_t)c->regs[R_EAX] + d * 0x106);
         fl |= CC_C | CC_A;
     }
     RSET8(0, c->regs[R_EAX] & 15);
@@ -47,20 +47,20 @@ OP(op_aas) { ascii(c, -1); NEXT; }
 
 OP(op_aam)
 {
-    u8 al = c->regs[R_EAX], b = op->imm;
+    uint8_t al = c->regs[R_EAX], b = op->imm;
 
     if (b == 0) {
         sync_eip(c, op);
         tcg_raise(c, EXCP_DE);
     }
     RSET16(R_EAX, (al / b) << 8 | al % b);
-    SET_LOGIC(8, (u8)(al % b));
+    SET_LOGIC(8, (uint8_t)(al % b));
     NEXT;
 }
 
 OP(op_aad)
 {
-    u8 v = (u8)c->regs[R_EAX] + RB8(1) * (u8)op->imm;
+    uint8_t v = (uint8_t)c->regs[R_EAX] + RB8(1) * (uint8_t)op->imm;
 
     RSET16(R_EAX, v);
     SET_LOGIC(8, v);
@@ -75,7 +75,7 @@ OP(op_salc)
 
 OP(op_bound)
 {
-    u64 addr = ea(c, op);
+    uint64_t addr = ea(c, op);
     int64_t i = sext(reg_get(c, op->reg, op->size), op->size);
     int64_t lo = sext(ld_size(c, op, addr, op->size), op->size);
     int64_t hi = sext(ld_size(c, op, addr + (1u << op->size), op->size),
@@ -90,7 +90,7 @@ OP(op_bound)
 
 OP(op_arpl)
 {
-    u16 d, s = c->regs[op->reg];
+    uint16_t d, s = c->regs[op->reg];
     bool less;
 
     sync_eip(c, op);
@@ -119,8 +119,8 @@ OP(op_into)
 /* id: the segment register of LES, LDS, LSS, LFS, LGS. */
 OP(op_les)
 {
-    u64 addr = ea(c, op), off = ld_size(c, op, addr, op->size);
-    u16 sel = ld16(c, op, addr + (1u << op->size));
+    uint64_t addr = ea(c, op), off = ld_size(c, op, addr, op->size);
+    uint16_t sel = ld16(c, op, addr + (1u << op->size));
 
     sync_eip(c, op);
     tcg_load_seg(c, op->id, sel);

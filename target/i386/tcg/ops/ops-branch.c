@@ -8,17 +8,17 @@
 #include "target/i386/tcg/decode/optabs.h"
 
 /* RIP as the operand size cuts it. */
-static inline u64 cut_eip(const X86Op *op, u64 eip)
+static inline uint64_t cut_eip(const X86Op *op, uint64_t eip)
 {
     if (likely(op->size == 3)) {
         return eip;
     }
-    return op->size == 1 ? (u16)eip : (u32)eip;
+    return op->size == 1 ? (uint16_t)eip : (uint32_t)eip;
 }
 
 const X86Op *tcg_branch_slow(TCGCPU *c, const X86Op *op)
 {
-    u64 eip = cut_eip(op, next_eip(c, op) + (int64_t)op->imm);
+    uint64_t eip = cut_eip(op, next_eip(c, op) + (int64_t)op->imm);
 
     if (atomic_load_explicit(&c->poll, memory_order_relaxed)) {
         EXIT_TO(eip);
@@ -76,7 +76,7 @@ OP(op_call_rel)
  * An indirect branch to what the jump cache does not have. To what is no address it
  * faults itself; drop is what to take off RSP then.
  */
-static const X86Op *missed(TCGCPU *c, const X86Op *op, u64 eip, int64_t drop)
+static const X86Op *missed(TCGCPU *c, const X86Op *op, uint64_t eip, int64_t drop)
 {
     if ((op->flags & OF_C64) && !tcg_canonical(eip)) {
         c->regs[R_ESP] -= drop;
@@ -85,17 +85,17 @@ static const X86Op *missed(TCGCPU *c, const X86Op *op, u64 eip, int64_t drop)
     EXIT_TO(eip);
 }
 
-const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, u64 eip)
+const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, uint64_t eip)
 {
-    return missed(c, op, eip, (1 << op->size) + (u16)op->imm);
+    return missed(c, op, eip, (1 << op->size) + (uint16_t)op->imm);
 }
 
 OP(op_ret)
 {
-    u64 eip = stack_top(c, op, op->size);
+    uint64_t eip = stack_top(c, op, op->size);
     const X86Op *target;
 
-    set_sp(c, op, c->regs[R_ESP] + (1u << op->size) + (u16)op->imm);
+    set_sp(c, op, c->regs[R_ESP] + (1u << op->size) + (uint16_t)op->imm);
     if (!jump_find(c, eip, &target)) {
         return tcg_ret_missed(c, op, eip);
     }
@@ -104,7 +104,7 @@ OP(op_ret)
 
 OP(op_jmp_rm)
 {
-    u64 eip = rm_get(c, op, op->size);
+    uint64_t eip = rm_get(c, op, op->size);
     const X86Op *target;
 
     if (!jump_find(c, eip, &target)) {
@@ -115,7 +115,7 @@ OP(op_jmp_rm)
 
 OP(op_call_rm)
 {
-    u64 eip = rm_get(c, op, op->size);
+    uint64_t eip = rm_get(c, op, op->size);
     const X86Op *target;
 
     push_val(c, op, next_eip(c, op), op->size);
@@ -126,18 +126,18 @@ OP(op_call_rm)
 }
 
 /* The count register by address size: rCX after subtracting n. */
-static u64 count_sub(TCGCPU *c, const X86Op *op, unsigned n)
+static uint64_t count_sub(TCGCPU *c, const X86Op *op, unsigned n)
 {
     if (op->flags & OF_A16) {
         RSET16(R_ECX, c->regs[R_ECX] - n);
-        return (u16)c->regs[R_ECX];
+        return (uint16_t)c->regs[R_ECX];
     }
     if (op->flags & OF_A32) {
         /* JECXZ (n = 0) writes nothing. */
         if (n) {
             RSET32(R_ECX, c->regs[R_ECX] - n);
         }
-        return (u32)c->regs[R_ECX];
+        return (uint32_t)c->regs[R_ECX];
     }
     c->regs[R_ECX] -= n;
     return c->regs[R_ECX];

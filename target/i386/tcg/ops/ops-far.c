@@ -95,21 +95,21 @@ static const X86Op *call_far(TCGCPU *c, const X86Op *op, uint16_t sel,
 OP(op_jmp_far)
 {
     sync_eip(c, op);
-    return jmp_far(c, op, (u16)op->disp, op->size == 1 ? (u16)op->imm :
-                   (u32)op->imm);
+    return jmp_far(c, op, (uint16_t)op->disp, op->size == 1 ? (uint16_t)op->imm :
+                   (uint32_t)op->imm);
 }
 
 OP(op_call_far)
 {
     sync_eip(c, op);
-    return call_far(c, op, (u16)op->disp, op->size == 1 ? (u16)op->imm :
-                    (u32)op->imm);
+    return call_far(c, op, (uint16_t)op->disp, op->size == 1 ? (uint16_t)op->imm :
+                    (uint32_t)op->imm);
 }
 
 OP(op_jmp_far_m)
 {
-    u64 a = ea(c, op), off = ld_size(c, op, a, op->size);
-    u16 sel = ld16(c, op, a + (1u << op->size));
+    uint64_t a = ea(c, op), off = ld_size(c, op, a, op->size);
+    uint16_t sel = ld16(c, op, a + (1u << op->size));
 
     sync_eip(c, op);
     return jmp_far(c, op, sel, off);
@@ -117,8 +117,8 @@ OP(op_jmp_far_m)
 
 OP(op_call_far_m)
 {
-    u64 a = ea(c, op), off = ld_size(c, op, a, op->size);
-    u16 sel = ld16(c, op, a + (1u << op->size));
+    uint64_t a = ea(c, op), off = ld_size(c, op, a, op->size);
+    uint16_t sel = ld16(c, op, a + (1u << op->size));
 
     sync_eip(c, op);
     return call_far(c, op, sel, off);
@@ -179,9 +179,9 @@ static void set_ss(TCGCPU *c, uint16_t sel, uint64_t d)
 }
 
 /* One value of a frame on the stack. */
-static u64 frame_get(TCGCPU *c, const X86Op *op, unsigned i)
+static uint64_t frame_get(TCGCPU *c, const X86Op *op, unsigned i)
 {
-    return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP] + ((u64)i << op->size),
+    return ld_size(c, op, stack_addr(c, op, c->regs[R_ESP] + ((uint64_t)i << op->size),
                                      op->size, false), op->size);
 }
 
@@ -192,8 +192,8 @@ static u64 frame_get(TCGCPU *c, const X86Op *op, unsigned i)
 static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
                        unsigned release)
 {
-    u64 eip = frame_get(c, op, 0), sp = 0, cs_desc, ss_desc = 0;
-    u16 cs = frame_get(c, op, 1), ss = 0;
+    uint64_t eip = frame_get(c, op, 0), sp = 0, cs_desc, ss_desc = 0;
+    uint16_t cs = frame_get(c, op, 1), ss = 0;
     unsigned rpl = cs & 3, at = slots;
     bool to64, outer;
 
@@ -201,28 +201,28 @@ static void far_return(TCGCPU *c, const X86Op *op, unsigned slots, bool has_ss,
     to64 = (c->efer & EFER_LMA) && desc_is_long(cs_desc);
     outer = rpl != c->cpl;
     if (outer || has_ss) {
-        u64 base = c->regs[R_ESP] + release;
+        uint64_t base = c->regs[R_ESP] + release;
 
-        sp = ld_size(c, op, stack_addr(c, op, base + ((u64)at << op->size),
+        sp = ld_size(c, op, stack_addr(c, op, base + ((uint64_t)at << op->size),
                                        op->size, false), op->size);
-        ss = ld_size(c, op, stack_addr(c, op, base + ((u64)(at + 1) << op->size),
+        ss = ld_size(c, op, stack_addr(c, op, base + ((uint64_t)(at + 1) << op->size),
                                        op->size, false), op->size);
         sp += release;
         ss_desc = return_ss(c, ss, rpl, to64);
     }
-    eip = to64 ? eip : op->size == 1 ? (u16)eip : (u32)eip;
+    eip = to64 ? eip : op->size == 1 ? (uint16_t)eip : (uint32_t)eip;
     tcg_check_target(c, cs_desc, eip, 0);
     tcg_set_cs(c, cs, cs_desc, rpl);
-    set_sp(c, op, c->regs[R_ESP] + ((u64)slots << op->size) + release);
+    set_sp(c, op, c->regs[R_ESP] + ((uint64_t)slots << op->size) + release);
     if (outer || has_ss) {
         set_ss(c, ss, ss_desc);
         if (to64) {
             c->regs[R_ESP] = sp;
         } else if (c->stack32) {
-            c->regs[R_ESP] = (u32)sp;
+            c->regs[R_ESP] = (uint32_t)sp;
         } else {
             /* Bits 31 to 16 are the inner stack's still: Linux's espfix is about that. */
-            c->regs[R_ESP] = (c->regs[R_ESP] & 0xffff0000) | (u16)sp;
+            c->regs[R_ESP] = (c->regs[R_ESP] & 0xffff0000) | (uint16_t)sp;
         }
         if (outer) {
             tcg_drop_segs(c);
@@ -235,21 +235,21 @@ OP(op_retf)
 {
     sync_eip(c, op);
     if (!tcg_protected(c)) {
-        u64 eip = frame_get(c, op, 0);
-        u16 cs = frame_get(c, op, 1);
+        uint64_t eip = frame_get(c, op, 0);
+        uint16_t cs = frame_get(c, op, 1);
 
-        set_sp(c, op, c->regs[R_ESP] + (2u << op->size) + (u16)op->imm);
+        set_sp(c, op, c->regs[R_ESP] + (2u << op->size) + (uint16_t)op->imm);
         set_real_cs(c, cs);
         EXIT_TO(eip);
     }
-    far_return(c, op, 2, false, (u16)op->imm);
+    far_return(c, op, 2, false, (uint16_t)op->imm);
     return NULL;
 }
 
 /* Which flags IRET may change. */
-static u64 iret_mask(const TCGCPU *c, const X86Op *op, unsigned old_cpl)
+static uint64_t iret_mask(const TCGCPU *c, const X86Op *op, unsigned old_cpl)
 {
-    u64 mask = CC_ALL | TF_MASK | DF_MASK | NT_MASK | RF_MASK | AC_MASK |
+    uint64_t mask = CC_ALL | TF_MASK | DF_MASK | NT_MASK | RF_MASK | AC_MASK |
                ID_MASK;
 
     if (old_cpl == 0) {
@@ -264,8 +264,8 @@ static u64 iret_mask(const TCGCPU *c, const X86Op *op, unsigned old_cpl)
 /* Of real and virtual-8086 mode: IP, CS and FLAGS, no check. */
 static void iret_real(TCGCPU *c, const X86Op *op)
 {
-    u64 eip = frame_get(c, op, 0);
-    u16 cs = frame_get(c, op, 1);
+    uint64_t eip = frame_get(c, op, 0);
+    uint16_t cs = frame_get(c, op, 1);
 
     set_sp(c, op, c->regs[R_ESP] + (3u << op->size));
     set_real_cs(c, cs);
@@ -273,7 +273,7 @@ static void iret_real(TCGCPU *c, const X86Op *op)
 }
 
 /* All but the flags, of the values popped: fl. True: those have been taken, too. */
-static bool iret_frame(TCGCPU *c, const X86Op *op, u64 fl)
+static bool iret_frame(TCGCPU *c, const X86Op *op, uint64_t fl)
 {
     if (!tcg_protected(c)) {
         iret_real(c, op);
@@ -323,7 +323,7 @@ static void iret_task(TCGCPU *c, const X86Op *op)
 
 OP(op_iret)
 {
-    u64 fl, mask, old;
+    uint64_t fl, mask, old;
 
     sync_eip(c, op);
     if (tcg_protected(c) && (c->eflags & NT_MASK)) {
@@ -336,7 +336,7 @@ OP(op_iret)
     old = cpu_get_eflags(c);
     mask = iret_mask(c, op, c->cpl);
     if (!iret_frame(c, op, fl)) {
-        cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(u64)RF_MASK);
+        cpu_set_eflags(c, ((fl & mask) | (old & ~mask)) & ~(uint64_t)RF_MASK);
     }
     c->debug.resume = c->debug.slow && (fl & mask & RF_MASK);
     iret_done(c);
@@ -351,13 +351,13 @@ OP(op_syscall)
     }
     if (c->efer & EFER_LMA) {
         c->regs[R_ECX] = next_eip(c, op);
-        c->regs[R_R11] = cpu_get_eflags(c) & ~(u64)RF_MASK;
+        c->regs[R_R11] = cpu_get_eflags(c) & ~(uint64_t)RF_MASK;
         c->eip = op->flags & OF_C64 ? c->lstar : c->cstar;
         cpu_set_eflags(c, c->regs[R_R11] & ~c->fmask);
     } else {
-        c->regs[R_ECX] = (u32)next_eip(c, op);
-        c->eip = (u32)c->star;
-        c->eflags &= ~(u64)(IF_MASK | VM_MASK | RF_MASK);
+        c->regs[R_ECX] = (uint32_t)next_eip(c, op);
+        c->eip = (uint32_t)c->star;
+        c->eflags &= ~(uint64_t)(IF_MASK | VM_MASK | RF_MASK);
     }
     tcg_set_flat_ss(c, ((c->star >> 32) & 0xfffc) + 8, 0);
     tcg_set_flat_cs(c, (c->star >> 32) & 0xfffc, 0, c->efer & EFER_LMA);
@@ -368,7 +368,7 @@ OP(op_sysret)
 {
     unsigned sel = (c->star >> 48) & 0xffff;
     bool to64 = op->flags & OF_REXW, leave;
-    u64 rip = c->regs[R_ECX];
+    uint64_t rip = c->regs[R_ECX];
 
     sync_eip(c, op);
     if (!(c->efer & EFER_SCE) || real_mode(c)) {
@@ -384,7 +384,7 @@ OP(op_sysret)
     }
     tcg_set_flat_ss(c, (sel + 8) | 3, 3);
     tcg_set_flat_cs(c, (sel + (to64 ? 16 : 0)) | 3, 3, to64);
-    c->eip = to64 ? rip : (u32)rip;
+    c->eip = to64 ? rip : (uint32_t)rip;
     leave = irq_window(c);
     if ((c->efer & EFER_LMA) && (c->eflags & TF_MASK)) {
         tcg_raise_debug(c, DR6_BS, true);       /* at once, unlike after POPF and IRET */
@@ -404,16 +404,16 @@ OP(op_sysenter)
     if (real_mode(c) || !(c->sysenter_cs & 0xfffc)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    c->eflags &= ~(u64)(IF_MASK | VM_MASK | RF_MASK);
-    c->regs[R_ESP] = (u32)c->sysenter_esp;
+    c->eflags &= ~(uint64_t)(IF_MASK | VM_MASK | RF_MASK);
+    c->regs[R_ESP] = (uint32_t)c->sysenter_esp;
     tcg_set_flat_ss(c, (c->sysenter_cs & 0xfffc) + 8, 0);
     tcg_set_flat_cs(c, c->sysenter_cs & 0xfffc, 0, false);
-    EXIT_TO((u32)c->sysenter_eip);
+    EXIT_TO((uint32_t)c->sysenter_eip);
 }
 
 OP(op_sysexit)
 {
-    u32 sel = c->sysenter_cs & 0xfffc;
+    uint32_t sel = c->sysenter_cs & 0xfffc;
 
     sync_eip(c, op);
     if (c->efer & EFER_LMA) {
@@ -422,8 +422,8 @@ OP(op_sysexit)
     if (real_mode(c) || !sel || c->cpl) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    c->regs[R_ESP] = (u32)c->regs[R_ECX];
-    c->eip = (u32)c->regs[R_EDX];
+    c->regs[R_ESP] = (uint32_t)c->regs[R_ECX];
+    c->eip = (uint32_t)c->regs[R_EDX];
     tcg_set_flat_ss(c, (sel + 24) | 3, 3);
     tcg_set_flat_cs(c, (sel + 16) | 3, 3, false);
     return NULL;

@@ -22,12 +22,12 @@
 
 /* Memory: b is base + displacement, x has an index too --------------------- */
 
-#define EA_b (c->regs[op->base] + (u64)op->disp)
+#define EA_b (c->regs[op->base] + (uint64_t)op->disp)
 #define EA_x (EA_b + (c->regs[op->index] << op->scale))
 
 /* Declares a, the address, and e, its translation; without one, bail out. */
 #define LOOK_UP(N, addr, tag, slow) \
-    u64 a = (addr); \
+    uint64_t a = (addr); \
     const TLBEntry *e = tlb_entry(c, a); \
     if (unlikely(e->tag != tlb_tag(c, a, N / 8))) { \
         TAIL slow(c, op); \
@@ -38,7 +38,7 @@
 SOP(name##_##shape) \
 { \
     LOOK_UP(N, EA_##shape, r, slow); \
-    u##N v = p->v; \
+    uint##N##_t v = p->v; \
     __VA_ARGS__; \
     NEXT; \
 }
@@ -56,7 +56,7 @@ SOP(name##_##shape) \
         TAIL slow(c, op); \
     } \
     LOOK_UP(N, EA_##shape, w, slow); \
-    u##N v = p->v; \
+    uint##N##_t v = p->v; \
     p->v = (__VA_ARGS__); \
     NEXT; \
 }
@@ -120,17 +120,17 @@ SOP(name##_rv##N##_n) \
 } \
 SOP(name##_ri##N##_n) \
 { \
-    RSET##N(op->rm, DO_##name(RGET##N(op->rm), (u##N)(int64_t)op->imm)); \
+    RSET##N(op->rm, DO_##name(RGET##N(op->rm), (uint##N##_t)(int64_t)op->imm)); \
     NEXT; \
 } \
 LOADS(name##_ld##N, N, tab_##name##_re[M##N], \
-      u##N d = RGET##N(op->reg); u##N r = DO_##name(d, v); \
+      uint##N##_t d = RGET##N(op->reg); uint##N##_t r = DO_##name(d, v); \
       FL_##name(N, d, v, r); RSET##N(op->reg, r)) \
 RMW_FORM(name##_mr##N, N, b, tab_##name##_er[M##N], \
-         ({ u##N s = RGET##N(op->reg); u##N r = DO_##name(v, s); \
+         ({ uint##N##_t s = RGET##N(op->reg); uint##N##_t r = DO_##name(v, s); \
             FL_##name(N, v, s, r); r; })) \
 RMW_FORM(name##_mi##N, N, b, tab_##name##_ei[M##N], \
-         ({ u##N s = (int64_t)op->imm; u##N r = DO_##name(v, s); \
+         ({ uint##N##_t s = (int64_t)op->imm; uint##N##_t r = DO_##name(v, s); \
             FL_##name(N, v, s, r); r; }))
 #define FOR_ALU(X, ...) \
     X(add, __VA_ARGS__) X(sub, __VA_ARGS__) X(and, __VA_ARGS__) \
@@ -141,15 +141,15 @@ FOR_ALU(ALU_FORMS, 64)
 /* Comparisons with memory, of either side. */
 #define CMP_FORMS(name, alu, N) \
 LOADS(name##_mr##N, N, tab_##name##_er[M##N], \
-      u##N s = RGET##N(op->reg); u##N r = DO_##alu(v, s); FL_##alu(N, v, s, r)) \
+      uint##N##_t s = RGET##N(op->reg); uint##N##_t r = DO_##alu(v, s); FL_##alu(N, v, s, r)) \
 LOADS(name##_mi##N, N, tab_##name##_ei[M##N], \
-      u##N s = (int64_t)op->imm; u##N r = DO_##alu(v, s); FL_##alu(N, v, s, r))
+      uint##N##_t s = (int64_t)op->imm; uint##N##_t r = DO_##alu(v, s); FL_##alu(N, v, s, r))
 CMP_FORMS(cmp, sub, 8) CMP_FORMS(cmp, sub, 32) CMP_FORMS(cmp, sub, 64)
 CMP_FORMS(test, and, 8) CMP_FORMS(test, and, 32) CMP_FORMS(test, and, 64)
 LOADS(cmp_ld32, 32, tab_cmp_re[M32],
-      u32 d = RGET32(op->reg); u32 r = d - v; SET_SUB(32, d, v, r))
+      uint32_t d = RGET32(op->reg); uint32_t r = d - v; SET_SUB(32, d, v, r))
 LOADS(cmp_ld64, 64, tab_cmp_re[M64],
-      u64 d = RGET64(op->reg); u64 r = d - v; SET_SUB(64, d, v, r))
+      uint64_t d = RGET64(op->reg); uint64_t r = d - v; SET_SUB(64, d, v, r))
 
 #define SHIFT_FORMS(N) \
 SOP(shl_i##N##_n) \
@@ -191,7 +191,7 @@ MOV_FORM(64)
 #define CMP_FORM(N) \
 SOP(cmp_rr##N) \
 { \
-    u##N d = RGET##N(op->rm), s = RGET##N(op->reg), r = d - s; \
+    uint##N##_t d = RGET##N(op->rm), s = RGET##N(op->reg), r = d - s; \
     SET_SUB(N, d, s, r); \
     NEXT; \
 }
@@ -202,11 +202,11 @@ CMP_FORM(64)
 SOP(mul64_r)
 {
     unsigned __int128 r = (unsigned __int128)c->regs[R_EAX] * c->regs[op->rm];
-    u64 hi = r >> 64;
+    uint64_t hi = r >> 64;
 
-    c->regs[R_EAX] = (u64)r;
+    c->regs[R_EAX] = (uint64_t)r;
     c->regs[R_EDX] = hi;
-    lf_set_co(c, (int64_t)(u64)r, hi != 0, hi != 0);
+    lf_set_co(c, (int64_t)(uint64_t)r, hi != 0, hi != 0);
     NEXT;
 }
 
@@ -215,7 +215,7 @@ SOP(mul64_r)
 #define VEC_MOVE(name, bytes, tag_, slow, use) \
 SOP(name) \
 { \
-    u64 a = EA_x; \
+    uint64_t a = EA_x; \
     const TLBEntry *e = tlb_entry(c, a); \
     if (unlikely(e->tag_ != tlb_tag(c, a, bytes) || c->fpu_off || \
                  !(c->cr4 & CR4_OSFXSR) || \
@@ -254,9 +254,9 @@ SOP(ret64)
 {
     LOOK_UP(64, EA_sp, r, op_ret);
     const X86Op *target;
-    u64 eip = p->v;
+    uint64_t eip = p->v;
 
-    c->regs[R_ESP] = a + 8 + (u16)op->imm;
+    c->regs[R_ESP] = a + 8 + (uint16_t)op->imm;
     if (!jump_find(c, eip, &target)) {
         return tcg_ret_missed(c, op, eip);
     }
@@ -265,7 +265,7 @@ SOP(ret64)
 
 SOP(call64)
 {
-    u64 next = c->regs[R_PAGE] + op->off + op->len;
+    uint64_t next = c->regs[R_PAGE] + op->off + op->len;
 
     LOOK_UP(64, EA_push, w, op_call_rel);
     p->v = next;
@@ -292,7 +292,7 @@ SOP(jmp64)
 #define FUSE_CMP(form, N, x, y, cc, cond) \
 SOP(cmp_##form##N##_##cc) \
 { \
-    u##N d = (x), s = (y), r = d - s; \
+    uint##N##_t d = (x), s = (y), r = d - s; \
     int##N##_t sd = d, ss = s, sr = r; \
     (void)sd; (void)ss; (void)sr; \
     SET_SUB(N, d, s, r); \
@@ -332,9 +332,9 @@ SOP(test_##form##N##_##cc) \
 #define FUSE_SIZE(N) \
     FUSE_CMPS(rr, N, RGET##N(op->rm), RGET##N(op->reg)) \
     FUSE_CMPS(rv, N, RGET##N(op->reg), RGET##N(op->rm)) \
-    FUSE_CMPS(ri, N, RGET##N(op->rm), (u##N)(int64_t)op->imm) \
+    FUSE_CMPS(ri, N, RGET##N(op->rm), (uint##N##_t)(int64_t)op->imm) \
     FUSE_TESTS(rr, N, RGET##N(op->rm), RGET##N(op->reg)) \
-    FUSE_TESTS(ri, N, RGET##N(op->rm), (u##N)(int64_t)op->imm)
+    FUSE_TESTS(ri, N, RGET##N(op->rm), (uint##N##_t)(int64_t)op->imm)
 FUSE_SIZE(8)
 FUSE_SIZE(32)
 FUSE_SIZE(64)
@@ -342,9 +342,9 @@ FUSE_SIZE(64)
 #define FUSE_ALU(name, N, cc, cond) \
 SOP(name##_ri##N##_##cc) \
 { \
-    u##N d = RGET##N(op->rm), s = (int64_t)op->imm; \
+    uint##N##_t d = RGET##N(op->rm), s = (int64_t)op->imm; \
     int##N##_t r = DO_##name(d, s); \
-    FL_##name(N, d, s, (u##N)r); \
+    FL_##name(N, d, s, (uint##N##_t)r); \
     RSET##N(op->rm, r); \
     BRANCH(cond); \
 }
@@ -371,7 +371,7 @@ FOR_ALU(FUSE_ALUS, 64)
 #define DO_shl_i64_n    c->regs[op->rm] <<= op->imm & 63
 #define DO_shr_i64_n    c->regs[op->rm] >>= op->imm & 63
 #define DO_lea64_x      c->regs[op->reg] = EA_x
-#define DO_cmp_rr64     u64 d = c->regs[op->rm], s = c->regs[op->reg], r = d - s; \
+#define DO_cmp_rr64     uint64_t d = c->regs[op->rm], s = c->regs[op->reg], r = d - s; \
                         SET_SUB(64, d, s, r)
 #define DO_mov_ld64_b   LOOK_UP(64, EA_b, r, tab_mov_re[M64]); c->regs[op->reg] = p->v
 #define DO_mov_ld64_x   LOOK_UP(64, EA_x, r, tab_mov_re[M64]); c->regs[op->reg] = p->v

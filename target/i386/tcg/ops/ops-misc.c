@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "target/i386/cpuid.h"
+#include "target/i386/tcg/ops/fpu.h"
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
@@ -30,7 +31,7 @@ static void need_iopl(TCGCPU *c, const X86Op *op)
 OP(op_cli)
 {
     need_iopl(c, op);
-    c->eflags &= ~(u64)IF_MASK;
+    c->eflags &= ~(uint64_t)IF_MASK;
     NEXT;
 }
 
@@ -74,7 +75,15 @@ static SLOW_PATH void cpuid(TCGCPU *c)
 {
     uint32_t out[4], leaf = c->regs[R_EAX];
 
-    x86_cpuid_lookup(c->cpuid, leaf, (u32)c->regs[R_ECX], out);
+    x86_cpuid_lookup(c->cpuid, leaf, (uint32_t)c->regs[R_ECX], out);
+    if (leaf == 0xd && (uint32_t)c->regs[R_ECX] < 2) {
+        /* Sizes for what is enabled. */
+        out[1] = !out[0] ? 0 : (uint32_t)c->regs[R_ECX] ? tcg_xsavec_size(c->xcr0) :
+                 tcg_xsave_size(c->xcr0);
+    }
+    if (leaf == 7 && !(uint32_t)c->regs[R_ECX]) {
+        out[2] |= c->cr4 & CR4_PKE ? 1u << 4 : 0;       /* OSPKE */
+    }
     if (leaf == 1) {
         /* OSXSAVE and APIC show the state, not the feature. */
         out[2] &= ~(1u << 27);
@@ -105,27 +114,27 @@ static void check_tsd(TCGCPU *c, const X86Op *op)
 
 OP(op_rdtsc)
 {
-    u64 v;
+    uint64_t v;
 
     check_tsd(c, op);
     v = tcg_tsc(c);
-    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EAX] = (uint32_t)v;
     c->regs[R_EDX] = v >> 32;
     NEXT;
 }
 
 OP(op_rdtscp)
 {
-    u64 v;
+    uint64_t v;
 
     if (!tcg_has(c, X86_FEATURE_RDTSCP)) {
         return op_ud(c, op);
     }
     check_tsd(c, op);
     v = tcg_tsc(c);
-    c->regs[R_EAX] = (u32)v;
+    c->regs[R_EAX] = (uint32_t)v;
     c->regs[R_EDX] = v >> 32;
-    c->regs[R_ECX] = (u32)c->tsc_aux;
+    c->regs[R_ECX] = (uint32_t)c->tsc_aux;
     NEXT;
 }
 
@@ -134,13 +143,13 @@ static OP(op_rdpid)
     if (!tcg_has(c, X86_FEATURE_RDPID)) {
         return op_ud(c, op);
     }
-    reg_set(c, op->rm, (u32)c->tsc_aux, 2);
+    reg_set(c, op->rm, (uint32_t)c->tsc_aux, 2);
     NEXT;
 }
 
 static SLOW_PATH void draw(TCGCPU *c, const X86Op *op)
 {
-    u64 v = 0;
+    uint64_t v = 0;
     bool ok = getrandom(&v, sizeof(v), GRND_NONBLOCK) == sizeof(v);
 
     reg_set(c, op->rm, ok ? v : 0, op->size);
@@ -173,7 +182,7 @@ OP(op_fsgsbase)
     }
     sync_eip(c, op);
     if (op->id & 1) {
-        u64 v = reg_get(c, op->rm, op->size);
+        uint64_t v = reg_get(c, op->rm, op->size);
         if (!tcg_canonical(v)) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
@@ -198,11 +207,11 @@ OP(op_wbinvd)
     NEXT;
 }
 
-/* MFENCE and its kin; id 5 and 7 with memory operands are elsewhere. */
+/* MFENCE and its kin; id 5 and 7 with memory operands are elsewhere, 6 is XSAVEOPT with one. */
 OP(op_fence)
 {
     if (op->flags & OF_MEM) {
-        return op_ud(c, op);    /* XSAVEOPT, CLWB: not offered */
+        TAIL op_xsaveopt(c, op);
     }
     atomic_thread_fence(memory_order_seq_cst);
     NEXT;
@@ -230,7 +239,7 @@ OP(op_monitor)
 /* id 1: the port is an immediate. */
 OP(op_in)
 {
-    unsigned port = op->id ? (u8)op->imm : (u16)c->regs[R_EDX];
+    unsigned port = op->id ? (uint8_t)op->imm : (uint16_t)c->regs[R_EDX];
 
     sync_eip(c, op);
     tcg_check_io(c, port, 1u << op->size);
@@ -241,7 +250,7 @@ OP(op_in)
 
 OP(op_out)
 {
-    unsigned port = op->id ? (u8)op->imm : (u16)c->regs[R_EDX];
+    unsigned port = op->id ? (uint8_t)op->imm : (uint16_t)c->regs[R_EDX];
 
     sync_eip(c, op);
     tcg_check_io(c, port, 1u << op->size);
@@ -267,7 +276,7 @@ OP(op_int)
 {
     sync_eip(c, op);
     tcg_vm86_need_iopl(c);
-    tcg_soft_int(c, (u8)op->imm, next_eip(c, op));
+    tcg_soft_int(c, (uint8_t)op->imm, next_eip(c, op));
     return NULL;
 }
 

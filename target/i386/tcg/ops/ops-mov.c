@@ -29,7 +29,7 @@ SOP(mov_mr##N) \
 } \
 SOP(mov_ld##N) \
 { \
-    u##N v = ld##N(c, op, ea(c, op)); \
+    uint##N##_t v = ld##N(c, op, ea(c, op)); \
     RSET##N(op->reg, v); \
     NEXT; \
 } \
@@ -45,7 +45,7 @@ SOP(mov_mi##N) \
 } \
 SOP(xchg_rr##N) \
 { \
-    u##N a = RGET##N(op->rm); \
+    uint##N##_t a = RGET##N(op->rm); \
     RSET##N(op->rm, RGET##N(op->reg)); \
     RSET##N(op->reg, a); \
     NEXT; \
@@ -53,15 +53,15 @@ SOP(xchg_rr##N) \
 SOP(xchg_mr##N) /* always locked */ \
 { \
     un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
-    u##N a = __atomic_exchange_n((u##N *)p, RGET##N(op->reg), \
-                                 __ATOMIC_SEQ_CST); \
+    uint##N##_t a = __atomic_exchange_n((uint##N##_t *)p, RGET##N(op->reg), \
+                                        __ATOMIC_SEQ_CST); \
     rmw_end(c, p); \
     RSET##N(op->reg, a); \
     NEXT; \
 } \
 SOP(xadd_rr##N) \
 { \
-    u##N a = RGET##N(op->rm), b = RGET##N(op->reg), r = a + b; \
+    uint##N##_t a = RGET##N(op->rm), b = RGET##N(op->reg), r = a + b; \
     RSET##N(op->reg, a); \
     RSET##N(op->rm, r); \
     SET_ADD(N, a, b, r); \
@@ -70,8 +70,8 @@ SOP(xadd_rr##N) \
 SOP(xadd_mr##N) \
 { \
     un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
-    u##N b = RGET##N(op->reg), a, r; \
-    a = __atomic_fetch_add((u##N *)p, b, __ATOMIC_SEQ_CST); \
+    uint##N##_t b = RGET##N(op->reg), a, r; \
+    a = __atomic_fetch_add((uint##N##_t *)p, b, __ATOMIC_SEQ_CST); \
     rmw_end(c, p); \
     r = a + b; \
     RSET##N(op->reg, a); \
@@ -80,7 +80,7 @@ SOP(xadd_mr##N) \
 } \
 SOP(cmpxchg_rr##N) \
 { \
-    u##N a = RGET##N(R_EAX), b = RGET##N(op->rm), r = a - b; \
+    uint##N##_t a = RGET##N(R_EAX), b = RGET##N(op->rm), r = a - b; \
     if (a == b) { \
         RSET##N(op->rm, RGET##N(op->reg)); \
     } else { \
@@ -92,8 +92,8 @@ SOP(cmpxchg_rr##N) \
 SOP(cmpxchg_mr##N) \
 { \
     un##N *p = atomic_rmw##N(c, op, ea(c, op)); \
-    u##N a = RGET##N(R_EAX), b = a, r; \
-    __atomic_compare_exchange_n((u##N *)p, &b, RGET##N(op->reg), false, \
+    uint##N##_t a = RGET##N(R_EAX), b = a, r; \
+    __atomic_compare_exchange_n((uint##N##_t *)p, &b, RGET##N(op->reg), false, \
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
     rmw_end(c, p); \
     if (a != b) { \
@@ -115,7 +115,7 @@ OpFn *const tab_cmpxchg[8] = { SIZES(cmpxchg, rr), SIZES(cmpxchg, mr) };
 /* MOV r64, imm64: the immediate is in disp. */
 SOP(mov_riv64)
 {
-    c->regs[op->rm] = (u64)op->disp;
+    c->regs[op->rm] = (uint64_t)op->disp;
     NEXT;
 }
 OpFn *const tab_mov_iv[8] = { mov_ri8, mov_ri16, mov_ri32, mov_riv64 };
@@ -123,7 +123,7 @@ OpFn *const tab_mov_iv[8] = { mov_ri8, mov_ri16, mov_ri32, mov_riv64 };
 /* MOV between rAX and an absolute offset. */
 OP(op_mov_moffs_ld)
 {
-    u64 v = ld_size(c, op, ea(c, op), op->size);
+    uint64_t v = ld_size(c, op, ea(c, op), op->size);
 
     reg_set(c, R_EAX, v, op->size);
     NEXT;
@@ -147,12 +147,12 @@ SOP(name##_m##S##D) \
     RSET##D(op->reg, v); \
     NEXT; \
 }
-EXT_FORMS(movzx, u8, 8, 16)
-EXT_FORMS(movzx, u8, 8, 32)
-EXT_FORMS(movzx, u8, 8, 64)
-EXT_FORMS(movzx, u16, 16, 16)
-EXT_FORMS(movzx, u16, 16, 32)
-EXT_FORMS(movzx, u16, 16, 64)
+EXT_FORMS(movzx, uint8_t, 8, 16)
+EXT_FORMS(movzx, uint8_t, 8, 32)
+EXT_FORMS(movzx, uint8_t, 8, 64)
+EXT_FORMS(movzx, uint16_t, 16, 16)
+EXT_FORMS(movzx, uint16_t, 16, 32)
+EXT_FORMS(movzx, uint16_t, 16, 64)
 EXT_FORMS(movsx, int8_t, 8, 16)
 EXT_FORMS(movsx, int8_t, 8, 32)
 EXT_FORMS(movsx, int8_t, 8, 64)
@@ -195,13 +195,13 @@ OpFn *const tab_lea[8] = { NULL, NULL, NULL, NULL, NULL, lea16, lea32, lea64 };
 #define CMOV_FORMS(N) \
 SOP(cmov_r##N) \
 { \
-    u##N v = cond_eval(c, op->id) ? RGET##N(op->rm) : RGET##N(op->reg); \
+    uint##N##_t v = cond_eval(c, op->id) ? RGET##N(op->rm) : RGET##N(op->reg); \
     RSET##N(op->reg, v); \
     NEXT; \
 } \
 SOP(cmov_m##N) \
 { \
-    u##N v = ld##N(c, op, ea(c, op)); \
+    uint##N##_t v = ld##N(c, op, ea(c, op)); \
     v = cond_eval(c, op->id) ? v : RGET##N(op->reg); \
     RSET##N(op->reg, v); \
     NEXT; \
@@ -214,7 +214,7 @@ OpFn *const tab_cmov[8] = { NULL, cmov_r16, cmov_r32, cmov_r64,
 
 OP(op_setcc)
 {
-    u8 v = cond_eval(c, op->id);
+    uint8_t v = cond_eval(c, op->id);
 
     rm_set(c, op, v, 0);
     NEXT;
@@ -225,7 +225,7 @@ OP(op_bswap)
     if (op->size == 3) {
         c->regs[op->rm] = __builtin_bswap64(c->regs[op->rm]);
     } else if (op->size == 2) {
-        RSET32(op->rm, __builtin_bswap32((u32)c->regs[op->rm]));
+        RSET32(op->rm, __builtin_bswap32((uint32_t)c->regs[op->rm]));
     } else {
         RSET16(op->rm, 0);      /* what processors do; undefined in the SDM */
     }
@@ -246,7 +246,7 @@ OP(op_cbw)
 /* CWD, CDQ, CQO */
 OP(op_cwd)
 {
-    reg_set(c, R_EDX, sext(c->regs[R_EAX], op->size) < 0 ? ~(u64)0 : 0,
+    reg_set(c, R_EDX, sext(c->regs[R_EAX], op->size) < 0 ? ~(uint64_t)0 : 0,
             op->size);
     NEXT;
 }
@@ -256,11 +256,11 @@ static unsigned __int128 cas16(void *p, unsigned __int128 old,
                                unsigned __int128 val)
 {
 #ifdef __x86_64__
-    u64 lo = (u64)old, hi = (u64)(old >> 64);
+    uint64_t lo = (uint64_t)old, hi = (uint64_t)(old >> 64);
 
     __asm__ volatile("lock cmpxchg16b %0"
                      : "+m"(*(unsigned __int128 *)p), "+a"(lo), "+d"(hi)
-                     : "b"((u64)val), "c"((u64)(val >> 64)) : "memory", "cc");
+                     : "b"((uint64_t)val), "c"((uint64_t)(val >> 64)) : "memory", "cc");
     return (unsigned __int128)hi << 64 | lo;
 #else
     return __sync_val_compare_and_swap((unsigned __int128 *)p, old, val);
@@ -270,12 +270,12 @@ static unsigned __int128 cas16(void *p, unsigned __int128 old,
 /* CMPXCHG8B and CMPXCHG16B. */
 OP(op_cmpxchg8b)
 {
-    u64 want, new;
+    uint64_t want, new;
     un64 *p;
 
     if (op->flags & OF_REXW) {
         sync_eip(c, op);
-        u64 addr = ea(c, op);
+        uint64_t addr = ea(c, op);
         if (addr & 15) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
@@ -288,20 +288,20 @@ OP(op_cmpxchg8b)
         rmw_end(c, q);
         lf_set(c, (lf_get(c) & ~CC_Z) | (seen == old ? CC_Z : 0));
         if (seen != old) {
-            c->regs[R_EAX] = (u64)seen;
-            c->regs[R_EDX] = (u64)(seen >> 64);
+            c->regs[R_EAX] = (uint64_t)seen;
+            c->regs[R_EDX] = (uint64_t)(seen >> 64);
         }
         NEXT;
     }
     p = atomic_rmw64(c, op, ea(c, op));
-    want = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
-    new = (u64)(u32)c->regs[R_ECX] << 32 | (u32)c->regs[R_EBX];
-    u64 seen = __sync_val_compare_and_swap((u64 *)p, want, new);
+    want = (uint64_t)(uint32_t)c->regs[R_EDX] << 32 | (uint32_t)c->regs[R_EAX];
+    new = (uint64_t)(uint32_t)c->regs[R_ECX] << 32 | (uint32_t)c->regs[R_EBX];
+    uint64_t seen = __sync_val_compare_and_swap((uint64_t *)p, want, new);
     rmw_end(c, p);
     lf_set(c, (lf_get(c) & ~CC_Z) | (seen == want ? CC_Z : 0));
     if (seen != want) {
-        RSET32(R_EAX, (u32)seen);
-        RSET32(R_EDX, (u32)(seen >> 32));
+        RSET32(R_EAX, (uint32_t)seen);
+        RSET32(R_EDX, (uint32_t)(seen >> 32));
     }
     NEXT;
 }
@@ -309,13 +309,13 @@ OP(op_cmpxchg8b)
 /* XLAT: AL from [rBX + AL]; the decoder gives the base, AL is added here. */
 OP(op_xlat)
 {
-    u64 off = c->regs[R_EBX] + (u8)c->regs[R_EAX];
+    uint64_t off = c->regs[R_EBX] + (uint8_t)c->regs[R_EAX];
 
     sync_eip(c, op);
     if (op->flags & OF_A32) {
-        off = (u32)off;
+        off = (uint32_t)off;
     } else if (op->flags & OF_A16) {
-        off = (u16)off;
+        off = (uint16_t)off;
     }
     RSET8(R_EAX, ld8(c, op, tcg_seg_lin(c, op->seg, off, 1, false)));
     NEXT;

@@ -7,17 +7,17 @@
 #include "target/i386/tcg/decode/optabs.h"
 
 /* Flags of a shift by n != 0 (masked): SF, ZF, PF of r; CF; OF as for n = 1. */
-static inline void shift_flags(TCGCPU *c, u64 r, unsigned size, unsigned cf,
+static inline void shift_flags(TCGCPU *c, uint64_t r, unsigned size, unsigned cf,
                         unsigned of)
 {
     lf_set_co(c, sext(r, size), cf, of);
 }
 
-static u64 do_rotate(TCGCPU *c, unsigned which, u64 a, unsigned n,
-                     unsigned size)
+static uint64_t do_rotate(TCGCPU *c, unsigned which, uint64_t a, unsigned n,
+                          unsigned size)
 {
     unsigned bits = 8u << size, k = n & (bits - 1);
-    u64 r = a;
+    uint64_t r = a;
 
     if (which == 0) {
         r = k ? (a << k) | (a >> (bits - k)) : a;
@@ -32,34 +32,34 @@ static u64 do_rotate(TCGCPU *c, unsigned which, u64 a, unsigned n,
     return r;
 }
 
-static u64 do_rcl(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static uint64_t do_rcl(TCGCPU *c, uint64_t a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size, k = n % (bits + 1), cf = lf_cf(c);
     unsigned __int128 w = ((unsigned __int128)cf << bits) | a;
     unsigned __int128 r = k ? (w << k) | (w >> (bits + 1 - k)) : w;
-    u64 v = (u64)r & size_mask(size);
+    uint64_t v = (uint64_t)r & size_mask(size);
 
     cf = (r >> bits) & 1;
     lf_set_only_co(c, cf, cf ^ ((v >> (bits - 1)) & 1));
     return v;
 }
 
-static u64 do_rcr(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static uint64_t do_rcr(TCGCPU *c, uint64_t a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size, k = n % (bits + 1), cf = lf_cf(c);
     unsigned __int128 w = ((unsigned __int128)cf << bits) | a;
     unsigned __int128 r = k ? (w >> k) | (w << (bits + 1 - k)) : w;
-    u64 v = (u64)r & size_mask(size);
+    uint64_t v = (uint64_t)r & size_mask(size);
 
     lf_set_only_co(c, (unsigned)(r >> bits) & 1,
                    ((v >> (bits - 1)) ^ (v >> (bits - 2))) & 1);
     return v;
 }
 
-static inline u64 do_shl(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline uint64_t do_shl(TCGCPU *c, uint64_t a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size, cf;
-    u64 r;
+    uint64_t r;
 
     r = n < 64 ? (a << n) & size_mask(size) : 0;
     cf = n <= bits ? (a >> (bits - n)) & 1 : 0;
@@ -67,28 +67,28 @@ static inline u64 do_shl(TCGCPU *c, u64 a, unsigned n, unsigned size)
     return r;
 }
 
-static inline u64 do_shr(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline uint64_t do_shr(TCGCPU *c, uint64_t a, unsigned n, unsigned size)
 {
     unsigned bits = 8u << size;
-    u64 r = a >> n;
+    uint64_t r = a >> n;
 
     shift_flags(c, r, size, (a >> (n - 1)) & 1,
                 n == 1 ? (a >> (bits - 1)) & 1 : 0);
     return r;
 }
 
-static inline u64 do_sar(TCGCPU *c, u64 a, unsigned n, unsigned size)
+static inline uint64_t do_sar(TCGCPU *c, uint64_t a, unsigned n, unsigned size)
 {
     int64_t s = sext(a, size);
-    u64 r = (u64)(s >> n) & size_mask(size);
+    uint64_t r = (uint64_t)(s >> n) & size_mask(size);
 
     shift_flags(c, r, size, (s >> (n - 1)) & 1, 0);
     return r;
 }
 
 /* which: ModRM.reg of the shift group. n is not 0 and masked. */
-static u64 do_shift(TCGCPU *c, unsigned which, u64 a, unsigned n,
-                    unsigned size)
+static uint64_t do_shift(TCGCPU *c, unsigned which, uint64_t a, unsigned n,
+                         unsigned size)
 {
     switch (which) {
     case 0:
@@ -105,10 +105,10 @@ static inline void shift_by(TCGCPU *c, const X86Op *op, unsigned n)
 {
     n &= op->size == 3 ? 63 : 31;
     if (op->flags & OF_MEM) {
-        u64 a = ea(c, op);
+        uint64_t a = ea(c, op);
         /* The write access is checked even if nothing changes. */
         union { un8 b; un16 w; un32 l; un64 q; } *p;
-        u64 v;
+        uint64_t v;
 
         switch (op->size) {
         case 0: p = (void *)rmw8(c, op, a); v = p->b.v; break;
@@ -127,7 +127,7 @@ static inline void shift_by(TCGCPU *c, const X86Op *op, unsigned n)
         }
         rmw_end(c, p);
     } else if (n) {
-        u64 v = reg_get(c, op->rm, op->size);
+        uint64_t v = reg_get(c, op->rm, op->size);
 
         reg_set(c, op->rm, do_shift(c, op->id, v, n, op->size), op->size);
     } else if (op->size == 2) {
@@ -135,15 +135,15 @@ static inline void shift_by(TCGCPU *c, const X86Op *op, unsigned n)
     }
 }
 
-OP(op_shift_cl) { shift_by(c, op, (u8)c->regs[R_ECX]); NEXT; }
-OP(op_shift_i) { shift_by(c, op, (u8)op->imm); NEXT; }
+OP(op_shift_cl) { shift_by(c, op, (uint8_t)c->regs[R_ECX]); NEXT; }
+OP(op_shift_i) { shift_by(c, op, (uint8_t)op->imm); NEXT; }
 
 /* The common ones: 32- and 64-bit register by immediate. */
 #define FAST_SHIFT(N, MASK) \
 SOP(shl_i##N) \
 { \
     unsigned n = op->imm & MASK; \
-    u##N a = RGET##N(op->rm), r; \
+    uint##N##_t a = RGET##N(op->rm), r; \
     if (n) { \
         r = a << n; \
         unsigned cf = (a >> (N - n)) & 1; \
@@ -156,7 +156,7 @@ SOP(shl_i##N) \
 SOP(shr_i##N) \
 { \
     unsigned n = op->imm & MASK; \
-    u##N a = RGET##N(op->rm), r; \
+    uint##N##_t a = RGET##N(op->rm), r; \
     if (n) { \
         r = a >> n; \
         lf_set_co(c, (int##N##_t)r, (a >> (n - 1)) & 1, \
@@ -182,7 +182,7 @@ SOP(sar_i##N) \
 SOP(rol_i##N) \
 { \
     unsigned n = op->imm & MASK; \
-    u##N r = RGET##N(op->rm); \
+    uint##N##_t r = RGET##N(op->rm); \
     if (n) { \
         r = r << n | r >> (N - n); \
         lf_set_only_co(c, r & 1, (r ^ (r >> (N - 1))) & 1); \
@@ -193,7 +193,7 @@ SOP(rol_i##N) \
 SOP(ror_i##N) \
 { \
     unsigned n = op->imm & MASK; \
-    u##N r = RGET##N(op->rm); \
+    uint##N##_t r = RGET##N(op->rm); \
     if (n) { \
         r = r >> n | r << (N - n); \
         lf_set_only_co(c, r >> (N - 1), ((r >> (N - 1)) ^ (r >> (N - 2))) & 1); \
@@ -217,8 +217,8 @@ OpTab tab_sar_i = SHIFT_TAB(sar);
 #define SHIFT_CL(name, N, MASK, expr) \
 SOP(name##_cl##N) \
 { \
-    unsigned n = (u8)c->regs[R_ECX] & MASK; \
-    u##N a = RGET##N(op->rm); \
+    unsigned n = (uint8_t)c->regs[R_ECX] & MASK; \
+    uint##N##_t a = RGET##N(op->rm); \
     if (n) { \
         a = expr; \
     } \
@@ -242,10 +242,10 @@ OpTab tab_sar_cl = SHIFT_CL_TAB(sar);
 OP(op_shld)
 {
     unsigned size = op->size, bits = 8u << size;
-    unsigned n = (op->id & 2 ? (u8)c->regs[R_ECX] : (u8)op->imm) &
+    unsigned n = (op->id & 2 ? (uint8_t)c->regs[R_ECX] : (uint8_t)op->imm) &
                  (size == 3 ? 63 : 31);
-    u64 addr = op->flags & OF_MEM ? ea(c, op) : 0;
-    u64 b = reg_get(c, op->reg, size), a, r;
+    uint64_t addr = op->flags & OF_MEM ? ea(c, op) : 0;
+    uint64_t b = reg_get(c, op->reg, size), a, r;
     unsigned cf;
 
     if (op->flags & OF_MEM) {
@@ -262,15 +262,15 @@ OP(op_shld)
         if (op->id & 1) {
             w = (size == 1 ? (unsigned __int128)a << 32 : 0) |
                 ((unsigned __int128)b << bits) | a;
-            r = (u64)(w >> n) & size_mask(size);
+            r = (uint64_t)(w >> n) & size_mask(size);
             cf = (w >> (n - 1)) & 1;
         } else if (size == 1) {
-            w = (unsigned __int128)a << 32 | (u64)b << 16 | a;
-            r = (u16)(w >> (32 - n));
+            w = (unsigned __int128)a << 32 | (uint64_t)b << 16 | a;
+            r = (uint16_t)(w >> (32 - n));
             cf = (w >> (48 - n)) & 1;
         } else {
             w = ((unsigned __int128)a << bits) | b;
-            r = (u64)(w >> (bits - n)) & size_mask(size);
+            r = (uint64_t)(w >> (bits - n)) & size_mask(size);
             cf = (w >> (2 * bits - n)) & 1;
         }
         shift_flags(c, r, size, cf,
@@ -284,7 +284,7 @@ OP(op_shld)
     NEXT;
 }
 
-static u64 bit_apply(unsigned which, u64 v, u64 bit)
+static uint64_t bit_apply(unsigned which, uint64_t v, uint64_t bit)
 {
     switch (which) {
     case 1: return v | bit;
@@ -299,7 +299,7 @@ OP(op_bt)
 {
     unsigned size = op->size, bits = 8u << size;
     int64_t n = op->id & 4 ? op->imm : sext(reg_get(c, op->reg, size), size);
-    u64 bit = (u64)1 << (n & (bits - 1)), v, addr;
+    uint64_t bit = (uint64_t)1 << (n & (bits - 1)), v, addr;
 
     if (!(op->flags & OF_MEM)) {
         v = reg_get(c, op->rm, size);
@@ -311,9 +311,9 @@ OP(op_bt)
     }
     addr = ea(c, op);
     if (!(op->id & 4)) {
-        addr += (u64)(n >> (3 + size)) * (bits / 8);
+        addr += (uint64_t)(n >> (3 + size)) * (bits / 8);
         if (op->flags & OF_A32 && op->flags & OF_C64) {
-            addr = (u32)addr;
+            addr = (uint32_t)addr;
         }
     }
     if (!(op->id & 3)) {
@@ -324,25 +324,25 @@ OP(op_bt)
     if (size == 3) {
         un64 *p = atomic_rmw64(c, op, addr);
         v = p->v;
-        while (!__atomic_compare_exchange_n((u64 *)p, &v,
+        while (!__atomic_compare_exchange_n((uint64_t *)p, &v,
                     bit_apply(op->id & 3, v, bit), false,
                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         }
         rmw_end(c, p);
     } else if (size == 2) {
         un32 *p = atomic_rmw32(c, op, addr);
-        u32 w = p->v;
-        while (!__atomic_compare_exchange_n((u32 *)p, &w,
-                    (u32)bit_apply(op->id & 3, w, bit), false,
+        uint32_t w = p->v;
+        while (!__atomic_compare_exchange_n((uint32_t *)p, &w,
+                    (uint32_t)bit_apply(op->id & 3, w, bit), false,
                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         }
         v = w;
         rmw_end(c, p);
     } else {
         un16 *p = atomic_rmw16(c, op, addr);
-        u16 w = p->v;
-        while (!__atomic_compare_exchange_n((u16 *)p, &w,
-                    (u16)bit_apply(op->id & 3, w, bit), false,
+        uint16_t w = p->v;
+        while (!__atomic_compare_exchange_n((uint16_t *)p, &w,
+                    (uint16_t)bit_apply(op->id & 3, w, bit), false,
                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         }
         v = w;
@@ -355,7 +355,7 @@ OP(op_bt)
 /* BSF (id 0), BSR (1). Source 0 leaves the destination as it is. */
 OP(op_bitscan)
 {
-    u64 v = rm_get(c, op, op->size), r;
+    uint64_t v = rm_get(c, op, op->size), r;
     uint32_t fl = lf_get(c) & ~CC_Z;
 
     if (v == 0) {
@@ -370,7 +370,7 @@ OP(op_bitscan)
 
 OP(op_popcnt)
 {
-    u64 v = rm_get(c, op, op->size);
+    uint64_t v = rm_get(c, op, op->size);
 
     reg_set(c, op->reg, __builtin_popcountll(v), op->size);
     lf_set(c, v ? 0 : CC_Z);
@@ -381,11 +381,11 @@ OP(op_popcnt)
 OP(op_crc32)
 {
     unsigned n = op->id ? 0 : op->size, i;
-    u64 v = rm_get(c, op, n);
-    u32 crc = (u32)c->regs[op->reg];
+    uint64_t v = rm_get(c, op, n);
+    uint32_t crc = (uint32_t)c->regs[op->reg];
 
     for (i = 0; i < (8u << n); i++) {
-        u32 bit = (crc ^ (u32)v) & 1;
+        uint32_t bit = (crc ^ (uint32_t)v) & 1;
         crc = (crc >> 1) ^ (bit ? 0x82f63b78u : 0);
         v >>= 1;
     }
@@ -396,20 +396,20 @@ OP(op_crc32)
 /* MUL: rDX:rAX = rAX * r/m. */
 OP(op_mul)
 {
-    u64 b = rm_get(c, op, op->size), a = reg_get(c, R_EAX, op->size);
+    uint64_t b = rm_get(c, op, op->size), a = reg_get(c, R_EAX, op->size);
     unsigned __int128 r = (unsigned __int128)a * b;
     unsigned bits = 8u << op->size;
-    u64 hi;
+    uint64_t hi;
 
     if (op->size == 0) {
-        RSET16(R_EAX, (u64)r);
-        hi = (u64)r >> 8;
+        RSET16(R_EAX, (uint64_t)r);
+        hi = (uint64_t)r >> 8;
     } else {
-        hi = (u64)(r >> bits);
-        reg_set(c, R_EAX, (u64)r, op->size);
+        hi = (uint64_t)(r >> bits);
+        reg_set(c, R_EAX, (uint64_t)r, op->size);
         reg_set(c, R_EDX, hi, op->size);
     }
-    lf_set_co(c, sext((u64)r, op->size), hi != 0, hi != 0);
+    lf_set_co(c, sext((uint64_t)r, op->size), hi != 0, hi != 0);
     NEXT;
 }
 
@@ -417,15 +417,15 @@ OP(op_imul1)
 {
     __int128 r = (__int128)sext(rm_get(c, op, op->size), op->size) *
                  sext(reg_get(c, R_EAX, op->size), op->size);
-    bool over = r != sext((u64)r, op->size);
+    bool over = r != sext((uint64_t)r, op->size);
 
     if (op->size == 0) {
-        RSET16(R_EAX, (u64)r);
+        RSET16(R_EAX, (uint64_t)r);
     } else {
-        reg_set(c, R_EAX, (u64)r, op->size);
-        reg_set(c, R_EDX, (u64)(r >> (8u << op->size)), op->size);
+        reg_set(c, R_EAX, (uint64_t)r, op->size);
+        reg_set(c, R_EDX, (uint64_t)(r >> (8u << op->size)), op->size);
     }
-    lf_set_co(c, sext((u64)r, op->size), over, over);
+    lf_set_co(c, sext((uint64_t)r, op->size), over, over);
     NEXT;
 }
 
@@ -476,18 +476,18 @@ OpTab tab_imul_rei = { NULL, imul_rei_r16, imul_rei_r32, imul_rei_r64,
 OP(op_div)
 {
     unsigned size = op->size, bits = 8u << size;
-    u64 d = rm_get(c, op, size);
+    uint64_t d = rm_get(c, op, size);
     unsigned __int128 n, q;
 
     sync_eip(c, op);
-    n = size == 0 ? (unsigned __int128)(u16)c->regs[R_EAX] :
+    n = size == 0 ? (unsigned __int128)(uint16_t)c->regs[R_EAX] :
         ((unsigned __int128)reg_get(c, R_EDX, size) << bits) |
         reg_get(c, R_EAX, size);
     if (d == 0) {
         tcg_raise(c, EXCP_DE);
     }
     if (size == 3 && c->regs[R_EDX] == 0) {
-        u64 a = c->regs[R_EAX];
+        uint64_t a = c->regs[R_EAX];
         c->regs[R_EAX] = a / d;
         c->regs[R_EDX] = a % d;
         NEXT;
@@ -497,10 +497,10 @@ OP(op_div)
         tcg_raise(c, EXCP_DE);
     }
     if (size == 0) {
-        RSET16(R_EAX, (u64)q | (u64)(n % d) << 8);
+        RSET16(R_EAX, (uint64_t)q | (uint64_t)(n % d) << 8);
     } else {
-        reg_set(c, R_EAX, (u64)q, size);
-        reg_set(c, R_EDX, (u64)(n % d), size);
+        reg_set(c, R_EAX, (uint64_t)q, size);
+        reg_set(c, R_EDX, (uint64_t)(n % d), size);
     }
     NEXT;
 }
@@ -521,14 +521,14 @@ OP(op_idiv)
     }
     q = n / d;
     r = n % d;
-    if (q != sext((u64)q, size)) {
+    if (q != sext((uint64_t)q, size)) {
         tcg_raise(c, EXCP_DE);
     }
     if (size == 0) {
-        RSET16(R_EAX, (u8)q | (u64)(u8)r << 8);
+        RSET16(R_EAX, (uint8_t)q | (uint64_t)(uint8_t)r << 8);
     } else {
-        reg_set(c, R_EAX, (u64)q, size);
-        reg_set(c, R_EDX, (u64)r, size);
+        reg_set(c, R_EAX, (uint64_t)q, size);
+        reg_set(c, R_EDX, (uint64_t)r, size);
     }
     NEXT;
 }

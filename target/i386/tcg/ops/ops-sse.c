@@ -9,6 +9,7 @@
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/ops/sse.h"
 #include "target/i386/tcg/ops/vec.h"
+#include "target/i386/tcg/ops/vex.h"
 
 #define V0F(op, pfx, name, n, at) \
     [SSE_ID(0, pfx, op)] = { sse_##name, n, at, 0 },
@@ -39,7 +40,7 @@ void vec_load16(TCGCPU *c, const X86Op *op, uint64_t a, void *buf)
     tcg_load_bytes(c, a, buf, 16);
 }
 
-static void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf)
+void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf)
 {
     TLBEntry *e = tlb_entry(c, a);
 
@@ -51,7 +52,7 @@ static void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf)
     tcg_store_bytes(c, a, buf, 16);
 }
 
-void vec_need_aligned(TCGCPU *c, const X86Op *op, uint64_t a)
+static void vec_need_aligned(TCGCPU *c, const X86Op *op, uint64_t a)
 {
     if (unlikely(a & 15)) {
         sync_eip(c, op);
@@ -79,6 +80,11 @@ const XMMReg *source(TCGCPU *c, const X86Op *op, unsigned bytes)
         break;
     }
     return &c->vec_tmp;
+}
+
+const XMMReg *vec_source16(TCGCPU *c, const X86Op *op)
+{
+    return source(c, op, 16);
 }
 
 /*
@@ -115,7 +121,7 @@ static SLOW_PATH void run_checked(TCGCPU *c, const X86Op *op, SSEFn *fn,
     c->mxcsr |= _mm_getcsr() & 0x3f;
     c->vec_res = c->xmm[op->reg];
     vec_fp_begin(c);
-    fn(&c->vec_res, s, (u8)op->imm);
+    fn(&c->vec_res, s, (uint8_t)op->imm);
     vec_fp_end(c, op);
     c->xmm[op->reg] = c->vec_res;
 }
@@ -128,7 +134,7 @@ static SLOW_PATH void run_checked(TCGCPU *c, const X86Op *op, SSEFn *fn,
         if (unlikely(((attr) & V_FP) && c->sse_checked)) { \
             run_checked(c, op, fn, s_); \
         } else { \
-            fn(&c->xmm[op->reg], s_, (attr) & V_IB ? (u8)op->imm : op->flags & OF_MEM); \
+            fn(&c->xmm[op->reg], s_, (attr) & V_IB ? (uint8_t)op->imm : op->flags & OF_MEM); \
         } \
         NEXT; \
     } while (0)
@@ -197,7 +203,7 @@ OpFn *const tab_mov16_st[8] = BOTH4(op_mova_rv, op_mov16_st);
 static OP(op_movs_ld)
 {
     XMMReg *d = &c->xmm[op->reg];
-    u64 v;
+    uint64_t v;
 
     VEC_CHECK(c, op);
     v = op->id == 2 ? ld32(c, op, ea(c, op)) : ld64(c, op, ea(c, op));
@@ -223,6 +229,7 @@ OP(op_sse_store)
             d->q[0] = s->q[0];
             if (op->id == 10) {     /* MOVQ clears the upper half */
                 d->q[1] = 0;
+                vec_clear_upper(c, op, op->rm);
             }
         }
         NEXT;
@@ -237,7 +244,7 @@ OP(op_sse_store)
 
 /* Immediate shifts, groups 71 to 73: id = opcode << 4 | reg ---------------- */
 
-static void shift_imm(XMMReg *d, unsigned id, unsigned n)
+void vec_shift_imm(XMMReg *d, unsigned id, unsigned n)
 {
     XMMReg cnt = { .q = { n, 0 } };
 
@@ -269,14 +276,14 @@ OP(op_vec_shift_imm)
 {
     if (op->flags & OF_OP16) {
         VEC_CHECK(c, op);
-        shift_imm(&c->xmm[op->rm], op->id, (u8)op->imm);
+        vec_shift_imm(&c->xmm[op->rm], op->id, (uint8_t)op->imm);
     } else {
         XMMReg *t = &c->vec_tmp;
 
         mmx_begin(c, op);
         t->q[0] = c->fpregs[op->rm & 7].mantissa;
         t->q[1] = 0;
-        shift_imm(t, op->id, (u8)op->imm);
+        vec_shift_imm(t, op->id, (uint8_t)op->imm);
         mmx_set(c, op->rm & 7, t->q[0]);
     }
     NEXT;
@@ -312,7 +319,7 @@ void mmx_set(TCGCPU *c, unsigned r, uint64_t v)
     c->fpregs[r].exponent = 0xffff;
 }
 
-u64 mmx_source(TCGCPU *c, const X86Op *op)
+uint64_t mmx_source(TCGCPU *c, const X86Op *op)
 {
     return op->flags & OF_MEM ? ld64(c, op, ea(c, op)) :
            c->fpregs[op->rm & 7].mantissa;
@@ -322,7 +329,7 @@ static SLOW_PATH void run_mmx(TCGCPU *c, const X86Op *op)
 {
     const SSEDesc *f = &sse_descs[op->id];
     XMMReg *d = &c->vec_res, *s = &c->vec_tmp;
-    u64 v;
+    uint64_t v;
 
     mmx_begin(c, op);
     v = mmx_source(c, op);
@@ -375,7 +382,7 @@ OP(op_mmx_movd)
         rm_set(c, op, c->fpregs[op->reg].mantissa, size);
         mmx_touch(c);
     } else {
-        u64 v = rm_get(c, op, size);
+        uint64_t v = rm_get(c, op, size);
         mmx_set(c, op->reg, v);
     }
     NEXT;
@@ -384,7 +391,7 @@ OP(op_mmx_movd)
 /* MOVQ mm, mm/m64 (id 0), the store (1); PSHUFW (2). */
 OP(op_mmx_mov)
 {
-    u64 v;
+    uint64_t v;
 
     mmx_begin(c, op);
     if (op->id == 1) {
@@ -399,7 +406,7 @@ OP(op_mmx_mov)
     }
     v = mmx_source(c, op);
     if (op->id == 2) {
-        u64 r = 0;
+        uint64_t r = 0;
 
         for (unsigned i = 0; i < 4; i++) {
             r |= ((v >> (16 * ((op->imm >> (2 * i)) & 3))) & 0xffff) << (16 * i);
@@ -413,13 +420,13 @@ OP(op_mmx_mov)
 /* PALIGNR mm. */
 OP(op_mmx_palignr)
 {
-    unsigned n = (u8)op->imm * 8;
+    unsigned n = (uint8_t)op->imm * 8;
     unsigned __int128 w;
-    u64 s;
+    uint64_t s;
 
     mmx_begin(c, op);
     s = mmx_source(c, op);
     w = (unsigned __int128)c->fpregs[op->reg].mantissa << 64 | s;
-    mmx_set(c, op->reg, n < 128 ? (u64)(w >> n) : 0);
+    mmx_set(c, op->reg, n < 128 ? (uint64_t)(w >> n) : 0);
     NEXT;
 }

@@ -9,7 +9,7 @@
 
 OP(op_push_r64)
 {
-    u64 sp = c->regs[R_ESP] - 8;
+    uint64_t sp = c->regs[R_ESP] - 8;
 
     st64(c, op, sp, c->regs[op->rm]);
     c->regs[R_ESP] = sp;
@@ -18,7 +18,7 @@ OP(op_push_r64)
 
 OP(op_pop_r64)
 {
-    u64 v = ld64(c, op, c->regs[R_ESP]);
+    uint64_t v = ld64(c, op, c->regs[R_ESP]);
 
     c->regs[R_ESP] += 8;
     c->regs[op->rm] = v;
@@ -33,7 +33,7 @@ OP(op_push_r)
 
 OP(op_pop_r)
 {
-    u64 v = stack_top(c, op, op->size);
+    uint64_t v = stack_top(c, op, op->size);
 
     set_sp(c, op, c->regs[R_ESP] + (1u << op->size));
     reg_set(c, op->rm, v, op->size);
@@ -55,14 +55,14 @@ OP(op_push_rm)
 /* The address is computed with SP already moved; nothing changes on a fault. */
 OP(op_pop_rm)
 {
-    u64 v = stack_top(c, op, op->size), sp = c->regs[R_ESP], addr, nsp;
+    uint64_t v = stack_top(c, op, op->size), sp = c->regs[R_ESP], addr, nsp;
 
     set_sp(c, op, sp + (1u << op->size));
     if (op->flags & OF_MEM) {
         nsp = c->regs[R_ESP];
         addr = op->flags & OF_EASLOW ? 0 : ea(c, op);
         if (op->flags & OF_EASLOW) {
-            u64 off = tcg_ea_offset(c, op);
+            uint64_t off = tcg_ea_offset(c, op);
             c->regs[R_ESP] = sp;
             sync_eip(c, op);
             addr = tcg_seg_lin(c, op->seg, off, 1u << op->size, true);
@@ -78,7 +78,7 @@ OP(op_pop_rm)
 
 OP(op_pushf)
 {
-    u64 fl = cpu_get_eflags(c) & ~(u64)(RF_MASK | VM_MASK);
+    uint64_t fl = cpu_get_eflags(c) & ~(uint64_t)(RF_MASK | VM_MASK);
 
     sync_eip(c, op);
     tcg_vm86_need_iopl(c);
@@ -88,7 +88,7 @@ OP(op_pushf)
 
 OP(op_popf)
 {
-    u64 v, old = cpu_get_eflags(c), mask;
+    uint64_t v, old = cpu_get_eflags(c), mask;
 
     sync_eip(c, op);
     tcg_vm86_need_iopl(c);
@@ -104,7 +104,7 @@ OP(op_popf)
         mask &= 0xffff;
     }
     set_sp(c, op, c->regs[R_ESP] + (1u << op->size));
-    cpu_set_eflags(c, (v & mask) | (old & ~mask & ~(u64)RF_MASK));
+    cpu_set_eflags(c, (v & mask) | (old & ~mask & ~(uint64_t)RF_MASK));
     if ((old ^ c->eflags) & AC_MASK) {
         tcg_update_mode(c);
         EXIT_NEXT;
@@ -131,14 +131,14 @@ OP(op_sahf)
 OP(op_enter)
 {
     unsigned size = op->size, n = 1u << size, level = (op->imm >> 16) & 31, i;
-    u64 sp = c->regs[R_ESP], bp = c->regs[R_EBP], frame;
+    uint64_t sp = c->regs[R_ESP], bp = c->regs[R_EBP], frame;
 
     sync_eip(c, op);
     sp -= n;
     st_size(c, op, stack_addr(c, op, sp, size, true), bp, size);
     frame = sp;
     for (i = 1; i < level; i++) {
-        u64 v;
+        uint64_t v;
 
         bp -= n;
         v = ld_size(c, op, stack_addr(c, op, bp, size, false), size);
@@ -149,7 +149,7 @@ OP(op_enter)
         sp -= n;
         st_size(c, op, stack_addr(c, op, sp, size, true), frame, size);
     }
-    sp -= (u16)op->imm;
+    sp -= (uint16_t)op->imm;
     /* A write at the new top must be possible. */
     tcg_probe_write(c, stack_addr(c, op, sp, size, true), n);
     set_sp(c, op, sp);
@@ -159,8 +159,8 @@ OP(op_enter)
 
 OP(op_leave)
 {
-    u64 bp = c->regs[R_EBP];
-    u64 v = ld_size(c, op, stack_addr(c, op, bp, op->size, false), op->size);
+    uint64_t bp = c->regs[R_EBP];
+    uint64_t v = ld_size(c, op, stack_addr(c, op, bp, op->size, false), op->size);
 
     set_sp(c, op, bp + (1u << op->size));
     reg_set(c, R_EBP, v, op->size);
@@ -176,10 +176,10 @@ OP(op_push_seg)
 
 OP(op_pop_seg)
 {
-    u64 v = stack_top(c, op, op->size);
+    uint64_t v = stack_top(c, op, op->size);
 
     sync_eip(c, op);
-    tcg_load_seg(c, op->id, (u16)v);
+    tcg_load_seg(c, op->id, (uint16_t)v);
     set_sp(c, op, c->regs[R_ESP] + (1u << op->size));
     if (op->id == R_SS) {
         c->shadow = c->ss_shadow = true;
@@ -191,10 +191,10 @@ OP(op_pop_seg)
 OP(op_pusha)
 {
     unsigned i, n = 1u << op->size;
-    u64 sp = c->regs[R_ESP];
+    uint64_t sp = c->regs[R_ESP];
 
     for (i = 0; i < 8; i++) {
-        u64 a = sp - (i + 1) * n;
+        uint64_t a = sp - (i + 1) * n;
 
         st_size(c, op, stack_addr(c, op, a, op->size, true), c->regs[i],
                 op->size);
@@ -206,7 +206,7 @@ OP(op_pusha)
 OP(op_popa)
 {
     unsigned i, n = 1u << op->size;
-    u64 v[8], sp = c->regs[R_ESP];
+    uint64_t v[8], sp = c->regs[R_ESP];
 
     for (i = 0; i < 8; i++) {
         v[i] = ld_size(c, op, stack_addr(c, op, sp + i * n, op->size, false),

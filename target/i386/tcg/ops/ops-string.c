@@ -9,13 +9,13 @@
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
 
-static inline u64 a_mask(const X86Op *op)
+static inline uint64_t a_mask(const X86Op *op)
 {
     return op->flags & OF_A32 ? 0xffffffffu :
-           op->flags & OF_A16 ? 0xffffu : ~(u64)0;
+           op->flags & OF_A16 ? 0xffffu : ~(uint64_t)0;
 }
 
-static inline void a_set(TCGCPU *c, const X86Op *op, unsigned r, u64 v)
+static inline void a_set(TCGCPU *c, const X86Op *op, unsigned r, uint64_t v)
 {
     if (op->flags & OF_A32) {
         RSET32(r, v);
@@ -26,22 +26,22 @@ static inline void a_set(TCGCPU *c, const X86Op *op, unsigned r, u64 v)
     }
 }
 
-static inline u64 a_get(TCGCPU *c, const X86Op *op, unsigned r)
+static inline uint64_t a_get(TCGCPU *c, const X86Op *op, unsigned r)
 {
     return c->regs[r] & a_mask(op);
 }
 
-static inline void a_step(TCGCPU *c, const X86Op *op, unsigned r, u64 n)
+static inline void a_step(TCGCPU *c, const X86Op *op, unsigned r, uint64_t n)
 {
-    a_set(c, op, r, c->regs[r] + (u64)c->df * n);
+    a_set(c, op, r, c->regs[r] + (uint64_t)c->df * n);
 }
 
-static inline u64 src_lin(TCGCPU *c, const X86Op *op)
+static inline uint64_t src_lin(TCGCPU *c, const X86Op *op)
 {
     return tcg_seg_lin(c, op->seg, a_get(c, op, R_ESI), 1u << op->size, false);
 }
 
-static inline u64 dst_lin(TCGCPU *c, const X86Op *op, bool write)
+static inline uint64_t dst_lin(TCGCPU *c, const X86Op *op, bool write)
 {
     return tcg_seg_lin(c, R_ES, a_get(c, op, R_EDI), 1u << op->size, write);
 }
@@ -57,9 +57,9 @@ static inline bool polled(TCGCPU *c)
 }
 
 /* Elements that fit before the page of lin ends, at most n. */
-static u64 run_length(u64 lin, unsigned size, u64 n)
+static uint64_t run_length(uint64_t lin, unsigned size, uint64_t n)
 {
-    u64 room = (TCG_PAGE_SIZE - (lin & 0xfff)) >> size;
+    uint64_t room = (TCG_PAGE_SIZE - (lin & 0xfff)) >> size;
 
     return room < n ? room : n;
 }
@@ -73,7 +73,7 @@ static inline bool runs(TCGCPU *c, const X86Op *op)
 
 static void movs_one(TCGCPU *c, const X86Op *op)
 {
-    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+    uint64_t v = ld_size(c, op, src_lin(c, op), op->size);
 
     st_size(c, op, dst_lin(c, op, true), v, op->size);
     a_step(c, op, R_ESI, 1u << op->size);
@@ -81,11 +81,11 @@ static void movs_one(TCGCPU *c, const X86Op *op)
 }
 
 /* Move up to n elements at once. Returns how many; 0: do one by itself. */
-static u64 movs_run(TCGCPU *c, const X86Op *op, u64 n)
+static uint64_t movs_run(TCGCPU *c, const X86Op *op, uint64_t n)
 {
-    u64 s = src_lin(c, op), d = dst_lin(c, op, true);
+    uint64_t s = src_lin(c, op), d = dst_lin(c, op, true);
     uint8_t *sp, *dp;
-    u64 bytes;
+    uint64_t bytes;
 
     n = run_length(s, op->size, run_length(d, op->size, n));
     if (n == 0) {
@@ -99,7 +99,7 @@ static u64 movs_run(TCGCPU *c, const X86Op *op, u64 n)
     bytes = n << op->size;
     if (dp > sp && dp < sp + bytes) {
         /* Elements read what earlier ones wrote. */
-        n = (u64)(dp - sp) >> op->size;
+        n = (uint64_t)(dp - sp) >> op->size;
         if (n == 0) {
             return 0;
         }
@@ -115,7 +115,7 @@ static u64 movs_run(TCGCPU *c, const X86Op *op, u64 n)
 
 OP(op_movs)
 {
-    u64 n;
+    uint64_t n;
 
     sync_eip(c, op);
     if (!repeated(op)) {
@@ -123,7 +123,7 @@ OP(op_movs)
         NEXT;
     }
     while ((n = a_get(c, op, R_ECX)) != 0) {
-        u64 k = runs(c, op) ? movs_run(c, op, n) : 0;
+        uint64_t k = runs(c, op) ? movs_run(c, op, n) : 0;
 
         if (k == 0) {
             movs_one(c, op);
@@ -137,12 +137,12 @@ OP(op_movs)
     NEXT;
 }
 
-static void fill(uint8_t *p, u64 v, unsigned size, u64 n)
+static void fill(uint8_t *p, uint64_t v, unsigned size, uint64_t n)
 {
-    u64 i;
+    uint64_t i;
 
     switch (size) {
-    case 0: memset(p, (u8)v, n); break;
+    case 0: memset(p, (uint8_t)v, n); break;
     case 1: for (i = 0; i < n; i++) { ((un16 *)p)[i].v = v; } break;
     case 2: for (i = 0; i < n; i++) { ((un32 *)p)[i].v = v; } break;
     default:
@@ -158,7 +158,7 @@ static void fill(uint8_t *p, u64 v, unsigned size, u64 n)
 
 OP(op_stos)
 {
-    u64 n, v = reg_get(c, R_EAX, op->size);
+    uint64_t n, v = reg_get(c, R_EAX, op->size);
 
     sync_eip(c, op);
     if (!repeated(op)) {
@@ -167,7 +167,7 @@ OP(op_stos)
         NEXT;
     }
     while ((n = a_get(c, op, R_ECX)) != 0) {
-        u64 d = dst_lin(c, op, true), k = 0;
+        uint64_t d = dst_lin(c, op, true), k = 0;
         uint8_t *p = NULL;
 
         if (runs(c, op) && (k = run_length(d, op->size, n)) != 0) {
@@ -191,26 +191,26 @@ OP(op_stos)
 
 static void lods_one(TCGCPU *c, const X86Op *op)
 {
-    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+    uint64_t v = ld_size(c, op, src_lin(c, op), op->size);
 
     a_step(c, op, R_ESI, 1u << op->size);
     reg_set(c, R_EAX, v, op->size);
 }
 
-static void compare(TCGCPU *c, u64 a, u64 b, unsigned size)
+static void compare(TCGCPU *c, uint64_t a, uint64_t b, unsigned size)
 {
     switch (size) {
-    case 0: SET_SUB(8, a, b, (u8)(a - b)); break;
-    case 1: SET_SUB(16, a, b, (u16)(a - b)); break;
-    case 2: SET_SUB(32, a, b, (u32)(a - b)); break;
+    case 0: SET_SUB(8, a, b, (uint8_t)(a - b)); break;
+    case 1: SET_SUB(16, a, b, (uint16_t)(a - b)); break;
+    case 2: SET_SUB(32, a, b, (uint32_t)(a - b)); break;
     default: SET_SUB(64, a, b, a - b); break;
     }
 }
 
 static void cmps_one(TCGCPU *c, const X86Op *op)
 {
-    u64 a = ld_size(c, op, src_lin(c, op), op->size);
-    u64 b = ld_size(c, op, dst_lin(c, op, false), op->size);
+    uint64_t a = ld_size(c, op, src_lin(c, op), op->size);
+    uint64_t b = ld_size(c, op, dst_lin(c, op, false), op->size);
 
     a_step(c, op, R_ESI, 1u << op->size);
     a_step(c, op, R_EDI, 1u << op->size);
@@ -219,7 +219,7 @@ static void cmps_one(TCGCPU *c, const X86Op *op)
 
 static void scas_one(TCGCPU *c, const X86Op *op)
 {
-    u64 b = ld_size(c, op, dst_lin(c, op, false), op->size);
+    uint64_t b = ld_size(c, op, dst_lin(c, op, false), op->size);
 
     a_step(c, op, R_EDI, 1u << op->size);
     compare(c, reg_get(c, R_EAX, op->size), b, op->size);
@@ -228,19 +228,19 @@ static void scas_one(TCGCPU *c, const X86Op *op)
 static void ins_one(TCGCPU *c, const X86Op *op)
 {
     unsigned size = 1u << op->size;
-    u64 addr = dst_lin(c, op, true);
+    uint64_t addr = dst_lin(c, op, true);
 
     /* The port is only read once the store cannot fault. */
     tcg_probe_write(c, addr, size);
-    st_size(c, op, addr, tcg_in(c, (u16)c->regs[R_EDX], size), op->size);
+    st_size(c, op, addr, tcg_in(c, (uint16_t)c->regs[R_EDX], size), op->size);
     a_step(c, op, R_EDI, size);
 }
 
 static void outs_one(TCGCPU *c, const X86Op *op)
 {
-    u64 v = ld_size(c, op, src_lin(c, op), op->size);
+    uint64_t v = ld_size(c, op, src_lin(c, op), op->size);
 
-    tcg_out(c, (u16)c->regs[R_EDX], v, 1u << op->size);
+    tcg_out(c, (uint16_t)c->regs[R_EDX], v, 1u << op->size);
     a_step(c, op, R_ESI, 1u << op->size);
 }
 
@@ -252,7 +252,7 @@ typedef void StringFn(TCGCPU *c, const X86Op *op);
  */
 static bool repeat(TCGCPU *c, const X86Op *op, StringFn *one, bool until_z)
 {
-    u64 n;
+    uint64_t n;
 
     sync_eip(c, op);
     if (!repeated(op)) {
@@ -287,13 +287,13 @@ OP(op_scas) { REPEAT(scas_one, true); }
 OP(op_ins)
 {
     sync_eip(c, op);
-    tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
+    tcg_check_io(c, (uint16_t)c->regs[R_EDX], 1u << op->size);
     REPEAT(ins_one, false);
 }
 
 OP(op_outs)
 {
     sync_eip(c, op);
-    tcg_check_io(c, (u16)c->regs[R_EDX], 1u << op->size);
+    tcg_check_io(c, (uint16_t)c->regs[R_EDX], 1u << op->size);
     REPEAT(outs_one, false);
 }

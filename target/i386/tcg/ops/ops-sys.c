@@ -6,6 +6,7 @@
 #include "target/i386/apic.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem/mmu.h"
+#include "target/i386/tcg/ops/fpu.h"
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/decode/optabs.h"
 #include "target/i386/tcg/sys/system.h"
@@ -20,7 +21,7 @@ static void need_cpl0(TCGCPU *c, const X86Op *op)
 
 OP(op_mov_from_cr)
 {
-    u64 v;
+    uint64_t v;
 
     need_cpl0(c, op);
     switch (op->reg) {
@@ -39,7 +40,7 @@ OP(op_mov_from_cr)
 
 OP(op_mov_to_cr)
 {
-    u64 v = reg_get(c, op->rm, op->size);
+    uint64_t v = reg_get(c, op->rm, op->size);
 
     need_cpl0(c, op);
     switch (op->reg) {
@@ -54,7 +55,7 @@ OP(op_mov_to_cr)
     case 3: tcg_set_cr3(c, v); break;
     case 4: tcg_set_cr4(c, v); break;
     case 8:
-        if (v & ~(u64)15) {
+        if (v & ~(uint64_t)15) {
             tcg_raise_err(c, EXCP_GP, 0);
         }
         if (c->apic) {
@@ -92,7 +93,7 @@ OP(op_mov_from_dr)
 OP(op_mov_to_dr)
 {
     unsigned r = debug_register(c, op);
-    u64 v = reg_get(c, op->rm, op->size);
+    uint64_t v = reg_get(c, op->rm, op->size);
 
     if (r >= 6 && (v >> 32)) {
         tcg_raise_err(c, EXCP_GP, 0);
@@ -112,18 +113,18 @@ OP(op_mov_to_dr)
 OP(op_clts)
 {
     need_cpl0(c, op);
-    c->cr0 &= ~(u64)CR0_TS;
+    c->cr0 &= ~(uint64_t)CR0_TS;
     tcg_update_mode(c);
     NEXT;
 }
 
 OP(op_lmsw)
 {
-    u64 v = rm_get(c, op, 1);
+    uint64_t v = rm_get(c, op, 1);
 
     need_cpl0(c, op);
     /* PE can be set but not cleared this way. */
-    tcg_set_cr0(c, (c->cr0 & ~(u64)0xe) | (v & 0xf));
+    tcg_set_cr0(c, (c->cr0 & ~(uint64_t)0xe) | (v & 0xf));
     EXIT_NEXT;
 }
 
@@ -144,7 +145,7 @@ OP(op_smsw)
 
 OP(op_invlpg)
 {
-    u64 addr = ea(c, op);
+    uint64_t addr = ea(c, op);
 
     need_cpl0(c, op);
     tcg_tlb_flush_page(c, addr);
@@ -154,8 +155,8 @@ OP(op_invlpg)
 /* INVPCID r, m128 (SDM 2A). */
 OP(op_invpcid)
 {
-    u64 addr = ea(c, op), type = reg_get(c, op->reg, op->flags & OF_C64 ? 3 : 2);
-    u64 pcid, va;
+    uint64_t addr = ea(c, op), type = reg_get(c, op->reg, op->flags & OF_C64 ? 3 : 2);
+    uint64_t pcid, va;
 
     sync_eip(c, op);
     if (!tcg_has(c, X86_FEATURE_INVPCID)) {
@@ -180,10 +181,10 @@ OP(op_invpcid)
 
 static SLOW_PATH void rdmsr(TCGCPU *c)
 {
-    u64 v;
+    uint64_t v;
 
-    tcg_rdmsr(c, (u32)c->regs[R_ECX], &v);
-    c->regs[R_EAX] = (u32)v;
+    tcg_rdmsr(c, (uint32_t)c->regs[R_ECX], &v);
+    c->regs[R_EAX] = (uint32_t)v;
     c->regs[R_EDX] = v >> 32;
 }
 
@@ -196,16 +197,16 @@ OP(op_rdmsr)
 
 OP(op_wrmsr)
 {
-    u64 v = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
+    uint64_t v = (uint64_t)(uint32_t)c->regs[R_EDX] << 32 | (uint32_t)c->regs[R_EAX];
 
     need_cpl0(c, op);
-    tcg_wrmsr(c, (u32)c->regs[R_ECX], v);
+    tcg_wrmsr(c, (uint32_t)c->regs[R_ECX], v);
     JUMP_TO(next_eip(c, op));
 }
 
 OP(op_swapgs)
 {
-    u64 v = c->segs[R_GS].base;
+    uint64_t v = c->segs[R_GS].base;
 
     if (!(op->flags & OF_C64)) {
         return op_ud(c, op);
@@ -220,8 +221,8 @@ OP(op_swapgs)
 OP(op_sgdt)
 {
     const DescriptorTable *t = op->id ? &c->idt : &c->gdt;
-    struct __attribute__((packed)) { u16 limit; u64 base; } image = { t->limit, t->base };
-    u64 addr = ea(c, op);
+    struct __attribute__((packed)) { uint16_t limit; uint64_t base; } image = { t->limit, t->base };
+    uint64_t addr = ea(c, op);
 
     check_umip(c, op);
     tcg_store_bytes(c, addr, &image, op->flags & OF_C64 ? 10 : 6);
@@ -231,8 +232,8 @@ OP(op_sgdt)
 OP(op_lgdt)
 {
     DescriptorTable *t = op->id ? &c->idt : &c->gdt;
-    u64 addr = ea(c, op), base;
-    u16 limit;
+    uint64_t addr = ea(c, op), base;
+    uint16_t limit;
 
     need_cpl0(c, op);
     limit = ld16(c, op, addr);
@@ -297,7 +298,7 @@ static uint64_t load_system_seg(TCGCPU *c, uint16_t sel, unsigned types,
 
 OP(op_lldt)
 {
-    u16 sel;
+    uint16_t sel;
     SegmentCache s = { 0 };
 
     sync_eip(c, op);
@@ -318,7 +319,7 @@ OP(op_ltr)
 {
     SegmentCache s;
     uint64_t d;
-    u16 sel;
+    uint16_t sel;
 
     sync_eip(c, op);
     if (!tcg_protected(c)) {
@@ -362,7 +363,7 @@ static void set_zf(TCGCPU *c, bool z)
 static SLOW_PATH void verify_segment(TCGCPU *c, const X86Op *op)
 {
     uint64_t d = 0;
-    u16 sel = rm_get(c, op, 1);
+    uint16_t sel = rm_get(c, op, 1);
 
     set_zf(c, visible(c, sel, 0, &d) &&
               (op->id ? desc_is_writable(d) : desc_is_readable(d)));
@@ -385,7 +386,7 @@ static SLOW_PATH void load_attributes(TCGCPU *c, const X86Op *op)
     unsigned types = op->id ? (lm ? 0xa04 : 0xa0e) : lm ? 0x1a04 : 0x1a3e;
     uint64_t d = 0;
     SegmentCache s;
-    u16 sel = rm_get(c, op, 1);
+    uint16_t sel = rm_get(c, op, 1);
 
     if (!visible(c, sel, types, &d)) {
         set_zf(c, false);
@@ -412,7 +413,7 @@ static void set_ac(TCGCPU *c, const X86Op *op, bool on)
         sync_eip(c, op);
         tcg_raise(c, EXCP_UD);
     }
-    c->eflags = on ? c->eflags | AC_MASK : c->eflags & ~(u64)AC_MASK;
+    c->eflags = on ? c->eflags | AC_MASK : c->eflags & ~(uint64_t)AC_MASK;
     tcg_update_mode(c);
 }
 
@@ -421,37 +422,61 @@ OP(op_stac) { set_ac(c, op, true); NEXT; }
 
 OP(op_xgetbv)
 {
+    uint64_t v;
+
     if (!(c->cr4 & CR4_OSXSAVE)) {
         return op_ud(c, op);
     }
     sync_eip(c, op);
-    if ((u32)c->regs[R_ECX] != 0) {
+    if ((uint32_t)c->regs[R_ECX] > (tcg_has(c, X86_FEATURE_XGETBV1) ? 1 : 0)) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
-    c->regs[R_EAX] = (u32)c->xcr0;
-    c->regs[R_EDX] = c->xcr0 >> 32;
+    v = c->xcr0 & ((uint32_t)c->regs[R_ECX] ? tcg_xinuse(c) : ~0ull);
+    c->regs[R_EAX] = (uint32_t)v;
+    c->regs[R_EDX] = v >> 32;
     NEXT;
 }
 
 OP(op_xsetbv)
 {
-    u64 v = (u64)(u32)c->regs[R_EDX] << 32 | (u32)c->regs[R_EAX];
+    uint64_t v = (uint64_t)(uint32_t)c->regs[R_EDX] << 32 | (uint32_t)c->regs[R_EAX];
 
     if (!(c->cr4 & CR4_OSXSAVE)) {
         return op_ud(c, op);
     }
     need_cpl0(c, op);
-    if ((u32)c->regs[R_ECX] != 0 || !(v & 1) || (v & ~(u64)3)) {
+    if ((uint32_t)c->regs[R_ECX] != 0 || !(v & XCR0_X87) || (v & ~tcg_xcr0_mask(c)) ||
+        ((v & XCR0_AVX) && !(v & XCR0_SSE))) {
         tcg_raise_err(c, EXCP_GP, 0);
     }
     c->xcr0 = v;
+    tcg_update_mode(c);
     EXIT_NEXT;
+}
+
+/* RDPKRU (id 0), WRPKRU (1): ECX must be 0, of the latter EDX as well. */
+OP(op_pkru)
+{
+    if (!(c->cr4 & CR4_PKE)) {
+        return op_ud(c, op);
+    }
+    sync_eip(c, op);
+    if ((uint32_t)c->regs[R_ECX] || (op->id && (uint32_t)c->regs[R_EDX])) {
+        tcg_raise_err(c, EXCP_GP, 0);
+    }
+    if (op->id) {
+        tcg_set_pkru(c, c->regs[R_EAX]);
+        EXIT_NEXT;
+    }
+    c->regs[R_EAX] = c->pkru;
+    c->regs[R_EDX] = 0;
+    NEXT;
 }
 
 static SLOW_PATH void hypercall(TCGCPU *c)
 {
     bool ring0 = c->cpl == 0;
-    u64 args[4], nr;
+    uint64_t args[4], nr;
 
     args[0] = c->regs[R_EBX];
     args[1] = c->regs[R_ECX];
@@ -459,12 +484,12 @@ static SLOW_PATH void hypercall(TCGCPU *c)
     args[3] = c->regs[R_ESI];
     nr = c->regs[R_EAX];
     if (c->code_size != CODE64) {
-        nr = (u32)nr;
+        nr = (uint32_t)nr;
         for (unsigned i = 0; i < 4; i++) {
-            args[i] = (u32)args[i];
+            args[i] = (uint32_t)args[i];
         }
     }
-    nr = ring0 ? c->pv_ops->hypercall(c, nr, args) : (u64)-1;     /* -KVM_EPERM */
+    nr = ring0 ? c->pv_ops->hypercall(c, nr, args) : (uint64_t)-1;     /* -KVM_EPERM */
     reg_set(c, R_EAX, nr, c->code_size == CODE64 ? 3 : 2);
 }
 

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include "target/i386/tcg/ops/vec.h"
+#include "target/i386/tcg/ops/vex.h"
 
 /* MOVD, MOVQ with general registers; id 1: from XMM. */
 OP(op_vec_movd)
@@ -16,17 +17,26 @@ OP(op_vec_movd)
     if (op->id) {
         rm_set(c, op, c->xmm[op->reg].q[0], size);
     } else {
-        u64 v = rm_get(c, op, size);
+        uint64_t v = rm_get(c, op, size);
         c->xmm[op->reg].q[0] = v;
         c->xmm[op->reg].q[1] = 0;
+        vec_clear_upper(c, op, op->reg);
     }
     NEXT;
+}
+
+unsigned vec_movmsk(const XMMReg *s, unsigned id)
+{
+    switch (id) {
+    case 0: return _mm_movemask_ps(_mm_loadu_ps(s->s));
+    case 1: return _mm_movemask_pd(_mm_loadu_pd(s->d));
+    default: return _mm_movemask_epi8(_mm_loadu_si128((const __m128i *)s));
+    }
 }
 
 /* id 0: MOVMSKPS, 1: MOVMSKPD, 2: PMOVMSKB, 3: PMOVMSKB of MMX. */
 OP(op_vec_movmsk)
 {
-    const XMMReg *s = &c->xmm[op->rm];
     unsigned r = 0, i;
 
     if (op->id == 3) {
@@ -39,22 +49,11 @@ OP(op_vec_movmsk)
         NEXT;
     }
     VEC_CHECK(c, op);
-    if (op->id == 0) {
-        for (i = 0; i < 4; i++) {
-            r |= (s->l[i] >> 31) << i;
-        }
-    } else if (op->id == 1) {
-        r = (unsigned)(s->q[0] >> 63) | (unsigned)(s->q[1] >> 63) << 1;
-    } else {
-        for (i = 0; i < 16; i++) {
-            r |= (unsigned)(s->b[i] >> 7) << i;
-        }
-    }
-    c->regs[op->reg] = r;
+    c->regs[op->reg] = vec_movmsk(&c->xmm[op->rm], op->id);
     NEXT;
 }
 
-static u64 to_gpr(const X86Op *op, u64 v)
+static uint64_t to_gpr(const X86Op *op, uint64_t v)
 {
     bool wide = op->flags & OF_REXW;
     XMMReg x = { .q = { v, 0 } };
@@ -62,14 +61,14 @@ static u64 to_gpr(const X86Op *op, u64 v)
     __m128d d = _mm_load_sd(x.d);
 
     switch (op->id) {
-    case 4: return wide ? (u64)_mm_cvttss_si64(s) : (u32)_mm_cvttss_si32(s);
-    case 5: return wide ? (u64)_mm_cvtss_si64(s) : (u32)_mm_cvtss_si32(s);
-    case 6: return wide ? (u64)_mm_cvttsd_si64(d) : (u32)_mm_cvttsd_si32(d);
-    default: return wide ? (u64)_mm_cvtsd_si64(d) : (u32)_mm_cvtsd_si32(d);
+    case 4: return wide ? (uint64_t)_mm_cvttss_si64(s) : (uint32_t)_mm_cvttss_si32(s);
+    case 5: return wide ? (uint64_t)_mm_cvtss_si64(s) : (uint32_t)_mm_cvtss_si32(s);
+    case 6: return wide ? (uint64_t)_mm_cvttsd_si64(d) : (uint32_t)_mm_cvttsd_si32(d);
+    default: return wide ? (uint64_t)_mm_cvtsd_si64(d) : (uint32_t)_mm_cvtsd_si32(d);
     }
 }
 
-static void from_gpr(const X86Op *op, XMMReg *d, u64 v)
+static void from_gpr(const X86Op *op, XMMReg *d, uint64_t v)
 {
     bool wide = op->flags & OF_REXW;
 
@@ -88,7 +87,7 @@ static void from_gpr(const X86Op *op, XMMReg *d, u64 v)
 OP(op_cvt_gpr)
 {
     unsigned size = op->flags & OF_REXW ? 3 : 2;
-    u64 v;
+    uint64_t v;
 
     VEC_CHECK(c, op);
     if (op->id < 4) {
@@ -102,7 +101,7 @@ OP(op_cvt_gpr)
         c->mxcsr |= _mm_getcsr() & 0x3f;
         vec_fp_begin(c);
     }
-    c->vec_res = c->xmm[op->reg & 15];
+    c->vec_res = *vec_first(c, op);
     if (op->id < 4) {
         from_gpr(op, &c->vec_res, v);
     } else {
@@ -113,6 +112,7 @@ OP(op_cvt_gpr)
     }
     if (op->id < 4) {
         c->xmm[op->reg] = c->vec_res;
+        vec_clear_upper(c, op, op->reg);
     } else {
         c->regs[op->reg] = v;
     }
@@ -156,9 +156,9 @@ OP(op_comis)
 /* PINSRW (id 1), PINSRB (0), PINSRD/Q (2); 3: PINSRW of MMX. */
 OP(op_pinsr)
 {
-    unsigned i = (u8)op->imm, size = op->id == 2 && (op->flags & OF_REXW) ? 3 :
+    unsigned i = (uint8_t)op->imm, size = op->id == 2 && (op->flags & OF_REXW) ? 3 :
                  op->id == 3 ? 1 : op->id;
-    u64 v;
+    uint64_t v;
 
     if (op->id == 3) {
         mmx_begin(c, op);
@@ -166,14 +166,18 @@ OP(op_pinsr)
         VEC_CHECK(c, op);
     }
     v = op->flags & OF_MEM ? ld_size(c, op, ea(c, op), size) : c->regs[op->rm];
+    if (op->flags & OF_VEX) {
+        c->xmm[op->reg] = c->xmm[vex_v(op)];
+        vec_clear_upper(c, op, op->reg);
+    }
     switch (op->id) {
     case 0: c->xmm[op->reg].b[i & 15] = v; break;
     case 1: c->xmm[op->reg].w[i & 7] = v; break;
     case 3: {
-        u64 m = c->fpregs[op->reg & 7].mantissa;
+        uint64_t m = c->fpregs[op->reg & 7].mantissa;
 
-        m &= ~((u64)0xffff << (16 * (i & 3)));
-        mmx_set(c, op->reg & 7, m | (u64)(u16)v << (16 * (i & 3)));
+        m &= ~((uint64_t)0xffff << (16 * (i & 3)));
+        mmx_set(c, op->reg & 7, m | (uint64_t)(uint16_t)v << (16 * (i & 3)));
         break;
     }
     default:
@@ -191,15 +195,15 @@ OP(op_pinsr)
  * 3: 0F C5 of MMX. */
 OP(op_pextr)
 {
-    unsigned i = (u8)op->imm;
+    unsigned i = (uint8_t)op->imm;
     unsigned size = op->id == 2 && (op->flags & OF_REXW) ? 3 :
                     op->id == 5 ? 2 : op->id;
-    u64 v;
+    uint64_t v;
 
     if (op->id == 3) {
         mmx_begin(c, op);
         mmx_touch(c);
-        c->regs[op->reg] = (u16)(c->fpregs[op->rm & 7].mantissa >> (16 * (i & 3)));
+        c->regs[op->reg] = (uint16_t)(c->fpregs[op->rm & 7].mantissa >> (16 * (i & 3)));
         NEXT;
     }
     VEC_CHECK(c, op);
@@ -219,19 +223,6 @@ OP(op_pextr)
     NEXT;
 }
 
-static const XMMReg *source16(TCGCPU *c, const X86Op *op)
-{
-    uint64_t a;
-
-    if (!(op->flags & OF_MEM)) {
-        return &c->xmm[op->rm];
-    }
-    a = ea(c, op);
-    vec_need_aligned(c, op, a);
-    vec_load16(c, op, a, &c->vec_tmp);
-    return &c->vec_tmp;
-}
-
 /* PBLENDVB (1), BLENDVPS (4), BLENDVPD (8): id is the element's size. */
 OP(op_blendv)
 {
@@ -240,7 +231,7 @@ OP(op_blendv)
     XMMReg m;
 
     VEC_CHECK(c, op);
-    s = source16(c, op);
+    s = vec_source16(c, op);
     m = c->xmm[0];
     for (unsigned i = 0; i < 16; i++) {
         unsigned top = i | (op->id - 1);
@@ -257,7 +248,7 @@ OP(op_ptest)
     const XMMReg *s, *d = &c->xmm[op->reg];
 
     VEC_CHECK(c, op);
-    s = source16(c, op);
+    s = vec_source16(c, op);
     lf_set(c, (!(s->q[0] & d->q[0]) && !(s->q[1] & d->q[1]) ? CC_Z : 0) |
               (!(s->q[0] & ~d->q[0]) && !(s->q[1] & ~d->q[1]) ? CC_C : 0));
     NEXT;
@@ -265,12 +256,14 @@ OP(op_ptest)
 
 OP(op_insertps)
 {
-    unsigned imm = (u8)op->imm;
+    unsigned imm = (uint8_t)op->imm;
     XMMReg *d = &c->xmm[op->reg];
-    u32 v;
+    uint32_t v;
 
     VEC_CHECK(c, op);
     v = op->flags & OF_MEM ? ld32(c, op, ea(c, op)) : c->xmm[op->rm].l[imm >> 6];
+    *d = *vec_first(c, op);
+    vec_clear_upper(c, op, op->reg);
     d->l[(imm >> 4) & 3] = v;
     for (unsigned i = 0; i < 4; i++) {
         if ((imm >> i) & 1) {
@@ -285,7 +278,7 @@ OP(op_maskmov)
 {
     unsigned n = op->id ? 8 : 16;
     XMMReg s, m;
-    u64 a;
+    uint64_t a;
 
     if (op->id) {
         mmx_begin(c, op);
@@ -299,7 +292,7 @@ OP(op_maskmov)
     }
     sync_eip(c, op);
     a = c->regs[R_EDI];
-    a = op->flags & OF_A32 ? (u32)a : a;
+    a = op->flags & OF_A32 ? (uint32_t)a : a;
     a = tcg_seg_lin(c, op->seg, a, n, true);
     for (unsigned i = 0; i < n; i++) {
         if (m.b[i] & 0x80) {
@@ -355,7 +348,7 @@ OP(op_cvt_mmx)
                   c->xmm[op->rm].q[0];
         t->q[1] = 0;
     } else {
-        *t = *source16(c, op);
+        *t = *vec_source16(c, op);
     }
     if (unlikely(c->sse_checked)) {
         c->mxcsr |= _mm_getcsr() & 0x3f;
@@ -473,7 +466,7 @@ static void str_mask(XMMReg *d, unsigned res, unsigned imm)
 
 OP(op_pcmpstr)
 {
-    unsigned imm = (u8)op->imm, max = imm & 1 ? 8 : 16, la, lb, res;
+    unsigned imm = (uint8_t)op->imm, max = imm & 1 ? 8 : 16, la, lb, res;
     XMMReg a, b;
 
     VEC_CHECK(c, op);
@@ -495,6 +488,7 @@ OP(op_pcmpstr)
                          (unsigned)__builtin_ctz(res);
     } else {
         str_mask(&c->xmm[0], res, imm);
+        vec_clear_upper(c, op, 0);
     }
     lf_set(c, (res ? CC_C : 0) | (lb < max ? CC_Z : 0) |
               (la < max ? CC_S : 0) | (res & 1 ? CC_O : 0));

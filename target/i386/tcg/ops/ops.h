@@ -38,14 +38,14 @@
                  const X86Op *name(TCGCPU *c, const X86Op *op)
 #define SOP(name) static const X86Op *name(TCGCPU *c, const X86Op *op)
 
-#define RB8(i)      (((u8 *)c->regs)[i])
+#define RB8(i)      (((uint8_t *)c->regs)[i])
 #define RGET8       RB8
-#define RGET16(i)   ((u16)c->regs[i])
-#define RGET32(i)   ((u32)c->regs[i])
+#define RGET16(i)   ((uint16_t)c->regs[i])
+#define RGET32(i)   ((uint32_t)c->regs[i])
 #define RGET64(i)   (c->regs[i])
-#define RSET8(i, v)  (RB8(i) = (u8)(v))
-#define RSET16(i, val_) (((un16 *)&c->regs[i])->v = (u16)(val_))
-#define RSET32(i, v) (c->regs[i] = (u32)(v))
+#define RSET8(i, v)  (RB8(i) = (uint8_t)(v))
+#define RSET16(i, val_) (((un16 *)&c->regs[i])->v = (uint16_t)(val_))
+#define RSET32(i, v) (c->regs[i] = (uint32_t)(v))
 #define RSET64(i, v) (c->regs[i] = (v))
 
 #define SET_LOGIC(N, r) do { \
@@ -53,20 +53,20 @@
         c->lf_aux = 0; \
     } while (0)
 #define SET_ADD(N, a, b, r) do { \
-        u64 a_ = (a), b_ = (b), r_ = (r), v_; \
+        uint64_t a_ = (a), b_ = (b), r_ = (r), v_; \
         v_ = (a_ & b_) | ((a_ | b_) & ~r_); \
         c->lf_res = (int##N##_t)r_; \
         c->lf_aux = ((v_ << (64 - N)) & AUX_TOP) | (v_ & 8); \
     } while (0)
 #define SET_SUB(N, a, b, r) do { \
-        u64 a_ = (a), b_ = (b), r_ = (r), v_; \
+        uint64_t a_ = (a), b_ = (b), r_ = (r), v_; \
         v_ = (~a_ & b_) | (~(a_ ^ b_) & r_); \
         c->lf_res = (int##N##_t)r_; \
         c->lf_aux = ((v_ << (64 - N)) & AUX_TOP) | (v_ & 8); \
     } while (0)
 
 /* Register by size at run time, for what is not worth a function per size. */
-static inline u64 reg_get(TCGCPU *c, unsigned i, unsigned size)
+static inline uint64_t reg_get(TCGCPU *c, unsigned i, unsigned size)
 {
     switch (size) {
     case 0: return RGET8(i);
@@ -76,7 +76,7 @@ static inline u64 reg_get(TCGCPU *c, unsigned i, unsigned size)
     }
 }
 
-static inline void reg_set(TCGCPU *c, unsigned i, u64 v, unsigned size)
+static inline void reg_set(TCGCPU *c, unsigned i, uint64_t v, unsigned size)
 {
     switch (size) {
     case 0: RSET8(i, v); break;
@@ -86,7 +86,7 @@ static inline void reg_set(TCGCPU *c, unsigned i, u64 v, unsigned size)
     }
 }
 
-static inline u64 rm_get(TCGCPU *c, const X86Op *op, unsigned size)
+static inline uint64_t rm_get(TCGCPU *c, const X86Op *op, unsigned size)
 {
     if (op->flags & OF_MEM) {
         return ld_size(c, op, ea(c, op), size);
@@ -94,7 +94,7 @@ static inline u64 rm_get(TCGCPU *c, const X86Op *op, unsigned size)
     return reg_get(c, op->rm, size);
 }
 
-static inline void rm_set(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
+static inline void rm_set(TCGCPU *c, const X86Op *op, uint64_t v, unsigned size)
 {
     if (op->flags & OF_MEM) {
         st_size(c, op, ea(c, op), v, size);
@@ -103,22 +103,22 @@ static inline void rm_set(TCGCPU *c, const X86Op *op, u64 v, unsigned size)
     }
 }
 
-static inline int64_t sext(u64 v, unsigned size)
+static inline int64_t sext(uint64_t v, unsigned size)
 {
     return (int64_t)(v << (64 - (8u << size))) >> (64 - (8u << size));
 }
 
-static inline u64 size_mask(unsigned size)
+static inline uint64_t size_mask(unsigned size)
 {
-    return ~(u64)0 >> (64 - (8u << size));
+    return ~(uint64_t)0 >> (64 - (8u << size));
 }
 
 /* RIP after op. */
-static inline u64 next_eip(const TCGCPU *c, const X86Op *op)
+static inline uint64_t next_eip(const TCGCPU *c, const X86Op *op)
 {
-    u64 v = c->regs[R_PAGE] + op->off + op->len;
+    uint64_t v = c->regs[R_PAGE] + op->off + op->len;
 
-    return op->flags & OF_C64 ? v : (u32)v;
+    return op->flags & OF_C64 ? v : (uint32_t)v;
 }
 
 /* Leave the block for eip, or for what follows op, by way of the loop. */
@@ -130,10 +130,10 @@ void tcg_sse_unavailable(TCGCPU *c, const X86Op *op);
 void tcg_fpu_unavailable(TCGCPU *c, const X86Op *op);
 
 /* Look a near target in whatever page up in the jump cache; false: by way of the loop. */
-static inline bool jump_find(TCGCPU *c, u64 eip, const X86Op **target)
+static inline bool jump_find(TCGCPU *c, uint64_t eip, const X86Op **target)
 {
-    u64 lin = eip + c->segs[R_CS].base;
-    JumpEntry *e = &c->jc[(lin ^ (lin >> JC_BITS)) & (JC_SIZE - 1)];
+    uint64_t lin = eip + c->segs[R_CS].base;
+    JumpEntry *e = &c->jc[jump_hash(lin)];
 
     if (unlikely(atomic_load_explicit(&c->poll, memory_order_relaxed)) ||
         e->lin != lin || e->tag != code_tag(c, lin)) {
@@ -147,7 +147,7 @@ static inline bool jump_find(TCGCPU *c, u64 eip, const X86Op **target)
 /* Go on at a near target in whatever page. */
 #define JUMP_TO(eip_) do { \
         const X86Op *target_; \
-        u64 to_ = (eip_); \
+        uint64_t to_ = (eip_); \
         if (!jump_find(c, to_, &target_)) { \
             c->eip = to_; \
             return NULL; \
@@ -159,7 +159,7 @@ static inline bool jump_find(TCGCPU *c, u64 eip, const X86Op **target)
  * RET to what was not found, with RSP moved already: leaves the block, or raises #GP of
  * the RET itself if eip is no address.
  */
-SLOW_PATH const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, u64 eip);
+SLOW_PATH const X86Op *tcg_ret_missed(TCGCPU *c, const X86Op *op, uint64_t eip);
 
 /* A taken direct branch without a usable link: make it, or look it up. */
 OpFn tcg_branch_slow;

@@ -92,6 +92,28 @@ CMP(pd, gpd, gpd(s), ppd)
 CMP(ss, gps, _mm_load_ss(s->s), pps)
 CMP(sd, gpd, _mm_load_sd(s->d), ppd)
 
+/* AVX has 32 predicates, and so has the host if that is offered. */
+#define EIGHT(X, t, n) X(t, n##0) X(t, n##1) X(t, n##2) X(t, n##3) X(t, n##4) X(t, n##5) \
+                       X(t, n##6) X(t, n##7)
+#define PREDICATE(t, n) \
+    case n: \
+        __asm__ volatile("vcmp" #t " $" #n ", %1, %0, %0" : "+x"(a) : "x"(b)); \
+        break;
+#define VCMP(t, type, load, get, put) \
+DEF(vcmp##t) \
+{ \
+    type a = get(d), b = load; \
+    switch (imm & 31) { \
+    EIGHT(PREDICATE, t, 0) EIGHT(PREDICATE, t, 01) EIGHT(PREDICATE, t, 02) \
+    EIGHT(PREDICATE, t, 03) \
+    } \
+    put(d, a); \
+}
+VCMP(ps, __m128, gps(s), gps, pps)
+VCMP(pd, __m128d, gpd(s), gpd, ppd)
+VCMP(ss, __m128, _mm_load_ss(s->s), gps, pps)
+VCMP(sd, __m128d, _mm_load_sd(s->d), gpd, ppd)
+
 #define ROUND(t, expr, put) \
 DEF(round##t) \
 { \

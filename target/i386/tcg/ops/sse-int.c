@@ -74,7 +74,7 @@ DEF(movsd_rr) { d->q[0] = s->q[0]; }
 DEF(movq_rr) { uint64_t v = s->q[0]; d->q[0] = v; d->q[1] = 0; }
 
 /* Register form: MOVHLPS; sse.c reads 8 bytes only from memory. */
-DEF(movlps) { d->q[0] = imm ? s->q[0] : s->q[1]; }
+DEF(movlps) { d->q[0] = imm & SSE_MEM ? s->q[0] : s->q[1]; }
 DEF(movlpd) { d->q[0] = s->q[0]; }
 DEF(movhps) { d->q[1] = s->q[0]; }
 DEF(movhpd) { d->q[1] = s->q[0]; }
@@ -174,6 +174,55 @@ DEF(palignr)
     memcpy(v, s, 16);
     memcpy(v + 16, d, 16);
     memcpy(d, v + (imm < 32 ? imm : 32), 16);
+}
+
+/* AVX: each element picks its own. */
+DEF(vpermilps)
+{
+    XMMReg a = *d;
+
+    for (unsigned i = 0; i < 4; i++) {
+        d->l[i] = a.l[s->l[i] & 3];
+    }
+}
+
+DEF(vpermilpd)
+{
+    XMMReg a = *d;
+
+    for (unsigned i = 0; i < 2; i++) {
+        d->q[i] = a.q[s->q[i] >> 1 & 1];
+    }
+}
+
+DEF(vpermilpd_i)
+{
+    XMMReg a = *s;
+
+    d->q[0] = a.q[imm & 1];
+    d->q[1] = a.q[imm >> 1 & 1];
+}
+
+/* AVX2: by a count for each element; of 64 bits with W. */
+#define VARIABLE(name, expr32, expr64) \
+DEF(name) \
+{ \
+    for (unsigned i = 0; imm & SSE_W && i < 2; i++) { \
+        uint64_t a = d->q[i], n = s->q[i]; \
+        d->q[i] = expr64; \
+    } \
+    for (unsigned i = 0; !(imm & SSE_W) && i < 4; i++) { \
+        uint32_t a = d->l[i], n = s->l[i]; \
+        d->l[i] = expr32; \
+    } \
+}
+VARIABLE(vpsrlv, n < 32 ? a >> n : 0, n < 64 ? a >> n : 0)
+VARIABLE(vpsllv, n < 32 ? a << n : 0, n < 64 ? a << n : 0)
+DEF(vpsrav)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        d->l[i] = (uint32_t)((int32_t)d->l[i] >> (s->l[i] < 32 ? s->l[i] : 31));
+    }
 }
 
 DEF(mpsadbw)

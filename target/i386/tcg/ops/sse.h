@@ -13,7 +13,9 @@ enum { V_IB = 1, V_FP = 2, V_MEM = 4 };
 /* How an XMM function does the MMX form: see op_mmx(). */
 enum { MMX_LOW, MMX_PACK, MMX_HIGH, MMX_SHUF };
 
+/* imm: the immediate; without one, bits of SSE_*. s may be d. */
 typedef void SSEFn(XMMReg *d, const XMMReg *s, unsigned imm);
+enum { SSE_MEM = 1, SSE_W = 2 };    /* the source is memory; VEX.W */
 
 typedef struct SSEDesc {
     SSEFn *fn;
@@ -31,6 +33,10 @@ typedef struct SSEDesc {
 #undef V3A
 #undef W0F
 #undef W38
+
+#define VL(map, pfx, op, name, bytes, rules) SSEFn sse_##name;
+#include "target/i386/tcg/decode/vex-list.h"
+#undef VL
 
 /* Numbers of the rows, without gaps; map, prefix and opcode make the names. */
 #define SSE_ID(map, pfx, op) SSE_##map##_##pfx##_##op

@@ -15,8 +15,16 @@
         } \
     } while (0)
 
+/* 16 bytes of memory, wherever they begin. */
 void vec_load16(TCGCPU *c, const X86Op *op, uint64_t a, void *buf);
-void vec_need_aligned(TCGCPU *c, const X86Op *op, uint64_t a);
+void vec_store16(TCGCPU *c, const X86Op *op, uint64_t a, const void *buf);
+/* The r/m operand: a register, or 16 aligned bytes of memory in c->vec_tmp. */
+const XMMReg *vec_source16(TCGCPU *c, const X86Op *op);
+
+/* Shifts by an immediate: groups 71 to 73, id = opcode << 4 | ModRM.reg. */
+void vec_shift_imm(XMMReg *d, unsigned id, unsigned n);
+/* Signs: id 0 MOVMSKPS, 1 MOVMSKPD, 2 PMOVMSKB. */
+unsigned vec_movmsk(const XMMReg *s, unsigned id);
 
 /* Around a host operation when exceptions are unmasked; the end may raise #XM. */
 void vec_fp_begin(TCGCPU *c);

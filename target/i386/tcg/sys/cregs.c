@@ -3,11 +3,32 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/i386/tcg/decode/vex-rules.h"
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/sys/system.h"
 
 /* Nothing is ever found here: with alignment checks on, all accesses take the slow path. */
 static TLBEntry empty_tlb[TLB_SIZE];
+
+void tcg_set_cpuid(TCGCPU *c, const CPUIDTable *t)
+{
+    c->cpuid = t;
+    c->vex_has = 0;
+    if (tcg_has(c, X86_FEATURE_XSAVE) && tcg_has(c, X86_FEATURE_AVX)) {
+        c->vex_has = VEX_AVX | (tcg_has(c, X86_FEATURE_AVX2) ? VEX_AVX2 : 0) |
+                     (tcg_has(c, X86_FEATURE_FMA) ? VEX_FMA : 0) |
+                     (tcg_has(c, X86_FEATURE_F16C) ? VEX_F16C : 0) |
+                     (tcg_has(c, X86_FEATURE_AES) ? VEX_AES : 0) |
+                     (tcg_has(c, X86_FEATURE_PCLMULQDQ) ? VEX_CLMUL : 0);
+    }
+}
+
+/* May instructions with a VEX prefix use vectors: SDM 2A, 2.4? */
+static bool vex_enabled(const TCGCPU *c)
+{
+    return (c->cr4 & CR4_OSXSAVE) && (c->xcr0 & XCR0_AVX) && !(c->cr0 & CR0_TS) &&
+           tcg_protected(c);
+}
 
 void tcg_update_mode(TCGCPU *c)
 {
@@ -28,6 +49,7 @@ void tcg_update_mode(TCGCPU *c)
         c->mmu_mode = MMU_KERNEL;
     }
     c->fpu_off = c->cr0 & (CR0_TS | CR0_EM);
+    c->vex_on = vex_enabled(c) ? c->vex_has : 0;
     c->vec_off = c->fpu_off || !(c->cr4 & CR4_OSFXSR);
     c->check_alignment = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & AC_MASK);
     c->tlb = c->check_alignment ? empty_tlb : sp->e[c->mmu_mode];
@@ -89,6 +111,7 @@ static uint64_t cr4_allowed(const TCGCPU *c)
     v |= tcg_has(c, X86_FEATURE_SMEP) ? CR4_SMEP : 0;
     v |= tcg_has(c, X86_FEATURE_SMAP) ? CR4_SMAP : 0;
     v |= tcg_has(c, X86_FEATURE_UMIP) ? CR4_UMIP : 0;
+    v |= tcg_has(c, X86_FEATURE_PKU) ? CR4_PKE : 0;
     return v;
 }
 
@@ -108,11 +131,21 @@ void tcg_set_cr4(TCGCPU *c, uint64_t v)
     }
     c->cr4 = v;
     if ((old ^ v) & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP |
-                     CR4_SMAP)) {
+                     CR4_SMAP | CR4_PKE)) {
         c->spaces[c->cur_space].cr3 = c->cr3;
         tcg_tlb_flush_all(c);
     }
     tcg_update_mode(c);
+}
+
+void tcg_set_pkru(TCGCPU *c, uint32_t v)
+{
+    bool differs = c->pkru != v;
+
+    c->pkru = v;
+    if (differs && (c->cr4 & CR4_PKE)) {
+        tcg_tlb_flush_data(c);
+    }
 }
 
 void tcg_set_efer(TCGCPU *c, uint64_t v)

@@ -10,6 +10,7 @@
 #include "qemu/log.h"
 #include "qemu/timer.h"
 #include "target/i386/apic.h"
+#include "target/i386/tcg/block.h"
 #include "target/i386/tcg/mem/mem.h"
 #include "target/i386/tcg/mem/mmu.h"
 #include "target/i386/tcg/sys/system.h"
@@ -45,7 +46,10 @@ static const struct {
     { 0xc001102c, 0xc001102c },             /* EX_CFG */
 };
 
-/* The guest's TSC counts nanoseconds of the machine's clock: the same everywhere. */
+/*
+ * The guest's TSC counts nanoseconds of the machine's clock: the same everywhere. That of one that
+ * came from elsewhere goes on at the rate that it had.
+ */
 #define TSC_KHZ 1000000u
 
 static uint64_t realtime_ns(void)
@@ -61,10 +65,21 @@ uint64_t tcg_tsc_khz(void)
     return TSC_KHZ;
 }
 
+uint64_t tcg_ticks(const TCGCPU *c, int64_t ns)
+{
+    uint32_t khz = c->tcg->tsc_khz;
+
+    return khz == TSC_KHZ ? (uint64_t)ns : (uint64_t)((unsigned __int128)ns * khz / 1000000);
+}
+
 uint64_t tcg_tsc(const TCGCPU *c)
 {
-    return (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
-           (uint64_t)c->tsc_offset;
+    return tcg_ticks(c, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL)) + (uint64_t)c->tsc_offset;
+}
+
+static uint64_t kvmclock_ns(const TCGCPU *c)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + (uint64_t)c->tcg->kvmclock_offset;
 }
 
 /* struct pvclock_vcpu_time_info. */
@@ -84,10 +99,23 @@ typedef struct PVWallClock {
     uint32_t version, sec, nsec;
 } PVWallClock;
 
-/*
- * One ns is one tick: multiplied by 2^32 / 2^32. The system time is the machine's
- * clock, on all CPUs, hence stable.
- */
+/* ns are ticks << shift, times mul / 2^32, whose top bit is set. */
+static void set_scale(PVClock *p, uint32_t khz)
+{
+    uint64_t ns = 1000000, ticks = khz;
+    int shift = 0;
+
+    for (; ns >= ticks; ticks *= 2) {
+        shift++;
+    }
+    for (; 2 * ns < ticks; ns *= 2) {
+        shift--;
+    }
+    p->tsc_to_system_mul = (ns << 32) / ticks;
+    p->tsc_shift = shift;
+}
+
+/* The system time is the machine's clock, on all CPUs, hence stable. */
 static void tcg_kvmclock_update(TCGCPU *c)
 {
     PVClock *p;
@@ -105,9 +133,8 @@ static void tcg_kvmclock_update(TCGCPU *c)
     __atomic_store_n(&p->version, v, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     p->tsc_timestamp = tcg_tsc(c);
-    p->system_time = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-    p->tsc_to_system_mul = 0x80000000u;
-    p->tsc_shift = 1;
+    p->system_time = kvmclock_ns(c);
+    set_scale(p, c->tcg->tsc_khz);
     p->flags = 1;               /* PVCLOCK_TSC_STABLE_BIT */
     __atomic_store_n(&p->version, v + 1, __ATOMIC_RELEASE);
 }
@@ -115,8 +142,7 @@ static void tcg_kvmclock_update(TCGCPU *c)
 static void wall_clock_write(TCGCPU *c)
 {
     PVWallClock *p = address_space_map(c->mem, c->wall_clock_msr, sizeof(*p));
-    uint64_t t = realtime_ns() -
-                 (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    uint64_t t = realtime_ns() - kvmclock_ns(c);
     uint32_t v;
 
     if (!p) {
@@ -193,6 +219,13 @@ G_NORETURN static void unknown(TCGCPU *c, uint32_t msr, const char *what)
     tcg_raise_err(c, EXCP_GP, 0);
 }
 
+static void need_xsaves(TCGCPU *c, uint32_t msr, const char *what)
+{
+    if (!tcg_has(c, X86_FEATURE_XSAVES)) {
+        unknown(c, msr, what);
+    }
+}
+
 void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
 {
     uint64_t *p = plain_msr(c, msr);
@@ -207,6 +240,10 @@ void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v)
     switch (msr) {
     case MSR_TSC: *v = tcg_tsc(c); return;
     case MSR_EFER: *v = c->efer; return;
+    case MSR_XSS:
+        need_xsaves(c, msr, "read");
+        *v = 0;
+        return;
     default:
         if (!fixed_msr(msr, v)) {
             unknown(c, msr, "read");
@@ -230,6 +267,8 @@ static bool bad_value(uint32_t msr, uint64_t v)
         return !tcg_canonical(v);
     case MSR_TSC_AUX:
         return v >> 32;
+    case MSR_XSS:
+        return v;               /* no component is the supervisor's */
     case MSR_PAT:
         for (unsigned i = 0; i < 8; i++) {
             unsigned t = (v >> (8 * i)) & 0xff;
@@ -326,6 +365,9 @@ void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v)
         return;
     }
     case MSR_EFER: tcg_set_efer(c, v); return;
+    case MSR_XSS:
+        need_xsaves(c, msr, "write");
+        return;
     default:
         if (!fixed_msr(msr, &v)) {
             unknown(c, msr, "write");

@@ -235,7 +235,7 @@ OP(op_mov_from_seg)
 OP(op_mov_to_seg)
 {
     unsigned r = op->reg & 7;
-    u16 v;
+    uint16_t v;
 
     if (r > R_GS || r == R_CS) {
         return op_ud(c, op);

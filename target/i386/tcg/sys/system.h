@@ -108,8 +108,10 @@ void tcg_soft_int(TCGCPU *c, unsigned vector, uint64_t next);
 
 /* msr.c, cpuid.c ----------------------------------------------------------- */
 uint64_t tcg_tsc(const TCGCPU *c);
-/* The guest's TSC ticks this many times a second (kHz). */
+/* The guest's TSC ticks this many times a second (kHz), but for that of a machine that came in. */
 uint64_t tcg_tsc_khz(void);
+/* Its ticks within so many ns, at the rate of c->tcg. */
+uint64_t tcg_ticks(const TCGCPU *c, int64_t ns);
 void tcg_rdmsr(TCGCPU *c, uint32_t msr, uint64_t *v);
 void tcg_wrmsr(TCGCPU *c, uint32_t msr, uint64_t v);
 /* The fields of MSRs were set as a whole: what they stand for follows. */
@@ -119,6 +121,9 @@ static inline bool tcg_has(const TCGCPU *c, X86Feature f)
 {
     return c->cpuid && x86_feature_in(&c->cpuid->features, f);
 }
+
+/* What CPUID shows; t outlives c. Before anything is executed. */
+void tcg_set_cpuid(TCGCPU *c, const CPUIDTable *t);
 
 /* io.c --------------------------------------------------------------------- */
 /* #GP if the program may not touch these ports: IOPL, the TSS's bitmap. */
@@ -132,6 +137,7 @@ void tcg_set_cr0(TCGCPU *c, uint64_t v);
 void tcg_set_cr3(TCGCPU *c, uint64_t v);
 void tcg_set_cr4(TCGCPU *c, uint64_t v);
 void tcg_set_efer(TCGCPU *c, uint64_t v);
+void tcg_set_pkru(TCGCPU *c, uint32_t v);
 
 /* vector state ------------------------------------------------------------- */
 /* Load the guest's MXCSR into the host (all masked) and back, with flags. */

@@ -1,0 +1,106 @@
+/*
+ * Vector instructions with a VEX prefix that do the same in each 128-bit lane: for each its
+ * opcode and the SSE function that does a lane. Included with different macros for
+ *   VL(map, prefix, opcode, name, bytes, rules)
+ * map: 1 0F, 2 0F38, 3 0F3A. prefix: 0 none, 1 66, 2 F3, 3 F2. bytes: what a lane takes of the
+ * r/m operand. rules: VX_* (vex-rules.h).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define PACKED (VX_V | VX_FP)
+#define SCALAR (VX_V | VX_FP | VX_LIG)
+#define VFP4(op, n) VL(1, 0, op, n##ps, 16, PACKED) VL(1, 1, op, n##pd, 16, PACKED) \
+                    VL(1, 2, op, n##ss, 4, SCALAR) VL(1, 3, op, n##sd, 8, SCALAR)
+/* Integers: 256 bits came with AVX2. */
+#define VI(map, op, n) VL(map, 1, op, n, 16, VX_V | VX_A2)
+#define VSHIFT(op, n) VL(1, 1, op, n, 16, VX_V | VX_A2 | VX_FIXED)
+#define VMOVX(op, n, bytes) VL(2, 1, op, n, bytes, VX_A2)
+
+VL(1, 0, 0x12, movlps, 8, VX_V | VX_L0) VL(1, 1, 0x12, movlpd, 8, VX_V | VX_L0 | VX_MO)
+VL(1, 2, 0x12, movsldup, 16, 0) VL(1, 3, 0x12, movddup, 8, VX_WHOLE)
+VL(1, 0, 0x14, unpcklps, 16, VX_V) VL(1, 1, 0x14, unpcklpd, 16, VX_V)
+VL(1, 0, 0x15, unpckhps, 16, VX_V) VL(1, 1, 0x15, unpckhpd, 16, VX_V)
+VL(1, 0, 0x16, movhps, 8, VX_V | VX_L0) VL(1, 1, 0x16, movhpd, 8, VX_V | VX_L0 | VX_MO)
+VL(1, 2, 0x16, movshdup, 16, 0)
+VL(1, 0, 0x51, sqrtps, 16, VX_FP) VL(1, 1, 0x51, sqrtpd, 16, VX_FP)
+VL(1, 2, 0x51, sqrtss, 4, SCALAR) VL(1, 3, 0x51, sqrtsd, 8, SCALAR)
+VL(1, 0, 0x52, rsqrtps, 16, 0) VL(1, 2, 0x52, rsqrtss, 4, VX_V | VX_LIG)
+VL(1, 0, 0x53, rcpps, 16, 0) VL(1, 2, 0x53, rcpss, 4, VX_V | VX_LIG)
+VL(1, 0, 0x54, pand, 16, VX_V) VL(1, 1, 0x54, pand, 16, VX_V)
+VL(1, 0, 0x55, pandn, 16, VX_V) VL(1, 1, 0x55, pandn, 16, VX_V)
+VL(1, 0, 0x56, por, 16, VX_V) VL(1, 1, 0x56, por, 16, VX_V)
+VL(1, 0, 0x57, pxor, 16, VX_V) VL(1, 1, 0x57, pxor, 16, VX_V)
+VFP4(0x58, add) VFP4(0x59, mul) VFP4(0x5c, sub) VFP4(0x5d, min) VFP4(0x5e, div) VFP4(0x5f, max)
+VL(1, 0, 0x5a, cvtps2pd, 8, VX_FP) VL(1, 1, 0x5a, cvtpd2ps, 16, VX_FP | VX_NARROW)
+VL(1, 2, 0x5a, cvtss2sd, 4, SCALAR) VL(1, 3, 0x5a, cvtsd2ss, 8, SCALAR)
+VL(1, 0, 0x5b, cvtdq2ps, 16, VX_FP) VL(1, 1, 0x5b, cvtps2dq, 16, VX_FP)
+VL(1, 2, 0x5b, cvttps2dq, 16, VX_FP)
+VI(1, 0x60, punpcklbw) VI(1, 0x61, punpcklwd) VI(1, 0x62, punpckldq) VI(1, 0x63, packsswb)
+VI(1, 0x64, pcmpgtb) VI(1, 0x65, pcmpgtw) VI(1, 0x66, pcmpgtd) VI(1, 0x67, packuswb)
+VI(1, 0x68, punpckhbw) VI(1, 0x69, punpckhwd) VI(1, 0x6a, punpckhdq) VI(1, 0x6b, packssdw)
+VI(1, 0x6c, punpcklqdq) VI(1, 0x6d, punpckhqdq)
+VL(1, 1, 0x70, pshufd, 16, VX_A2 | VX_I8) VL(1, 2, 0x70, pshufhw, 16, VX_A2 | VX_I8)
+VL(1, 3, 0x70, pshuflw, 16, VX_A2 | VX_I8)
+VI(1, 0x74, pcmpeqb) VI(1, 0x75, pcmpeqw) VI(1, 0x76, pcmpeqd)
+VL(1, 1, 0x7c, haddpd, 16, PACKED) VL(1, 3, 0x7c, haddps, 16, PACKED)
+VL(1, 1, 0x7d, hsubpd, 16, PACKED) VL(1, 3, 0x7d, hsubps, 16, PACKED)
+VL(1, 2, 0x7e, movq_rr, 8, VX_L0)
+VL(1, 0, 0xc2, vcmpps, 16, PACKED | VX_I8) VL(1, 1, 0xc2, vcmppd, 16, PACKED | VX_I8)
+VL(1, 2, 0xc2, vcmpss, 4, SCALAR | VX_I8) VL(1, 3, 0xc2, vcmpsd, 8, SCALAR | VX_I8)
+VL(1, 0, 0xc6, shufps, 16, VX_V | VX_I8)
+VL(1, 1, 0xc6, shufpd, 16, VX_V | VX_I8 | VX_IMM_LANE(2))
+VL(1, 1, 0xd0, addsubpd, 16, PACKED) VL(1, 3, 0xd0, addsubps, 16, PACKED)
+VSHIFT(0xd1, psrlw) VSHIFT(0xd2, psrld) VSHIFT(0xd3, psrlq) VI(1, 0xd4, paddq)
+VI(1, 0xd5, pmullw) VI(1, 0xd8, psubusb) VI(1, 0xd9, psubusw) VI(1, 0xda, pminub)
+VI(1, 0xdb, pand) VI(1, 0xdc, paddusb) VI(1, 0xdd, paddusw) VI(1, 0xde, pmaxub)
+VI(1, 0xdf, pandn) VI(1, 0xe0, pavgb) VSHIFT(0xe1, psraw) VSHIFT(0xe2, psrad)
+VI(1, 0xe3, pavgw) VI(1, 0xe4, pmulhuw) VI(1, 0xe5, pmulhw)
+VL(1, 1, 0xe6, cvttpd2dq, 16, VX_FP | VX_NARROW) VL(1, 2, 0xe6, cvtdq2pd, 8, VX_FP)
+VL(1, 3, 0xe6, cvtpd2dq, 16, VX_FP | VX_NARROW)
+VI(1, 0xe8, psubsb) VI(1, 0xe9, psubsw) VI(1, 0xea, pminsw) VI(1, 0xeb, por)
+VI(1, 0xec, paddsb) VI(1, 0xed, paddsw) VI(1, 0xee, pmaxsw) VI(1, 0xef, pxor)
+VSHIFT(0xf1, psllw) VSHIFT(0xf2, pslld) VSHIFT(0xf3, psllq) VI(1, 0xf4, pmuludq)
+VI(1, 0xf5, pmaddwd) VI(1, 0xf6, psadbw) VI(1, 0xf8, psubb) VI(1, 0xf9, psubw)
+VI(1, 0xfa, psubd) VI(1, 0xfb, psubq) VI(1, 0xfc, paddb) VI(1, 0xfd, paddw) VI(1, 0xfe, paddd)
+
+VI(2, 0x00, pshufb) VI(2, 0x01, phaddw) VI(2, 0x02, phaddd) VI(2, 0x03, phaddsw)
+VI(2, 0x04, pmaddubsw) VI(2, 0x05, phsubw) VI(2, 0x06, phsubd) VI(2, 0x07, phsubsw)
+VI(2, 0x08, psignb) VI(2, 0x09, psignw) VI(2, 0x0a, psignd) VI(2, 0x0b, pmulhrsw)
+VL(2, 1, 0x0c, vpermilps, 16, VX_V | VX_W0) VL(2, 1, 0x0d, vpermilpd, 16, VX_V | VX_W0)
+VL(2, 1, 0x13, vcvtph2ps, 8, VX_FP | VX_W0 | VX_NEED(VEX_F16C))
+VMOVX(0x1c, pabsb, 16) VMOVX(0x1d, pabsw, 16) VMOVX(0x1e, pabsd, 16)
+VMOVX(0x20, pmovsxbw, 8) VMOVX(0x21, pmovsxbd, 4) VMOVX(0x22, pmovsxbq, 2)
+VMOVX(0x23, pmovsxwd, 8) VMOVX(0x24, pmovsxwq, 4) VMOVX(0x25, pmovsxdq, 8)
+VI(2, 0x28, pmuldq) VI(2, 0x29, pcmpeqq) VI(2, 0x2b, packusdw)
+VMOVX(0x30, pmovzxbw, 8) VMOVX(0x31, pmovzxbd, 4) VMOVX(0x32, pmovzxbq, 2)
+VMOVX(0x33, pmovzxwd, 8) VMOVX(0x34, pmovzxwq, 4) VMOVX(0x35, pmovzxdq, 8)
+VI(2, 0x37, pcmpgtq) VI(2, 0x38, pminsb) VI(2, 0x39, pminsd) VI(2, 0x3a, pminuw)
+VI(2, 0x3b, pminud) VI(2, 0x3c, pmaxsb) VI(2, 0x3d, pmaxsd) VI(2, 0x3e, pmaxuw)
+VI(2, 0x3f, pmaxud) VI(2, 0x40, pmulld) VL(2, 1, 0x41, phminposuw, 16, VX_L0)
+VL(2, 1, 0x45, vpsrlv, 16, VX_V | VX_NEED(VEX_AVX2))
+VL(2, 1, 0x46, vpsrav, 16, VX_V | VX_W0 | VX_NEED(VEX_AVX2))
+VL(2, 1, 0x47, vpsllv, 16, VX_V | VX_NEED(VEX_AVX2))
+#define AES VX_L0 | VX_NEED(VEX_AES)
+VL(2, 1, 0xdb, aesimc, 16, AES) VL(2, 1, 0xdc, aesenc, 16, VX_V | AES)
+VL(2, 1, 0xdd, aesenclast, 16, VX_V | AES) VL(2, 1, 0xde, aesdec, 16, VX_V | AES)
+VL(2, 1, 0xdf, aesdeclast, 16, VX_V | AES)
+
+VL(3, 1, 0x02, blendps, 16, VX_V | VX_W0 | VX_I8 | VX_IMM_LANE(4) | VX_NEED(VEX_AVX2))
+VL(3, 1, 0x04, pshufd, 16, VX_W0 | VX_I8)
+VL(3, 1, 0x05, vpermilpd_i, 16, VX_W0 | VX_I8 | VX_IMM_LANE(2))
+VL(3, 1, 0x08, roundps, 16, VX_FP | VX_I8) VL(3, 1, 0x09, roundpd, 16, VX_FP | VX_I8)
+VL(3, 1, 0x0a, roundss, 4, SCALAR | VX_I8) VL(3, 1, 0x0b, roundsd, 8, SCALAR | VX_I8)
+VL(3, 1, 0x0c, blendps, 16, VX_V | VX_I8 | VX_IMM_LANE(4))
+VL(3, 1, 0x0d, blendpd, 16, VX_V | VX_I8 | VX_IMM_LANE(2))
+VL(3, 1, 0x0e, pblendw, 16, VX_V | VX_A2 | VX_I8) VL(3, 1, 0x0f, palignr, 16, VX_V | VX_A2 | VX_I8)
+VL(3, 1, 0x40, dpps, 16, PACKED | VX_I8) VL(3, 1, 0x41, dppd, 16, PACKED | VX_I8 | VX_L0)
+VL(3, 1, 0x42, mpsadbw, 16, VX_V | VX_A2 | VX_I8 | VX_IMM_LANE(3))
+VL(3, 1, 0x44, pclmulqdq, 16, VX_V | VX_L0 | VX_I8 | VX_NEED(VEX_CLMUL))
+VL(3, 1, 0xdf, aeskeygenassist, 16, AES | VX_I8)
+#undef AES
+#undef PACKED
+#undef SCALAR
+#undef VFP4
+#undef VI
+#undef VSHIFT
+#undef VMOVX
