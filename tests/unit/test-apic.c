@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "target/i386/apic.h"
+#include "hw/core/state.h"
 #include "qemu/timer.h"
 
 /* Register offsets, from the SDM and not from the code under test. */
@@ -789,6 +790,23 @@ static void test_timer_hostile(void)
     machine_free(m);
 }
 
+/* A count that goes on at a slower rate began before the machine did; it can be saved, too. */
+static void test_timer_slower(void)
+{
+    Machine *m = machine_new();
+    FakeCPU *cpu = &m->cpu[0];
+
+    wr(cpu, APIC_LVTT, 0xec);
+    wr(cpu, APIC_TDCR, 0xb);            /* divide by 1 */
+    wr(cpu, APIC_TMICT, 0xffffffff);
+    advance(4000000000);
+    wr(cpu, APIC_TDCR, 0xa);            /* by 128 */
+    advance(1280);
+    g_assert_cmpuint(rd(cpu, APIC_TMCCT), ==, 0xffffffff - 4000000000u - 10);
+    g_assert_true(apic_state.post_load(cpu->apic, NULL));
+    machine_free(m);
+}
+
 static void test_timer_deadline(void)
 {
     Machine *m = machine_new();
@@ -977,6 +995,7 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/timer/periodic", test_timer_periodic);
     g_test_add_func("/apic/timer/late", test_timer_late);
     g_test_add_func("/apic/timer/hostile", test_timer_hostile);
+    g_test_add_func("/apic/timer/slower", test_timer_slower);
     g_test_add_func("/apic/timer/deadline", test_timer_deadline);
     g_test_add_func("/apic/pv-eoi", test_pv_eoi);
     g_test_add_func("/apic/sweep", test_sweep);

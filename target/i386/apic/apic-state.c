@@ -30,7 +30,7 @@ static bool timer_is_sound(const APICState *s)
     unsigned mode = s->lvt[LVT_TIMER] >> LVT_TIMER_SHIFT & 3;
     int64_t expire = s->timer_expire;
 
-    return s->timer_start >= 0 && s->timer_start < INT64_MAX / 4 && expire >= -1 &&
+    return s->timer_start > -INT64_MAX / 4 && s->timer_start < INT64_MAX / 4 && expire >= -1 &&
         expire < INT64_MAX / 2 &&
         (expire < 0 || (mode == TIMER_DEADLINE ? s->timer_tsc && s->features.tsc_deadline
                                                : s->timer_initial != 0));

@@ -283,8 +283,8 @@ void apic_timer_restore(APICState *s, uint32_t initial, uint32_t current, uint64
     s->timer_initial = initial;
     s->timer_tsc = mode(s) == TIMER_DEADLINE ? deadline : 0;
     if (mode(s) != TIMER_DEADLINE) {
-        s->timer_start = MAX(0, now - ((int64_t)(initial - MIN(current, initial)) <<
-                                       divide_shift(s->timer_divide)));
+        s->timer_start = now - ((int64_t)(initial - MIN(current, initial)) <<
+                                divide_shift(s->timer_divide));
         arm_count_locked(s, now);
     }
     g_mutex_unlock(&s->timer_lock);
