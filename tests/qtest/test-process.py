@@ -110,18 +110,29 @@ def stray_signals():
         assert vm.wait() == 0
 
 
+def blocked_signals(pid):
+    """The threads' names and the signals that each blocks."""
+    blocked = {}
+    for task in glob.glob(f"/proc/{pid}/task/*/status"):
+        with open(task, encoding="ascii") as f:
+            rows = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+        blocked[rows["Name"]] = int(rows["SigBlk"], 16)
+    return blocked
+
+
 @test
 def signals_are_the_main_threads():
     """No signal for the process interrupts another thread than the main one"""
     with VM("-object", "iothread,id=i", "-netdev", "hubport,id=n,hubid=0", "-object",
             "filter-dump,id=f,netdev=n,file=/dev/null") as vm:
         vm.qmp()
+        names = "iothread", "filter-dump"
+        deadline = time.monotonic() + PATIENCE
         blocked = {}
-        for task in glob.glob(f"/proc/{vm.proc.pid}/task/*/status"):
-            with open(task, encoding="ascii") as f:
-                rows = dict(line.rstrip("\n").split(":\t", 1) for line in f)
-            blocked[rows["Name"]] = int(rows["SigBlk"], 16)
-        for name in ("iothread", "filter-dump"):
+        # A thread gives itself its name, some time after it has been started.
+        while not set(names) <= set(blocked) and time.monotonic() < deadline:
+            blocked = blocked_signals(vm.proc.pid)
+        for name in names:
             for sig in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGTERM, signal.SIGUSR1):
                 assert blocked[name] >> (sig - 1) & 1, (name, sig, blocked)
             assert not blocked[name] >> (signal.SIGSEGV - 1) & 1, (name, blocked)
