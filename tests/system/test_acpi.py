@@ -135,7 +135,8 @@ def look(machine, first):
                  "-device", "scsi-cd,drive=cd",
                  "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         with Qemu(args) as qemu:
-            qemu.expect(rb"ready\r?\n", 300)
+            # A line of its own: the kernel's log has "link becomes ready".
+            qemu.expect(rb"\nready\r?\n", 300)
             text = qemu.log.decode(errors="replace").replace("\r", "")
             run = qmp(f"{folder}/qmp")
             use_input(run)
@@ -306,7 +307,8 @@ def microvm_nix():
         args = MICROVM_NIX.format(kernel=kernel("debian", "bzImage"), folder=folder, volume=volume,
                                   initrd=initrd(NIX_JOB, files=files()), disk=disk(folder)).split()
         with Qemu([*args, "-append", NIX_APPEND]) as qemu:
-            qemu.expect(rb"ready\r?\n", 300)
+            # A line of its own: the kernel's log has "link becomes ready".
+            qemu.expect(rb"\nready\r?\n", 300)
             text = qemu.log.decode(errors="replace").replace("\r", "")
             run = qmp(f"{folder}/qmp")
             nix_shutdown(run)
