@@ -77,7 +77,7 @@ struct APICState {
     QEMUTimer timer;
     uint32_t timer_initial;
     uint32_t timer_divide;      /* the register */
-    int64_t timer_start;        /* when the count was timer_initial, at its rate of now; below 0, too */
+    int64_t timer_start;        /* when the count was timer_initial; below 0 if it became slower */
     uint64_t timer_tsc;         /* deadline; 0: none */
     _Atomic int64_t timer_expire;   /* ns, -1: not armed */
 };
