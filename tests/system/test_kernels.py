@@ -99,3 +99,17 @@ def entries():
             with Qemu(args) as qemu:
                 status = qemu.wait()
                 check(qemu.log == b"done\n" and status == 0, f"exit status {status}\n{qemu.tail()}")
+
+
+@case("288 processors: each reached by its id, the last by the I/O APIC, too", twice=True)
+def crowd():
+    """By a kernel that does nothing else: Linux takes long for it in an emulated host."""
+    guest = os.path.join(SCRATCH.name, "crowd")
+    subprocess.run(["cc", *FREESTANDING, "-DCPUS=288", "-Wl,-e,linux_entry", "-o", guest,
+                    *(os.path.join(HERE, name) for name in ("entry-start.S", "crowd-start.S",
+                                                            "crowd-guest.c"))], check=True)
+    args = machine_args(smp=288, mem="64M", kernel_path=guest)
+    args[1] += ",kernel-protocol=linux64,acpi=on"
+    with Qemu([*args, "-no-reboot", "-serial", "stdio"]) as qemu:
+        status = qemu.wait(100)
+        check(qemu.log == b"done\n" and status == 0, f"exit status {status}\n{qemu.tail()}")
