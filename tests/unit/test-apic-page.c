@@ -1,10 +1,13 @@
 /*
- * Local APIC whose registers are elsewhere: saved and loaded, by hostile files, too.
+ * Local APIC: saved and loaded, by hostile files, too; also with registers that are elsewhere.
  *
  * Numbers of registers are from the SDM and not from the code under test.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <string.h>
+
+#include "hw/core/state.h"
 #include "qemu/timer.h"
 #include "target/i386/apic-page.h"
 
@@ -83,6 +86,47 @@ static void test_hostile_page(void)
     }
 }
 
+/* The timer ---------------------------------------------------------------- */
+
+/* Puts value where a load would. */
+static void put(APICState *apic, const char *name, int64_t value)
+{
+    const StateField *row = apic_state.fields;
+
+    while (strcmp(row->name, name)) {
+        row++;
+    }
+    g_assert_cmpuint(row->size, ==, sizeof(value));
+    memcpy((char *)apic + row->offset, &value, sizeof(value));
+}
+
+/* A load that is refused leaves nothing that outlives a reset; one that is not, nothing worse. */
+static void test_timer(void)
+{
+    static const APICBusOps ops;
+    APICBus *bus = apic_bus_new(1, &ops, NULL);
+    APICState *apic = apic_new(bus, 0, true);
+
+    put(apic, "timer_start", INT64_MAX);
+    g_assert_false(apic_state.post_load(apic, NULL));
+    apic_reset(apic);
+    g_assert_true(apic_state.post_load(apic, NULL));
+    put(apic, "timer_tsc", 1);                      /* not in this mode */
+    g_assert_false(apic_state.post_load(apic, NULL));
+    apic_reset(apic);
+    apic_mmio_write(apic, 0xf0, 0x1ff, 4);
+    apic_mmio_write(apic, 0x320, 0xec, 4);          /* one-shot */
+    apic_mmio_write(apic, 0x3e0, 0xb, 4);           /* divide by 1 */
+    apic_mmio_write(apic, 0x380, 1000, 4);
+    put(apic, "timer_start", INT64_MAX / 8);        /* later than now */
+    g_assert_true(apic_state.post_load(apic, NULL));
+    g_assert_cmpuint(apic_mmio_read(apic, 0x390, 4), ==, 1000);
+    apic_mmio_write(apic, 0x3e0, 0xa, 4);           /* by 128 */
+    g_assert_cmpuint(apic_mmio_read(apic, 0x390, 4), ==, 1000);
+    g_assert_true(apic_state.post_load(apic, NULL));
+    apic_bus_free(bus);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -90,5 +134,6 @@ int main(int argc, char **argv)
     qemu_clock_set_virtual(1000000);
     g_test_add_func("/apic-page/registers", test_page);
     g_test_add_func("/apic-page/hostile", test_hostile_page);
+    g_test_add_func("/apic-page/timer", test_timer);
     return g_test_run();
 }

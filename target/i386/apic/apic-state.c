@@ -27,13 +27,12 @@ static void apic_pre_save(void *obj)
 
 static bool timer_is_sound(const APICState *s)
 {
-    unsigned mode = s->lvt[LVT_TIMER] >> LVT_TIMER_SHIFT & 3;
+    bool deadline = (s->lvt[LVT_TIMER] >> LVT_TIMER_SHIFT & 3) == TIMER_DEADLINE;
     int64_t expire = s->timer_expire;
 
     return s->timer_start > -INT64_MAX / 4 && s->timer_start < INT64_MAX / 4 && expire >= -1 &&
-        expire < INT64_MAX / 2 &&
-        (expire < 0 || (mode == TIMER_DEADLINE ? s->timer_tsc && s->features.tsc_deadline
-                                               : s->timer_initial != 0));
+        expire < INT64_MAX / 2 && (!s->timer_tsc || (deadline && s->features.tsc_deadline)) &&
+        (expire < 0 || (deadline ? s->timer_tsc != 0 : s->timer_initial != 0));
 }
 
 static bool apic_post_load(void *obj, Error **errp)

@@ -175,7 +175,7 @@ void apic_timer_set_initial(APICState *s, uint32_t count)
 
 static uint32_t current_locked(const APICState *s, int64_t now)
 {
-    int64_t elapsed = now - s->timer_start;
+    int64_t elapsed = MAX(now - s->timer_start, 0);     /* what was loaded may begin later */
     int64_t period = period_ns(s);
 
     if (s->timer_expire < 0 || !period || mode(s) == TIMER_DEADLINE) {
@@ -296,6 +296,7 @@ void apic_timer_reset(APICState *s)
     disarm_locked(s);
     s->timer_initial = 0;
     s->timer_divide = 0;
+    s->timer_start = 0;     /* as all else: a load that was refused may have left it anywhere */
     s->timer_tsc = 0;
     g_mutex_unlock(&s->timer_lock);
 }
