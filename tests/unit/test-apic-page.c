@@ -111,6 +111,10 @@ static void test_timer(void)
     g_assert_false(apic_state.post_load(apic, NULL));
     apic_reset(apic);
     g_assert_true(apic_state.post_load(apic, NULL));
+    put(apic, "timer_expire", -2);
+    g_assert_false(apic_state.post_load(apic, NULL));
+    apic_reset(apic);
+    g_assert_true(apic_state.post_load(apic, NULL));
     put(apic, "timer_tsc", 1);                      /* not in this mode */
     g_assert_false(apic_state.post_load(apic, NULL));
     apic_reset(apic);

@@ -293,10 +293,12 @@ void apic_timer_restore(APICState *s, uint32_t initial, uint32_t current, uint64
 void apic_timer_reset(APICState *s)
 {
     g_mutex_lock(&s->timer_lock);
-    disarm_locked(s);
+    /* A load that was refused may have left anything. */
+    s->timer_expire = -1;
+    timer_del(&s->timer);
+    s->timer_start = 0;
     s->timer_initial = 0;
     s->timer_divide = 0;
-    s->timer_start = 0;     /* as all else: a load that was refused may have left it anywhere */
     s->timer_tsc = 0;
     g_mutex_unlock(&s->timer_lock);
 }
