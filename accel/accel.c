@@ -38,8 +38,8 @@ static bool set_properties(Object *obj, QemuOpts *opts, bool strict, Error **err
 static bool try_accel(MachineState *ms, const ObjectClass *oc, QemuOpts *opts,
                       bool alternative, bool *final, Error **errp)
 {
-    const AccelClass *ac = (const AccelClass *)oc;
-    AccelState *as = (AccelState *)object_new(oc, NULL);
+    const AccelClass *ac = downcast(oc, const AccelClass, oc);
+    AccelState *as = downcast(object_new(oc, NULL), AccelState, obj);
     bool other_guests = ac->probe && ac->probe() == -EOPNOTSUPP;
 
     as->machine = ms;
@@ -106,9 +106,9 @@ static const char *default_names(void)
     if (!kvm || !tcg) {
         return kvm ? "kvm" : tcg ? "tcg" : "";
     }
-    ret = ((const AccelClass *)kvm)->probe();
+    ret = downcast(kvm, const AccelClass, oc)->probe();
     if (ret < 0) {
-        g_autofree char *why = ((const AccelClass *)kvm)->why_not(-ret);
+        g_autofree char *why = downcast(kvm, const AccelClass, oc)->why_not(-ret);
 
         info_report("KVM is not available (%s): using the software CPU", why);
         return "tcg";

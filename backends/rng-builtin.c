@@ -42,7 +42,7 @@ static gboolean builtin_serve(gpointer opaque)
 
 static void builtin_want(RngBackend *rng, bool want)
 {
-    RngBuiltin *b = (RngBuiltin *)rng;
+    RngBuiltin *b = downcast(rng, RngBuiltin, parent);
 
     if (want) {
         b->tag = g_idle_add_full(G_PRIORITY_DEFAULT, builtin_serve, b, NULL);
@@ -65,5 +65,5 @@ DEFINE_CLASS(rng_builtin, &rng_builtin_class.oc);
 
 RngBackend *rng_builtin_new(void)
 {
-    return (RngBackend *)object_new(&rng_builtin_class.oc, NULL);
+    return downcast(object_new(&rng_builtin_class.oc, NULL), RngBackend, obj);
 }

@@ -70,7 +70,7 @@ static void random_wait(RngRandom *r)
 
 static void random_want(RngBackend *rng, bool want)
 {
-    RngRandom *r = (RngRandom *)rng;
+    RngRandom *r = downcast(rng, RngRandom, parent);
 
     if (want) {
         random_wait(r);
@@ -82,12 +82,12 @@ static void random_want(RngBackend *rng, bool want)
 
 static void random_init(Object *obj)
 {
-    ((RngRandom *)obj)->fd = -1;
+    downcast(obj, RngRandom, parent.obj)->fd = -1;
 }
 
 static bool random_complete(Object *obj, Error **errp)
 {
-    RngRandom *r = (RngRandom *)obj;
+    RngRandom *r = downcast(obj, RngRandom, parent.obj);
 
     if (!*r->filename) {
         error_setg(errp, "Parameter 'filename' expects a valid filename");
@@ -104,7 +104,7 @@ static bool random_complete(Object *obj, Error **errp)
 
 static void random_finalize(Object *obj)
 {
-    RngRandom *r = (RngRandom *)obj;
+    RngRandom *r = downcast(obj, RngRandom, parent.obj);
 
     if (r->fd >= 0) {
         close(r->fd);

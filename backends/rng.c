@@ -7,7 +7,7 @@
 
 static const RngBackendClass *rng_class(const RngBackend *rng)
 {
-    return (const RngBackendClass *)rng->obj.oc;
+    return downcast(rng->obj.oc, const RngBackendClass, oc);
 }
 
 bool object_is_rng_backend(const Object *obj)

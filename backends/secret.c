@@ -72,7 +72,7 @@ static bool decode(Secret *s, Error **errp)
 
 static bool secret_complete(Object *obj, Error **errp)
 {
-    Secret *s = (Secret *)obj;
+    Secret *s = downcast(obj, Secret, obj);
 
     if (s->data && s->file) {
         error_setg(errp, "'file' and 'data' are mutually exclusive");
@@ -93,7 +93,7 @@ static bool secret_complete(Object *obj, Error **errp)
 
 static void secret_finalize(Object *obj)
 {
-    Secret *s = (Secret *)obj;
+    Secret *s = downcast(obj, Secret, obj);
 
     if (s->bytes) {
         explicit_bzero(s->bytes, s->len);

@@ -79,7 +79,7 @@ static bool check_local(const QemuOpts *opts, const BlockNode *bs, Error **errp)
         const QemuOpt *opt = &g_array_index(opts->opts, QemuOpt, i);
         const ObjectClass *oc = object_class_by_name(block_classes, opt->str);
 
-        if (oc && ((const BlockDriver *)oc)->is_remote &&
+        if (oc && downcast(oc, const BlockDriver, oc)->is_remote &&
             (!strcmp(opt->name, "driver") || g_str_has_suffix(opt->name, ".driver"))) {
             error_setg(errp, "Image '%s' names an image by '%s': only -blockdev and -drive can",
                        bs->filename, oc->name);
@@ -116,7 +116,7 @@ static const FileNode *file_of(const BlockNode *bs)
     while (bs->file) {
         bs = bs->file;
     }
-    return block_driver(bs) == &block_file ? (const FileNode *)bs : NULL;
+    return block_driver(bs) == &block_file ? downcast(bs, const FileNode, bs) : NULL;
 }
 
 static bool same_file(const BlockNode *a, const BlockNode *b)

@@ -175,7 +175,7 @@ static int copy_left(BackupJob *b)
 
 static int backup_run(BlockJob *job)
 {
-    BackupJob *b = (BackupJob *)job;
+    BackupJob *b = downcast(job, BackupJob, job);
     int ret = 0;
 
     block_job_set_length(job, b->bitmap ? block_dirty_count(b->left) : b->length);
@@ -227,8 +227,8 @@ static void give_bitmap_back(BackupJob *b, bool ok)
 static void backup_end(BlockJob *job)
 {
     block_quiesce(&job->blk, 1, let_writes_go, job);
-    give_bitmap_back((BackupJob *)job, job->ret == 0 && !job->cancelled);
-    release((BackupJob *)job);
+    give_bitmap_back(downcast(job, BackupJob, job), job->ret == 0 && !job->cancelled);
+    release(downcast(job, BackupJob, job));
 }
 
 static const BlockJobOps backup_ops = {
@@ -327,7 +327,7 @@ static bool find_target(BackupAction *ba, BlockBackend *blk, Error **errp)
 
 static bool backup_prepare(BlockAction *a, Error **errp)
 {
-    BackupAction *ba = (BackupAction *)a;
+    BackupAction *ba = downcast(a, BackupAction, action);
     BlockBackend *blk = blk_get(ba->o.device, errp);
     BackupJob *b;
 
@@ -337,7 +337,7 @@ static bool backup_prepare(BlockAction *a, Error **errp)
     if (!find_target(ba, blk, errp) || !block_check_target(blk, ba->target, errp)) {
         return false;
     }
-    b = (BackupJob *)block_job_new(&backup_ops, sizeof(*b), blk, &ba->options, errp);
+    b = downcast(block_job_new(&backup_ops, sizeof(*b), blk, &ba->options, errp), BackupJob, job);
     if (!b) {
         return false;
     }
@@ -364,7 +364,7 @@ static bool backup_prepare(BlockAction *a, Error **errp)
 
 static void backup_abort(BlockAction *a)
 {
-    BackupAction *ba = (BackupAction *)a;
+    BackupAction *ba = downcast(a, BackupAction, action);
     BackupJob *b = ba->job;
 
     if (b) {
@@ -380,7 +380,7 @@ static void backup_abort(BlockAction *a)
 
 static void backup_commit(BlockAction *a)
 {
-    BackupAction *ba = (BackupAction *)a;
+    BackupAction *ba = downcast(a, BackupAction, action);
 
     ba->job->own = ba->o.file;
     block_job_start(&ba->job->job);
@@ -388,7 +388,7 @@ static void backup_commit(BlockAction *a)
 
 static BlockJob *backup_job(BlockAction *a)
 {
-    return &((BackupAction *)a)->job->job;
+    return &downcast(a, BackupAction, action)->job->job;
 }
 
 static const BlockActionOps backup_action = {

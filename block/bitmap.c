@@ -193,7 +193,7 @@ static bool check_new(const BitmapAction *a, uint64_t granularity, Error **errp)
 
 static bool add_prepare(BlockAction *action, Error **errp)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
     uint64_t granularity = a->o.granularity;
     BlockDirty *bits;
 
@@ -218,7 +218,7 @@ static bool add_prepare(BlockAction *action, Error **errp)
 
 static void add_abort(BlockAction *action)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     if (a->b) {
         bitmap_free(a->bs, a->b);
@@ -227,7 +227,7 @@ static void add_abort(BlockAction *action)
 
 static bool remove_prepare(BlockAction *action, Error **errp)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
     BlockBitmap *b;
 
     a->bs = find_node(a->o.node, errp);
@@ -246,7 +246,7 @@ static bool remove_prepare(BlockAction *action, Error **errp)
 
 static void remove_abort(BlockAction *action)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     if (a->b) {
         a->b->busy = false;
@@ -255,7 +255,7 @@ static void remove_abort(BlockAction *action)
 
 static void remove_commit(BlockAction *action)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     bitmap_free(a->bs, a->b);
 }
@@ -278,7 +278,7 @@ static bool take_new_bits(BitmapAction *a, BlockDirty *from, Error **errp)
 
 static bool clear_prepare(BlockAction *action, Error **errp)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     return find_bitmap(a, errp) && take_new_bits(a, NULL, errp);
 }
@@ -302,7 +302,7 @@ static bool merge_one(BitmapAction *a, const BlockBitmapName *name, Error **errp
 
 static bool merge_prepare(BlockAction *action, Error **errp)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
     bool ok = find_bitmap(a, errp) && take_new_bits(a, a->b->bits, errp);
 
     for (unsigned i = 0; ok && i < a->o.n_from; i++) {
@@ -313,7 +313,7 @@ static bool merge_prepare(BlockAction *action, Error **errp)
 
 static void bits_abort(BlockAction *action)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     if (a->old) {
         block_dirty_free(block_bitmap_swap(a->b, a->old));
@@ -322,12 +322,12 @@ static void bits_abort(BlockAction *action)
 
 static void bits_commit(BlockAction *action)
 {
-    block_dirty_free(((BitmapAction *)action)->old);
+    block_dirty_free(downcast(action, BitmapAction, action)->old);
 }
 
 static bool enable_prepare(BlockAction *action, Error **errp)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
     bool was;
 
     if (!find_bitmap(a, errp)) {
@@ -341,7 +341,7 @@ static bool enable_prepare(BlockAction *action, Error **errp)
 
 static void enable_abort(BlockAction *action)
 {
-    BitmapAction *a = (BitmapAction *)action;
+    BitmapAction *a = downcast(action, BitmapAction, action);
 
     if (a->b) {
         a->b->enabled = a->o.enabled;

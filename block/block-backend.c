@@ -174,7 +174,7 @@ BlockNode *block_node_twin(BlockNode *bs, Error **errp)
         error_setg(errp, "Node '%s' is busy: it is in use already", bs->node_name);
         return NULL;
     }
-    twin = (BlockNode *)object_new(&drv->oc, NULL);
+    twin = downcast(object_new(&drv->oc, NULL), BlockNode, obj);
     twin->node_name = g_strdup(bs->node_name);
     twin->is_twin = twin->read_only = true;
     twin->direct = bs->direct;

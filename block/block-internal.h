@@ -134,7 +134,7 @@ struct BlockNode {
 
 static inline const BlockDriver *block_driver(const BlockNode *bs)
 {
-    return (const BlockDriver *)bs->obj.oc;
+    return downcast(bs->obj.oc, const BlockDriver, oc);
 }
 
 /* The registry: block-backend.c. Main thread. NULL if unknown, in the latter two with errp set. */

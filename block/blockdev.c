@@ -62,12 +62,12 @@ const BlockDriver *block_find_driver(const char *name, const char *filename, Err
 
         error_setg(errp, "Unknown driver '%s'%s", name, meant);
     }
-    return (const BlockDriver *)oc;
+    return downcast(oc, const BlockDriver, oc);
 }
 
 bool block_class_is_protocol(const ObjectClass *oc)
 {
-    return ((const BlockDriver *)oc)->is_protocol;
+    return downcast(oc, const BlockDriver, oc)->is_protocol;
 }
 
 bool block_set_node_opts(BlockNode *bs, QemuOpts *opts, Error **errp)
@@ -127,8 +127,8 @@ bool block_parse_filename(const char *file, QemuOpts *opts, Error **errp)
 
     if (g_str_has_prefix(file, "null-co://") || g_str_has_prefix(file, "null-aio://")) {
         block_opt_default(opts, "driver", "null-co");
-    } else if (file[len] == ':' && oc && ((const BlockDriver *)oc)->parse_filename) {
-        return ((const BlockDriver *)oc)->parse_filename(file, opts, errp);
+    } else if (file[len] == ':' && oc && downcast(oc, const BlockDriver, oc)->parse_filename) {
+        return downcast(oc, const BlockDriver, oc)->parse_filename(file, opts, errp);
     } else if (file[len] == ':' && !g_str_has_prefix(file, "file:")) {
         error_setg(errp, "Unknown protocol '%.*s'", (int)len, file);
         return false;
@@ -214,11 +214,11 @@ static BlockNode *finish_node(BlockNode *bs, QemuOpts *opts, Error **errp)
 BlockNode *block_format_node(const BlockDriver *drv, QemuOpts *opts, BlockNode *file,
                              bool probed, Error **errp)
 {
-    BlockNode *bs = (BlockNode *)object_new(&drv->oc, NULL);
+    BlockNode *bs = downcast(object_new(&drv->oc, NULL), BlockNode, obj);
 
     block_attach(bs, BLOCK_FILE, file, true);
     if (drv == &block_raw) {
-        ((RawNode *)bs)->probed = probed && block_driver(file) == &block_file;
+        downcast(bs, RawNode, bs)->probed = probed && block_driver(file) == &block_file;
     }
     return finish_node(bs, opts, errp);
 }
@@ -232,7 +232,7 @@ BlockNode *block_node_new_alone(QemuOpts *opts, Error **errp)
     if (!drv || !block_check_detect_zeroes(opts, errp)) {
         return NULL;
     }
-    bs = (BlockNode *)object_new(&drv->oc, NULL);
+    bs = downcast(object_new(&drv->oc, NULL), BlockNode, obj);
     if (!drv->is_protocol) {
         if (!take_child(bs, BLOCK_FILE, opts, errp)) {
             block_node_abandon(bs);

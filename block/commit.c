@@ -64,7 +64,7 @@ bool block_make_writable(BlockBackend *blk, BlockNode *base, uint64_t length, Er
 
 static int commit_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 {
-    CommitJob *c = (CommitJob *)job;
+    CommitJob *c = downcast(job, CommitJob, job);
     BlockCopy copy = { .from = c->top, .to = c->base, .buf = c->buf, .skip = c->skip };
 
     return block_copy(&copy, pos, bytes, &job->reading);
@@ -72,7 +72,7 @@ static int commit_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 
 static int commit_run(BlockJob *job)
 {
-    CommitJob *c = (CommitJob *)job;
+    CommitJob *c = downcast(job, CommitJob, job);
     int ret = block_job_copy(job, &(BlockJobCopy) {
         .from = c->top, .base = c->base, .length = c->top->length, .copy = commit_piece,
     });
@@ -117,7 +117,7 @@ static bool commit_finish(BlockJob *job, Error **errp)
 
 static void commit_end(BlockJob *job)
 {
-    CommitJob *c = (CommitJob *)job;
+    CommitJob *c = downcast(job, CommitJob, job);
 
     reopen(job->blk, c->base, true, NULL);
     g_free(c->backing_file);
@@ -138,7 +138,7 @@ static bool start(BlockBackend *blk, BlockNode *top, BlockNode *base, const char
         error_setg(errp, "Image above '%s' cannot get another backing file", top->node_name);
         return false;
     }
-    c = (CommitJob *)block_job_new(&commit_ops, sizeof(*c), blk, options, errp);
+    c = downcast(block_job_new(&commit_ops, sizeof(*c), blk, options, errp), CommitJob, job);
     if (c && !block_make_writable(blk, base, top->length, errp)) {
         block_job_free(&c->job);
         c = NULL;

@@ -32,7 +32,7 @@ static bool create(const char *driver, BlockNode *file, QemuOpts *opts, Error **
 
 static int create_run(BlockJob *job)
 {
-    CreateJob *c = (CreateJob *)job;
+    CreateJob *c = downcast(job, CreateJob, job);
     Error *err = NULL;
 
     block_job_set_length(job, 1);
@@ -47,7 +47,7 @@ static int create_run(BlockJob *job)
 
 static void create_end(BlockJob *job)
 {
-    CreateJob *c = (CreateJob *)job;
+    CreateJob *c = downcast(job, CreateJob, job);
 
     if (c->file) {
         c->file->busy = false;
@@ -103,7 +103,7 @@ bool block_create_start(QemuOpts *opts, const char *job_id, Error **errp)
         qemu_opts_free(opts);
         return false;
     }
-    c = (CreateJob *)block_job_new(&create_ops, sizeof(*c), NULL, &options, errp);
+    c = downcast(block_job_new(&create_ops, sizeof(*c), NULL, &options, errp), CreateJob, job);
     if (!c) {
         qemu_opts_free(opts);
         return false;

@@ -236,7 +236,7 @@ static BlockNode *drive_nodes(DriveOptions *d, QemuOpts *opts, Error **errp)
         bs = NULL;
     }
     if (bs && d->snapshot) {
-        BlockNode *top = (BlockNode *)object_new(&block_overlay.oc, NULL);
+        BlockNode *top = downcast(object_new(&block_overlay.oc, NULL), BlockNode, obj);
 
         top->detect_zeroes = bs->detect_zeroes;
         top->discard = bs->discard;
@@ -388,7 +388,7 @@ static bool drive_new_from(DriveOptions *d, const char *id, QemuOpts *opts,
 
 bool drive_new(QemuOpts *opts, Error **errp)
 {
-    DriveOptions *d = (DriveOptions *)object_new(&drive_class, NULL);
+    DriveOptions *d = downcast(object_new(&drive_class, NULL), DriveOptions, throttle.obj);
     g_autofree char *id = g_strdup(qemu_opt_get(opts, "id"));
     g_autoptr(QemuOpts) rest = qemu_opts_clone(opts);
     bool ok = take_drive_opts(d, rest, errp) && drive_new_from(d, id, rest, errp);

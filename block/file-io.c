@@ -245,7 +245,7 @@ static int run_write_zeroes(FileNode *f, const BlockRequest *req)
 
 int file_run(BlockNode *bs, BlockRequest *req)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     bool fua = (req->node_flags & BLOCK_REQ_FUA) && !bs->no_flush;
     bool aligned;
     int ret;

@@ -142,7 +142,7 @@ static void probe_locking(FileNode *f)
 static bool file_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
                           Error **errp)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     FileLocks want = { perm, unshared };
 
     if (bs->inactive) {
@@ -156,7 +156,7 @@ static bool file_set_perm(BlockNode *bs, unsigned perm, unsigned unshared,
 
 static void file_close(BlockNode *bs)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
 
     if (f->fd >= 0) {
         close(f->fd);
@@ -166,7 +166,7 @@ static void file_close(BlockNode *bs)
 
 static bool file_open(BlockNode *bs, Error **errp)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     int64_t length;
 
     f->fd = -1;
@@ -212,14 +212,14 @@ fail:
 
 static bool file_inactivate(BlockNode *bs, Error **errp)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
 
     return fstat(f->fd, &f->left) == 0 && file_set_perm(bs, BLOCK_PERM_READ, 0, errp);
 }
 
 static bool file_activate(BlockNode *bs, Error **errp)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     struct stat now;
 
     if (!file_set_perm(bs, BLOCK_PERM_READ | (bs->is_ro ? 0 : BLOCK_PERM_WRITE), 0, errp)) {
@@ -238,7 +238,7 @@ static bool file_activate(BlockNode *bs, Error **errp)
 /* The same file by another descriptor, which gets the locks. */
 static bool file_reopen(BlockNode *bs, bool read_only, Error **errp)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     FileLocks held = f->locks, none = { 0 };
     int old = f->fd, fd = qemu_open(f->name, open_flags(f, read_only), 0);
     struct stat a, b;
@@ -356,16 +356,16 @@ static bool file_create(BlockNode *file, QemuOpts *opts, Error **errp)
 
 static void file_copy_options(BlockNode *to, const BlockNode *from)
 {
-    const FileNode *f = (const FileNode *)from;
+    const FileNode *f = downcast(from, const FileNode, bs);
 
-    ((FileNode *)to)->name = g_strdup(f->name);
-    ((FileNode *)to)->aio = f->aio;
-    ((FileNode *)to)->locking = f->locking;
+    downcast(to, FileNode, bs)->name = g_strdup(f->name);
+    downcast(to, FileNode, bs)->aio = f->aio;
+    downcast(to, FileNode, bs)->locking = f->locking;
 }
 
 static int file_truncate(BlockNode *bs, uint64_t size)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
 
     if (f->is_blkdev) {
         int64_t length = get_length(f);
@@ -405,12 +405,12 @@ static BlockEngine *ring(FileNode *f)
 
 static void file_prepare(BlockNode *bs)
 {
-    ring((FileNode *)bs);
+    ring(downcast(bs, FileNode, bs));
 }
 
 static void file_submit(BlockNode *bs, BlockRequest *req)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     BlockEngine *e = NULL;
     int ret;
 
@@ -444,7 +444,7 @@ static void file_submit(BlockNode *bs, BlockRequest *req)
 /* What the file system says: for a block device it is all data. */
 static bool file_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
 {
-    FileNode *f = (FileNode *)bs;
+    FileNode *f = downcast(bs, FileNode, bs);
     off_t data = lseek(f->fd, pos, SEEK_DATA), hole;
 
     *n = bytes;

@@ -14,7 +14,7 @@ typedef struct FilterNode {
 /* The image below does not know of it: its place in the tree stays as it is. */
 static void filter_submit(BlockNode *bs, BlockRequest *req)
 {
-    FilterNode *f = (FilterNode *)bs;
+    FilterNode *f = downcast(bs, FilterNode, bs);
     bool writes = req->node_op != BLOCK_OP_READ && req->node_op != BLOCK_OP_FLUSH;
 
     if (writes && f->ops->wants(f->opaque, req)) {
@@ -28,7 +28,7 @@ static void filter_submit(BlockNode *bs, BlockRequest *req)
 
 static int filter_run(BlockNode *bs, BlockRequest *req)
 {
-    FilterNode *f = (FilterNode *)bs;
+    FilterNode *f = downcast(bs, FilterNode, bs);
 
     return f->ops->run(f->opaque, bs->file, req);
 }
@@ -52,7 +52,7 @@ static const BlockDriver block_filter = {
 
 void block_filter_insert(BlockBackend *blk, const BlockFilterOps *ops, void *opaque)
 {
-    FilterNode *f = (FilterNode *)object_new(&block_filter.oc, NULL);
+    FilterNode *f = downcast(object_new(&block_filter.oc, NULL), FilterNode, bs.obj);
 
     g_assert(!blk->filter);
     f->ops = ops;

@@ -14,21 +14,21 @@ typedef struct WorkJob {
 
 static int work_run(BlockJob *job)
 {
-    WorkJob *w = (WorkJob *)job;
+    WorkJob *w = downcast(job, WorkJob, job);
 
     return w->work->run(job, w->opaque);
 }
 
 static bool work_finish(BlockJob *job, Error **errp)
 {
-    WorkJob *w = (WorkJob *)job;
+    WorkJob *w = downcast(job, WorkJob, job);
 
     return w->work->finish(w->opaque, errp);
 }
 
 static void work_end(BlockJob *job)
 {
-    WorkJob *w = (WorkJob *)job;
+    WorkJob *w = downcast(job, WorkJob, job);
 
     w->work->end(w->opaque);
 }
@@ -37,7 +37,7 @@ bool block_job_work(const BlockJobWork *work, void *opaque, const char *id, Erro
 {
     static const BlockJobOps ops = { .run = work_run, .finish = work_finish, .end = work_end };
     const BlockJobOptions options = { .id = id, .manual_dismiss = true };
-    WorkJob *w = (WorkJob *)block_job_new(&ops, sizeof(*w), NULL, &options, errp);
+    WorkJob *w = downcast(block_job_new(&ops, sizeof(*w), NULL, &options, errp), WorkJob, job);
 
     if (!w) {
         return false;

@@ -145,7 +145,7 @@ static bool try_queue(UringEngine *u, BlockRequest *req)
 
 static void uring_submit(BlockEngine *e, BlockRequest *req)
 {
-    UringEngine *u = (UringEngine *)e;
+    UringEngine *u = downcast(e, UringEngine, e);
 
     if (u->pending || !try_queue(u, req)) {
         req->next = NULL;
@@ -242,7 +242,7 @@ static void reap(UringEngine *u)
  */
 static void uring_kick(BlockEngine *e)
 {
-    UringEngine *u = (UringEngine *)e;
+    UringEngine *u = downcast(e, UringEngine, e);
 
     do {
         queue_pending(u);
@@ -256,7 +256,7 @@ static void uring_kick(BlockEngine *e)
 
 static void uring_poll(BlockEngine *e, bool wait)
 {
-    UringEngine *u = (UringEngine *)e;
+    UringEngine *u = downcast(e, UringEngine, e);
 
     uring_kick(e);
     if (wait && e->in_flight) {
@@ -282,7 +282,7 @@ static gboolean uring_ready(gint fd, GIOCondition cond, gpointer opaque)
 
 static void uring_free(BlockEngine *e)
 {
-    UringEngine *u = (UringEngine *)e;
+    UringEngine *u = downcast(e, UringEngine, e);
 
     g_assert(!e->in_flight && !u->pending);
     g_source_destroy(u->source);

@@ -19,18 +19,18 @@ typedef struct LiveNode {
 
 static int live_run(BlockNode *bs, BlockRequest *req)
 {
-    return req->node_op == BLOCK_OP_READ ? block_run(((LiveNode *)bs)->of, req) :
+    return req->node_op == BLOCK_OP_READ ? block_run(downcast(bs, LiveNode, bs)->of, req) :
            req->node_op == BLOCK_OP_FLUSH ? 0 : -EPERM;
 }
 
 static int live_allocated(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
 {
-    return block_allocated_above(((LiveNode *)bs)->of, NULL, pos, bytes, n);
+    return block_allocated_above(downcast(bs, LiveNode, bs)->of, NULL, pos, bytes, n);
 }
 
 static bool live_open(BlockNode *bs, Error **errp)
 {
-    BlockNode *of = ((LiveNode *)bs)->of;
+    BlockNode *of = downcast(bs, LiveNode, bs)->of;
 
     bs->length = of->length;
     bs->filename = of->filename;
@@ -65,11 +65,11 @@ bool block_node_is_live(const BlockNode *bs)
 
 BlockNode *block_node_live(BlockNode *of, Error **errp)
 {
-    BlockNode *bs = (BlockNode *)object_new(&block_live.oc, NULL);
+    BlockNode *bs = downcast(object_new(&block_live.oc, NULL), BlockNode, obj);
 
     bs->node_name = g_strdup(of->node_name);
     bs->is_twin = bs->read_only = true;
-    ((LiveNode *)bs)->of = of;
+    downcast(bs, LiveNode, bs)->of = of;
     if (!block_node_open(bs, errp)) {
         return NULL;
     }

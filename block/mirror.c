@@ -158,7 +158,7 @@ static int copy_all(MirrorJob *m)
 
 static int mirror_run(BlockJob *job)
 {
-    MirrorJob *m = (MirrorJob *)job;
+    MirrorJob *m = downcast(job, MirrorJob, job);
     int ret = mark_first(m);
 
     while (ret == 0) {
@@ -258,7 +258,7 @@ static void stop_marking(void *opaque)
 
 static void mirror_end(BlockJob *job)
 {
-    MirrorJob *m = (MirrorJob *)job;
+    MirrorJob *m = downcast(job, MirrorJob, job);
 
     block_quiesce(&job->blk, 1, stop_marking, m);
     m->target->busy = false;
@@ -319,7 +319,8 @@ static bool start(MirrorJob *m, BlockNode *target, Error **errp)
 bool block_active_commit_start(BlockBackend *blk, BlockNode *base,
                                const BlockJobOptions *options, Error **errp)
 {
-    MirrorJob *m = (MirrorJob *)block_job_new(&commit_ops, sizeof(*m), blk, options, errp);
+    MirrorJob *m = downcast(block_job_new(&commit_ops, sizeof(*m), blk, options, errp), MirrorJob,
+                            job);
 
     if (m && !block_make_writable(blk, base, blk->root->length, errp)) {
         block_job_free(&m->job);
@@ -373,7 +374,7 @@ bool block_mirror_start(const BlockMirrorOptions *o, const BlockJobOptions *opti
         return false;
     }
     if (block_check_target(blk, target, errp)) {
-        m = (MirrorJob *)block_job_new(&mirror_ops, sizeof(*m), blk, options, errp);
+        m = downcast(block_job_new(&mirror_ops, sizeof(*m), blk, options, errp), MirrorJob, job);
     }
     if (m) {
         m->full = !strcmp(o->sync, "full");

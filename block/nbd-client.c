@@ -47,10 +47,10 @@ typedef struct LoopCall {
 
 static void loop_call_done(NbdCall *call, int ret)
 {
-    NbdEngine *n = ((LoopCall *)call)->engine;
+    NbdEngine *n = downcast(call, LoopCall, call)->engine;
     bool was_empty;
 
-    ((LoopCall *)call)->ret = ret;
+    downcast(call, LoopCall, call)->ret = ret;
     g_mutex_lock(&n->lock);
     was_empty = !n->finished;
     call->next = n->finished;
@@ -64,7 +64,7 @@ static void loop_call_done(NbdCall *call, int ret)
 
 static void engine_submit(BlockEngine *e, BlockRequest *req)
 {
-    NbdEngine *n = (NbdEngine *)e;
+    NbdEngine *n = downcast(e, NbdEngine, e);
     LoopCall *c = g_new0(LoopCall, 1);
 
     c->call.req = req;
@@ -77,10 +77,10 @@ static void engine_submit(BlockEngine *e, BlockRequest *req)
 
 static void engine_kick(BlockEngine *e)
 {
-    NbdEngine *n = (NbdEngine *)e;
+    NbdEngine *n = downcast(e, NbdEngine, e);
 
     if (n->begun) {
-        nbd_link_submit(((NbdNode *)e->bs)->link, n->begun);
+        nbd_link_submit(downcast(e->bs, NbdNode, bs)->link, n->begun);
         n->begun = NULL;
         n->begun_end = &n->begun;
     }
@@ -88,7 +88,7 @@ static void engine_kick(BlockEngine *e)
 
 static void engine_poll(BlockEngine *e, bool wait)
 {
-    NbdEngine *n = (NbdEngine *)e;
+    NbdEngine *n = downcast(e, NbdEngine, e);
     NbdCall *list;
 
     engine_kick(e);
@@ -100,7 +100,7 @@ static void engine_poll(BlockEngine *e, bool wait)
     n->finished = NULL;
     g_mutex_unlock(&n->lock);
     while (list) {
-        LoopCall *c = (LoopCall *)list;
+        LoopCall *c = downcast(list, LoopCall, call);
         BlockRequest *req = list->req;
         int ret = c->ret;
 
@@ -122,7 +122,7 @@ static void engine_ready(void *opaque)
 
 static void engine_free(BlockEngine *e)
 {
-    NbdEngine *n = (NbdEngine *)e;
+    NbdEngine *n = downcast(e, NbdEngine, e);
 
     g_assert(!e->in_flight);
     g_source_destroy(n->source);
@@ -177,7 +177,7 @@ typedef struct SyncCall {
 
 static void sync_call_done(NbdCall *call, int ret)
 {
-    SyncCall *c = (SyncCall *)call;
+    SyncCall *c = downcast(call, SyncCall, call);
 
     g_mutex_lock(&c->lock);
     c->ret = ret;
@@ -191,7 +191,7 @@ static int call_and_wait(BlockNode *bs, SyncCall *c)
     c->call.done = sync_call_done;
     g_mutex_init(&c->lock);
     g_cond_init(&c->cond);
-    nbd_link_submit(((NbdNode *)bs)->link, &c->call);
+    nbd_link_submit(downcast(bs, NbdNode, bs)->link, &c->call);
     g_mutex_lock(&c->lock);
     while (!c->ended) {
         g_cond_wait(&c->cond, &c->lock);
@@ -214,7 +214,7 @@ static bool nbd_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t
     BlockRequest req = { .pos = pos, .bytes = bytes };
     SyncCall c = { .call = { .req = &req, .status = true } };
 
-    if (!((NbdNode *)bs)->tells_zeroes || call_and_wait(bs, &c) < 0 || !c.call.known) {
+    if (!downcast(bs, NbdNode, bs)->tells_zeroes || call_and_wait(bs, &c) < 0 || !c.call.known) {
         return false;
     }
     *n = c.call.extent;
@@ -261,8 +261,8 @@ static bool apply_terms(BlockNode *bs, const NbdTerms *terms, Error **errp)
         }
         bs->is_ro = true;
     }
-    ((NbdNode *)bs)->export_ro = terms->flags & NBD_READ_ONLY;
-    ((NbdNode *)bs)->tells_zeroes = terms->has_base;
+    downcast(bs, NbdNode, bs)->export_ro = terms->flags & NBD_READ_ONLY;
+    downcast(bs, NbdNode, bs)->tells_zeroes = terms->has_base;
     bs->length = terms->size;
     bs->align = bs->mem_align = 1;
     return true;
@@ -270,7 +270,7 @@ static bool apply_terms(BlockNode *bs, const NbdTerms *terms, Error **errp)
 
 static void nbd_close(BlockNode *bs)
 {
-    NbdNode *n = (NbdNode *)bs;
+    NbdNode *n = downcast(bs, NbdNode, bs);
 
     nbd_link_unref(n->link);
     g_free(n->name);
@@ -312,8 +312,8 @@ static NbdLink *take_begun(const NbdNode *n)
 
 static BlockNode *nbd_begin(QemuOpts *opts, EventNotifier *ready)
 {
-    BlockNode *bs = (BlockNode *)object_new(&block_nbd.oc, NULL);
-    NbdNode *n = (NbdNode *)bs;
+    BlockNode *bs = downcast(object_new(&block_nbd.oc, NULL), BlockNode, obj);
+    NbdNode *n = downcast(bs, NbdNode, bs);
 
     if (block_set_node_opts(bs, opts, NULL) && check_options(n, NULL)) {
         n->link = new_link(n, ready, NULL);
@@ -328,7 +328,7 @@ static BlockNode *nbd_begin(QemuOpts *opts, EventNotifier *ready)
 
 static bool nbd_has_begun(BlockNode *bs)
 {
-    NbdLink *link = ((NbdNode *)bs)->link;
+    NbdLink *link = downcast(bs, NbdNode, bs)->link;
 
     return !link || nbd_link_is_settled(link);  /* another's that was as good */
 }
@@ -336,7 +336,7 @@ static bool nbd_has_begun(BlockNode *bs)
 static void nbd_begin_end(BlockNode *bs)
 {
     begun = g_slist_remove(begun, bs);
-    nbd_link_unref(((NbdNode *)bs)->link);
+    nbd_link_unref(downcast(bs, NbdNode, bs)->link);
     block_node_abandon(bs);
 }
 
@@ -346,7 +346,7 @@ static const BlockBeginOps nbd_begin_ops = {
 
 static bool nbd_open(BlockNode *bs, Error **errp)
 {
-    NbdNode *n = (NbdNode *)bs;
+    NbdNode *n = downcast(bs, NbdNode, bs);
     NbdTerms terms;
 
     if (!n->of && !check_options(n, errp)) {
@@ -368,7 +368,7 @@ static bool nbd_open(BlockNode *bs, Error **errp)
 
 static bool nbd_reopen(BlockNode *bs, bool read_only, Error **errp)
 {
-    if (!read_only && ((NbdNode *)bs)->export_ro) {
+    if (!read_only && downcast(bs, NbdNode, bs)->export_ro) {
         error_setg(errp, "request on write denied without write permission");
         return false;
     }
@@ -383,7 +383,7 @@ static bool nbd_set_perm(BlockNode *bs, unsigned perm, unsigned unshared, Error 
 
 static void nbd_copy_options(BlockNode *to, const BlockNode *from)
 {
-    ((NbdNode *)to)->of = (const NbdNode *)from;
+    downcast(to, NbdNode, bs)->of = downcast(from, const NbdNode, bs);
 }
 
 static const Property nbd_props[] = {

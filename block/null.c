@@ -16,7 +16,7 @@ typedef struct NullNode {
 
 static bool null_open(BlockNode *bs, Error **errp)
 {
-    bs->length = ((NullNode *)bs)->size;
+    bs->length = downcast(bs, NullNode, bs)->size;
     bs->align = bs->mem_align = 1;
     bs->filename = "null-co://";
     return true;
@@ -24,7 +24,7 @@ static bool null_open(BlockNode *bs, Error **errp)
 
 static int null_run(BlockNode *bs, BlockRequest *req)
 {
-    NullNode *null = (NullNode *)bs;
+    NullNode *null = downcast(bs, NullNode, bs);
 
     if (null->latency_ns) {
         g_usleep(null->latency_ns / 1000);
@@ -38,7 +38,7 @@ static int null_run(BlockNode *bs, BlockRequest *req)
 
 static void null_submit(BlockNode *bs, BlockRequest *req)
 {
-    if (((NullNode *)bs)->latency_ns) {
+    if (downcast(bs, NullNode, bs)->latency_ns) {
         BlockEngine *pool = block_pool(bs);
 
         pool->ops->submit(pool, req);
@@ -49,8 +49,8 @@ static void null_submit(BlockNode *bs, BlockRequest *req)
 
 static void null_copy_options(BlockNode *to, const BlockNode *from)
 {
-    ((NullNode *)to)->size = ((const NullNode *)from)->size;
-    ((NullNode *)to)->latency_ns = ((const NullNode *)from)->latency_ns;
+    downcast(to, NullNode, bs)->size = downcast(from, const NullNode, bs)->size;
+    downcast(to, NullNode, bs)->latency_ns = downcast(from, const NullNode, bs)->latency_ns;
 }
 
 static int null_truncate(BlockNode *bs, uint64_t size)

@@ -41,7 +41,7 @@ static void end_one(void *data)
 static void begin_driver(BlockOpening *o, const QemuOpts *opts, const QemuOpt *opt)
 {
     const ObjectClass *oc = object_class_by_name(block_classes, opt->str);
-    const BlockDriver *drv = (const BlockDriver *)oc;
+    const BlockDriver *drv = downcast(oc, const BlockDriver, oc);
     size_t len = strlen(opt->name) - strlen("driver");
     g_autofree char *prefix = g_strndup(opt->name, len);
     g_autoptr(QemuOpts) all = NULL, own = NULL;

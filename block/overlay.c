@@ -28,7 +28,7 @@ typedef struct OverlayNode {
 
 static bool overlay_open(BlockNode *bs, Error **errp)
 {
-    OverlayNode *o = (OverlayNode *)bs;
+    OverlayNode *o = downcast(bs, OverlayNode, bs);
     const char *dir = g_getenv("TMPDIR");
 
     o->fd = open(dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -55,7 +55,7 @@ static bool overlay_open(BlockNode *bs, Error **errp)
 
 static void overlay_close(BlockNode *bs)
 {
-    OverlayNode *o = (OverlayNode *)bs;
+    OverlayNode *o = downcast(bs, OverlayNode, bs);
 
     close(o->fd);
     g_free(o->present);
@@ -136,7 +136,7 @@ static int read_piece(OverlayNode *o, uint64_t pos, char *data, size_t len)
 
 static int overlay_run(BlockNode *bs, BlockRequest *req)
 {
-    OverlayNode *o = (OverlayNode *)bs;
+    OverlayNode *o = downcast(bs, OverlayNode, bs);
     g_autofree char *buf = NULL;
     int ret = 0;
 

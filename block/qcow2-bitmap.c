@@ -463,7 +463,7 @@ int qcow2_store_bitmaps(Qcow2Node *s)
 
 bool qcow2_can_store_bitmap(const BlockNode *bs, Error **errp)
 {
-    const Qcow2Node *s = (const Qcow2Node *)bs;
+    const Qcow2Node *s = downcast(bs, const Qcow2Node, bs);
     unsigned n = 0;
 
     for (const BlockBitmap *b = bs->bitmaps; b; b = b->next) {

@@ -13,7 +13,7 @@
 /* What is at pos, *n: how far. Any thread, but not within a request of the disk's own. */
 static int extent_at(BlockNode *bs, uint64_t pos, uint64_t bytes, Qcow2Extent *ext, uint64_t *n)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     unsigned epoch;
     int ret;
 
@@ -139,7 +139,7 @@ int qcow2_write_header(Qcow2Node *s, const char *name, const char *format)
 
 int qcow2_change_backing(BlockNode *bs, const char *name, const char *format)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     int ret = qcow2_commit(s);  /* what was copied is there before the image stands alone */
 
     if (ret == 0) {
@@ -183,7 +183,7 @@ static bool to_read_only(Qcow2Node *s, Error **errp)
 
 bool qcow2_reopen(BlockNode *bs, bool read_only, Error **errp)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     if (read_only) {
         return to_read_only(s, errp);

@@ -297,7 +297,7 @@ static bool create(BlockNode *file, const CreateOptions *o, Error **errp)
 
 bool qcow2_create(BlockNode *file, QemuOpts *opts, Error **errp)
 {
-    CreateOptions *o = (CreateOptions *)object_new(&create_class, NULL);
+    CreateOptions *o = downcast(object_new(&create_class, NULL), CreateOptions, obj);
     bool ok = object_set_opts(&o->obj, opts, errp) && create(file, o, errp);
 
     object_free(&o->obj);

@@ -128,7 +128,7 @@ static int run_op(Qcow2Node *s, BlockRequest *req)
 
 int qcow2_run(BlockNode *bs, BlockRequest *req)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     bool writes = req->node_op != BLOCK_OP_READ && req->node_op != BLOCK_OP_FLUSH;
     unsigned epoch;
     bool refused, found;
@@ -234,7 +234,7 @@ static bool submit_flush(Qcow2Node *s, BlockRequest *req)
 
 void qcow2_ended(BlockNode *bs, BlockRequest *req)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     g_mutex_lock(&s->lock);
     qcow2_leave(s, req->epoch);
@@ -243,7 +243,7 @@ void qcow2_ended(BlockNode *bs, BlockRequest *req)
 
 void qcow2_submit(BlockNode *bs, BlockRequest *req)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     bool done = false;
     BlockEngine *pool;
 

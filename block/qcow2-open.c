@@ -102,7 +102,8 @@ static bool find_tables(Qcow2Node *s, Error **errp)
 uint64_t qcow2_file_limit(const Qcow2Node *s)
 {
     const BlockNode *file = s->bs.file;
-    bool grows = block_driver(file) == &block_file && !((const FileNode *)file)->is_blkdev;
+    bool grows = block_driver(file) == &block_file &&
+        !downcast(file, const FileNode, bs)->is_blkdev;
 
     return grows ? 0 : file->length;
 }
@@ -113,7 +114,7 @@ static void measure_file(Qcow2Node *s)
     s->file_limit = qcow2_file_limit(s);
     s->virgin = s->file_limit ? UINT64_MAX : QEMU_ALIGN_UP(s->h.file_length, s->cluster_size);
     s->data_virgin = s->bs.data_file && block_driver(s->bs.data_file) == &block_file &&
-                     !((const FileNode *)s->bs.data_file)->is_blkdev ?
+                     !downcast(s->bs.data_file, const FileNode, bs)->is_blkdev ?
                      QEMU_ALIGN_UP(s->bs.data_file->length, s->cluster_size) : UINT64_MAX;
 }
 

@@ -182,7 +182,7 @@ static int grow(Qcow2Node *s, uint64_t size)
 
 int qcow2_truncate(BlockNode *bs, uint64_t size)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     unsigned epoch;
     int ret;
 

@@ -276,7 +276,7 @@ static int mark_active(Qcow2Node *s, bool shared)
 
 static bool check(const BlockNode *bs)
 {
-    const Qcow2Node *s = (const Qcow2Node *)bs;
+    const Qcow2Node *s = downcast(bs, const Qcow2Node, bs);
 
     for (uint32_t i = 0; i < s->h.nb_snapshots; i++) {
         if (s->snapshots[i].extra_size > EXTRA_SIZE) {
@@ -318,8 +318,8 @@ static int make_l1(Qcow2Node *s, Qcow2VMState *v, BlockSnapshotInfo *sn)
 
 static int create(BlockNode *bs, const BlockSnapshotInfo *like, BlockVMState *state)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
-    Qcow2VMState *v = (Qcow2VMState *)state;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
+    Qcow2VMState *v = downcast(state, Qcow2VMState, base);
     g_autoptr(GArray) list = copy_list(s, NULL);
     BlockSnapshotInfo sn = *like;
     int ret = qcow2_settle(s);
@@ -371,7 +371,7 @@ static void free_l1(Qcow2Node *s, uint64_t offset, uint32_t n)
 
 static int remove_one(BlockNode *bs, const char *name)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     g_autoptr(GArray) list = copy_list(s, name);
     const BlockSnapshotInfo *found = find(s, name);
     g_autofree uint64_t *l1 = found ? qcow2_read_snapshot_l1(s, found) : NULL;
@@ -421,7 +421,7 @@ static void adopt(Qcow2Node *s, uint64_t *l1, uint64_t offset)
 
 static int revert(BlockNode *bs, const char *name)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     const BlockSnapshotInfo *sn = find(s, name);
     g_autofree uint64_t *l1 = sn ? qcow2_read_snapshot_l1(s, sn) : NULL;
     const BlockSnapshotInfo was = { .l1_offset = s->h.l1_offset, .l1_size = s->h.l1_size };

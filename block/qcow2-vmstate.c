@@ -45,7 +45,7 @@ BlockVMState *qcow2_vmstate_new(BlockNode *bs)
     Qcow2VMState *v = g_new0(Qcow2VMState, 1);
 
     v->base.ops = &qcow2_snapshot_ops;
-    v->s = (Qcow2Node *)bs;
+    v->s = downcast(bs, Qcow2Node, bs);
     v->buf = g_malloc(CHUNK);
     v->clusters = g_array_new(false, false, sizeof(uint64_t));
     return &v->base;
@@ -90,7 +90,7 @@ static int put_buffer(Qcow2VMState *v)
 
 int qcow2_vmstate_write(BlockVMState *base, const void *data, size_t len)
 {
-    Qcow2VMState *v = (Qcow2VMState *)base;
+    Qcow2VMState *v = downcast(base, Qcow2VMState, base);
     const uint8_t *p = data;
     int ret = 0;
 
@@ -158,7 +158,7 @@ uint64_t *qcow2_read_snapshot_l1(Qcow2Node *s, const BlockSnapshotInfo *sn)
 
 BlockVMState *qcow2_vmstate_open(BlockNode *bs, const BlockSnapshotInfo *sn, Error **errp)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     uint64_t disk = sn->disk_size ? sn->disk_size : s->h.size;
     uint64_t first = DIV_ROUND_UP(disk, s->cluster_size << s->l2_bits);
     g_autofree uint64_t *l1 = qcow2_read_snapshot_l1(s, sn);
@@ -221,7 +221,7 @@ static int read_piece(Qcow2VMState *v, void *data, size_t len)
 
 ssize_t qcow2_vmstate_read(BlockVMState *base, void *data, size_t len)
 {
-    Qcow2VMState *v = (Qcow2VMState *)base;
+    Qcow2VMState *v = downcast(base, Qcow2VMState, base);
     uint8_t *p = data;
     size_t left = len = MIN(len, base->length - v->pos);
 
@@ -243,7 +243,7 @@ ssize_t qcow2_vmstate_read(BlockVMState *base, void *data, size_t len)
 
 void qcow2_vmstate_free(BlockVMState *base)
 {
-    Qcow2VMState *v = (Qcow2VMState *)base;
+    Qcow2VMState *v = downcast(base, Qcow2VMState, base);
 
     if (v->clusters && v->clusters->len) {
         g_mutex_lock(&v->s->lock);

@@ -432,7 +432,7 @@ static int populate(Qcow2Node *s, uint64_t pos, uint64_t bytes, uint8_t *buf, bo
 
 int qcow2_populate(BlockNode *bs, uint64_t pos, uint64_t bytes, bool *reading)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     g_autofree uint8_t *buf = g_malloc(bytes);
     unsigned epoch;
     int ret;

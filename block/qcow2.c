@@ -166,7 +166,7 @@ static void finish(Qcow2Node *s)
 
 static void qcow2_finish(BlockNode *bs)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     if (bs->bitmaps || s->h.nb_bitmaps) {
         finish(s);
@@ -175,7 +175,7 @@ static void qcow2_finish(BlockNode *bs)
 
 static void qcow2_close(BlockNode *bs)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     finish(s);
     g_clear_handle_id(&s->cleaner, g_source_remove);
@@ -192,7 +192,7 @@ static void qcow2_close(BlockNode *bs)
 
 static bool qcow2_open(BlockNode *bs, Error **errp)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     g_mutex_init(&s->commit_lock);
     g_mutex_init(&s->lock);
@@ -231,7 +231,7 @@ fail:
 
 static bool qcow2_inactivate(BlockNode *bs, Error **errp)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
     int ret = qcow2_store_bitmaps(s);
 
     ret = ret < 0 ? ret : qcow2_settle(s);
@@ -247,7 +247,7 @@ static bool qcow2_inactivate(BlockNode *bs, Error **errp)
 /* Where others have written all is read again; the loop has nothing of it. */
 static bool qcow2_activate(BlockNode *bs, Error **errp)
 {
-    Qcow2Node *s = (Qcow2Node *)bs;
+    Qcow2Node *s = downcast(bs, Qcow2Node, bs);
 
     if (bs->file->stale) {
         block_bitmaps_free(bs);
@@ -275,14 +275,14 @@ static bool qcow2_set_perm(BlockNode *bs, unsigned perm, unsigned unshared, Erro
 
 static void qcow2_copy_options(BlockNode *to, const BlockNode *from)
 {
-    const Qcow2Node *s = (const Qcow2Node *)from;
+    const Qcow2Node *s = downcast(from, const Qcow2Node, bs);
 
-    ((Qcow2Node *)to)->l2_cache_size = s->l2_cache_size;
+    downcast(to, Qcow2Node, bs)->l2_cache_size = s->l2_cache_size;
 }
 
 static void qcow2_get_info(const BlockNode *bs, BlockImageInfo *info)
 {
-    const Qcow2Node *s = (const Qcow2Node *)bs;
+    const Qcow2Node *s = downcast(bs, const Qcow2Node, bs);
 
     info->cluster_size = s->cluster_size;
     info->dirty = s->h.incompatible & QCOW2_DIRTY;

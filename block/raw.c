@@ -52,7 +52,7 @@ const char *block_probe_format(const uint8_t *sector)
 
 static bool raw_open(BlockNode *bs, Error **errp)
 {
-    RawNode *raw = (RawNode *)bs;
+    RawNode *raw = downcast(bs, RawNode, bs);
     uint64_t length = bs->file->length;
 
     if (raw->offset % BDRV_SECTOR_SIZE || raw->offset > length) {
@@ -91,7 +91,7 @@ static bool touches_header(const RawNode *raw, const BlockRequest *req)
 
 static void raw_submit(BlockNode *bs, BlockRequest *req)
 {
-    RawNode *raw = (RawNode *)bs;
+    RawNode *raw = downcast(bs, RawNode, bs);
 
     if (touches_header(raw, req)) {
         BlockEngine *pool = block_pool(bs);
@@ -142,7 +142,7 @@ static int write_header(RawNode *raw, BlockRequest *req)
 
 static int raw_run(BlockNode *bs, BlockRequest *req)
 {
-    RawNode *raw = (RawNode *)bs;
+    RawNode *raw = downcast(bs, RawNode, bs);
 
     if (touches_header(raw, req)) {
         return write_header(raw, req);
@@ -153,16 +153,16 @@ static int raw_run(BlockNode *bs, BlockRequest *req)
 
 static void raw_copy_options(BlockNode *to, const BlockNode *from)
 {
-    const RawNode *raw = (const RawNode *)from;
+    const RawNode *raw = downcast(from, const RawNode, bs);
 
-    ((RawNode *)to)->offset = raw->offset;
-    ((RawNode *)to)->size = raw->size;
-    ((RawNode *)to)->has_size = raw->has_size;
+    downcast(to, RawNode, bs)->offset = raw->offset;
+    downcast(to, RawNode, bs)->size = raw->size;
+    downcast(to, RawNode, bs)->has_size = raw->has_size;
 }
 
 static int raw_truncate(BlockNode *bs, uint64_t size)
 {
-    RawNode *raw = (RawNode *)bs;
+    RawNode *raw = downcast(bs, RawNode, bs);
     int ret;
 
     if (raw->has_size || !block_driver(bs->file)->truncate) {
@@ -177,7 +177,7 @@ static int raw_truncate(BlockNode *bs, uint64_t size)
 
 static bool raw_reads_zero(BlockNode *bs, uint64_t pos, uint64_t bytes, uint64_t *n)
 {
-    return block_reads_zero(bs->file, ((RawNode *)bs)->offset + pos, bytes, n);
+    return block_reads_zero(bs->file, downcast(bs, RawNode, bs)->offset + pos, bytes, n);
 }
 
 static bool raw_reopen(BlockNode *bs, bool read_only, Error **errp)
@@ -188,7 +188,7 @@ static bool raw_reopen(BlockNode *bs, bool read_only, Error **errp)
 static bool set_size(Object *obj, const Property *prop, const char *value,
                      Error **errp)
 {
-    ((RawNode *)obj)->has_size = true;
+    downcast(obj, RawNode, bs.obj)->has_size = true;
     return prop_size.set(obj, prop, value, errp);
 }
 

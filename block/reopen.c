@@ -58,7 +58,7 @@ static bool cannot_change(const char *name, Error **errp)
 /* A node that has rows and nothing else. NULL with errp set. */
 static BlockNode *rows_only(const BlockNode *bs, QemuOpts *opts, Error **errp)
 {
-    BlockNode *node = (BlockNode *)object_new(bs->obj.oc, NULL);
+    BlockNode *node = downcast(object_new(bs->obj.oc, NULL), BlockNode, obj);
 
     if (opts && !block_set_node_opts(node, opts, errp)) {
         block_node_abandon(node);
@@ -306,7 +306,7 @@ static bool find_node(ReopenAction *a, Error **errp)
 
 static bool reopen_prepare(BlockAction *action, Error **errp)
 {
-    ReopenAction *a = (ReopenAction *)action;
+    ReopenAction *a = downcast(action, ReopenAction, action);
     BlockNode *bs;
 
     if (!find_node(a, errp) || !check_free(a->bs, errp)) {
@@ -338,7 +338,7 @@ static bool reopen_prepare(BlockAction *action, Error **errp)
 
 static void reopen_commit(BlockAction *action)
 {
-    ReopenAction *a = (ReopenAction *)action;
+    ReopenAction *a = downcast(action, ReopenAction, action);
     BlockNode *bs = a->bs, *want = a->want;
 
     bs->read_only = want->read_only;
@@ -359,7 +359,7 @@ static void reopen_commit(BlockAction *action)
 
 static void reopen_abort(BlockAction *action)
 {
-    ReopenAction *a = (ReopenAction *)action;
+    ReopenAction *a = downcast(action, ReopenAction, action);
 
     if (a->turned) {
         turn(a->bs, !a->want->read_only, NULL);

@@ -69,7 +69,7 @@ static bool find_overlay(SnapshotAction *s, Error **errp)
 
 static bool snapshot_prepare(BlockAction *a, Error **errp)
 {
-    SnapshotAction *s = (SnapshotAction *)a;
+    SnapshotAction *s = downcast(a, SnapshotAction, action);
     int ret;
 
     s->bs = find_disk(&s->sn, errp);
@@ -88,7 +88,7 @@ static bool snapshot_prepare(BlockAction *a, Error **errp)
 
 static void snapshot_commit(BlockAction *a)
 {
-    SnapshotAction *s = (SnapshotAction *)a;
+    SnapshotAction *s = downcast(a, SnapshotAction, action);
 
     s->bs->busy = s->top->busy = false;
     block_replace_root(s->bs->blk, s->top);
@@ -100,7 +100,7 @@ static void snapshot_commit(BlockAction *a)
 
 static void snapshot_abort(BlockAction *a)
 {
-    SnapshotAction *s = (SnapshotAction *)a;
+    SnapshotAction *s = downcast(a, SnapshotAction, action);
 
     if (s->taken) {
         s->bs->busy = s->top->busy = false;

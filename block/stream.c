@@ -15,14 +15,14 @@ typedef struct StreamJob {
 
 static int stream_piece(BlockJob *job, uint64_t pos, uint64_t bytes)
 {
-    BlockNode *top = ((StreamJob *)job)->top;
+    BlockNode *top = downcast(job, StreamJob, job)->top;
 
     return block_driver(top)->populate(top, pos, bytes, &job->reading);
 }
 
 static int stream_run(BlockJob *job)
 {
-    StreamJob *st = (StreamJob *)job;
+    StreamJob *st = downcast(job, StreamJob, job);
     int ret = block_job_copy(job, &(BlockJobCopy) {
         .from = st->top->backing, .base = st->base, .length = st->top->length,
         .copy = stream_piece,
@@ -56,7 +56,7 @@ static void unlink_below(void *opaque)
 
 static bool stream_finish(BlockJob *job, Error **errp)
 {
-    StreamJob *st = (StreamJob *)job;
+    StreamJob *st = downcast(job, StreamJob, job);
 
     if (st->top->backing && st->top->backing != st->base) {
         block_quiesce(&job->blk, 1, unlink_below, st);
@@ -69,7 +69,7 @@ static bool stream_finish(BlockJob *job, Error **errp)
 
 static void stream_end(BlockJob *job)
 {
-    g_clear_pointer(&((StreamJob *)job)->backing_file, g_free);
+    g_clear_pointer(&downcast(job, StreamJob, job)->backing_file, g_free);
 }
 
 static const BlockJobOps stream_ops = {
@@ -92,7 +92,7 @@ bool block_stream_start(const char *device, const char *base_node, const char *b
     } else if (blk->root->is_ro || !block_driver(blk->root)->populate) {
         error_setg(errp, "Block node is read-only");
     } else {
-        st = (StreamJob *)block_job_new(&stream_ops, sizeof(*st), blk, options, errp);
+        st = downcast(block_job_new(&stream_ops, sizeof(*st), blk, options, errp), StreamJob, job);
         if (st) {
             st->top = blk->root;
             st->base = base;

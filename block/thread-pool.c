@@ -41,7 +41,7 @@ static void threads_worker(gpointer data, gpointer user_data)
 
 static void threads_submit(BlockEngine *e, BlockRequest *req)
 {
-    ThreadsEngine *t = (ThreadsEngine *)e;
+    ThreadsEngine *t = downcast(e, ThreadsEngine, e);
 
     e->in_flight++;
     /* Fails only where no thread at all can be made; the request then waits. */
@@ -50,7 +50,7 @@ static void threads_submit(BlockEngine *e, BlockRequest *req)
 
 static void threads_poll(BlockEngine *e, bool wait)
 {
-    ThreadsEngine *t = (ThreadsEngine *)e;
+    ThreadsEngine *t = downcast(e, ThreadsEngine, e);
     BlockRequest *list;
 
     g_mutex_lock(&t->lock);
@@ -80,7 +80,7 @@ static void threads_ready(void *opaque)
 
 static void threads_free(BlockEngine *e)
 {
-    ThreadsEngine *t = (ThreadsEngine *)e;
+    ThreadsEngine *t = downcast(e, ThreadsEngine, e);
 
     g_assert(!e->in_flight);
     g_thread_pool_free(t->pool, FALSE, TRUE);

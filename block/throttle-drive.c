@@ -34,7 +34,7 @@ static const Property drive_throttle_props[] = {
 
 static void drive_throttle_init(Object *obj)
 {
-    DriveThrottle *t = (DriveThrottle *)obj;
+    DriveThrottle *t = downcast(obj, DriveThrottle, obj);
 
     for (unsigned i = 0; i < THROTTLE__KINDS; i++) {
         t->limits.of[i].length = 1;

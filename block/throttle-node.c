@@ -19,7 +19,7 @@ typedef struct ThrottleNode {
 
 static bool throttle_open(BlockNode *bs, Error **errp)
 {
-    ThrottleNode *t = (ThrottleNode *)bs;
+    ThrottleNode *t = downcast(bs, ThrottleNode, bs);
 
     if (!t->group) {
         error_setg(errp, "Parameter 'throttle-group' is missing");
@@ -47,28 +47,28 @@ static bool throttle_open(BlockNode *bs, Error **errp)
 
 static void throttle_close(BlockNode *bs)
 {
-    throttle_leave(&((ThrottleNode *)bs)->member);
+    throttle_leave(&downcast(bs, ThrottleNode, bs)->member);
 }
 
 static void throttle_node_submit(BlockNode *bs, BlockRequest *req)
 {
-    throttle_submit(&((ThrottleNode *)bs)->member, req);
+    throttle_submit(&downcast(bs, ThrottleNode, bs)->member, req);
 }
 
 static int throttle_node_run(BlockNode *bs, BlockRequest *req)
 {
-    throttle_note(&((ThrottleNode *)bs)->member, req);
+    throttle_note(&downcast(bs, ThrottleNode, bs)->member, req);
     return block_run(bs->file, req);
 }
 
 static void throttle_moved(BlockNode *bs)
 {
-    throttle_set_context(&((ThrottleNode *)bs)->member, block_context(bs));
+    throttle_set_context(&downcast(bs, ThrottleNode, bs)->member, block_context(bs));
 }
 
 static void throttle_drain(BlockNode *bs)
 {
-    throttle_release(&((ThrottleNode *)bs)->member);
+    throttle_release(&downcast(bs, ThrottleNode, bs)->member);
 }
 
 static int throttle_truncate(BlockNode *bs, uint64_t size)

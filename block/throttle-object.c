@@ -14,7 +14,7 @@ typedef struct ThrottleObject {
 /* Also after a change of "limits" while the machine runs. */
 static bool throttle_object_complete(Object *obj, Error **errp)
 {
-    ThrottleObject *t = (ThrottleObject *)obj;
+    ThrottleObject *t = downcast(obj, ThrottleObject, obj);
 
     if (!throttle_check(&t->limits, errp)) {
         return false;
@@ -32,12 +32,12 @@ static bool throttle_object_complete(Object *obj, Error **errp)
 
 static bool throttle_object_in_use(const Object *obj)
 {
-    return throttle_group_users(((const ThrottleObject *)obj)->group) > 1;
+    return throttle_group_users(downcast(obj, const ThrottleObject, obj)->group) > 1;
 }
 
 static void throttle_object_finalize(Object *obj)
 {
-    ThrottleObject *t = (ThrottleObject *)obj;
+    ThrottleObject *t = downcast(obj, ThrottleObject, obj);
 
     if (t->group) {
         throttle_group_put(t->group);
@@ -51,7 +51,7 @@ static bool set_limit(Object *obj, const Property *prop, const char *value, Erro
 
 static char *get_limit(const Object *obj, const Property *prop)
 {
-    ThrottleObject copy = *(const ThrottleObject *)obj;
+    ThrottleObject copy = *downcast(obj, const ThrottleObject, obj);
 
     /* A disk in the group may have changed them. */
     if (copy.group) {

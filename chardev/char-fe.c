@@ -166,7 +166,7 @@ typedef struct FEWatch {
 
 static gboolean watch_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
-    FEWatch *w = (FEWatch *)source;
+    FEWatch *w = downcast(source, FEWatch, source);
     GIOCondition cond = G_IO_HUP;
 
     if (w->fd_tag) {
@@ -180,7 +180,7 @@ static gboolean watch_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 
 static void watch_finalize(GSource *source)
 {
-    FEWatch *w = (FEWatch *)source;
+    FEWatch *w = downcast(source, FEWatch, source);
 
     for (FEWatch **p = w->chr ? &w->chr->watches : NULL; p && *p; p = &(*p)->next) {
         if (*p == w) {
@@ -211,7 +211,7 @@ guint qemu_chr_fe_add_watch(CharBackend *b, GIOCondition cond,
         fd = chr_class(s)->chr_watch_fd(s);
     }
     source = g_source_new((GSourceFuncs *)&watch_funcs, sizeof(FEWatch));
-    w = (FEWatch *)source;
+    w = downcast(source, FEWatch, source);
     w->chr = s;
     w->next = s->watches;
     s->watches = w;

@@ -26,7 +26,7 @@ static void file_in_gone(Chardev *s)
 
 static bool file_open(Chardev *s, Error **errp)
 {
-    FileChardev *f = (FileChardev *)s;
+    FileChardev *f = downcast(s, FileChardev, parent);
     struct stat st;
     int in = -1;
 
@@ -61,7 +61,7 @@ static bool file_open(Chardev *s, Error **errp)
 
 static void file_close(Chardev *s)
 {
-    FileChardev *f = (FileChardev *)s;
+    FileChardev *f = downcast(s, FileChardev, parent);
     int in = f->in.fd;
 
     fd_reader_stop(&f->in);
@@ -73,19 +73,19 @@ static void file_close(Chardev *s)
 
 static int file_write(Chardev *s, const uint8_t *buf, int len)
 {
-    return chr_fd_write(((FileChardev *)s)->fd, buf, len);
+    return chr_fd_write(downcast(s, FileChardev, parent)->fd, buf, len);
 }
 
 static int file_watch_fd(Chardev *s)
 {
-    FileChardev *f = (FileChardev *)s;
+    FileChardev *f = downcast(s, FileChardev, parent);
 
     return f->polled ? f->fd : -1;
 }
 
 static void file_update_read_handler(Chardev *s)
 {
-    fd_reader_update(&((FileChardev *)s)->in);
+    fd_reader_update(&downcast(s, FileChardev, parent)->in);
 }
 
 static const Property file_props[] = {

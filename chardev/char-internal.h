@@ -10,7 +10,7 @@
 
 static inline const ChardevClass *chr_class(const Chardev *s)
 {
-    return (const ChardevClass *)s->obj.oc;
+    return downcast(s->obj.oc, const ChardevClass, oc);
 }
 
 /* What qemu_chr_setup() was told; never NULL. */

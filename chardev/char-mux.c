@@ -82,7 +82,7 @@ static int next_frontend(const MuxChardev *m, int n)
 
 static bool mux_attach(Chardev *s, CharBackend *b, Error **errp)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     for (int i = 0; i < MAX_MUX; i++) {
         if (!m->frontends[i]) {
@@ -99,7 +99,7 @@ static bool mux_attach(Chardev *s, CharBackend *b, Error **errp)
 
 static void mux_detach(Chardev *s, CharBackend *b)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     m->frontends[b->tag] = NULL;
     if (m->focus == b->tag) {
@@ -110,7 +110,7 @@ static void mux_detach(Chardev *s, CharBackend *b)
 
 static void mux_take_focus(Chardev *s, CharBackend *b)
 {
-    set_focus((MuxChardev *)s, b->tag);
+    set_focus(downcast(s, MuxChardev, parent), b->tag);
 }
 
 /* Input -------------------------------------------------------------------- */
@@ -269,7 +269,7 @@ static void lower_event(void *opaque, QEMUChrEvent event)
 
 static void mux_accept_input(Chardev *s)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     for (int i = 0; i < MAX_MUX; i++) {
         drain(m, i);
@@ -278,7 +278,7 @@ static void mux_accept_input(Chardev *s)
 
 static void mux_update_read_handler(Chardev *s)
 {
-    qemu_chr_fe_accept_input(&((MuxChardev *)s)->lower);
+    qemu_chr_fe_accept_input(&downcast(s, MuxChardev, parent)->lower);
 }
 
 /* Output ------------------------------------------------------------------- */
@@ -309,7 +309,7 @@ static int write_stamped(MuxChardev *m, const uint8_t *buf, int len)
 
 static int mux_write(Chardev *s, const uint8_t *buf, int len)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
     int done = 0, n;
 
     if (!m->timestamps) {
@@ -328,7 +328,7 @@ static int mux_write(Chardev *s, const uint8_t *buf, int len)
 
 static int mux_watch_fd(Chardev *s)
 {
-    Chardev *base = ((MuxChardev *)s)->lower.chr;
+    Chardev *base = downcast(s, MuxChardev, parent)->lower.chr;
 
     return base && chr_class(base)->chr_watch_fd ?
            chr_class(base)->chr_watch_fd(base) : -1;
@@ -336,25 +336,25 @@ static int mux_watch_fd(Chardev *s)
 
 static void mux_set_echo(Chardev *s, bool echo)
 {
-    qemu_chr_fe_set_echo(&((MuxChardev *)s)->lower, echo);
+    qemu_chr_fe_set_echo(&downcast(s, MuxChardev, parent)->lower, echo);
 }
 
 static bool mux_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
 {
-    return qemu_chr_fe_get_size(&((MuxChardev *)s)->lower, cols, rows);
+    return qemu_chr_fe_get_size(&downcast(s, MuxChardev, parent)->lower, cols, rows);
 }
 
 /* Life --------------------------------------------------------------------- */
 
 static bool mux_open(Chardev *s, Error **errp)
 {
-    ((MuxChardev *)s)->focus = -1;
+    downcast(s, MuxChardev, parent)->focus = -1;
     return true;
 }
 
 static void mux_close(Chardev *s)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     for (int i = 0; i < MAX_MUX; i++) {
         if (m->frontends[i]) {
@@ -394,7 +394,7 @@ const ObjectClass *mux_object_class(void)
 Chardev *mux_chr_new(const char *id, Chardev *base, Error **errp)
 {
     Chardev *s = chr_new_internal(&mux_class.oc, id, errp);
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     if (!s) {
         return NULL;
@@ -409,12 +409,12 @@ Chardev *mux_chr_new(const char *id, Chardev *base, Error **errp)
 
 Chardev *mux_chr_base(Chardev *s)
 {
-    return s->obj.oc == &mux_class.oc ? ((MuxChardev *)s)->lower.chr : NULL;
+    return s->obj.oc == &mux_class.oc ? downcast(s, MuxChardev, parent)->lower.chr : NULL;
 }
 
 bool mux_chr_busy(Chardev *s)
 {
-    MuxChardev *m = (MuxChardev *)s;
+    MuxChardev *m = downcast(s, MuxChardev, parent);
 
     return s->obj.oc == &mux_class.oc && next_frontend(m, 0) >= 0;
 }

@@ -23,7 +23,7 @@ bool qemu_chr_passes_fds(const Chardev *s)
 
 bool qemu_chr_fe_wait_connected(CharBackend *b, Error **errp)
 {
-    return b->chr->be_open || socket_wait_connected((SocketChardev *)b->chr, errp);
+    return b->chr->be_open || socket_wait_connected(downcast(b->chr, SocketChardev, parent), errp);
 }
 
 /* Wait for an event until the end; 0 or negative errno. */
@@ -81,7 +81,7 @@ static ssize_t send_now(int sock, struct iovec *iov, const int *fds, unsigned nr
 int qemu_chr_fe_send_fds(CharBackend *b, const void *buf, size_t len, const int *fds,
                          unsigned nr_fds, int timeout_ms)
 {
-    SocketChardev *c = (SocketChardev *)b->chr;
+    SocketChardev *c = downcast(b->chr, SocketChardev, parent);
     struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
     gint64 end = end_of(timeout_ms);
 
@@ -107,7 +107,7 @@ int qemu_chr_fe_send_fds(CharBackend *b, const void *buf, size_t len, const int 
 
 int qemu_chr_fe_wait_input(CharBackend *b, int timeout_ms)
 {
-    SocketChardev *c = (SocketChardev *)b->chr;
+    SocketChardev *c = downcast(b->chr, SocketChardev, parent);
     int ret;
 
     if (!c->parent.be_open) {
@@ -122,7 +122,7 @@ int qemu_chr_fe_wait_input(CharBackend *b, int timeout_ms)
 
 void qemu_chr_fe_hang_up(CharBackend *b)
 {
-    SocketChardev *c = (SocketChardev *)b->chr;
+    SocketChardev *c = downcast(b->chr, SocketChardev, parent);
 
     if (c->parent.be_open) {
         shutdown(c->fd, SHUT_RDWR);

@@ -24,7 +24,7 @@ static void pipe_gone(Chardev *s)
 
 static bool pipe_open(Chardev *s, Error **errp)
 {
-    PipeChardev *p = (PipeChardev *)s;
+    PipeChardev *p = downcast(s, PipeChardev, parent);
     g_autofree char *in = NULL, *out = NULL;
 
     if (!p->path) {
@@ -58,7 +58,7 @@ static bool pipe_open(Chardev *s, Error **errp)
 
 static void pipe_close(Chardev *s)
 {
-    PipeChardev *p = (PipeChardev *)s;
+    PipeChardev *p = downcast(s, PipeChardev, parent);
 
     fd_reader_stop(&p->in);
     close(p->in_fd);
@@ -69,17 +69,17 @@ static void pipe_close(Chardev *s)
 
 static int pipe_write(Chardev *s, const uint8_t *buf, int len)
 {
-    return chr_fd_write(((PipeChardev *)s)->out_fd, buf, len);
+    return chr_fd_write(downcast(s, PipeChardev, parent)->out_fd, buf, len);
 }
 
 static int pipe_watch_fd(Chardev *s)
 {
-    return ((PipeChardev *)s)->out_fd;
+    return downcast(s, PipeChardev, parent)->out_fd;
 }
 
 static void pipe_update_read_handler(Chardev *s)
 {
-    fd_reader_update(&((PipeChardev *)s)->in);
+    fd_reader_update(&downcast(s, PipeChardev, parent)->in);
 }
 
 static const Property pipe_props[] = {

@@ -84,7 +84,7 @@ static void pty_wait(PtyChardev *p)
 /* Reading ended with EIO, or a write found nobody: the slave was closed. */
 static void pty_gone(Chardev *s)
 {
-    PtyChardev *p = (PtyChardev *)s;
+    PtyChardev *p = downcast(s, PtyChardev, parent);
 
     if (!s->be_open) {
         return;
@@ -139,7 +139,7 @@ static int open_master(char *name, size_t size, Error **errp)
 
 static bool pty_open(Chardev *s, Error **errp)
 {
-    PtyChardev *p = (PtyChardev *)s;
+    PtyChardev *p = downcast(s, PtyChardev, parent);
     char name[64];
 
     p->fd = open_master(name, sizeof(name), errp);
@@ -161,7 +161,7 @@ static bool pty_open(Chardev *s, Error **errp)
 
 static void pty_close(Chardev *s)
 {
-    PtyChardev *p = (PtyChardev *)s;
+    PtyChardev *p = downcast(s, PtyChardev, parent);
 
     stop_waiting(p);
     fd_reader_stop(&p->in);
@@ -173,7 +173,7 @@ static void pty_close(Chardev *s)
 
 static int pty_write(Chardev *s, const uint8_t *buf, int len)
 {
-    PtyChardev *p = (PtyChardev *)s;
+    PtyChardev *p = downcast(s, PtyChardev, parent);
     int n;
 
     if (!s->be_open) {
@@ -192,18 +192,18 @@ static int pty_write(Chardev *s, const uint8_t *buf, int len)
 
 static int pty_watch_fd(Chardev *s)
 {
-    return s->be_open ? ((PtyChardev *)s)->fd : -1;
+    return s->be_open ? downcast(s, PtyChardev, parent)->fd : -1;
 }
 
 static void pty_update_read_handler(Chardev *s)
 {
-    fd_reader_update(&((PtyChardev *)s)->in);
+    fd_reader_update(&downcast(s, PtyChardev, parent)->in);
 }
 
 /* What the user of the slave has said; the master shows it. */
 static bool pty_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
 {
-    return chr_fd_get_size(((PtyChardev *)s)->fd, cols, rows);
+    return chr_fd_get_size(downcast(s, PtyChardev, parent)->fd, cols, rows);
 }
 
 static const ChardevClass pty_class = {

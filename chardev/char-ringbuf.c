@@ -21,7 +21,7 @@ typedef struct RingBufChardev {
 
 static bool ringbuf_open(Chardev *s, Error **errp)
 {
-    RingBufChardev *r = (RingBufChardev *)s;
+    RingBufChardev *r = downcast(s, RingBufChardev, parent);
 
     if (!r->size) {
         r->size = 64 * KiB;
@@ -41,12 +41,12 @@ static bool ringbuf_open(Chardev *s, Error **errp)
 
 static void ringbuf_close(Chardev *s)
 {
-    g_free(((RingBufChardev *)s)->data);
+    g_free(downcast(s, RingBufChardev, parent)->data);
 }
 
 static int ringbuf_write(Chardev *s, const uint8_t *buf, int len)
 {
-    RingBufChardev *r = (RingBufChardev *)s;
+    RingBufChardev *r = downcast(s, RingBufChardev, parent);
 
     for (int i = 0; i < len; i++) {
         r->data[r->prod++ & (r->size - 1)] = buf[i];
@@ -80,7 +80,7 @@ DEFINE_CLASS(chardev_ringbuf, &ringbuf_class.oc);
 
 ssize_t qemu_chr_ringbuf_read(Chardev *s, uint8_t *buf, size_t len)
 {
-    RingBufChardev *r = (RingBufChardev *)s;
+    RingBufChardev *r = downcast(s, RingBufChardev, parent);
     size_t n = 0;
 
     if (s->obj.oc != &ringbuf_class.oc) {

@@ -247,7 +247,7 @@ static gboolean hang_up(gint fd, GIOCondition cond, gpointer opaque)
 
 static void socket_update_read_handler(Chardev *s)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
     bool want = qemu_chr_be_can_write(s) > 0;
 
     if (c->fd < 0) {
@@ -267,7 +267,7 @@ static void socket_update_read_handler(Chardev *s)
 
 static int socket_get_msgfd(Chardev *s)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
     int fd;
 
     if (!c->nr_fds) {
@@ -324,7 +324,7 @@ static gboolean close_later(gpointer opaque)
 
 static int socket_write(Chardev *s, const uint8_t *buf, int len)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
     int n;
 
     if (!s->be_open || c->close_tag || c->hung_up) {
@@ -346,7 +346,7 @@ static int socket_write(Chardev *s, const uint8_t *buf, int len)
 
 static int socket_watch_fd(Chardev *s)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
 
     return s->be_open && !c->close_tag && !c->hung_up ? c->fd : -1;
 }
@@ -419,7 +419,7 @@ bool socket_wait_connected(SocketChardev *c, Error **errp)
 
 SocketChardev *socket_chardev(const Chardev *s)
 {
-    return chr_class(s) == &socket_class ? (SocketChardev *)s : NULL;
+    return chr_class(s) == &socket_class ? downcast(s, SocketChardev, parent) : NULL;
 }
 
 static bool open_server(SocketChardev *c, Error **errp)
@@ -443,7 +443,7 @@ static bool open_server(SocketChardev *c, Error **errp)
 
 static bool socket_open(Chardev *s, Error **errp)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
     int fd;
 
     c->fd = c->listen_fd = -1;
@@ -483,7 +483,7 @@ static bool socket_open(Chardev *s, Error **errp)
 
 static void socket_close(Chardev *s)
 {
-    SocketChardev *c = (SocketChardev *)s;
+    SocketChardev *c = downcast(s, SocketChardev, parent);
 
     remove_source(&c->accept_tag);
     remove_source(&c->connect_tag);

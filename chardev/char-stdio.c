@@ -97,7 +97,7 @@ static void term_hook(void)
 
 static void stdio_set_echo(Chardev *s, bool echo)
 {
-    StdioChardev *d = (StdioChardev *)s;
+    StdioChardev *d = downcast(s, StdioChardev, parent);
     struct termios tty;
 
     if (!isatty(STDIN_FILENO)) {
@@ -160,7 +160,7 @@ static void stdio_resized(void *opaque)
 
 static bool stdio_get_size(Chardev *s, uint16_t *cols, uint16_t *rows)
 {
-    return chr_fd_get_size(((StdioChardev *)s)->out_fd, cols, rows);
+    return chr_fd_get_size(downcast(s, StdioChardev, parent)->out_fd, cols, rows);
 }
 
 static void watch_size(StdioChardev *d)
@@ -173,7 +173,7 @@ static void watch_size(StdioChardev *d)
 
 static bool stdio_open(Chardev *s, Error **errp)
 {
-    StdioChardev *d = (StdioChardev *)s;
+    StdioChardev *d = downcast(s, StdioChardev, parent);
 
     if (chr_setup()->no_stdio) {
         error_setg(errp, "cannot use stdio with -daemonize");
@@ -197,7 +197,7 @@ static bool stdio_open(Chardev *s, Error **errp)
 
 static void stdio_close(Chardev *s)
 {
-    StdioChardev *d = (StdioChardev *)s;
+    StdioChardev *d = downcast(s, StdioChardev, parent);
 
     fd_reader_stop(&d->in);
     if (d->resized) {
@@ -215,17 +215,17 @@ static void stdio_close(Chardev *s)
 
 static int stdio_write(Chardev *s, const uint8_t *buf, int len)
 {
-    return chr_fd_write(((StdioChardev *)s)->out_fd, buf, len);
+    return chr_fd_write(downcast(s, StdioChardev, parent)->out_fd, buf, len);
 }
 
 static int stdio_watch_fd(Chardev *s)
 {
-    return ((StdioChardev *)s)->out_fd;
+    return downcast(s, StdioChardev, parent)->out_fd;
 }
 
 static void stdio_update_read_handler(Chardev *s)
 {
-    fd_reader_update(&((StdioChardev *)s)->in);
+    fd_reader_update(&downcast(s, StdioChardev, parent)->in);
 }
 
 static const Property stdio_props[] = {

@@ -175,7 +175,7 @@ static const ObjectClass *find_class(QemuOpts *opts, const char *id, Error **err
         return NULL;
     }
     oc = object_class_by_name(chardev_classes, name);
-    if (!oc || ((const ChardevClass *)oc)->internal) {
+    if (!oc || downcast(oc, const ChardevClass, oc)->internal) {
         g_autofree char *meant = object_class_did_you_mean(chardev_classes, name);
 
         error_setg(errp, "'%s' is not a valid char driver name%s", name, meant);
@@ -209,7 +209,7 @@ Chardev *qemu_chr_new_from_opts(QemuOpts *opts, Error **errp)
     if (!oc) {
         return NULL;
     }
-    s = (Chardev *)object_new(oc, id);
+    s = downcast(object_new(oc, id), Chardev, obj);
     s->logfd = -1;
     if (!chr_set_opts(s, opts, errp)) {
         chr_free(s);
@@ -235,7 +235,7 @@ Chardev *qemu_chr_new_from_opts(QemuOpts *opts, Error **errp)
 
 Chardev *chr_new_internal(const ObjectClass *oc, const char *id, Error **errp)
 {
-    Chardev *s = (Chardev *)object_new(oc, id);
+    Chardev *s = downcast(object_new(oc, id), Chardev, obj);
 
     s->logfd = -1;
     if (!chr_open(s, errp)) {

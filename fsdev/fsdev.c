@@ -34,7 +34,7 @@ static const Property fsdev_props[] = {
 
 static void fsdev_finalize(Object *obj)
 {
-    FsExport *fs = (FsExport *)obj;
+    FsExport *fs = downcast(obj, FsExport, obj);
 
     fs_close_root(fs);
     if (fs->devs) {
@@ -45,7 +45,7 @@ static void fsdev_finalize(Object *obj)
 
 static void fsdev_init(Object *obj)
 {
-    FsExport *fs = (FsExport *)obj;
+    FsExport *fs = downcast(obj, FsExport, obj);
 
     fs->root = fs->proc = -1;
     g_mutex_init(&fs->devs_lock);
@@ -143,7 +143,7 @@ bool fsdev_add(QemuOpts *opts, Error **errp)
         error_setg(errp, "Duplicate ID '%s' for fsdev", id);
         return false;
     }
-    fs = (FsExport *)object_new(&fsdev_local_class, id);
+    fs = downcast(object_new(&fsdev_local_class, id), FsExport, obj);
     if (!object_set_opts(&fs->obj, opts, errp) || !check_options(fs, opts, errp) ||
         !fs_open_root(fs, errp)) {
         object_free(&fs->obj);

@@ -98,7 +98,7 @@ static void append_props(GString *out, const Object *obj, const char *name)
 
 static void append_device(GString *out, const DeviceState *dev, unsigned index)
 {
-    const VirtIODevice *vdev = (const VirtIODevice *)dev;
+    const VirtIODevice *vdev = downcast(dev, const VirtIODevice, dev);
     char number[sizeof("device 4294967295")];
     g_autofree char *name = NULL;
 

@@ -176,7 +176,7 @@ json_t *qmp_query_memdev(Monitor *mon, json_t *args, Error **errp)
 
     for (guint i = 0; i < mon->ms->objects->len; i++) {
         Object *obj = g_ptr_array_index(mon->ms->objects, i);
-        HostMemoryBackend *b = (HostMemoryBackend *)obj;
+        HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
 
         if (!object_is_memory_backend(obj)) {
             continue;

@@ -174,7 +174,7 @@ static bool start_thread(NetDump *d, Error **errp)
 
 static bool dump_complete(Object *obj, Error **errp)
 {
-    NetDump *d = (NetDump *)obj;
+    NetDump *d = downcast(obj, NetDump, obj);
     NetClientState *nc = find_netdev(d, errp);
 
     if (!nc) {
@@ -195,7 +195,7 @@ static bool dump_complete(Object *obj, Error **errp)
 
 static void dump_finalize(Object *obj)
 {
-    NetDump *d = (NetDump *)obj;
+    NetDump *d = downcast(obj, NetDump, obj);
 
     net_filter_detach(&d->filter);
     if (d->thread) {
@@ -217,7 +217,7 @@ static void dump_finalize(Object *obj)
 
 static void dump_init(Object *obj)
 {
-    ((NetDump *)obj)->fd = -1;
+    downcast(obj, NetDump, obj)->fd = -1;
 }
 
 static const char *const queue_names[] = { "all", "rx", "tx", NULL };

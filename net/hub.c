@@ -52,7 +52,7 @@ static void tell_card_soon(HubPort *s)
 
 static ssize_t hub_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    return frame_queue_get(&((HubPort *)nc)->queue, iov, cnt);
+    return frame_queue_get(&downcast(nc, HubPort, nc)->queue, iov, cnt);
 }
 
 static bool is_hubport(const NetClientState *nc)
@@ -69,7 +69,7 @@ typedef struct Frame {
 static void put_out(NetClientState *nc, void *opaque)
 {
     const Frame *f = opaque;
-    HubPort *s = (HubPort *)nc;
+    HubPort *s = downcast(nc, HubPort, nc);
     struct iovec iov = { f->buf, f->len };
 
     if (!is_hubport(nc) || s == f->from || s->hubid != f->from->hubid) {
@@ -89,7 +89,7 @@ static void put_out(NetClientState *nc, void *opaque)
 
 static int hub_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    HubPort *s = (HubPort *)nc;
+    HubPort *s = downcast(nc, HubPort, nc);
     Frame f = { s, s->buf + HDR_LEN, iov_size(iov, cnt) };
 
     if (f.len <= NET_FRAME_MAX) {
@@ -150,7 +150,7 @@ static const NICOps backend_ops = {
 
 static void hub_set_receive(NetClientState *nc, unsigned q, bool on)
 {
-    HubPort *s = (HubPort *)nc;
+    HubPort *s = downcast(nc, HubPort, nc);
 
     s->receive = on;
     tell_card_soon(s);
@@ -158,14 +158,14 @@ static void hub_set_receive(NetClientState *nc, unsigned q, bool on)
 
 static void hub_reset(NetClientState *nc)
 {
-    frame_queue_clear(&((HubPort *)nc)->queue);
+    frame_queue_clear(&downcast(nc, HubPort, nc)->queue);
 }
 
 /* Life ---------------------------------------------------------------------------------------- */
 
 static bool hub_open(NetClientState *nc, Error **errp)
 {
-    HubPort *s = (HubPort *)nc;
+    HubPort *s = downcast(nc, HubPort, nc);
     NetClientState *other = s->nic.nc;
 
     if (s->hubid > INT32_MAX) {
@@ -193,7 +193,7 @@ static bool hub_open(NetClientState *nc, Error **errp)
 
 static void hub_close(NetClientState *nc)
 {
-    HubPort *s = (HubPort *)nc;
+    HubPort *s = downcast(nc, HubPort, nc);
 
     if (s->nic.nc && s->buf) {
         net_set_receive(&s->nic, 0, false);

@@ -139,7 +139,7 @@ static NetClientState *client_new(QemuOpts *opts, const char *id, Error **errp)
         error_setg(errp, "Duplicate ID '%s' for netdev", id);
         return NULL;
     }
-    nc = (NetClientState *)object_new(oc, id);
+    nc = downcast(object_new(oc, id), NetClientState, obj);
     nc->queues = 1;
     if (!set_opts(nc, opts, errp)) {
         object_free(&nc->obj);

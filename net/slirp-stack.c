@@ -293,7 +293,7 @@ static void wake_card(SlirpStack *s)
 
 static gboolean user_prepare(GSource *source, gint *timeout)
 {
-    SlirpStack *s = ((SlirpSource *)source)->s;
+    SlirpStack *s = downcast(source, SlirpSource, source)->s;
     uint32_t ms = UINT32_MAX;
 
     qemu_clock_enable_virtual(!atomic_load(&s->shared->stopped));
@@ -308,7 +308,7 @@ static gboolean user_prepare(GSource *source, gint *timeout)
 
 static gboolean user_check(GSource *source)
 {
-    SlirpStack *s = ((SlirpSource *)source)->s;
+    SlirpStack *s = downcast(source, SlirpSource, source)->s;
 
     if (g_source_query_unix_fd(source, s->wake_tag) || has_work(s) ||
         (s->deadline >= 0 && g_source_get_time(source) >= s->deadline)) {
@@ -411,7 +411,7 @@ static void drain_wake_ups(SlirpStack *s)
 
 static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
-    SlirpStack *s = ((SlirpSource *)source)->s;
+    SlirpStack *s = downcast(source, SlirpSource, source)->s;
 
     if (g_source_query_unix_fd(source, s->wake_tag)) {
         drain_wake_ups(s);
@@ -443,7 +443,7 @@ static void user_start(SlirpStack *s)
 {
     GSource *source = g_source_new((GSourceFuncs *)&user_source_funcs, sizeof(SlirpSource));
 
-    s->source = (SlirpSource *)source;
+    s->source = downcast(source, SlirpSource, source);
     s->source->s = s;
     s->polls = g_array_new(FALSE, TRUE, sizeof(SlirpPoll));
     s->polled = g_array_new(FALSE, FALSE, sizeof(int));
@@ -510,7 +510,7 @@ static const ObjectClass slirp_stack_class = {
 
 SlirpStack *slirp_stack_new(const char *id)
 {
-    return (SlirpStack *)object_new(&slirp_stack_class, id);
+    return downcast(object_new(&slirp_stack_class, id), SlirpStack, o.nc.obj);
 }
 
 void slirp_stack_free(SlirpStack *s)

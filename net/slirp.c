@@ -52,7 +52,7 @@ static const NetClientClass user_class;
 /* The stack is woken once for all frames that come in one round of the main loop. */
 static int user_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     size_t len = MIN(iov_size(iov, cnt), NET_FRAME_MAX);
     uint8_t *to;
 
@@ -98,7 +98,7 @@ static void log_text(const UserState *s, const uint8_t *data, size_t len)
 
 static ssize_t user_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     const uint8_t *data;
     ssize_t len = 0;
     unsigned type;
@@ -122,13 +122,13 @@ static ssize_t user_recv(NetClientState *nc, unsigned q, const struct iovec *iov
 
 static void user_set_receive(NetClientState *nc, unsigned q, bool on)
 {
-    ((UserState *)nc)->receiving = on;
+    downcast(nc, UserState, o.nc)->receiving = on;
 }
 
 /* This may be a vCPU's thread: the source wakes the stack. */
 static void user_reset(NetClientState *nc)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
 
     if (s->shared) {
         atomic_store(&s->shared->reset_pos, s->from_guest.pos);
@@ -153,7 +153,7 @@ static bool has_work(UserState *s)
 
 static gboolean user_prepare(GSource *source, gint *timeout)
 {
-    UserState *s = ((UserSource *)source)->s;
+    UserState *s = downcast(source, UserSource, source)->s;
 
     if (s->wake) {
         s->wake = false;
@@ -166,14 +166,14 @@ static gboolean user_prepare(GSource *source, gint *timeout)
 
 static gboolean user_check(GSource *source)
 {
-    UserState *s = ((UserSource *)source)->s;
+    UserState *s = downcast(source, UserSource, source)->s;
 
     return g_source_query_unix_fd(source, s->wake_tag) || has_work(s);
 }
 
 static gboolean user_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
-    UserState *s = ((UserSource *)source)->s;
+    UserState *s = downcast(source, UserSource, source)->s;
     char buf[64];
 
     if (recv(s->wake_fd, buf, sizeof(buf), MSG_DONTWAIT) == 0) {
@@ -218,7 +218,7 @@ static void leave(UserState *s)
 
 static void take_down(NetClientState *nc, void *opaque)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
 
     if (net_client_class(nc) == &user_class && s->shared) {
         leave(s);
@@ -234,7 +234,7 @@ static void process_lost(void)
 
 static void tell_clock(NetClientState *nc, void *opaque)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
 
     if (net_client_class(nc) == &user_class && s->shared) {
         atomic_store(&s->shared->stopped, !*(bool *)opaque);
@@ -365,7 +365,7 @@ static void start_source(UserState *s)
 {
     GSource *source = g_source_new((GSourceFuncs *)&user_source_funcs, sizeof(UserSource));
 
-    s->source = (UserSource *)source;
+    s->source = downcast(source, UserSource, source);
     s->source->s = s;
     s->wake_tag = g_source_add_unix_fd(source, s->wake_fd, G_IO_IN);
     g_source_set_can_recurse(source, TRUE);     /* as qemu_fd_source() */
@@ -374,7 +374,7 @@ static void start_source(UserState *s)
 
 static bool user_open(NetClientState *nc, Error **errp)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     g_autoptr(GString) text = options_text(s);
     g_autofree char *answer = NULL;
     int fds[USERNET_MAX_FDS];
@@ -405,7 +405,7 @@ static bool user_open(NetClientState *nc, Error **errp)
 
 static void user_close(NetClientState *nc)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     g_autoptr(GString) none = g_string_new(NULL);
 
     if (s->shared) {
@@ -418,7 +418,7 @@ static void user_close(NetClientState *nc)
 
 static char *user_connections(NetClientState *nc)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     g_autoptr(GString) none = g_string_new(NULL);
 
     return s->shared ? usernet_call(USERNET_CONNECTIONS, s->wake_fd, none, NULL, 0, NULL) : NULL;
@@ -426,7 +426,7 @@ static char *user_connections(NetClientState *nc)
 
 static bool user_change_hostfwd(NetClientState *nc, const char *rule, bool add, Error **errp)
 {
-    UserState *s = (UserState *)nc;
+    UserState *s = downcast(nc, UserState, o.nc);
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *answer = NULL;
 

@@ -64,7 +64,7 @@ static gboolean socket_listen_again(gpointer opaque)
 
 static void socket_accept(NetFD *f)
 {
-    NetSocket *s = (NetSocket *)f->nc;
+    NetSocket *s = downcast(f->nc, NetSocket, nc);
     int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
@@ -266,7 +266,7 @@ static bool socket_open_mcast(NetSocket *s, const char *localaddr, Error **errp)
 
 static bool socket_open(NetClientState *nc, Error **errp)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
 
     s->fd.fd = s->listener.fd = -1;
     if (!!s->fd_opt + !!s->listen_opt + !!s->connect_opt + !!s->mcast_opt + !!s->udp_opt != 1) {
@@ -300,7 +300,7 @@ static bool socket_open(NetClientState *nc, Error **errp)
 
 static bool stream_open(NetClientState *nc, Error **errp)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
 
     s->fd.fd = s->listener.fd = -1;
     socket_set_info(s, "%s", "");
@@ -344,7 +344,7 @@ static bool dgram_open_mcast(NetSocket *s, Error **errp)
 
 static bool dgram_open(NetClientState *nc, Error **errp)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
 
     s->fd.fd = s->listener.fd = -1;
     socket_set_info(s, "%s", "");
@@ -367,7 +367,7 @@ static bool dgram_open(NetClientState *nc, Error **errp)
 
 static void socket_close(NetClientState *nc)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
 
     if (s->idle) {
         g_source_remove(s->idle);

@@ -38,7 +38,7 @@ bool socket_is_netdev_stream(const NetSocket *s)
 
 static void socket_gone(NetFD *f)
 {
-    NetSocket *s = (NetSocket *)f->nc;
+    NetSocket *s = downcast(f->nc, NetSocket, nc);
 
     net_fd_close(&s->fd);
     socket_set_info(s, "%s", "");
@@ -64,7 +64,7 @@ static void socket_gone(NetFD *f)
  */
 static void socket_error(NetFD *f)
 {
-    NetSocket *s = (NetSocket *)f->nc;
+    NetSocket *s = downcast(f->nc, NetSocket, nc);
     struct pollfd pfd = { .fd = f->fd };
     socklen_t len = sizeof(int);
     int err;
@@ -79,7 +79,7 @@ static void socket_error(NetFD *f)
 
 static void stream_flush(NetFD *f)
 {
-    NetSocket *s = (NetSocket *)f->nc;
+    NetSocket *s = downcast(f->nc, NetSocket, nc);
     ssize_t n = 0;
 
     while (s->out_len) {
@@ -151,7 +151,7 @@ static int stream_send(NetSocket *s, struct iovec *iov, unsigned cnt, size_t len
 
 int socket_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
     struct iovec list[MAX_IOV + 1];
     size_t len = iov_size(iov, cnt);
     uint32_t prefix = htonl(len);
@@ -173,7 +173,7 @@ int socket_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigne
 
 static void socket_writable(NetFD *f)
 {
-    NetSocket *s = (NetSocket *)f->nc;
+    NetSocket *s = downcast(f->nc, NetSocket, nc);
 
     if (s->type == SOCK_STREAM) {
         stream_flush(f);
@@ -253,7 +253,7 @@ static ssize_t stream_recv(NetSocket *s, const struct iovec *iov, unsigned cnt)
 
 ssize_t socket_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = cnt };
     ssize_t n;
 
@@ -291,7 +291,7 @@ static gboolean socket_idle(gpointer opaque)
 
 void socket_set_receive(NetClientState *nc, unsigned q, bool on)
 {
-    NetSocket *s = (NetSocket *)nc;
+    NetSocket *s = downcast(nc, NetSocket, nc);
 
     net_fd_poll(&s->fd, on, s->fd.want_out);
     /* No poll() wakes us for what has been read already. */

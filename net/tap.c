@@ -60,7 +60,7 @@ typedef struct TAPState {
 /* The interface is gone for good: polling would only spin. */
 static void tap_gone(NetFD *f)
 {
-    TAPState *s = (TAPState *)f->nc;
+    TAPState *s = downcast(f->nc, TAPState, nc);
 
     f->watch = false;
     net_fd_poll(f, false, false);
@@ -83,7 +83,7 @@ static void tap_writable(NetFD *f)
 
 static int tap_send(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    NetFD *f = &((TAPState *)nc)->queue[q];
+    NetFD *f = &downcast(nc, TAPState, nc)->queue[q];
     ssize_t n;
 
     do {
@@ -99,7 +99,7 @@ static int tap_send(NetClientState *nc, unsigned q, const struct iovec *iov, uns
 
 static ssize_t tap_recv(NetClientState *nc, unsigned q, const struct iovec *iov, unsigned cnt)
 {
-    NetFD *f = &((TAPState *)nc)->queue[q];
+    NetFD *f = &downcast(nc, TAPState, nc)->queue[q];
     ssize_t n;
 
     do {
@@ -116,14 +116,14 @@ static ssize_t tap_recv(NetClientState *nc, unsigned q, const struct iovec *iov,
 
 static void tap_set_receive(NetClientState *nc, unsigned q, bool on)
 {
-    NetFD *f = &((TAPState *)nc)->queue[q];
+    NetFD *f = &downcast(nc, TAPState, nc)->queue[q];
 
     net_fd_poll(f, on && !nc->carrier_off, f->want_out);
 }
 
 static void tap_set_offload(NetClientState *nc, unsigned hdr_len, unsigned offloads)
 {
-    TAPState *s = (TAPState *)nc;
+    TAPState *s = downcast(nc, TAPState, nc);
     unsigned flags = 0;
     int len = hdr_len;
 
@@ -149,7 +149,7 @@ static int tap_attach(NetFD *f, bool on)
 
 static int tap_set_queues(NetClientState *nc, unsigned n)
 {
-    TAPState *s = (TAPState *)nc;
+    TAPState *s = downcast(nc, TAPState, nc);
 
     if (s->nr_fds == 1) {
         return 0;
@@ -422,7 +422,7 @@ static bool tap_open_interface(TAPState *s, Error **errp)
 
 static bool tap_open(NetClientState *nc, Error **errp)
 {
-    TAPState *s = (TAPState *)nc;
+    TAPState *s = downcast(nc, TAPState, nc);
 
     if (!tap_check_options(s, errp) ||
         !(s->fd || s->fds ? tap_open_fds(s, errp) : s->helper ? tap_open_helper(s, errp) :
@@ -444,7 +444,7 @@ static bool tap_open(NetClientState *nc, Error **errp)
 
 static void tap_close(NetClientState *nc)
 {
-    TAPState *s = (TAPState *)nc;
+    TAPState *s = downcast(nc, TAPState, nc);
 
     if (s->script_ran) {
         const char *script = downscript(s);
@@ -510,7 +510,7 @@ DEFINE_CLASS(netdev_tap, &tap_class.oc);
 /* -netdev bridge: tap by the helper, and nothing else. */
 static bool bridge_open(NetClientState *nc, Error **errp)
 {
-    TAPState *s = (TAPState *)nc;
+    TAPState *s = downcast(nc, TAPState, nc);
 
     if (!s->helper) {
         s->helper = g_strdup(DEFAULT_BRIDGE_HELPER);

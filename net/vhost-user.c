@@ -44,7 +44,7 @@ static int vhost_user_set_queues(NetClientState *nc, unsigned n)
 
 static bool vhost_user_open(NetClientState *nc, Error **errp)
 {
-    NetVhostUser *s = (NetVhostUser *)nc;
+    NetVhostUser *s = downcast(nc, NetVhostUser, nc);
 
     if (!s->chr.chr) {
         error_setg(errp, "Parameter 'chardev' is missing");

@@ -22,7 +22,7 @@ static void list_object(GString *out, const ObjectClass *oc)
 
 static void list_chardev(GString *out, const ObjectClass *oc)
 {
-    if (!((const ChardevClass *)oc)->internal) {
+    if (!downcast(oc, const ChardevClass, oc)->internal) {
         list_object(out, oc);
     }
 }
@@ -34,7 +34,7 @@ static void list_netdev(GString *out, const ObjectClass *oc)
 
 static void list_device(GString *out, const ObjectClass *oc)
 {
-    const DeviceClass *dc = (const DeviceClass *)oc;
+    const DeviceClass *dc = downcast(oc, const DeviceClass, oc);
 
     if (!dc->user_creatable) {
         return;

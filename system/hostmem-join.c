@@ -95,12 +95,12 @@ static bool move_parts(HostMemoryBackend *b, Error **errp)
 
 static void joined_init(Object *obj)
 {
-    ((HostMemoryBackend *)obj)->fd = -1;
+    downcast(obj, HostMemoryBackend, obj)->fd = -1;
 }
 
 static void joined_finalize(Object *obj)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
 
     g_free(b->mem_path);
     g_free(b->parts);
@@ -117,7 +117,7 @@ static const ObjectClass joined_class = {
 Object *host_memory_backend_join(const GPtrArray *parts, const char *id, Error **errp)
 {
     Object *obj = object_new(&joined_class, id);
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
 
     b->parts = g_new0(HostMemoryBackend *, parts->len);
     for (guint i = 0; i < parts->len; i++) {

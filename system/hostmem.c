@@ -224,14 +224,14 @@ static bool check_size(HostMemoryBackend *b, Error **errp)
 
 static bool ram_complete(Object *obj, Error **errp)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
 
     return check_size(b, errp) && backend_map(b, errp);
 }
 
 static bool memfd_complete(Object *obj, Error **errp)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
     unsigned flags = MFD_CLOEXEC;
 
     if (!check_size(b, errp)) {
@@ -315,7 +315,7 @@ static bool map_file(HostMemoryBackend *b, Error **errp)
 
 static bool file_complete(Object *obj, Error **errp)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
     bool created = false;
 
     if (!b->mem_path) {
@@ -437,12 +437,12 @@ bool host_memory_backend_discard(const HostMemoryBackend *b, void *host, uint64_
 
 static void backend_init(Object *obj)
 {
-    ((HostMemoryBackend *)obj)->fd = -1;
+    downcast(obj, HostMemoryBackend, obj)->fd = -1;
 }
 
 static void backend_finalize(Object *obj)
 {
-    HostMemoryBackend *b = (HostMemoryBackend *)obj;
+    HostMemoryBackend *b = downcast(obj, HostMemoryBackend, obj);
 
     if (b->host) {
         if (b->discard_data && b->fd >= 0) {
@@ -465,7 +465,7 @@ static const ObjectClass memory_backend_base_class = {
 
 static bool backend_in_use(const Object *obj)
 {
-    return ((const HostMemoryBackend *)obj)->in_use;
+    return downcast(obj, const HostMemoryBackend, obj)->in_use;
 }
 
 bool object_is_memory_backend(const Object *obj)
@@ -491,7 +491,7 @@ static const Property memfd_props[] = {
 
 static void memfd_init(Object *obj)
 {
-    ((HostMemoryBackend *)obj)->share = true;
+    downcast(obj, HostMemoryBackend, obj)->share = true;
 }
 
 static const ObjectClass memory_backend_memfd_class = {
@@ -532,7 +532,7 @@ HostMemoryBackend *host_memory_backend_new_default(const MachineState *ms,
 {
     const ObjectClass *oc = mem_path ? &memory_backend_file_class : &memory_backend_ram_class;
     const char *id = machine_get_class(ms)->default_ram_id;
-    HostMemoryBackend *b = (HostMemoryBackend *)object_new(oc, id);
+    HostMemoryBackend *b = downcast(object_new(oc, id), HostMemoryBackend, obj);
 
     b->size = ms->ram_size;
     b->merge = ms->mem_merge;

@@ -83,7 +83,7 @@ const MachineClass *select_machine(VLState *vl, Error **errp)
             error_setg(errp, "unsupported machine type%s", why);
             error_append_hint(errp, "Use -machine help to list supported machines\n");
         }
-        return (const MachineClass *)oc;
+        return downcast(oc, const MachineClass, oc);
     }
     for (const ObjectClass *const *const *p = machine_classes; *p; p++) {
         if (((const MachineClass *)**p)->is_default) {
@@ -284,7 +284,7 @@ bool opt_object(VLState *vl, const char *arg, QemuOpts *opts, Error **errp)
 static bool is_nested_device(MachineState *ms, const char *driver)
 {
     const ObjectClass *oc = driver ? object_class_by_name(device_classes, driver) : NULL;
-    const char *type = oc ? ((const DeviceClass *)oc)->bus_type : NULL;
+    const char *type = oc ? downcast(oc, const DeviceClass, oc)->bus_type : NULL;
     const MachineClass *mc = machine_get_class(ms);
 
     if (type && mc->want_bus) {
@@ -332,7 +332,7 @@ bool help_machine(const char *arg, QemuOpts *opts)
     printf("Supported machines are:\n");
     for (const ObjectClass *const *const *p = machine_classes; *p; p++) {
         const ObjectClass *oc = **p;
-        bool def = ((const MachineClass *)oc)->is_default;
+        bool def = downcast(oc, const MachineClass, oc)->is_default;
 
         if (oc->alias) {
             printf("%-20s %s (alias of %s)\n", oc->alias, oc->desc, oc->name);

@@ -51,7 +51,7 @@ static bool create_machine(VLState *vl, Error **errp)
     if (!mc) {
         return false;
     }
-    vl->ms = (MachineState *)object_new(&mc->oc, NULL);
+    vl->ms = downcast(object_new(&mc->oc, NULL), MachineState, obj);
     runstate_init(vl->ms);
     take_accel_options(vl);
     if (vl->machine_opts && !object_set_opts(&vl->ms->obj, vl->machine_opts, errp)) {
@@ -86,7 +86,7 @@ static bool init_ram(VLState *vl, Error **errp)
         return false;
     }
     if (ms->numa && ms->numa->ram) {
-        ms->memdev = (HostMemoryBackend *)ms->numa->ram;
+        ms->memdev = downcast(ms->numa->ram, HostMemoryBackend, obj);
         return true;
     }
     if (!ms->memory_backend) {
@@ -102,11 +102,11 @@ static bool init_ram(VLState *vl, Error **errp)
         error_setg(errp, "Memory backend '%s' not found", ms->memory_backend);
         return false;
     }
-    if (((HostMemoryBackend *)obj)->readonly) {
+    if (downcast(obj, HostMemoryBackend, obj)->readonly) {
         error_setg(errp, "Memory backend '%s' is readonly, RAM cannot be", ms->memory_backend);
         return false;
     }
-    ms->memdev = (HostMemoryBackend *)obj;
+    ms->memdev = downcast(obj, HostMemoryBackend, obj);
     if (ms->memdev->size != ms->ram_size) {
         if (vl->ram_size_given) {
             error_setg(errp, "Size specified by -m option must match size of explicitly "
@@ -275,7 +275,7 @@ static void confine_iothreads(const MachineState *ms)
         Object *obj = g_ptr_array_index(ms->objects, i);
 
         if (object_is_iothread(obj)) {
-            iothread_confine((IOThread *)obj);
+            iothread_confine(downcast(obj, IOThread, obj));
         }
     }
 }

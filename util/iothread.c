@@ -115,7 +115,7 @@ void iothread_confine(IOThread *iothread)
 
 static bool iothread_complete(Object *obj, Error **errp)
 {
-    IOThread *iothread = (IOThread *)obj;
+    IOThread *iothread = downcast(obj, IOThread, obj);
     g_autoptr(GError) gerr = NULL;
 
     iothread->ctx = g_main_context_new();
@@ -141,7 +141,7 @@ static void iothread_quit(void *opaque)
 
 static void iothread_finalize(Object *obj)
 {
-    IOThread *iothread = (IOThread *)obj;
+    IOThread *iothread = downcast(obj, IOThread, obj);
 
     if (iothread->thread) {
         iothread_run(iothread, iothread_quit, iothread);
@@ -160,7 +160,7 @@ static bool set_thread_id(Object *obj, const Property *prop, const char *value,
 
 static char *get_thread_id(const Object *obj, const Property *prop)
 {
-    return g_strdup_printf("%d", ((const IOThread *)obj)->thread_id);
+    return g_strdup_printf("%d", downcast(obj, const IOThread, obj)->thread_id);
 }
 
 static const PropertyInfo prop_thread_id = {

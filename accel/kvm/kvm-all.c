@@ -244,7 +244,7 @@ static bool kvm_create_vm(KVMState *s, Error **errp)
 
 static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
 
     if (!kvm_open(s, errp) || !kvm_create_vm(s, errp)) {
         return false;
@@ -265,7 +265,7 @@ static bool kvm_init_machine(AccelState *as, MachineState *ms, Error **errp)
 
 static void kvm_exit_machine(AccelState *as)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
 
     if (s->vmfd >= 0) {
         close(s->vmfd);
@@ -281,7 +281,7 @@ static void kvm_exit_machine(AccelState *as)
 
 static void kvm_instance_init(Object *obj)
 {
-    KVMState *s = (KVMState *)obj;
+    KVMState *s = downcast(obj, KVMState, parent.obj);
 
     s->fd = s->vmfd = -1;
     s->memory_listener = (MemoryListener) {
@@ -298,7 +298,7 @@ static void kvm_instance_init(Object *obj)
 
 static void kvm_instance_finalize(Object *obj)
 {
-    kvm_exit_machine((AccelState *)obj);
+    kvm_exit_machine(downcast(obj, AccelState, obj));
 }
 
 /* In the order of AccelIrqchipMode, and KVM_IRQCHIP_MODE_AUTO. */

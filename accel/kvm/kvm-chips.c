@@ -184,7 +184,7 @@ int kvm_put_pit(CPUState *cpu)
 
 void kvm_get_chips(AccelState *as, AccelChips *c)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
 
     switch (c->which) {
     case ACCEL_CHIP_PICS:
@@ -201,7 +201,7 @@ void kvm_get_chips(AccelState *as, AccelChips *c)
 
 bool kvm_set_chips(AccelState *as, const AccelChips *c, Error **errp)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
 
     switch (c->which) {
     case ACCEL_CHIP_PICS:

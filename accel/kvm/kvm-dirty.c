@@ -38,7 +38,7 @@ static int set_logging(KVMState *s, unsigned n, const FlatRange *r, bool on)
 
 void kvm_dirty_stop(AccelState *as)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     const MachineState *ms = as->machine;
 
     for (unsigned n = 0; n < ms->memory.nr_ram; n++) {
@@ -59,7 +59,7 @@ static void try_manual_protect(KVMState *s)
 
 bool kvm_dirty_start(AccelState *as, Error **errp)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     const MachineState *ms = as->machine;
 
     try_manual_protect(s);
@@ -119,7 +119,7 @@ uint64_t kvm_dirty_take(AccelState *as, DirtyLog *log, uint64_t *words)
 
     for (unsigned n = 0; n < ms->memory.nr_ram; n++) {
         if (slot_range(ms, n)) {
-            take_slot((KVMState *)as, n, slot_range(ms, n), log);
+            take_slot(downcast(as, KVMState, parent), n, slot_range(ms, n), log);
         }
     }
     return dirty_log_take(log, words);

@@ -80,7 +80,7 @@ typedef struct KVMCPU {
 
 static inline KVMState *kvm_state(const CPUState *cpu)
 {
-    return (KVMState *)cpu->machine->accel;
+    return downcast(cpu->machine->accel, KVMState, parent);
 }
 
 static inline KVMCPU *kvm_cpu(const CPUState *cpu)

@@ -18,7 +18,7 @@
 /* The kernel's I/O APIC knows destinations of 8 bits only. */
 AccelIrqchipMode kvm_irqchip_mode(AccelState *as, const AccelIrqchip *chip)
 {
-    int mode = ((KVMState *)as)->irqchip_mode;
+    int mode = downcast(as, KVMState, parent)->irqchip_mode;
 
     if (mode == KVM_IRQCHIP_MODE_AUTO) {
         return chip->pic && !chip->wide_ids ? ACCEL_IRQCHIP_KERNEL : ACCEL_IRQCHIP_SPLIT;
@@ -126,7 +126,7 @@ static void kvm_irqchip_reset(void *opaque)
 
 bool kvm_create_irqchip(AccelState *as, AccelIrqchip *chip, Error **errp)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     /* Port 0x61 too, which guests read to calibrate their clocks. */
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     int ret;

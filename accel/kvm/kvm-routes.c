@@ -63,7 +63,7 @@ int kvm_send_msi(AccelState *as, uint64_t addr, uint32_t data)
     struct kvm_msi msi = {
         .address_lo = address_lo(addr), .address_hi = address_hi(addr), .data = data,
     };
-    int ret = kvm_ioctl(((KVMState *)as)->vmfd, KVM_SIGNAL_MSI, &msi);
+    int ret = kvm_ioctl(downcast(as, KVMState, parent)->vmfd, KVM_SIGNAL_MSI, &msi);
 
     if (ret < 0) {
         qemu_log_mask(LOG_KVM, "kvm: MSI 0x%x to 0x%" PRIx64 ": %s\n", data, addr,
@@ -154,7 +154,7 @@ static bool update_route(MSIRoute *route, const MSIRoute *new)
  */
 void kvm_set_msi_route(AccelState *as, unsigned n, uint64_t addr, uint32_t data, bool masked)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     KVMRoutes *r = s->routes;
     MSIRoute new = { .present = !masked, .addr = addr, .data = data };
     Pin *pin = &r->pins[n];
@@ -183,7 +183,7 @@ static int set_irqfd(KVMState *s, unsigned n, EventNotifier *e, uint32_t flags)
 
 int kvm_attach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     KVMRoutes *r = s->routes;
     int ret;
 
@@ -199,7 +199,7 @@ int kvm_attach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
 
 void kvm_detach_irqfd(AccelState *as, unsigned n, EventNotifier *e)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     KVMRoutes *r = s->routes;
 
     g_assert(n >= r->first && n < r->nr_pins);

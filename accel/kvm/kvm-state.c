@@ -162,7 +162,7 @@ static const StateDesc msrs_state = {
 
 void kvm_foreach_state(AccelState *as, StateFn *fn, void *opaque)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     const MachineState *ms = as->machine;
 
     fn(&clock_state, NULL, 0, s, opaque);

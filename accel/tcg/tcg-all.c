@@ -33,7 +33,7 @@ static int open_perf_map(Error **errp)
 
 static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
 {
-    TCGAccel *s = (TCGAccel *)as;
+    TCGAccel *s = downcast(as, TCGAccel, parent);
 
     if (!__builtin_cpu_supports("sse4.2")) {
         error_setg(errp, "the software CPU needs a host with SSE4.2");
@@ -49,7 +49,7 @@ static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
 
 static void tcg_exit_machine(AccelState *as)
 {
-    TCGAccel *s = (TCGAccel *)as;
+    TCGAccel *s = downcast(as, TCGAccel, parent);
 
     if (s->state) {
         tcg_state_free(s->state);
@@ -69,7 +69,7 @@ static bool tcg_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
 /* "info jit" */
 static char *tcg_info(AccelState *as)
 {
-    TCGState *s = ((TCGAccel *)as)->state;
+    TCGState *s = downcast(as, TCGAccel, parent)->state;
     uint64_t fills = 0, flushes = 0, lookups = 0;
     g_autofree char *jit = NULL;
 

@@ -28,7 +28,7 @@ static void mark_shared(TCGCPU *c, DirtyLog *log)
 
 uint64_t tcg_dirty_take(AccelState *as, DirtyLog *log, uint64_t *words)
 {
-    TCGState *s = ((TCGAccel *)as)->state;
+    TCGState *s = downcast(as, TCGAccel, parent)->state;
     uint64_t n;
 
     for (unsigned i = 0; s && i < s->nr_cpus; i++) {

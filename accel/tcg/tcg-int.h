@@ -30,7 +30,7 @@ typedef struct TCGAccel {
 
 static inline TCGAccel *tcg_accel(const CPUState *cpu)
 {
-    return (TCGAccel *)cpu->machine->accel;
+    return downcast(cpu->machine->accel, TCGAccel, parent);
 }
 
 static inline TCGCPU *tcg_cpu(const CPUState *cpu)

@@ -56,7 +56,7 @@ static void virtio_9p_batch(void *opaque)
 
 static void virtio_9p_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    Virtio9p *s = (Virtio9p *)vdev;
+    Virtio9p *s = downcast(vdev, Virtio9p, vdev);
     Virtio9pRequest *r;
 
     for (unsigned n = 0; n < V9FS_QUEUE_SIZE && (r = virtqueue_pop(vq)); n++) {
@@ -80,22 +80,22 @@ static void virtio_9p_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 
 static void virtio_9p_start(VirtIODevice *vdev)
 {
-    v9fs_pool_start(((Virtio9p *)vdev)->pool);
+    v9fs_pool_start(downcast(vdev, Virtio9p, vdev)->pool);
 }
 
 static void virtio_9p_stop(VirtIODevice *vdev)
 {
-    v9fs_pool_stop(((Virtio9p *)vdev)->pool);
+    v9fs_pool_stop(downcast(vdev, Virtio9p, vdev)->pool);
 }
 
 static void virtio_9p_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    v9fs_pool_forget(((Virtio9p *)vdev)->pool);
+    v9fs_pool_forget(downcast(vdev, Virtio9p, vdev)->pool);
 }
 
 static void virtio_9p_reset(VirtIODevice *vdev)
 {
-    Virtio9p *s = (Virtio9p *)vdev;
+    Virtio9p *s = downcast(vdev, Virtio9p, vdev);
 
     v9fs_pool_forget(s->pool);
     v9fs_reset(s->state);
@@ -103,7 +103,7 @@ static void virtio_9p_reset(VirtIODevice *vdev)
 
 static void virtio_9p_get_config(VirtIODevice *vdev, void *data)
 {
-    const char *tag = ((const Virtio9p *)vdev)->mount_tag;
+    const char *tag = downcast(vdev, const Virtio9p, vdev)->mount_tag;
     struct virtio_9p_config *config = data;
 
     config->tag_len = strlen(tag);
@@ -131,7 +131,7 @@ static bool check_tag(const Virtio9p *s, Error **errp)
 
 static bool virtio_9p_realize(VirtIODevice *vdev, Error **errp)
 {
-    Virtio9p *s = (Virtio9p *)vdev;
+    Virtio9p *s = downcast(vdev, Virtio9p, vdev);
     FsExport *fs = s->fsdev ? fsdev_find(s->fsdev) : NULL;
     uint64_t fids = vdev->dev.machine->ram_size / V9FS_BYTES_PER_FID;
 
@@ -157,7 +157,7 @@ static bool virtio_9p_realize(VirtIODevice *vdev, Error **errp)
 
 static void virtio_9p_unrealize(VirtIODevice *vdev)
 {
-    Virtio9p *s = (Virtio9p *)vdev;
+    Virtio9p *s = downcast(vdev, Virtio9p, vdev);
 
     v9fs_pool_free(s->pool);
     v9fs_free(s->state);

@@ -42,7 +42,7 @@ typedef struct GedState {
 
 static void send_event(DeviceState *dev, uint32_t bit)
 {
-    GedState *s = (GedState *)dev;
+    GedState *s = downcast(dev, GedState, dev);
 
     s->pending |= bit;
     qemu_irq_lower(s->slot.irq);
@@ -64,7 +64,7 @@ void acpi_ged_send_event(DeviceState *dev, uint32_t bit)
 
 void acpi_ged_add_event(DeviceState *dev, uint32_t bit, const char *path, uint8_t value)
 {
-    GedState *s = (GedState *)dev;
+    GedState *s = downcast(dev, GedState, dev);
 
     g_assert(s->nr_events < GED_MAX_EVENTS);
     s->events[s->nr_events++] = (GedEvent) { bit, path, value };
@@ -183,7 +183,7 @@ static void build_evt(const GedState *s, Aml *aml)
 /* 5.6.9.1: all interrupts of _CRS are events, _EVT handles them. */
 static void ged_build_aml(DeviceState *dev, Aml *aml)
 {
-    const GedState *s = (const GedState *)dev;
+    const GedState *s = downcast(dev, const GedState, dev);
 
     aml_begin_device(aml, "PWRB");
     aml_name(aml, "_HID");
@@ -211,7 +211,7 @@ static void ged_build_aml(DeviceState *dev, Aml *aml)
 
 static bool ged_realize(DeviceState *dev, Error **errp)
 {
-    GedState *s = (GedState *)dev;
+    GedState *s = downcast(dev, GedState, dev);
     MachineState *ms = dev->machine;
 
     memory_region_init_io(&s->selector, &selector_ops, s, "acpi-ged", ACPI_GED_SELECTOR_SIZE);
@@ -230,7 +230,7 @@ static void ged_unrealize(DeviceState *dev)
 
 static void ged_reset(DeviceState *dev)
 {
-    GedState *s = (GedState *)dev;
+    GedState *s = downcast(dev, GedState, dev);
 
     s->pending = 0;
     qemu_irq_lower(s->slot.irq);
@@ -265,7 +265,7 @@ DeviceState *acpi_ged_create(MachineState *ms, const AcpiGedSlot *slot, Error **
 {
     DeviceState *dev = qdev_new(&ged_class, NULL);
 
-    ((GedState *)dev)->slot = *slot;
+    downcast(dev, GedState, dev)->slot = *slot;
     acpi_ged_add_event(dev, ACPI_GED_POWER_BUTTON, "PWRB", NOTIFY_POWER_BUTTON);
     if (!machine_apply_globals(ms, &dev->obj, errp) ||
         !qdev_realize(dev, ms, NULL, errp)) {

@@ -49,8 +49,8 @@ bool acpi_vmclock_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error *
     st_le(rom + VMCLOCK_COUNTER_ID, COUNTER_INVALID, 1);
     st_le(rom + VMCLOCK_TIME_TYPE, TIME_TAI, 1);
     st_le(rom + VMCLOCK_FLAGS, FLAG_VM_GEN_COUNTER | FLAG_NOTIFICATION, 8);
-    ((VMClockState *)dev)->addr = addr;
-    ((VMClockState *)dev)->ged = ged;
+    downcast(dev, VMClockState, dev)->addr = addr;
+    downcast(dev, VMClockState, dev)->ged = ged;
     acpi_ged_add_event(ged, ACPI_GED_VMCLOCK, "VCLK", NOTIFY_CHANGED);
     return true;
 }
@@ -89,7 +89,7 @@ static const StateDesc vmclock_state = { .version = 1, .post_load = vmclock_post
 
 static void vmclock_build_aml(DeviceState *dev, Aml *aml)
 {
-    const VMClockState *s = (const VMClockState *)dev;
+    const VMClockState *s = downcast(dev, const VMClockState, dev);
 
     aml_begin_device(aml, "VCLK");
     aml_name(aml, "_HID");

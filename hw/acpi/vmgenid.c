@@ -24,7 +24,7 @@ typedef struct VMGenIDState {
 
 bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error **errp)
 {
-    VMGenIDState *s = (VMGenIDState *)dev;
+    VMGenIDState *s = downcast(dev, VMGenIDState, dev);
     uint8_t *rom = rom_add(dev->machine, "VM generation ID", addr, GUID_SIZE, errp);
 
     if (!rom) {
@@ -39,7 +39,7 @@ bool acpi_vmgenid_place(DeviceState *dev, hwaddr addr, DeviceState *ged, Error *
 
 static bool vmgenid_realize(DeviceState *dev, Error **errp)
 {
-    VMGenIDState *s = (VMGenIDState *)dev;
+    VMGenIDState *s = downcast(dev, VMGenIDState, dev);
 
     if (!strcmp(s->guid, "auto")) {
         g_free(s->guid);
@@ -53,7 +53,7 @@ static bool vmgenid_realize(DeviceState *dev, Error **errp)
 
 static void vmgenid_build_aml(DeviceState *dev, Aml *aml)
 {
-    const VMGenIDState *s = (const VMGenIDState *)dev;
+    const VMGenIDState *s = downcast(dev, const VMGenIDState, dev);
 
     aml_begin_device(aml, "VGEN");
     aml_name(aml, "_HID");

@@ -31,7 +31,7 @@ typedef struct VhostUserBlk {
 
 static void blk_get_config(VirtIODevice *vdev, void *config)
 {
-    VhostUserBlk *s = (VhostUserBlk *)vdev;
+    VhostUserBlk *s = downcast(vdev, VhostUserBlk, d.vdev);
     struct virtio_blk_config *c = config;
 
     memcpy(config, vhost_user_config(s->d.vu), CONFIG_LEN);
@@ -41,7 +41,7 @@ static void blk_get_config(VirtIODevice *vdev, void *config)
 /* Only the cache's mode can be written. */
 static void blk_set_config(VirtIODevice *vdev, unsigned offset, const void *data, unsigned len)
 {
-    VhostUserBlk *s = (VhostUserBlk *)vdev;
+    VhostUserBlk *s = downcast(vdev, VhostUserBlk, d.vdev);
 
     if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE) && len == 1 &&
         offset == offsetof(struct virtio_blk_config, wce)) {
@@ -51,7 +51,7 @@ static void blk_set_config(VirtIODevice *vdev, unsigned offset, const void *data
 
 static uint64_t blk_get_features(VirtIODevice *vdev, bool modern)
 {
-    VhostUserBlk *s = (VhostUserBlk *)vdev;
+    VhostUserBlk *s = downcast(vdev, VhostUserBlk, d.vdev);
     uint64_t mask = BLK_FEATURES;
 
     if (s->config_wce) {
@@ -84,7 +84,7 @@ static bool blk_check_props(VhostUserBlk *s, Error **errp)
 
 static bool blk_realize(VirtIODevice *vdev, Error **errp)
 {
-    VhostUserBlk *s = (VhostUserBlk *)vdev;
+    VhostUserBlk *s = downcast(vdev, VhostUserBlk, d.vdev);
     VhostUserConfig cfg = { .config_len = CONFIG_LEN };
 
     if (!blk_check_props(s, errp)) {

@@ -260,7 +260,7 @@ static bool handle_request(VirtIOBlock *s, VirtIOBlockReq *req)
 /* Take what is there, at most a queue full, and hand it over together. */
 static void handle_batch(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOBlock *s = (VirtIOBlock *)vdev;
+    VirtIOBlock *s = downcast(vdev, VirtIOBlock, vdev);
     unsigned room = virtio_queue_size(vq);
     VirtIOBlockReq *req;
 

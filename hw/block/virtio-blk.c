@@ -15,14 +15,14 @@
 
 static VirtIOBlock *virtio_blk(VirtIODevice *vdev)
 {
-    return (VirtIOBlock *)vdev;
+    return downcast(vdev, VirtIOBlock, vdev);
 }
 
 /* Features and configuration space ------------------------------------------ */
 
 static uint64_t virtio_blk_get_features(VirtIODevice *vdev, bool modern)
 {
-    const VirtIOBlock *s = (const VirtIOBlock *)vdev;
+    const VirtIOBlock *s = downcast(vdev, const VirtIOBlock, vdev);
     uint64_t f = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_GEOMETRY |
                  1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_BLK_SIZE;
 
@@ -71,7 +71,7 @@ static void fill_geometry(const VirtIOBlock *s, uint64_t sectors,
 
 static void virtio_blk_get_config(VirtIODevice *vdev, void *config)
 {
-    const VirtIOBlock *s = (const VirtIOBlock *)vdev;
+    const VirtIOBlock *s = downcast(vdev, const VirtIOBlock, vdev);
     uint64_t sectors = blk_getlength(s->conf.blk) / BDRV_SECTOR_SIZE;
     uint32_t lbs = s->conf.logical_block_size;
     struct virtio_blk_config cfg = {
@@ -185,7 +185,7 @@ static bool virtio_blk_realize(VirtIODevice *vdev, Error **errp)
 {
     VirtIOBlock *s = virtio_blk(vdev);
 
-    vdev->iothread = (IOThread *)s->iothread.obj;
+    vdev->iothread = downcast(s->iothread.obj, IOThread, obj);
     if (!check_properties(s, errp) ||
         !block_conf_attach(&s->conf, qdev_name(&vdev->dev), true, errp)) {
         return false;

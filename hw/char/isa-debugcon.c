@@ -40,7 +40,7 @@ static const MemoryRegionOps debugcon_ops = {
 
 static bool debugcon_realize(DeviceState *dev, Error **errp)
 {
-    ISADebugcon *d = (ISADebugcon *)dev;
+    ISADebugcon *d = downcast(dev, ISADebugcon, dev);
 
     if (!d->chr.chr) {
         error_setg(errp, "Can't create debugcon device, empty char device");
@@ -53,7 +53,7 @@ static bool debugcon_realize(DeviceState *dev, Error **errp)
 
 static void debugcon_unrealize(DeviceState *dev)
 {
-    chr_txq_cleanup(&((ISADebugcon *)dev)->tx);
+    chr_txq_cleanup(&downcast(dev, ISADebugcon, dev)->tx);
 }
 
 STATE_NOT(ISADebugcon, tx, "the peer is the host's: what it has not read stays here");

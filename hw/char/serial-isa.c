@@ -39,7 +39,7 @@ static bool index_taken(const ISASerialState *isa, uint32_t index)
         const DeviceState *dev = g_ptr_array_index(children, i);
 
         if (dev != &isa->dev && dev->obj.oc == &isa_serial_class.oc &&
-            ((const ISASerialState *)dev)->index == index) {
+            downcast(dev, const ISASerialState, dev)->index == index) {
             return true;
         }
     }
@@ -71,7 +71,7 @@ static bool choose_port(ISASerialState *isa, Error **errp)
 
 static bool isa_serial_realize(DeviceState *dev, Error **errp)
 {
-    ISASerialState *isa = (ISASerialState *)dev;
+    ISASerialState *isa = downcast(dev, ISASerialState, dev);
     Error *err = NULL;
     qemu_irq irq;
 
@@ -93,17 +93,17 @@ static bool isa_serial_realize(DeviceState *dev, Error **errp)
 
 static void isa_serial_unrealize(DeviceState *dev)
 {
-    serial_unrealize(&((ISASerialState *)dev)->uart);
+    serial_unrealize(&downcast(dev, ISASerialState, dev)->uart);
 }
 
 static void isa_serial_reset(DeviceState *dev)
 {
-    serial_reset(&((ISASerialState *)dev)->uart);
+    serial_reset(&downcast(dev, ISASerialState, dev)->uart);
 }
 
 static void isa_serial_build_aml(DeviceState *dev, Aml *aml)
 {
-    const ISASerialState *isa = (const ISASerialState *)dev;
+    const ISASerialState *isa = downcast(dev, const ISASerialState, dev);
     char name[] = { 'C', 'O', 'M', '1' + isa->index, 0 };
 
     aml_begin_device(aml, name);

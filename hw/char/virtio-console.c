@@ -261,7 +261,7 @@ static void port_event(void *opaque, QEMUChrEvent event)
 
 static bool port_realize(DeviceState *dev, Error **errp)
 {
-    VirtIOSerialPort *port = (VirtIOSerialPort *)dev;
+    VirtIOSerialPort *port = downcast(dev, VirtIOSerialPort, dev);
     bool is_console = virtio_serial_port_is_console(port);
 
     timer_init_ns(&port->tell_timer, QEMU_CLOCK_REALTIME, tell_late, port);
@@ -279,7 +279,7 @@ static bool port_realize(DeviceState *dev, Error **errp)
 
 static void port_unrealize(DeviceState *dev)
 {
-    VirtIOSerialPort *port = (VirtIOSerialPort *)dev;
+    VirtIOSerialPort *port = downcast(dev, VirtIOSerialPort, dev);
 
     qemu_chr_fe_set_handlers(&port->chr, NULL, NULL, NULL, NULL);
     virtio_serial_port_pause(port);

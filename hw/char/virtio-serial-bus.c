@@ -149,7 +149,7 @@ out:
 
 static void handle_ctrl_in(VirtIODevice *vdev, VirtQueue *vq)
 {
-    flush_messages((VirtIOSerial *)vdev);
+    flush_messages(downcast(vdev, VirtIOSerial, vdev));
 }
 
 void virtio_serial_host_changed(VirtIOSerial *s, VirtIOSerialPort *port)
@@ -262,7 +262,7 @@ static void handle_message(VirtIOSerial *s, const ControlMsg *msg)
 /* Elements for one call: a driver that never stops must not keep the loop. */
 static void handle_ctrl_out(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
     VirtQueueElement *elem = NULL;
 
     for (unsigned n = 0; n < CTRL_QUEUE_SIZE && (elem = virtqueue_pop(vq)); n++) {
@@ -301,7 +301,7 @@ static void discard(VirtQueue *vq)
 
 static void handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
     VirtIOSerialSlot *slot = slot_of_queue(s, vq);
 
     if (slot->port && !slot->ready && !use_multiport(s) && !virtio_queue_empty(vq)) {
@@ -319,7 +319,7 @@ static void handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 /* Where no port is, buffers stay for one that may come. */
 static void handle_rx(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSerialSlot *slot = slot_of_queue((VirtIOSerial *)vdev, vq);
+    VirtIOSerialSlot *slot = slot_of_queue(downcast(vdev, VirtIOSerial, vdev), vq);
 
     if (slot->port) {
         virtio_serial_port_rx(slot->port);
@@ -406,7 +406,7 @@ void virtio_serial_unplug(VirtIOSerial *s, VirtIOSerialPort *port)
 
 static void serial_get_config(VirtIODevice *vdev, void *config)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
     struct virtio_console_config *c = config;
 
     c->max_nr_ports = s->max_ports;
@@ -420,7 +420,7 @@ static void serial_get_config(VirtIODevice *vdev, void *config)
 static void serial_set_config(VirtIODevice *vdev, unsigned offset,
                               const void *data, unsigned len)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
 
     if (s->emergency_write && s->slots[0].port &&
         offset == offsetof(struct virtio_console_config, emerg_wr)) {
@@ -430,7 +430,7 @@ static void serial_set_config(VirtIODevice *vdev, unsigned offset,
 
 static uint64_t serial_get_features(VirtIODevice *vdev, bool modern)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
 
     return (s->max_ports > 1 ? 1ull << VIRTIO_CONSOLE_F_MULTIPORT : 0) |
            (s->size ? 1ull << VIRTIO_CONSOLE_F_SIZE : 0) |
@@ -441,7 +441,7 @@ static uint64_t serial_get_features(VirtIODevice *vdev, bool modern)
 
 static void serial_stop(VirtIODevice *vdev)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
 
     for (uint32_t nr = 0; nr < s->max_ports; nr++) {
         if (s->slots[nr].port) {
@@ -452,7 +452,7 @@ static void serial_stop(VirtIODevice *vdev)
 
 static void serial_reset(VirtIODevice *vdev)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
 
     s->driver_ready = false;
     for (uint32_t nr = 0; nr < s->max_ports; nr++) {
@@ -469,7 +469,7 @@ static void serial_reset(VirtIODevice *vdev)
 
 static void serial_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
     VirtIOSerialPort *port = slot_of_queue(s, vq)->port;
 
     if (port && port->tx == vq) {
@@ -493,7 +493,7 @@ static void add_queues(VirtIOSerial *s)
 
 static bool serial_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
     g_autofree char *name = qbus_new_name(&vdev->dev, VIRTIO_SERIAL_BUS, VIRTIO_SERIAL_BUS);
 
     if (!s->max_ports) {
@@ -516,7 +516,7 @@ static bool serial_realize(VirtIODevice *vdev, Error **errp)
 /* The ports on the bus are gone already: they were realized after it. */
 static void serial_unrealize(VirtIODevice *vdev)
 {
-    VirtIOSerial *s = (VirtIOSerial *)vdev;
+    VirtIOSerial *s = downcast(vdev, VirtIOSerial, vdev);
 
     qbus_cleanup(&s->bus);
     g_clear_pointer(&s->slots, g_free);

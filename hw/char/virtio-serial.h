@@ -92,7 +92,7 @@ extern const StateDesc virtio_serial_state;
 
 static inline bool virtio_serial_port_is_console(const VirtIOSerialPort *port)
 {
-    return ((const VirtIOSerialPortClass *)device_get_class(&port->dev))->is_console;
+    return downcast(device_get_class(&port->dev), const VirtIOSerialPortClass, dc)->is_console;
 }
 
 /* The device, as its ports see it ------------------------------------------ */

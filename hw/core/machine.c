@@ -38,7 +38,7 @@ static void free_global(gpointer data)
 
 static void machine_init(Object *obj)
 {
-    MachineState *ms = (MachineState *)obj;
+    MachineState *ms = downcast(obj, MachineState, obj);
     const MachineClass *mc = machine_get_class(ms);
 
     memory_region_init(&ms->system_memory, "system", UINT64_MAX);
@@ -57,7 +57,7 @@ static void machine_init(Object *obj)
 
 static void machine_finalize(Object *obj)
 {
-    MachineState *ms = (MachineState *)obj;
+    MachineState *ms = downcast(obj, MachineState, obj);
 
     /* Before the objects: memory backends have regions in it. */
     address_space_destroy(&ms->memory);

@@ -295,7 +295,7 @@ static bool find_backends(MachineState *ms, GPtrArray *parts, Error **errp)
             return false;
         }
         if (obj) {
-            node->size = ((HostMemoryBackend *)obj)->size;
+            node->size = downcast(obj, HostMemoryBackend, obj)->size;
             g_ptr_array_add(parts, obj);
         }
     }
@@ -369,7 +369,7 @@ static bool complete_memory(MachineState *ms, bool ram_size_given, Error **errp)
     const Object *own = ms->memory_backend ? machine_find_object(ms, ms->memory_backend) : NULL;
 
     if (own && object_is_memory_backend(own) && !ram_size_given) {
-        ms->ram_size = ((const HostMemoryBackend *)own)->size;
+        ms->ram_size = downcast(own, const HostMemoryBackend, obj)->size;
     }
     if (mixes_mem(ms->numa)) {
         error_setg(errp, "numa configuration should use either mem= or memdev=,"

@@ -11,7 +11,7 @@
 
 DeviceState *qdev_new(const DeviceClass *dc, const char *id)
 {
-    return (DeviceState *)object_new(&dc->oc, id);
+    return downcast(object_new(&dc->oc, id), DeviceState, obj);
 }
 
 const char *qdev_name(const DeviceState *dev)
@@ -201,7 +201,7 @@ DeviceState *qdev_find(MachineState *ms, const char *id)
 static const DeviceClass *find_user_class(const char *driver, Error **errp)
 {
     const ObjectClass *oc = object_class_by_name(device_classes, driver);
-    const DeviceClass *dc = (const DeviceClass *)oc;
+    const DeviceClass *dc = downcast(oc, const DeviceClass, oc);
 
     if (!oc) {
         g_autofree char *why = qdev_why_not(driver);

@@ -49,7 +49,7 @@ static bool add_serials(MicrovmMachineState *mms, Error **errp)
             error_setg(errp, "serial ports are not compiled into this binary");
             return false;
         }
-        if (!add_serial(mms, (const DeviceClass *)oc, i, errp)) {
+        if (!add_serial(mms, downcast(oc, const DeviceClass, oc), i, errp)) {
             return false;
         }
     }

@@ -31,7 +31,7 @@ static bool wants_data(const LoaderState *s)
 
 static bool loader_realize(DeviceState *dev, Error **errp)
 {
-    const LoaderState *s = (LoaderState *)dev;
+    const LoaderState *s = downcast(dev, LoaderState, dev);
 
     if (dev->machine->memory.sealed) {
         error_setg(errp, "Device 'loader' does not support hotplugging");

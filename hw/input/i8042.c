@@ -256,7 +256,7 @@ static void make_translation(I8042State *s)
 
 static bool i8042_realize(DeviceState *dev, Error **errp)
 {
-    I8042State *s = (I8042State *)dev;
+    I8042State *s = downcast(dev, I8042State, dev);
 
     make_translation(s);
     s->irq = isa_get_irq(dev, KEYBOARD_IRQ, errp);
@@ -273,12 +273,12 @@ static bool i8042_realize(DeviceState *dev, Error **errp)
 
 static void i8042_unrealize(DeviceState *dev)
 {
-    input_del_handler(dev->machine, &((I8042State *)dev)->input);
+    input_del_handler(dev->machine, &downcast(dev, I8042State, dev)->input);
 }
 
 static void i8042_reset(DeviceState *dev)
 {
-    I8042State *s = (I8042State *)dev;
+    I8042State *s = downcast(dev, I8042State, dev);
 
     ps2_keyboard_reset(&s->keyboard);
     s->mode = MODE_INTERRUPT | MODE_TRANSLATE;

@@ -176,7 +176,7 @@ static unsigned fill_selected(const VirtIOInput *s, VirtIOInputConfig *config)
 
 static void input_get_config(VirtIODevice *vdev, void *data)
 {
-    const VirtIOInput *s = (VirtIOInput *)vdev;
+    const VirtIOInput *s = downcast(vdev, VirtIOInput, vdev);
     VirtIOInputConfig *config = data;
 
     config->select = s->select;
@@ -187,7 +187,7 @@ static void input_get_config(VirtIODevice *vdev, void *data)
 /* Only the first two fields are the driver's. */
 static void input_set_config(VirtIODevice *vdev, unsigned offset, const void *data, unsigned len)
 {
-    VirtIOInput *s = (VirtIOInput *)vdev;
+    VirtIOInput *s = downcast(vdev, VirtIOInput, vdev);
     uint8_t fields[offsetof(VirtIOInputConfig, size)] = { s->select, s->subsel };
 
     if (offset < sizeof(fields)) {
@@ -324,12 +324,12 @@ static void input_handle_status(VirtIODevice *vdev, VirtQueue *vq)
 
 static void input_start(VirtIODevice *vdev)
 {
-    input_prefer(vdev->dev.machine, &((VirtIOInput *)vdev)->handler, true);
+    input_prefer(vdev->dev.machine, &downcast(vdev, VirtIOInput, vdev)->handler, true);
 }
 
 static void input_reset(VirtIODevice *vdev)
 {
-    VirtIOInput *s = (VirtIOInput *)vdev;
+    VirtIOInput *s = downcast(vdev, VirtIOInput, vdev);
 
     input_prefer(vdev->dev.machine, &s->handler, false);
     s->select = s->subsel = 0;
@@ -338,7 +338,7 @@ static void input_reset(VirtIODevice *vdev)
 
 static void input_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    ((VirtIOInput *)vdev)->count = 0;
+    downcast(vdev, VirtIOInput, vdev)->count = 0;
 }
 
 static uint64_t input_get_features(VirtIODevice *vdev, bool modern)
@@ -366,7 +366,7 @@ static bool input_realize(VirtIOInput *s, const VirtIOInputModel *model, Error *
 
 static void input_unrealize(VirtIODevice *vdev)
 {
-    input_del_handler(vdev->dev.machine, &((VirtIOInput *)vdev)->handler);
+    input_del_handler(vdev->dev.machine, &downcast(vdev, VirtIOInput, vdev)->handler);
 }
 
 STATE_NOT(VirtIOInput, model, "the class's");
@@ -396,17 +396,17 @@ static const VirtIOInputModel tablet = {
 
 static bool keyboard_realize(VirtIODevice *vdev, Error **errp)
 {
-    return input_realize((VirtIOInput *)vdev, &keyboard, errp);
+    return input_realize(downcast(vdev, VirtIOInput, vdev), &keyboard, errp);
 }
 
 static bool mouse_realize(VirtIODevice *vdev, Error **errp)
 {
-    return input_realize((VirtIOInput *)vdev, &mouse, errp);
+    return input_realize(downcast(vdev, VirtIOInput, vdev), &mouse, errp);
 }
 
 static bool tablet_realize(VirtIODevice *vdev, Error **errp)
 {
-    return input_realize((VirtIOInput *)vdev, &tablet, errp);
+    return input_realize(downcast(vdev, VirtIOInput, vdev), &tablet, errp);
 }
 
 #define INPUT_PROPS \

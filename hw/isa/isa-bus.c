@@ -20,7 +20,7 @@ void isa_bus_init(ISABus *isa, MachineState *ms, MemoryRegion *io,
 
 static ISABus *bus_of(const DeviceState *dev)
 {
-    return (ISABus *)dev->parent_bus;
+    return downcast(dev->parent_bus, ISABus, bus);
 }
 
 qemu_irq isa_get_irq(const DeviceState *dev, unsigned n, Error **errp)

@@ -39,7 +39,7 @@ static const MemoryRegionOps debug_exit_ops = {
 
 static bool debug_exit_realize(DeviceState *dev, Error **errp)
 {
-    ISADebugExit *d = (ISADebugExit *)dev;
+    ISADebugExit *d = downcast(dev, ISADebugExit, dev);
 
     if (!d->iosize || d->iosize > MAX_IOSIZE) {
         error_setg(errp, "iosize must be between 1 and %d", MAX_IOSIZE);

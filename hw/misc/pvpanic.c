@@ -51,7 +51,7 @@ static const MemoryRegionOps pvpanic_ops = {
 
 static bool pvpanic_realize(DeviceState *dev, Error **errp)
 {
-    PVPanicState *s = (PVPanicState *)dev;
+    PVPanicState *s = downcast(dev, PVPanicState, dev);
 
     if (s->events & ~ALL_EVENTS) {
         error_setg(errp, "events are bits of %d", ALL_EVENTS);
@@ -64,7 +64,7 @@ static bool pvpanic_realize(DeviceState *dev, Error **errp)
 
 static void pvpanic_build_aml(DeviceState *dev, Aml *aml)
 {
-    const PVPanicState *s = (const PVPanicState *)dev;
+    const PVPanicState *s = downcast(dev, const PVPanicState, dev);
 
     aml_begin_device(aml, "PEVT");
     aml_name(aml, "_HID");

@@ -15,7 +15,7 @@ typedef struct VMCoreInfoState {
 
 static bool vmcoreinfo_realize(DeviceState *dev, Error **errp)
 {
-    VMCoreInfoState *s = (VMCoreInfoState *)dev;
+    VMCoreInfoState *s = downcast(dev, VMCoreInfoState, dev);
     MachineState *ms = dev->machine;
     const MachineClass *mc = machine_get_class(ms);
     DeviceState *fw_cfg;
@@ -36,7 +36,7 @@ static bool vmcoreinfo_realize(DeviceState *dev, Error **errp)
 
 static void vmcoreinfo_reset(DeviceState *dev)
 {
-    VMCoreInfoState *s = (VMCoreInfoState *)dev;
+    VMCoreInfoState *s = downcast(dev, VMCoreInfoState, dev);
 
     s->info = (VMCoreInfo) { .host_format = VMCOREINFO_FORMAT_ELF };
 }

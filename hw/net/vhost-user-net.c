@@ -24,7 +24,7 @@
 
 static void user_link(VirtIODevice *vdev, bool up)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     if (n->nic.nc) {
         net_set_carrier(n->nic.nc, up);

@@ -28,7 +28,7 @@ static unsigned ctrl_index(const VirtIONet *n)
 
 static void virtio_net_handle(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
     unsigned i = virtio_queue_index(vq);
 
     if (net_has(n, VIRTIO_NET_F_CTRL_VQ) && i == ctrl_index(n)) {
@@ -107,12 +107,12 @@ static const NICOps nic_ops = {
 
 static void virtio_net_start(VirtIODevice *vdev)
 {
-    virtio_net_update_workers((VirtIONet *)vdev, true);
+    virtio_net_update_workers(downcast(vdev, VirtIONet, vdev), true);
 }
 
 static void virtio_net_stop(VirtIODevice *vdev)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     virtio_net_update_workers(n, false);
     for (unsigned i = 0; i < n->max_pairs; i++) {
@@ -195,7 +195,7 @@ static uint64_t without_unmet(uint64_t f)
 
 static uint64_t virtio_net_get_features(VirtIODevice *vdev, bool modern)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
     unsigned able = n->nic.nc && n->backend_hdr ? n->nic.nc->offloads : 0;
     bool csum = n->csum && (able & NET_OFFLOAD_CSUM);
     bool gcsum = n->guest_csum && (able & NET_OFFLOAD_CSUM);
@@ -245,7 +245,7 @@ static bool virtio_net_validate_features(VirtIODevice *vdev, uint64_t f)
 
 static void virtio_net_set_features(VirtIODevice *vdev)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
     bool long_hdr = !vdev->legacy || net_has(n, VIRTIO_NET_F_MRG_RXBUF);
 
     n->hdr_len = long_hdr ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -258,7 +258,7 @@ static void virtio_net_set_features(VirtIODevice *vdev)
 
 static void virtio_net_get_config(VirtIODevice *vdev, void *config)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
     struct virtio_net_config cfg = { .max_virtqueue_pairs = n->max_pairs };
 
     memcpy(cfg.mac, n->filter.mac, 6);
@@ -276,7 +276,7 @@ static void virtio_net_get_config(VirtIODevice *vdev, void *config)
 static void virtio_net_set_config(VirtIODevice *vdev, unsigned offset, const void *data,
                                   unsigned len)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     if (vdev->legacy && !net_has(n, VIRTIO_NET_F_CTRL_MAC_ADDR) && offset + len <= 6) {
         memcpy(n->filter.mac + offset, data, len);
@@ -287,7 +287,7 @@ static void virtio_net_set_config(VirtIODevice *vdev, unsigned offset, const voi
 
 static void virtio_net_reset(VirtIODevice *vdev)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     for (unsigned i = 0; i < n->max_pairs; i++) {
         n->pairs[i].nr_stash = 0;
@@ -344,7 +344,7 @@ static bool check_props(VirtIONet *n, Error **errp)
 
 static bool virtio_net_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     if (!check_props(n, errp)) {
         return false;
@@ -383,7 +383,7 @@ static bool virtio_net_realize(VirtIODevice *vdev, Error **errp)
 
 static void virtio_net_unrealize(VirtIODevice *vdev)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
+    VirtIONet *n = downcast(vdev, VirtIONet, vdev);
 
     virtio_net_vhost_cleanup(n);
     virtio_net_user_cleanup(n);

@@ -169,7 +169,7 @@ static bool add_file(FWCfgState *s, FWCfgFile file, Error **errp)
 bool fw_cfg_add_buffer(DeviceState *dev, const char *name, void *data, uint32_t size,
                        Error **errp)
 {
-    return add_file((FWCfgState *)dev, (FWCfgFile) {
+    return add_file(downcast(dev, FWCfgState, dev), (FWCfgFile) {
         .name = (char *)name, .data = data, .writable = data, .size = size,
     }, errp);
 }
@@ -298,7 +298,7 @@ static const MemoryRegionOps fw_cfg_ops = {
 
 static void fw_cfg_build_aml(DeviceState *dev, Aml *aml)
 {
-    const FWCfgState *s = (const FWCfgState *)dev;
+    const FWCfgState *s = downcast(dev, const FWCfgState, dev);
 
     aml_begin_device(aml, "FWCF");
     aml_name(aml, "_HID");
@@ -314,7 +314,7 @@ static void fw_cfg_build_aml(DeviceState *dev, Aml *aml)
 
 static void fw_cfg_init(Object *obj)
 {
-    FWCfgState *s = (FWCfgState *)obj;
+    FWCfgState *s = downcast(obj, FWCfgState, dev.obj);
 
     s->files = g_ptr_array_new_with_free_func(free_file);
     s->dir = g_byte_array_new();
@@ -323,7 +323,7 @@ static void fw_cfg_init(Object *obj)
 
 static void fw_cfg_finalize(Object *obj)
 {
-    FWCfgState *s = (FWCfgState *)obj;
+    FWCfgState *s = downcast(obj, FWCfgState, dev.obj);
 
     g_ptr_array_unref(s->files);
     g_byte_array_unref(s->dir);
@@ -331,7 +331,7 @@ static void fw_cfg_finalize(Object *obj)
 
 static bool fw_cfg_realize(DeviceState *dev, Error **errp)
 {
-    FWCfgState *s = (FWCfgState *)dev;
+    FWCfgState *s = downcast(dev, FWCfgState, dev);
     const GPtrArray *items = dev->machine->fw_cfg_items;
     MemoryRegion *io = &dev->machine->system_io;
     const MemoryRegion *other = memory_region_find(io, s->port, FW_CFG_PORTS);
@@ -353,7 +353,7 @@ static bool fw_cfg_realize(DeviceState *dev, Error **errp)
 
 static void fw_cfg_reset(DeviceState *dev)
 {
-    FWCfgState *s = (FWCfgState *)dev;
+    FWCfgState *s = downcast(dev, FWCfgState, dev);
 
     select_key(s, KEY_SIGNATURE);
     s->dma_high = 0;
@@ -391,7 +391,7 @@ DeviceState *fw_cfg_create(MachineState *ms, uint16_t port, Error **errp)
 {
     DeviceState *dev = qdev_new(&fw_cfg_class, NULL);
 
-    ((FWCfgState *)dev)->port = port;
+    downcast(dev, FWCfgState, dev)->port = port;
     if (!qdev_realize(dev, ms, NULL, errp)) {
         object_free(&dev->obj);
         return NULL;

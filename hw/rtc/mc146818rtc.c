@@ -340,7 +340,7 @@ static void set_first_time(RTCState *s)
 
 static bool rtc_realize(DeviceState *dev, Error **errp)
 {
-    RTCState *s = (RTCState *)dev;
+    RTCState *s = downcast(dev, RTCState, dev);
 
     timer_init_ns(&s->timer, timer_clock(s), timer_cb, s);
     timer_init_ns(&s->event_timer, QEMU_CLOCK_REALTIME, tell_of_change, s);
@@ -353,7 +353,7 @@ static bool rtc_realize(DeviceState *dev, Error **errp)
 
 static void rtc_unrealize(DeviceState *dev)
 {
-    RTCState *s = (RTCState *)dev;
+    RTCState *s = downcast(dev, RTCState, dev);
 
     timer_del(&s->timer);
     timer_del(&s->event_timer);
@@ -365,7 +365,7 @@ static void rtc_unrealize(DeviceState *dev)
  */
 static void rtc_reset(DeviceState *dev)
 {
-    RTCState *s = (RTCState *)dev;
+    RTCState *s = downcast(dev, RTCState, dev);
 
     s->index = 0;
     s->reg[RTC_C] = 0;
@@ -454,7 +454,7 @@ DeviceState *mc146818_rtc_create(MachineState *ms, qemu_irq irq, Error **errp)
 {
     DeviceState *dev = qdev_new(&rtc_class, NULL);
 
-    ((RTCState *)dev)->irq = irq;
+    downcast(dev, RTCState, dev)->irq = irq;
     if (!machine_apply_globals(ms, &dev->obj, errp) ||
         !qdev_realize(dev, ms, NULL, errp)) {
         object_free(&dev->obj);
@@ -465,5 +465,5 @@ DeviceState *mc146818_rtc_create(MachineState *ms, qemu_irq irq, Error **errp)
 
 MemoryRegion *mc146818_rtc_region(DeviceState *dev)
 {
-    return &((RTCState *)dev)->io;
+    return &downcast(dev, RTCState, dev)->io;
 }

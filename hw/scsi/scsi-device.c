@@ -186,10 +186,10 @@ static bool check_properties(SCSIDevice *dev, Error **errp)
 
 static bool scsi_device_realize(DeviceState *d, Error **errp)
 {
-    SCSIDevice *dev = (SCSIDevice *)d;
+    SCSIDevice *dev = downcast(d, SCSIDevice, dev);
     BlockBackend *blk = dev->conf.blk;
 
-    dev->bus = (SCSIBus *)d->parent_bus;
+    dev->bus = downcast(d->parent_bus, SCSIBus, bus);
     if (!check_properties(dev, errp) || !choose_place(dev, dev->bus, errp) ||
         (blk && !block_conf_attach(&dev->conf, qdev_name(d), !scsi_is_cd(dev), errp))) {
         return false;
@@ -211,7 +211,7 @@ static void leave_loop(void *opaque)
 
 static void scsi_device_unrealize(DeviceState *d)
 {
-    SCSIDevice *dev = (SCSIDevice *)d;
+    SCSIDevice *dev = downcast(d, SCSIDevice, dev);
 
     dev->bus->ops->unplug(dev->bus, dev);
     if (dev->conf.blk) {
@@ -223,7 +223,7 @@ static void scsi_device_unrealize(DeviceState *d)
 
 static void scsi_device_reset(DeviceState *d)
 {
-    SCSIDevice *dev = (SCSIDevice *)d;
+    SCSIDevice *dev = downcast(d, SCSIDevice, dev);
 
     scsi_set_attention(dev, SENSE_RESET);
     dev->tray_open = dev->locked = false;

@@ -37,7 +37,7 @@ static size_t standard_inquiry(const SCSIRequest *req, uint8_t *buf)
 {
     const SCSIDevice *dev = req->dev;
 
-    buf[0] = ((const SCSIDeviceClass *)dev->dev.obj.oc)->type;
+    buf[0] = downcast(dev->dev.obj.oc, const SCSIDeviceClass, dc.oc)->type;
     buf[1] = dev->removable ? 0x80 : 0;
     buf[2] = 5;                         /* SPC-3 */
     buf[3] = 0x12;                      /* hierarchical LUNs, this format */
@@ -164,7 +164,7 @@ static size_t fill_vpd(const SCSIDevice *dev, uint8_t page, uint8_t *buf)
         if (vpd_pages[i].page == page && has_page(dev, i)) {
             size_t len = vpd_pages[i].fill(dev, buf + VPD_HEADER);
 
-            buf[0] = ((const SCSIDeviceClass *)dev->dev.obj.oc)->type;
+            buf[0] = downcast(dev->dev.obj.oc, const SCSIDeviceClass, dc.oc)->type;
             buf[1] = page;
             scsi_put(buf + 2, 2, len);
             return VPD_HEADER + len;

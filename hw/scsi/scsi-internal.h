@@ -43,7 +43,7 @@ bool scsi_has_list(SCSIRequest *req, size_t len);
 
 static inline bool scsi_is_cd(const SCSIDevice *dev)
 {
-    return ((const SCSIDeviceClass *)dev->dev.obj.oc)->type == SCSI_TYPE_CD;
+    return downcast(dev->dev.obj.oc, const SCSIDeviceClass, dc.oc)->type == SCSI_TYPE_CD;
 }
 
 /* Logical blocks on the medium. */

@@ -269,7 +269,7 @@ static void kick(SCSIDevice *dev)
 /* Take what is there, at most a queue full; requests for one device go to its host together. */
 static void handle_batch(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
     unsigned room = virtio_queue_size(vq);
     SCSIDevice *last = NULL, *dev;
     VirtIOSCSIReq *r;
@@ -287,7 +287,7 @@ void virtio_scsi_handle_cmd(VirtIODevice *vdev, VirtQueue *vq)
 {
     bool all = virtio_queue_serve(vq, handle_batch);
 
-    virtio_scsi_notify((VirtIOSCSI *)vdev);
+    virtio_scsi_notify(downcast(vdev, VirtIOSCSI, vdev));
     if (!all) {
         virtio_queue_kick(vq);
     }
@@ -443,7 +443,7 @@ static bool handle_control(VirtIOSCSI *s, VirtIOSCSITask *t)
 
 void virtio_scsi_handle_ctrl(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
     unsigned room = virtio_queue_size(vq);
     VirtIOSCSITask *t = NULL;
 

@@ -14,7 +14,7 @@
 
 static uint64_t vscsi_get_features(VirtIODevice *vdev, bool modern)
 {
-    const VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    const VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     return (s->hotplug ? 1ull << VIRTIO_SCSI_F_HOTPLUG : 0) |
            (s->param_change ? 1ull << VIRTIO_SCSI_F_CHANGE : 0);
@@ -22,7 +22,7 @@ static uint64_t vscsi_get_features(VirtIODevice *vdev, bool modern)
 
 static void vscsi_get_config(VirtIODevice *vdev, void *config)
 {
-    const VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    const VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     *(struct virtio_scsi_config *)config = (struct virtio_scsi_config) {
         .num_queues = s->num_queues,
@@ -40,7 +40,7 @@ static void vscsi_get_config(VirtIODevice *vdev, void *config)
 /* Section 5.6.4: sizes of headers, before the driver sends any. */
 static void vscsi_set_config(VirtIODevice *vdev, unsigned offset, const void *data, unsigned len)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
     uint32_t value = 0;
 
     if (virtio_driver_ok(vdev) || len != sizeof(value)) {
@@ -98,7 +98,7 @@ static void tell(VirtIOSCSI *s, const SCSIDevice *dev, unsigned feature, uint32_
 
 static void vscsi_handle_events(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     if (s->events_missed) {
         send_event(s, NULL, VIRTIO_SCSI_T_NO_EVENT, 0);
@@ -202,7 +202,7 @@ static void drain(SCSIDevice *dev)
 
 static void vscsi_start(VirtIODevice *vdev)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     for_each_disk(s, reset_status);
     virtio_scsi_retry(s);
@@ -210,7 +210,7 @@ static void vscsi_start(VirtIODevice *vdev)
 
 static void vscsi_stop(VirtIODevice *vdev)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     for_each_disk(s, drain);
     virtio_scsi_notify(s);
@@ -224,7 +224,7 @@ static void reset_disk(SCSIDevice *dev)
 
 static void vscsi_reset(VirtIODevice *vdev)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     virtio_scsi_forget(s, NULL);
     for_each_disk(s, reset_disk);
@@ -235,7 +235,7 @@ static void vscsi_reset(VirtIODevice *vdev)
 
 static void vscsi_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    virtio_scsi_forget((VirtIOSCSI *)vdev, vq);
+    virtio_scsi_forget(downcast(vdev, VirtIOSCSI, vdev), vq);
 }
 
 static bool check_properties(VirtIOSCSI *s, Error **errp)
@@ -260,13 +260,13 @@ static bool check_properties(VirtIOSCSI *s, Error **errp)
 
 static bool vscsi_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
     g_autofree char *name = qbus_new_name(&vdev->dev, SCSI_BUS, "scsi");
 
     if (!check_properties(s, errp)) {
         return false;
     }
-    vdev->iothread = (IOThread *)s->iothread.obj;
+    vdev->iothread = downcast(s->iothread.obj, IOThread, obj);
     vdev->config_len = sizeof(struct virtio_scsi_config);
     s->dirty = g_new0(uint64_t, DIV_ROUND_UP(s->num_queues + VSCSI_FIRST_QUEUE, 64));
     virtio_add_queue(vdev, s->queue_size, virtio_scsi_task_size(), virtio_scsi_handle_ctrl);
@@ -284,7 +284,7 @@ static bool vscsi_realize(VirtIODevice *vdev, Error **errp)
 /* The devices on the bus are gone already: they were realized after it. */
 static void vscsi_unrealize(VirtIODevice *vdev)
 {
-    VirtIOSCSI *s = (VirtIOSCSI *)vdev;
+    VirtIOSCSI *s = downcast(vdev, VirtIOSCSI, vdev);
 
     qbus_cleanup(&s->bus.bus);
     g_free(s->dirty);

@@ -18,17 +18,17 @@ typedef struct VhostUserAny {
 
 static uint64_t any_get_features(VirtIODevice *vdev, bool modern)
 {
-    return vhost_user_features(((VhostUserAny *)vdev)->d.vu) & DEVICE_FEATURES;
+    return vhost_user_features(downcast(vdev, VhostUserAny, d.vdev)->d.vu) & DEVICE_FEATURES;
 }
 
 static void any_get_config(VirtIODevice *vdev, void *config)
 {
-    memcpy(config, vhost_user_config(((VhostUserAny *)vdev)->d.vu), vdev->config_len);
+    memcpy(config, vhost_user_config(downcast(vdev, VhostUserAny, d.vdev)->d.vu), vdev->config_len);
 }
 
 static void any_set_config(VirtIODevice *vdev, unsigned offset, const void *data, unsigned len)
 {
-    vhost_user_set_config(((VhostUserAny *)vdev)->d.vu, offset, data, len);
+    vhost_user_set_config(downcast(vdev, VhostUserAny, d.vdev)->d.vu, offset, data, len);
 }
 
 static bool any_check_props(const VhostUserAny *s, Error **errp)
@@ -50,7 +50,7 @@ static bool any_check_props(const VhostUserAny *s, Error **errp)
 
 static bool any_realize(VirtIODevice *vdev, Error **errp)
 {
-    VhostUserAny *s = (VhostUserAny *)vdev;
+    VhostUserAny *s = downcast(vdev, VhostUserAny, d.vdev);
     VhostUserConfig cfg = {
         .nr_queues = s->num_vqs, .queue_size = s->vq_size, .config_len = s->config_size,
     };

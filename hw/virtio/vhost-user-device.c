@@ -28,24 +28,24 @@ bool vhost_user_device_realize(VhostUserDevice *d, const VhostUserConfig *cfg, E
 
 void vhost_user_device_unrealize(VirtIODevice *vdev)
 {
-    VhostUserDevice *d = (VhostUserDevice *)vdev;
+    VhostUserDevice *d = downcast(vdev, VhostUserDevice, vdev);
 
     g_clear_pointer(&d->vu, vhost_user_free);
 }
 
 void vhost_user_device_start(VirtIODevice *vdev)
 {
-    VhostUserDevice *d = (VhostUserDevice *)vdev;
+    VhostUserDevice *d = downcast(vdev, VhostUserDevice, vdev);
 
     vhost_user_start(d->vu, UINT_MAX);
 }
 
 void vhost_user_device_stop(VirtIODevice *vdev)
 {
-    vhost_user_stop(((VhostUserDevice *)vdev)->vu, false);
+    vhost_user_stop(downcast(vdev, VhostUserDevice, vdev)->vu, false);
 }
 
 void vhost_user_device_reset(VirtIODevice *vdev)
 {
-    vhost_user_reset(((VhostUserDevice *)vdev)->vu);
+    vhost_user_reset(downcast(vdev, VhostUserDevice, vdev)->vu);
 }

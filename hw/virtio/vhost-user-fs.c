@@ -21,7 +21,7 @@ typedef struct VhostUserFS {
 
 static void fs_get_config(VirtIODevice *vdev, void *config)
 {
-    const VhostUserFS *fs = (VhostUserFS *)vdev;
+    const VhostUserFS *fs = downcast(vdev, VhostUserFS, d.vdev);
     struct virtio_fs_config *c = config;
 
     memcpy(c->tag, fs->tag, strlen(fs->tag));
@@ -59,7 +59,7 @@ static bool fs_check_props(const VhostUserFS *fs, Error **errp)
 
 static bool fs_realize(VirtIODevice *vdev, Error **errp)
 {
-    VhostUserFS *fs = (VhostUserFS *)vdev;
+    VhostUserFS *fs = downcast(vdev, VhostUserFS, d.vdev);
     VhostUserConfig cfg = {
         .nr_queues = HIPRIO_QUEUES + fs->num_request_queues, .queue_size = fs->queue_size,
     };

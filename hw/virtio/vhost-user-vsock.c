@@ -26,12 +26,12 @@ static void vsock_tell_reset(VhostUserVSock *s)
 
 static void vsock_handle_event(VirtIODevice *vdev, VirtQueue *vq)
 {
-    vsock_tell_reset((VhostUserVSock *)vdev);
+    vsock_tell_reset(downcast(vdev, VhostUserVSock, d.vdev));
 }
 
 static void vsock_link(VirtIODevice *vdev, bool up)
 {
-    VhostUserVSock *s = (VhostUserVSock *)vdev;
+    VhostUserVSock *s = downcast(vdev, VhostUserVSock, d.vdev);
 
     s->lost |= up && virtio_driver_ok(vdev);
     vsock_tell_reset(s);
@@ -39,24 +39,25 @@ static void vsock_link(VirtIODevice *vdev, bool up)
 
 static void vsock_reset(VirtIODevice *vdev)
 {
-    ((VhostUserVSock *)vdev)->lost = false;
+    downcast(vdev, VhostUserVSock, d.vdev)->lost = false;
     vhost_user_device_reset(vdev);
 }
 
 static void vsock_get_config(VirtIODevice *vdev, void *config)
 {
-    memcpy(config, vhost_user_config(((VhostUserVSock *)vdev)->d.vu), vdev->config_len);
+    memcpy(config, vhost_user_config(downcast(vdev, VhostUserVSock, d.vdev)->d.vu),
+           vdev->config_len);
 }
 
 static uint64_t vsock_get_features(VirtIODevice *vdev, bool modern)
 {
-    return vhost_user_features(((VhostUserVSock *)vdev)->d.vu) &
+    return vhost_user_features(downcast(vdev, VhostUserVSock, d.vdev)->d.vu) &
            1ull << VIRTIO_VSOCK_F_SEQPACKET;
 }
 
 static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 {
-    VhostUserVSock *s = (VhostUserVSock *)vdev;
+    VhostUserVSock *s = downcast(vdev, VhostUserVSock, d.vdev);
     VhostUserConfig cfg = {
         .nr_queues = VSOCK_EVENT, .queue_size = VSOCK_QUEUE_SIZE,
         .config_len = sizeof(struct virtio_vsock_config), .link = vsock_link,

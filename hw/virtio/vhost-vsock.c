@@ -46,7 +46,7 @@ static void vsock_handle_packets(VirtIODevice *vdev, VirtQueue *vq)
 
 static void vsock_handle_event(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VHostVsock *s = (VHostVsock *)vdev;
+    VHostVsock *s = downcast(vdev, VHostVsock, vdev);
 
     if (s->transport_reset) {
         s->transport_reset = !vsock_send_reset(vdev, vq);
@@ -60,7 +60,7 @@ static int set_running(VHostVsock *s, int on)
 
 static void vsock_start(VirtIODevice *vdev)
 {
-    VHostVsock *s = (VHostVsock *)vdev;
+    VHostVsock *s = downcast(vdev, VHostVsock, vdev);
     int ret;
 
     if (!virtio_queue_live(virtio_get_queue(vdev, 0)) ||
@@ -79,7 +79,7 @@ static void vsock_start(VirtIODevice *vdev)
 
 static void vsock_stop(VirtIODevice *vdev)
 {
-    VHostVsock *s = (VHostVsock *)vdev;
+    VHostVsock *s = downcast(vdev, VHostVsock, vdev);
 
     if (s->vhost.running) {
         set_running(s, 0);
@@ -90,24 +90,24 @@ static void vsock_stop(VirtIODevice *vdev)
 /* Packets are lost: no connection is what its ends believe (virtio 1.2, section 5.10.6.7). */
 static void vsock_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    ((VHostVsock *)vdev)->transport_reset |= virtio_queue_index(vq) != VSOCK_EVENT;
+    downcast(vdev, VHostVsock, vdev)->transport_reset |= virtio_queue_index(vq) != VSOCK_EVENT;
 }
 
 static void vsock_reset(VirtIODevice *vdev)
 {
-    ((VHostVsock *)vdev)->transport_reset = false;
+    downcast(vdev, VHostVsock, vdev)->transport_reset = false;
 }
 
 /* Configuration ---------------------------------------------------------------------- */
 
 static void vsock_get_config(VirtIODevice *vdev, void *data)
 {
-    ((struct virtio_vsock_config *)data)->guest_cid = ((VHostVsock *)vdev)->guest_cid;
+    ((struct virtio_vsock_config *)data)->guest_cid = downcast(vdev, VHostVsock, vdev)->guest_cid;
 }
 
 static uint64_t vsock_get_features(VirtIODevice *vdev, bool modern)
 {
-    const VHostVsock *s = (const VHostVsock *)vdev;
+    const VHostVsock *s = downcast(vdev, const VHostVsock, vdev);
 
     return s->seqpacket == ON_OFF_AUTO_OFF ? 0 :
         s->vhost.features & 1ull << VIRTIO_VSOCK_F_SEQPACKET;
@@ -150,7 +150,7 @@ static bool init_worker(VHostVsock *s, Error **errp)
 
 static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 {
-    VHostVsock *s = (VHostVsock *)vdev;
+    VHostVsock *s = downcast(vdev, VHostVsock, vdev);
 
     if (!vsock_check_cid(s->guest_cid, errp)) {
         return false;
@@ -172,7 +172,7 @@ static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 
 static void vsock_unrealize(VirtIODevice *vdev)
 {
-    VHostVsock *s = (VHostVsock *)vdev;
+    VHostVsock *s = downcast(vdev, VHostVsock, vdev);
 
     vhost_dev_cleanup(&s->vhost);
     close(s->fd);

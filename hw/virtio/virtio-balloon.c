@@ -145,7 +145,7 @@ static void balloon_deflate(VirtIOBalloon *s, const uint32_t *pfns, size_t n)
 /* A request has any number of page numbers: the loop gets its turn within one, too. */
 static void balloon_handle_pages(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     unsigned index = virtio_queue_index(vq);
     VirtQueueElement **elem = &s->elem[index];
     uint32_t pfns[BALLOON_BATCH];
@@ -175,7 +175,7 @@ static void balloon_handle_pages(VirtIODevice *vdev, VirtQueue *vq)
 /* Section 5.5.6.7: a reported page holds zeros or what it held; poison other than 0 is neither. */
 static void balloon_handle_report(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     bool keep = virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON) && s->poison;
 
     for (unsigned i = 0; i < BALLOON_TURN; i++) {
@@ -210,7 +210,7 @@ static void balloon_handle_hints(VirtIODevice *vdev, VirtQueue *vq)
 
 static void balloon_handle_stats(VirtIODevice *vdev, VirtQueue *vq)
 {
-    balloon_stats_receive(&((VirtIOBalloon *)vdev)->stats);
+    balloon_stats_receive(&downcast(vdev, VirtIOBalloon, vdev)->stats);
 }
 
 /* Configuration -------------------------------------------------------------- */
@@ -252,7 +252,7 @@ static void balloon_send_event(void *opaque)
 
 static void balloon_get_config(VirtIODevice *vdev, void *data)
 {
-    const VirtIOBalloon *s = (const VirtIOBalloon *)vdev;
+    const VirtIOBalloon *s = downcast(vdev, const VirtIOBalloon, vdev);
     struct virtio_balloon_config config = {
         .num_pages = s->num_pages,
         .actual = s->actual,
@@ -266,7 +266,7 @@ static void balloon_get_config(VirtIODevice *vdev, void *data)
 /* The driver writes actual and poison_val, by whatever widths. */
 static void balloon_set_config(VirtIODevice *vdev, unsigned offset, const void *data, unsigned len)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     struct virtio_balloon_config config = { .actual = s->actual, .poison_val = s->poison };
 
     memcpy((char *)&config + offset, data, len);
@@ -279,7 +279,7 @@ static void balloon_set_config(VirtIODevice *vdev, unsigned offset, const void *
 
 static uint64_t balloon_get_features(VirtIODevice *vdev, bool modern)
 {
-    const VirtIOBalloon *s = (const VirtIOBalloon *)vdev;
+    const VirtIOBalloon *s = downcast(vdev, const VirtIOBalloon, vdev);
     const struct {
         bool on;
         unsigned bit;
@@ -303,7 +303,7 @@ static uint64_t balloon_get_features(VirtIODevice *vdev, bool modern)
 
 static void balloon_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     unsigned index = virtio_queue_index(vq);
 
     if (index < G_N_ELEMENTS(s->elem)) {
@@ -316,7 +316,7 @@ static void balloon_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 
 static void balloon_reset(VirtIODevice *vdev)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     BalloonParts *p = &s->parts;
 
     memset(s->elem, 0, sizeof(s->elem));
@@ -360,7 +360,7 @@ static void balloon_add_queues(VirtIOBalloon *s)
 
 static bool balloon_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
     MachineState *ms = vdev->dev.machine;
 
     if (ms->balloon) {
@@ -368,7 +368,7 @@ static bool balloon_realize(VirtIODevice *vdev, Error **errp)
         return false;
     }
     s->ram = ms->memdev;
-    vdev->iothread = (IOThread *)s->iothread.obj;
+    vdev->iothread = downcast(s->iothread.obj, IOThread, obj);
     vdev->config_len = s->page_poison ? sizeof(struct virtio_balloon_config) :
         s->free_page_hint ? offsetof(struct virtio_balloon_config, poison_val) :
         offsetof(struct virtio_balloon_config, free_page_hint_cmd_id);
@@ -383,7 +383,7 @@ static bool balloon_realize(VirtIODevice *vdev, Error **errp)
 
 static void balloon_unrealize(VirtIODevice *vdev)
 {
-    VirtIOBalloon *s = (VirtIOBalloon *)vdev;
+    VirtIOBalloon *s = downcast(vdev, VirtIOBalloon, vdev);
 
     vdev->dev.machine->balloon = NULL;
     balloon_stats_stop(&s->stats);

@@ -26,7 +26,7 @@ VirtIODevice *virtio_nth_device(MachineState *ms, unsigned n)
         DeviceState *dev = ms->devices->pdata[i];
 
         if (dev->parent_bus && !strcmp(dev->parent_bus->type, "virtio-bus") && n-- == 0) {
-            return (VirtIODevice *)dev;
+            return downcast(dev, VirtIODevice, dev);
         }
     }
     return NULL;

@@ -11,7 +11,7 @@
 /* As Linux' driver knows it; the interrupt is an edge here (virtio-mmio-bus.c). */
 void virtio_mmio_build_aml(DeviceState *dev, Aml *aml)
 {
-    const VirtIOMMIOProxy *p = (const VirtIOMMIOProxy *)dev;
+    const VirtIOMMIOProxy *p = downcast(dev, const VirtIOMMIOProxy, dev);
     g_autofree char *name = g_strdup_printf("VR%02u", p->slot.index);
 
     if (!p->vbus.vdev) {

@@ -454,7 +454,7 @@ static const MemoryRegionOps mmio_ops = {
 
 static bool mmio_realize(DeviceState *dev, Error **errp)
 {
-    VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
+    VirtIOMMIOProxy *p = downcast(dev, VirtIOMMIOProxy, dev);
     MachineState *ms = dev->machine;
     g_autofree char *name = g_strdup_printf("virtio-mmio-bus.%u",
                                             p->slot.index);
@@ -474,7 +474,7 @@ static bool mmio_realize(DeviceState *dev, Error **errp)
 
 static void mmio_unrealize(DeviceState *dev)
 {
-    VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
+    VirtIOMMIOProxy *p = downcast(dev, VirtIOMMIOProxy, dev);
 
     qbus_cleanup(&p->vbus.bus);
     g_mutex_clear(&p->irq_lock);
@@ -482,7 +482,7 @@ static void mmio_unrealize(DeviceState *dev)
 
 static void mmio_reset(DeviceState *dev)
 {
-    VirtIOMMIOProxy *p = (VirtIOMMIOProxy *)dev;
+    VirtIOMMIOProxy *p = downcast(dev, VirtIOMMIOProxy, dev);
 
     address_space_flush_coalesced(p->vbus.as);
     if (p->vbus.vdev) {
@@ -562,7 +562,7 @@ bool virtio_mmio_create(MachineState *ms, const VirtioMMIOSlot *slot,
 {
     DeviceState *dev = qdev_new(&virtio_mmio_class, NULL);
 
-    ((VirtIOMMIOProxy *)dev)->slot = *slot;
+    downcast(dev, VirtIOMMIOProxy, dev)->slot = *slot;
     if (!machine_apply_globals(ms, &dev->obj, errp) ||
         !qdev_realize(dev, ms, NULL, errp)) {
         object_free(&dev->obj);
@@ -573,7 +573,7 @@ bool virtio_mmio_create(MachineState *ms, const VirtioMMIOSlot *slot,
 
 VirtIOMMIOProxy *virtio_mmio_transport(DeviceState *dev)
 {
-    return device_get_class(dev) == &virtio_mmio_class ? (VirtIOMMIOProxy *)dev : NULL;
+    return device_get_class(dev) == &virtio_mmio_class ? downcast(dev, VirtIOMMIOProxy, dev) : NULL;
 }
 
 void virtio_mmio_unmap_unused(MachineState *ms)

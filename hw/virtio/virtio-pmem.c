@@ -110,7 +110,7 @@ static void pmem_begin(VirtIOPMEM *s)
 
 static void pmem_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOPMEM *s = (VirtIOPMEM *)vdev;
+    VirtIOPMEM *s = downcast(vdev, VirtIOPMEM, vdev);
     bool keeps = s->backend->share && !s->backend->readonly && s->backend->fd >= 0;
     VirtQueueElement *elem;
 
@@ -145,7 +145,7 @@ static void pmem_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 /* The worker may be at it: its end finds nobody waiting. */
 static void pmem_reset(VirtIODevice *vdev)
 {
-    VirtIOPMEM *s = (VirtIOPMEM *)vdev;
+    VirtIOPMEM *s = downcast(vdev, VirtIOPMEM, vdev);
 
     s->nr_syncing = s->nr_waiting = 0;
     s->synced = false;
@@ -158,7 +158,7 @@ static void pmem_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 
 static void pmem_get_config(VirtIODevice *vdev, void *data)
 {
-    const VirtIOPMEM *s = (const VirtIOPMEM *)vdev;
+    const VirtIOPMEM *s = downcast(vdev, const VirtIOPMEM, vdev);
 
     *(struct virtio_pmem_config *)data = (struct virtio_pmem_config) {
         .start = s->backend->mr.addr, .size = s->backend->mr.size,
@@ -172,7 +172,7 @@ static uint64_t pmem_get_features(VirtIODevice *vdev, bool modern)
 
 static bool pmem_get_shm(VirtIODevice *vdev, unsigned id, VirtioShmRegion *shm)
 {
-    const VirtIOPMEM *s = (const VirtIOPMEM *)vdev;
+    const VirtIOPMEM *s = downcast(vdev, const VirtIOPMEM, vdev);
 
     *shm = (VirtioShmRegion) { .addr = s->backend->mr.addr, .len = s->backend->mr.size };
     return id == 0;
@@ -180,8 +180,8 @@ static bool pmem_get_shm(VirtIODevice *vdev, unsigned id, VirtioShmRegion *shm)
 
 static bool pmem_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIOPMEM *s = (VirtIOPMEM *)vdev;
-    HostMemoryBackend *b = (HostMemoryBackend *)s->memdev.obj;
+    VirtIOPMEM *s = downcast(vdev, VirtIOPMEM, vdev);
+    HostMemoryBackend *b = downcast(s->memdev.obj, HostMemoryBackend, obj);
 
     if (!b) {
         error_setg(errp, "'memdev' property is not set");
@@ -210,7 +210,7 @@ static bool pmem_realize(VirtIODevice *vdev, Error **errp)
 
 static void pmem_unrealize(VirtIODevice *vdev)
 {
-    VirtIOPMEM *s = (VirtIOPMEM *)vdev;
+    VirtIOPMEM *s = downcast(vdev, VirtIOPMEM, vdev);
     GSource *done;
 
     g_thread_pool_free(s->worker, FALSE, TRUE);

@@ -88,20 +88,20 @@ static void rng_period_over(void *opaque)
 
 static void rng_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    rng_next((VirtIORNG *)vdev);
+    rng_next(downcast(vdev, VirtIORNG, vdev));
 }
 
 /* Nothing may be written from here on; start asks again for what is held. */
 static void rng_stop(VirtIODevice *vdev)
 {
-    VirtIORNG *s = (VirtIORNG *)vdev;
+    VirtIORNG *s = downcast(vdev, VirtIORNG, vdev);
 
     rng_backend_cancel(s->rng, &s->req);
 }
 
 static void rng_reset(VirtIODevice *vdev)
 {
-    ((VirtIORNG *)vdev)->elem = NULL;
+    downcast(vdev, VirtIORNG, vdev)->elem = NULL;
 }
 
 static void rng_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
@@ -116,7 +116,7 @@ static uint64_t rng_get_features(VirtIODevice *vdev, bool modern)
 
 static bool rng_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIORNG *s = (VirtIORNG *)vdev;
+    VirtIORNG *s = downcast(vdev, VirtIORNG, vdev);
 
     if (!s->period) {
         error_setg(errp, "'period' parameter expects a positive integer");
@@ -127,7 +127,7 @@ static bool rng_realize(VirtIODevice *vdev, Error **errp)
         return false;
     }
     s->own_rng = !s->rng_link.obj;
-    s->rng = s->own_rng ? rng_builtin_new() : (RngBackend *)s->rng_link.obj;
+    s->rng = s->own_rng ? rng_builtin_new() : downcast(s->rng_link.obj, RngBackend, obj);
     s->req.done = rng_done;
     s->quota = s->max_bytes;
     timer_init_ns(&s->timer, QEMU_CLOCK_VIRTUAL, rng_period_over, s);
@@ -138,7 +138,7 @@ static bool rng_realize(VirtIODevice *vdev, Error **errp)
 
 static void rng_unrealize(VirtIODevice *vdev)
 {
-    VirtIORNG *s = (VirtIORNG *)vdev;
+    VirtIORNG *s = downcast(vdev, VirtIORNG, vdev);
 
     timer_del(&s->timer);
     if (s->own_rng) {

@@ -78,7 +78,7 @@ static void deliver(void *opaque)
 /* The guest has buffers again: packets of its own that had to wait for that can be taken. */
 static void vsock_handle_rx(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
     bool was_full = vsock_host_full(&s->host);
 
     deliver(s);
@@ -112,7 +112,7 @@ static void take_packet(VirtIOVsock *s, VirtQueueElement *elem)
 
 static void vsock_handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
     VirtQueueElement *elem;
     unsigned taken = 0;
 
@@ -135,7 +135,7 @@ static void vsock_handle_tx(VirtIODevice *vdev, VirtQueue *vq)
 
 static void vsock_handle_event(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
 
     if (s->transport_reset) {
         s->transport_reset = !vsock_send_reset(vdev, vq);
@@ -146,7 +146,7 @@ static void vsock_handle_event(VirtIODevice *vdev, VirtQueue *vq)
 
 static void vsock_get_config(VirtIODevice *vdev, void *data)
 {
-    ((struct virtio_vsock_config *)data)->guest_cid = ((VirtIOVsock *)vdev)->guest_cid;
+    ((struct virtio_vsock_config *)data)->guest_cid = downcast(vdev, VirtIOVsock, vdev)->guest_cid;
 }
 
 static uint64_t vsock_get_features(VirtIODevice *vdev, bool modern)
@@ -156,17 +156,17 @@ static uint64_t vsock_get_features(VirtIODevice *vdev, bool modern)
 
 static void vsock_start(VirtIODevice *vdev)
 {
-    vsock_host_start(&((VirtIOVsock *)vdev)->host, virtio_get_context(vdev));
+    vsock_host_start(&downcast(vdev, VirtIOVsock, vdev)->host, virtio_get_context(vdev));
 }
 
 static void vsock_stop(VirtIODevice *vdev)
 {
-    vsock_host_stop(&((VirtIOVsock *)vdev)->host);
+    vsock_host_stop(&downcast(vdev, VirtIOVsock, vdev)->host);
 }
 
 static void vsock_reset(VirtIODevice *vdev)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
 
     vsock_host_reset(&s->host);
     s->transport_reset = false;
@@ -175,7 +175,7 @@ static void vsock_reset(VirtIODevice *vdev)
 /* Packets are lost: no connection is what its ends believe (section 5.10.6.7). */
 static void vsock_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
 
     if (vq != s->vq[VSOCK_EVENT]) {
         vsock_host_reset(&s->host);
@@ -185,7 +185,7 @@ static void vsock_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 
 static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 {
-    VirtIOVsock *s = (VirtIOVsock *)vdev;
+    VirtIOVsock *s = downcast(vdev, VirtIOVsock, vdev);
     static VirtIOHandleOutput *const handlers[VSOCK_QUEUES] = {
         vsock_handle_rx, vsock_handle_tx, vsock_handle_event,
     };
@@ -210,7 +210,7 @@ static bool vsock_realize(VirtIODevice *vdev, Error **errp)
 
 static void vsock_unrealize(VirtIODevice *vdev)
 {
-    vsock_host_cleanup(&((VirtIOVsock *)vdev)->host);
+    vsock_host_cleanup(&downcast(vdev, VirtIOVsock, vdev)->host);
 }
 
 static const Property vsock_props[] = {

@@ -451,7 +451,7 @@ static void virtio_free_queues(VirtIODevice *vdev)
 
 bool virtio_device_realize(DeviceState *dev, Error **errp)
 {
-    VirtIODevice *vdev = (VirtIODevice *)dev;
+    VirtIODevice *vdev = downcast(dev, VirtIODevice, dev);
     const VirtioDeviceClass *vdc = virtio_get_class(vdev);
     VirtioBusState *vbus = container_of(dev->parent_bus, VirtioBusState, bus);
 
@@ -480,7 +480,7 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
 
 void virtio_device_unrealize(DeviceState *dev)
 {
-    VirtIODevice *vdev = (VirtIODevice *)dev;
+    VirtIODevice *vdev = downcast(dev, VirtIODevice, dev);
     const VirtioDeviceClass *vdc = virtio_get_class(vdev);
     VirtioBusState *vbus = vdev->vbus;
 
@@ -499,7 +499,7 @@ void virtio_device_unrealize(DeviceState *dev)
 
 void virtio_device_reset(DeviceState *dev)
 {
-    virtio_reset((VirtIODevice *)dev);
+    virtio_reset(downcast(dev, VirtIODevice, dev));
 }
 
 static const Property virtio_device_props[] = {

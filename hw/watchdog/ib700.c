@@ -62,7 +62,7 @@ static const MemoryRegionOps stop_ops = {
 
 static bool ib700_realize(DeviceState *dev, Error **errp)
 {
-    IB700State *s = (IB700State *)dev;
+    IB700State *s = downcast(dev, IB700State, dev);
 
     timer_init_ns(&s->timer, QEMU_CLOCK_VIRTUAL, ib700_expired, s);
     memory_region_init_io(&s->stop, &stop_ops, s, "ib700-stop", 1);
@@ -73,12 +73,12 @@ static bool ib700_realize(DeviceState *dev, Error **errp)
 
 static void ib700_unrealize(DeviceState *dev)
 {
-    timer_del(&((IB700State *)dev)->timer);
+    timer_del(&downcast(dev, IB700State, dev)->timer);
 }
 
 static void ib700_reset(DeviceState *dev)
 {
-    timer_del(&((IB700State *)dev)->timer);
+    timer_del(&downcast(dev, IB700State, dev)->timer);
 }
 
 static const StateField ib700_fields[] = {

@@ -151,7 +151,7 @@ typedef struct GlobalProperty {
 /* First member of ObjectClass/Object instances: plain casts. */
 static inline const MachineClass *machine_get_class(const MachineState *ms)
 {
-    return (const MachineClass *)ms->obj.oc;
+    return downcast(ms->obj.oc, const MachineClass, oc);
 }
 
 /* The rows that all machines share. */

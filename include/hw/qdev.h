@@ -64,7 +64,7 @@ struct BusState {
 
 static inline const DeviceClass *device_get_class(const DeviceState *dev)
 {
-    return (const DeviceClass *)dev->obj.oc;
+    return downcast(dev->obj.oc, const DeviceClass, oc);
 }
 
 /* A device with default properties; id may be NULL. Not yet realized. */

@@ -134,7 +134,7 @@ extern const ObjectClass netdev_base_class;
 
 static inline const NetClientClass *net_client_class(const NetClientState *nc)
 {
-    return (const NetClientClass *)nc->obj.oc;
+    return downcast(nc->obj.oc, const NetClientClass, oc);
 }
 
 /*

@@ -23,6 +23,15 @@
     ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /*
+ * What derives from *ptr: the type whose first member, or that one's first member and so on, is
+ * called member. NULL stays NULL. A pointer to something else than that member, or a member that
+ * is not at the beginning, does not compile; that *ptr is of this type, the caller knows.
+ */
+#define downcast(ptr, type, member) \
+    ((void)sizeof(char[offsetof(type, member) == 0 ? 1 : -1]), \
+     (void)sizeof((ptr) == &((type *)NULL)->member), (type *)(ptr))
+
+/*
  * The whole of str as an unsigned number (decimal, 0x…, 0…). Returns 0,
  * -EINVAL (not a number) or -ERANGE.
  */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qemu/cutils.h"
 #include "qemu/error.h"
 #include "qemu/option.h"
 

@@ -146,7 +146,7 @@ struct AccelState {
 
 static inline const AccelClass *accel_get_class(const AccelState *as)
 {
-    return (const AccelClass *)as->obj.oc;
+    return downcast(as->obj.oc, const AccelClass, oc);
 }
 
 /*

@@ -368,7 +368,7 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
         error_setg(errp, "unable to find CPU model '%s'%s", list[0], meant);
         return NULL;
     }
-    model = (X86CPUModel *)object_new(&def->oc, NULL);
+    model = downcast(object_new(&def->oc, NULL), X86CPUModel, obj);
     model->named_vendor = def->vendor;
     model->accel_name = "host";
     model->family = def->family;
@@ -390,7 +390,7 @@ X86CPUModel *x86_cpu_model_parse(const char *text, const char *default_model,
 
 void x86_cpu_model_free(X86CPUModel *model)
 {
-    const ModelDef *def = model ? (const ModelDef *)model->obj.oc : NULL;
+    const ModelDef *def = model ? downcast(model->obj.oc, const ModelDef, oc) : NULL;
 
     if (model) {
         object_free((Object *)model);

@@ -275,7 +275,7 @@ typedef struct X86CPU {
 
 static inline X86CPU *x86_cpu(CPUState *cs)
 {
-    return (X86CPU *)cs;
+    return downcast(cs, X86CPU, cs);
 }
 
 /*

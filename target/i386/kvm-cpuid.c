@@ -40,7 +40,7 @@ static void add_unsaid(const KVMState *s, CPUIDTable *table)
 
 bool kvm_supported_cpuid(AccelState *as, CPUIDTable *table, Error **errp)
 {
-    KVMState *s = (KVMState *)as;
+    KVMState *s = downcast(as, KVMState, parent);
     g_autofree KVMCPUIDBuffer *buf = g_new0(KVMCPUIDBuffer, 1);
     int ret;
 

@@ -67,6 +67,10 @@ CASES = [
     ("one dialect", {
         "util/low.c": '#include "qemu/low.h"\n' + TREE["util/low.c"].replace(
             "\n\n", "\n#include <errno.h>\n\n", 1)}),
+    ("what derives is found by downcast()", {
+        "hw/misc/dev.c": TREE["hw/misc/dev.c"] + "\nstruct base {\n    int a;\n};\n"
+        "struct more {\n    struct base base;\n};\n\nstatic inline void *more_of(struct base *b)\n"
+        "{\n    typedef struct more more;\n\n    return (more *)b;\n}\n"}),
     ("text is clean", {"docs/devel/locks.rst": "x" * 101 + "\n"}),
 ]
 

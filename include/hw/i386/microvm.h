@@ -130,7 +130,7 @@ typedef struct MicrovmMachineState {
 
 static inline MicrovmMachineState *microvm_machine(MachineState *ms)
 {
-    return (MicrovmMachineState *)ms;
+    return downcast(ms, MicrovmMachineState, parent);
 }
 
 /*

@@ -132,7 +132,7 @@ struct VirtIODevice {
 
 static inline const VirtioDeviceClass *virtio_get_class(const VirtIODevice *v)
 {
-    return (const VirtioDeviceClass *)v->dev.obj.oc;
+    return downcast(v->dev.obj.oc, const VirtioDeviceClass, dc.oc);
 }
 
 static inline uint16_t virtio_device_id(const VirtIODevice *vdev)
