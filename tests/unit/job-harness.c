@@ -32,6 +32,27 @@ static void on_job(void *opaque, const BlockJobInfo *info, BlockJobEvent event)
 
 const BlockListener job_listener = { .job = on_job };
 
+typedef struct ToolsTest {
+    GTestDataFunc fn;
+    gconstpointer arg;
+} ToolsTest;
+
+static void run_with_tools(gconstpointer opaque)
+{
+    const ToolsTest *t = opaque;
+
+    if (have_tools()) {
+        t->fn(t->arg);
+    }
+}
+
+void job_add_test(const char *path, gconstpointer arg, GTestDataFunc fn)
+{
+    ToolsTest t = { fn, arg };
+
+    g_test_add_data_func_full(path, g_memdup2(&t, sizeof(t)), run_with_tools, g_free);
+}
+
 void job_add_node(const char *text)
 {
     g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);

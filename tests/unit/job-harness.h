@@ -27,6 +27,8 @@ typedef struct JobTest {
 
 extern const BlockListener job_listener;    /* its opaque is a JobTest */
 
+/* A test that wants Debian's tools, and is skipped without. */
+void job_add_test(const char *path, gconstpointer arg, GTestDataFunc fn);
 void job_add_node(const char *text);
 /* base.img <- mid.img <- top.img, with something in each; the disk is top. */
 void job_begin(JobTest *st, const char *create, const char *base_format);

@@ -6,6 +6,7 @@
 #ifndef TESTS_QCOW2_HARNESS_H
 #define TESTS_QCOW2_HARNESS_H
 
+#include "block-requests.h"
 #include "block/block-internal.h"
 
 /* False: Debian's tools are not here, and the test is to be skipped. */
@@ -21,12 +22,7 @@ int tool_status(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* qemu-img check finds no error; leaks are one if strict. */
 void check_image(const char *name, bool strict);
 
-/* -drive file=…,id=d: NULL and it is open, or the message. Caller frees. */
-char *try_drive(const char *path, const char *options);
 BlockBackend *open_drive(const char *name, const char *options);
-/* Submit and wait. */
-int run_request(BlockBackend *blk, BlockOp op, unsigned flags, uint64_t offset, void *buf,
-                uint64_t len);
 /* All of an image as its own tools see it; length bytes, caller frees. */
 uint8_t *contents(const char *name, size_t *length);
 /* Reads of many sizes give model. */

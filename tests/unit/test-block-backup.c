@@ -41,9 +41,6 @@ static void test_backup(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < G_N_ELEMENTS(sets); i++) {
         BlockBackupOptions backup = { .device = "dev", .target = "copy", .sync = sets[i].sync };
         g_autofree uint8_t *before = NULL;
@@ -73,9 +70,6 @@ static void test_none(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < 2; i++) {
         g_autofree uint8_t *before = NULL;
 
@@ -128,9 +122,6 @@ static void test_live(gconstpointer arg)
     GThread *reader;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     tool("qemu-img create -q -f qcow2 copy.img %u", JOB_DISK);
     job_add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img,"
@@ -158,9 +149,6 @@ static void test_files(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < 5; i++) {
         const char *format = i % 2 ? "qcow2" : i == 4 ? NULL : "raw";
         const char *sync = i >= 3 ? "top" : "full";
@@ -203,9 +191,6 @@ static void test_write_blocking(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     add_copy("");
     g_assert_true(block_mirror_start(&mirror, &options, &err));
@@ -260,9 +245,6 @@ static void test_no_space(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < 2 * G_N_ELEMENTS(policies); i++) {
         BlockJobOptions options = { .id = "job", .on_write_error = policies[i / 2] };
         bool stops = i / 2 == 1 || i / 2 == 2, ready = false;
@@ -301,9 +283,6 @@ static void test_broken(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     add_copy("");
     set_full(true);
@@ -325,9 +304,6 @@ static void test_transaction(gconstpointer arg)
     BlockJobOptions options = { .id = "job" };
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     add_copy("");
     for (unsigned i = 0; i < 5; i++) {
@@ -355,13 +331,13 @@ static void test_transaction(gconstpointer arg)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_data_func("/backup/raw", "raw", test_backup);
-    g_test_add_data_func("/backup/none", "qcow2", test_none);
-    g_test_add_data_func("/backup/live", "qcow2", test_live);
-    g_test_add_data_func("/backup/files", "raw", test_files);
-    g_test_add_data_func("/backup/write-blocking", "raw", test_write_blocking);
-    g_test_add_data_func("/backup/no-space", "raw", test_no_space);
-    g_test_add_data_func("/backup/broken", "raw", test_broken);
-    g_test_add_data_func("/backup/transaction", "raw", test_transaction);
+    job_add_test("/backup/raw", "raw", test_backup);
+    job_add_test("/backup/none", "qcow2", test_none);
+    job_add_test("/backup/live", "qcow2", test_live);
+    job_add_test("/backup/files", "raw", test_files);
+    job_add_test("/backup/write-blocking", "raw", test_write_blocking);
+    job_add_test("/backup/no-space", "raw", test_no_space);
+    job_add_test("/backup/broken", "raw", test_broken);
+    job_add_test("/backup/transaction", "raw", test_transaction);
     return g_test_run();
 }

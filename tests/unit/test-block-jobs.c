@@ -22,9 +22,6 @@ static void test_stream(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     g_assert_true(block_stream_start("top", "base", NULL, &options, &err));
     job_use_until(&st, &st.concluded);
@@ -56,9 +53,6 @@ static void test_commit(gconstpointer arg)
     BlockJob *job;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=4k", arg);
     g_assert_true(block_commit_start(&commit, &options, &err));
     for (unsigned i = 0; i < 100000 && !strstr(st.history->str, "D"); i++) {
@@ -86,9 +80,6 @@ static void test_active_commit(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k,extended_l2=on", arg);
     /* The first time it stays where it is. */
     g_assert_true(block_commit_start(&commit, &options, &err));
@@ -121,9 +112,6 @@ static void test_mirror(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     tool("qemu-img create -q -f qcow2 copy.img %u", JOB_DISK);
     job_add_node("driver=qcow2,node-name=copy,file.driver=file,file.filename=copy.img");
@@ -225,9 +213,6 @@ static void test_errors(gconstpointer arg)
     static const char *const policies[] = { "report", "stop", "ignore", "enospc" };
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < G_N_ELEMENTS(kinds) * G_N_ELEMENTS(policies); i++) {
         const char *kind = kinds[i / G_N_ELEMENTS(policies)];
         const char *policy = policies[i % G_N_ELEMENTS(policies)];
@@ -268,9 +253,6 @@ static void test_no_thread(gconstpointer arg)
     BlockJobOptions options = { .id = "job" };
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned gone = 0; gone < 2; gone++) {
         job_begin(&st, "cluster_size=64k", arg);
         no_threads = true;
@@ -306,9 +288,6 @@ static void test_gone(gconstpointer arg)
     BlockCommitOptions commit = { .device = "top" };
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     for (unsigned i = 0; i < 6; i++) {
         job_begin(&st, "cluster_size=64k", arg);
         if (i % 3 == 0) {
@@ -341,9 +320,6 @@ static void test_snapshot(gconstpointer arg)
     Error *err = NULL;
     JobTest st;
 
-    if (!have_tools()) {
-        return;
-    }
     job_begin(&st, "cluster_size=64k", arg);
     tool("qemu-img create -q -f qcow2 -b top.img -F qcow2 -u over.img %u", JOB_DISK);
     job_add_node("driver=qcow2,node-name=over,file.driver=file,file.filename=over.img,backing=");
@@ -376,7 +352,7 @@ static void test_snapshot(gconstpointer arg)
 }
 
 /* blockdev-create: what qemu-img says of it, and that it can be used. */
-static void test_create(void)
+static void test_create(gconstpointer arg)
 {
     static const char *const sets[] = {
         "size=8388608", "size=0", "size=8388608,cluster-size=512,refcount-bits=1",
@@ -391,9 +367,6 @@ static void test_create(void)
     };
     JobTest st = { .history = g_string_new(NULL), .rng = g_rand_new() };
 
-    if (!have_tools()) {
-        return;
-    }
     tool("truncate -s 8M base.img");
     g_assert_cmpint(chdir(scratch()), ==, 0);
     block_set_listener(&job_listener, &st);
@@ -448,9 +421,9 @@ int main(int argc, char **argv)
         g_autofree char *raw = g_strconcat("/jobs/", tests[i].name, "/raw", NULL);
         g_autofree char *qcow2 = g_strconcat("/jobs/", tests[i].name, "/qcow2", NULL);
 
-        g_test_add_data_func(raw, "raw", tests[i].fn);
-        g_test_add_data_func(qcow2, "qcow2", tests[i].fn);
+        job_add_test(raw, "raw", tests[i].fn);
+        job_add_test(qcow2, "qcow2", tests[i].fn);
     }
-    g_test_add_func("/jobs/create", test_create);
+    job_add_test("/jobs/create", NULL, test_create);
     return g_test_run();
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "block-requests.h"
 #include "block/file-posix.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
@@ -33,22 +34,6 @@ static char *new_image(void)
     return path;
 }
 
-static char *try_drive(const char *path, const char *options)
-{
-    g_autofree char *text = g_strdup_printf("file=%s,id=d%s%s", path,
-                                            *options ? "," : "", options);
-    g_autoptr(QemuOpts) opts = qemu_opts_parse(text, NULL, NULL);
-    Error *err = NULL;
-    char *msg;
-
-    if (drive_new(opts, &err)) {
-        return NULL;
-    }
-    msg = g_strdup(error_get_pretty(err));
-    error_free(err);
-    return msg;
-}
-
 static BlockBackend *open_drive(const char *path, const char *options)
 {
     g_autofree char *full = g_strdup_printf("format=raw,%s", options);
@@ -59,26 +44,6 @@ static BlockBackend *open_drive(const char *path, const char *options)
     blk = blk_find_for_device("d");
     g_assert_nonnull(blk);
     return blk;
-}
-
-static void done(BlockRequest *req, int ret)
-{
-    req->ret = ret;
-    req->done = UINT64_MAX;
-}
-
-/* Submit and wait. */
-static int run(BlockBackend *blk, BlockOp op, uint64_t offset, void *buf, uint64_t len)
-{
-    struct iovec iov = { buf, len };
-    BlockRequest req = { .op = op, .offset = offset, .bytes = len, .iov = &iov,
-                         .niov = buf ? 1 : 0, .cb = done };
-
-    blk_submit(blk, &req);
-    blk_kick(blk);
-    blk_drain(blk);
-    g_assert_cmpuint(req.done, ==, UINT64_MAX);
-    return req.ret;
 }
 
 static FileNode *file_node(BlockBackend *blk)
@@ -117,10 +82,10 @@ static void test_cache_modes(void)
         g_assert_cmpint(!!(fcntl(f->fd, F_GETFL) & O_DIRECT), ==, modes[i].direct);
         g_assert_cmpint(f->bs.no_flush, ==, modes[i].no_flush);
         g_assert_cmpint(blk_get_write_cache(blk), ==, modes[i].writeback);
-        g_assert_cmpint(run(blk, BLOCK_OP_READ, 4096, buf, 4096), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 4096, buf, 4096), ==, 0);
         g_assert_cmphex(((uint8_t *)buf)[0], ==, 9);
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, 4096), ==, 0);
-        g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 0, buf, 4096), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
         free(buf);
         blk_cleanup_all();
     }
@@ -228,11 +193,11 @@ static void check_shrink(const char *options)
 
     g_assert_cmpint(truncate(path, 10000), ==, 0);
     memset(buf, 0xff, 65536);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192, buf, 65536), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 8192, buf, 65536), ==, 0);
     for (unsigned i = 0; i < 65536; i++) {
         g_assert_cmphex(buf[i], ==, 8192 + i < 10000 ? (8192 + i) / 512 + 1 : 0);
     }
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192, buf, 65536), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 8192, buf, 65536), ==, 0);
     free(buf);
     blk_cleanup_all();
     unlink(path);
@@ -260,10 +225,10 @@ static void check_file_limit(const char *options)
     getrlimit(RLIMIT_FSIZE, &old);
     limit = (struct rlimit) { 512 << 10, old.rlim_max };
     setrlimit(RLIMIT_FSIZE, &limit);
-    ret = run(blk, BLOCK_OP_WRITE, (512 << 10) - 4096, buf, 65536);
+    ret = run_request(blk, BLOCK_OP_WRITE, 0, (512 << 10) - 4096, buf, 65536);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_cmpint(ret, ==, -EFBIG);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, (512 << 10) - 4096, buf, 65536), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, (512 << 10) - 4096, buf, 65536), ==, 0);
     free(buf);
     blk_cleanup_all();
     unlink(path);
@@ -280,10 +245,10 @@ static void check_flush_race(const char *options)
 {
     g_autofree char *path = new_image();
     BlockBackend *blk = open_drive(path, options);
-    BlockRequest flush = { .op = BLOCK_OP_FLUSH, .node_op = BLOCK_OP_FLUSH, .cb = done };
+    BlockRequest flush = { .op = BLOCK_OP_FLUSH, .node_op = BLOCK_OP_FLUSH, .cb = request_done };
     FileNode *f = file_node(blk);
 
-    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
     if (f->bs.engine) {
         blk_submit(blk, &flush);
         block_flush_failed(&f->bs, EIO);
@@ -304,12 +269,12 @@ static void check_flush_error(int err)
     g_autofree char *path = new_image();
     BlockBackend *blk = open_drive(path, "");
 
-    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
     block_flush_failed(&file_node(blk)->bs, ENOMEM);
-    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
     block_flush_failed(&file_node(blk)->bs, err);
-    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, -EIO);
-    g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, NULL, 0), ==, -EIO);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, -EIO);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, -EIO);
     blk_cleanup_all();
     unlink(path);
 }
@@ -414,10 +379,12 @@ static void test_blockdev(void)
     g_assert_nonnull(blockdev_add(no, NULL));
     g_assert_true(blk_is_read_only(blk_find_for_device("n")));
     g_assert_cmpuint(blk_getlength(blk_find_for_device("n")), ==, 1024);
-    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_READ, 512, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk_find_for_device("n"), BLOCK_OP_READ, 0, 512, buf, 512), ==, 0);
     g_assert_cmphex(buf[0], ==, 3);
-    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_WRITE, 512, buf, 512), ==, -EPERM);
-    g_assert_cmpint(run(blk_find_for_device("n"), BLOCK_OP_READ, 512, buf, 1024), ==, -EIO);
+    g_assert_cmpint(run_request(blk_find_for_device("n"), BLOCK_OP_WRITE, 0, 512, buf, 512), ==,
+                    -EPERM);
+    g_assert_cmpint(run_request(blk_find_for_device("n"), BLOCK_OP_READ, 0, 512, buf, 1024), ==,
+                    -EIO);
     blk_get_stats(blk_find_for_device("n"), &stats);
     g_assert_cmpuint(stats.ops[BLOCK_OP_READ], ==, 1);
     g_assert_cmpuint(stats.time_ns[BLOCK_OP_READ], >, 0);
@@ -486,9 +453,9 @@ static void test_readers(void)
         g_assert_true(blk_attach(blk[i], "dev", false, false, NULL));
         blk_set_context(blk[i], i == 2 ? ctx : NULL, NULL, NULL);
         g_assert_cmpuint(blk_getlength(blk[i]), ==, i < 3 ? 1024 : SIZE);
-        g_assert_cmpint(run(blk[i], BLOCK_OP_READ, 512, buf, 512), ==, 0);
+        g_assert_cmpint(run_request(blk[i], BLOCK_OP_READ, 0, 512, buf, 512), ==, 0);
         g_assert_cmphex(buf[0], ==, i < 3 ? 3 : 2);
-        g_assert_cmpint(run(blk[i], BLOCK_OP_WRITE, 512, buf, 512), ==, -EPERM);
+        g_assert_cmpint(run_request(blk[i], BLOCK_OP_WRITE, 0, 512, buf, 512), ==, -EPERM);
     }
     g_assert_true(blk[0] != blk[1] && blk[1] != blk[2]);
     g_assert_false(blockdev_del("f", NULL));
@@ -523,19 +490,19 @@ static void check_odd_size(const char *options, unsigned size, unsigned align)
     }
     g_assert_cmpuint(blk_getlength(blk), ==, whole);
     memset(buf, 0xff, 512);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, last, buf, 512), ==, 0);
     for (unsigned i = 0; i < 512; i++) {
         g_assert_cmphex(buf[i], ==, last + i < size ? (uint8_t)(last / 512 + 1) : 0);
     }
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, whole, buf, 512), ==, -EIO);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, whole, buf, 512), ==, -EIO);
     memset(buf, 0x5a, 512);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, last, buf, 512), ==, writable ? 0 : -EPERM);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, last, buf, 512), ==, writable ? 0 : -EPERM);
     memset(buf, 0, 512);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, last, buf, 512), ==, 0);
     g_assert_cmphex(buf[511], ==, writable ? 0x5a : 0);
     if (writable) {
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, last, NULL, 512), ==, 0);
-        g_assert_cmpint(run(blk, BLOCK_OP_READ, last, buf, 512), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE_ZEROES, 0, last, NULL, 512), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, last, buf, 512), ==, 0);
         g_assert_cmphex(buf[0] | buf[511], ==, 0);
     }
     g_assert_cmpint(stat(path, &st), ==, 0);
@@ -567,7 +534,7 @@ static void check_vector(const char *options)
     uint8_t *buf = aligned_alloc(4096, 1024 * 512);
     struct iovec iov[1000];
     BlockRequest req = { .op = BLOCK_OP_READ, .bytes = 1000 * 512, .iov = iov,
-                         .niov = 1000, .cb = done };
+                         .niov = 1000, .cb = request_done };
 
     for (int i = 0; i < 1000; i++) {
         iov[i] = (struct iovec) { buf + (999 - i) * 512, 512 };
@@ -624,7 +591,8 @@ static int run_ten(BlockBackend *blk, BlockOp op, uint8_t *buf, uint64_t offset,
         iov[2 * i] = (struct iovec) { buf + i * 4096, 512 };
         iov[2 * i + 1] = (struct iovec) { buf + i * 4096 + 512, 3584 };
         req[i] = (BlockRequest) { .op = op, .flags = flags, .offset = offset + i * step,
-                                  .bytes = 4096, .iov = &iov[2 * i], .niov = 2, .cb = done };
+                                  .bytes = 4096, .iov = &iov[2 * i], .niov = 2,
+                                   .cb = request_done };
         blk_submit(blk, &req[i]);
     }
     blk_kick(blk);
@@ -654,7 +622,7 @@ static void check_join(const char *options)
     memset(buf, 0xa5, 40960);
     g_assert_cmpint(run_ten(blk, BLOCK_OP_WRITE, buf, 8192, 4096, 0, req), ==, 1);
     memset(buf, 0, 40960);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192, buf, 40960), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 8192, buf, 40960), ==, 0);
     for (int i = 0; i < 40960; i++) {
         g_assert_cmphex(buf[i], ==, 0xa5);
     }
@@ -714,7 +682,7 @@ static void test_many(void)
     for (int i = 0; i < 4000; i++) {
         iov[i] = (struct iovec) { buf + i * 512, 512 };
         req[i] = (BlockRequest) { .op = BLOCK_OP_READ, .offset = i * 5 % 2048 * 512, .bytes = 512,
-                                  .iov = &iov[i], .niov = 1, .cb = done };
+                                  .iov = &iov[i], .niov = 1, .cb = request_done };
         blk_submit(blk, &req[i]);
     }
     blk_kick(blk);
@@ -738,14 +706,14 @@ static void test_detect_zeroes(void)
 
     blk_get_stats(blk, &stats);
     g_assert_cmpint(stats.last_end, ==, 0);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 0, buf, SIZE), ==, 0);
     blk_get_stats(blk, &stats);
     g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE_ZEROES], ==, 1);
     g_assert_cmpuint(stats.bytes[BLOCK_OP_WRITE_ZEROES], ==, SIZE);
     g_assert_cmpint(stat(path, &st), ==, 0);
     g_assert_cmpint(st.st_size, ==, SIZE);
     buf[SIZE - 1] = 1;
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, buf, SIZE), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 0, buf, SIZE), ==, 0);
     blk_get_stats(blk, &stats);
     g_assert_cmpuint(stats.ops[BLOCK_OP_WRITE], ==, 1);
     g_assert_cmpuint(stats.wr_highest_offset, ==, SIZE);
@@ -770,7 +738,7 @@ static void zero_neighbours(BlockBackend *blk)
         req[i] = (BlockRequest) {
             .op = write ? BLOCK_OP_WRITE : BLOCK_OP_WRITE_ZEROES,
             .flags = i % 4 ? BLOCK_REQ_MAY_UNMAP : 0, .offset = 4096 + i * 512,
-            .bytes = 512, .cb = done, .iov = &iov[i / 2], .niov = write,
+            .bytes = 512, .cb = request_done, .iov = &iov[i / 2], .niov = write,
         };
         memset(buf[i / 2], 0xaa, 512);
         iov[i / 2] = (struct iovec){ buf[i / 2], 512 };
@@ -778,7 +746,7 @@ static void zero_neighbours(BlockBackend *blk)
     }
     blk_kick(blk);
     blk_drain(blk);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 4096, block, 4096), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 4096, block, 4096), ==, 0);
     for (unsigned i = 0; i < 8; i++) {
         g_assert_cmpint(req[i].ret, ==, 0);
         g_assert_cmphex(block[i * 512], ==, i % 2 ? 0xaa : 0);
@@ -795,7 +763,7 @@ static void test_partial_blocks(void)
     file_node(blk)->bs.align = file_node(blk)->bs.mem_align = 4096;
     for (unsigned i = 0; i < 1000; i++) {
         memset(buf, 0x55, 4096);
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 4096, buf, 4096), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 4096, buf, 4096), ==, 0);
         zero_neighbours(blk);
     }
     blk_cleanup_all();
@@ -813,13 +781,13 @@ static void test_partial_end(void)
     g_assert_cmpint(truncate(path, 8192 + 1024), ==, 0);
     blk = open_drive(path, "");
     file_node(blk)->bs.align = file_node(blk)->bs.mem_align = 4096;
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192 + 512, buf, 512), ==, 0);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, 8192, NULL, 512), ==, 0);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 8192 - 512, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 8192 + 512, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE_ZEROES, 0, 8192, NULL, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 8192 - 512, buf, 512), ==, 0);
     g_assert_cmpint(stat(path, &st), ==, 0);
     g_assert_cmpint(st.st_size, ==, 8192 + 1024);
     buf[0] = 0;
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 8192 + 512, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 8192 + 512, buf, 512), ==, 0);
     g_assert_cmphex(buf[0], ==, 0x77);
     blk_cleanup_all();
     unlink(path);
@@ -834,7 +802,7 @@ static void test_null(void)
     blk = blk_find_for_device("d");
     g_assert_cmpuint(blk_getlength(blk), ==, 65536);
     memset(buf, 0xff, 512);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, buf, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 0, buf, 512), ==, 0);
     g_assert_cmphex(buf[511], ==, 0);
     blk_cleanup_all();
 }
@@ -849,10 +817,10 @@ static void test_snapshot(void)
 
     g_assert_false(blk_is_read_only(blk));
     memset(buf, 0, SIZE);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 65536 - 512, buf, 1024), ==, 0);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, 200 * 1024, NULL, 512), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 65536 - 512, buf, 1024), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE_ZEROES, 0, 200 * 1024, NULL, 512), ==, 0);
     memset(buf, 0xff, SIZE);
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, buf, SIZE), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 0, buf, SIZE), ==, 0);
     for (unsigned i = 0; i < SIZE; i++) {
         bool zero = (i >= 65024 && i < 66048) || (i >= 204800 && i < 205312);
         g_assert_cmphex(buf[i], ==, zero ? 0 : (uint8_t)(i / 512 + 1));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "chardev/char-txq.h"
+#include "char-front.h"
 #include "chardev/char.h"
 #include "qemu/main-loop.h"
 
@@ -311,44 +312,10 @@ static void test_full_disk(void)
 
 /* Mux ---------------------------------------------------------------------- */
 
-typedef struct Fe {
-    CharBackend b;
-    GString *in;
-    GString *events;
-    int room;
-} Fe;
-
-static int fe_can_read(void *opaque)
+static void attach(Fe *f, Chardev *s)
 {
-    return ((Fe *)opaque)->room;
-}
-
-static void fe_read(void *opaque, const uint8_t *buf, int size)
-{
-    Fe *f = opaque;
-
-    g_assert_cmpint(size, <=, f->room);
-    f->room -= size;
-    g_string_append_len(f->in, (const char *)buf, size);
-}
-
-static void fe_event(void *opaque, QEMUChrEvent event)
-{
-    g_string_append_c(((Fe *)opaque)->events, "OCB+-"[event]);
-}
-
-static void fe_attach(Fe *f, Chardev *s)
-{
-    *f = (Fe){ .in = g_string_new(NULL), .events = g_string_new(NULL), .room = 1000 };
-    g_assert_true(qemu_chr_fe_init(&f->b, s, NULL));
-    qemu_chr_fe_set_handlers(&f->b, fe_can_read, fe_read, fe_event, f);
-}
-
-static void fe_free(Fe *f)
-{
-    qemu_chr_fe_deinit(&f->b);
-    g_string_free(f->in, TRUE);
-    g_string_free(f->events, TRUE);
+    fe_attach(f, s, 1000);
+    f->fills = true;
 }
 
 static void keys(const char *text)
@@ -384,8 +351,8 @@ static void test_mux_keys(void)
     qemu_chr_setup(&setup);
     g_assert_cmpstr(s->obj.id, ==, "m");
     g_assert_cmpstr(qemu_chr_find("m-base")->filename, ==, "ringbuf");
-    fe_attach(&a, s);
-    fe_attach(&b, s);
+    attach(&a, s);
+    attach(&b, s);
     g_assert_cmpstr(a.events->str, ==, "+O-");
     g_assert_cmpstr(b.events->str, ==, "+O");
     keys("to b");
@@ -416,10 +383,10 @@ static void test_mux_keys(void)
     g_assert_cmpstr(b.in->str, ==, "to b\001");
     setup.escape = 0;
     qemu_chr_setup(&setup);
-    fe_free(&b);
+    fe_detach(&b);
     keys("again a");
     g_assert_true(g_str_has_suffix(a.in->str, "again a"));
-    fe_free(&a);
+    fe_detach(&a);
     g_assert_true(qemu_chr_remove(s, NULL));
     g_assert_cmpint(count(), ==, 0);
 }
@@ -433,8 +400,8 @@ static void test_mux_pressure(void)
     CharBackend fifth = { 0 };
     int n = 0;
 
-    fe_attach(&b, s);
-    fe_attach(&a, s);
+    attach(&b, s);
+    attach(&a, s);
     a.room = 0;
     keys("abc\001c");
     keys("x");
@@ -456,7 +423,7 @@ static void test_mux_pressure(void)
     qemu_chr_fe_accept_input(&b.b);
     g_assert_cmpint(b.in->len, ==, n + 1);
     for (int i = 0; i < 2; i++) {
-        fe_attach(&more[i], s);
+        attach(&more[i], s);
     }
     g_assert_false(qemu_chr_fe_init(&fifth, s, &err));
     g_assert_cmpstr(error_get_pretty(err), ==,
@@ -464,10 +431,10 @@ static void test_mux_pressure(void)
     error_free(err);
     g_assert_false(qemu_chr_remove(s, NULL));
     for (int i = 0; i < 2; i++) {
-        fe_free(&more[i]);
+        fe_detach(&more[i]);
     }
-    fe_free(&a);
-    fe_free(&b);
+    fe_detach(&a);
+    fe_detach(&b);
     qemu_chr_cleanup();
 }
 

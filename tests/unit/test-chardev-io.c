@@ -22,36 +22,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "chardev/char.h"
+#include "char-front.h"
 #include "qemu/main-loop.h"
 
 static char *tmpdir;
-
-typedef struct Fe {
-    CharBackend b;
-    Chardev *chr;
-    GString *in;
-    GString *events;
-    int room;
-} Fe;
-
-static int fe_can_read(void *opaque)
-{
-    return ((Fe *)opaque)->room;
-}
-
-static void fe_read(void *opaque, const uint8_t *buf, int size)
-{
-    Fe *f = opaque;
-
-    g_assert_cmpint(size, <=, f->room);
-    g_string_append_len(f->in, (const char *)buf, size);
-}
-
-static void fe_event(void *opaque, QEMUChrEvent event)
-{
-    g_string_append_c(((Fe *)opaque)->events, "OCB+-"[event]);
-}
 
 static Fe *fe_new(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 static Fe *fe_new(const char *fmt, ...)
@@ -60,30 +34,25 @@ static Fe *fe_new(const char *fmt, ...)
     g_autoptr(QemuOpts) opts = NULL;
     g_autofree char *text = NULL;
     Error *err = NULL;
+    Chardev *chr;
     va_list ap;
 
     va_start(ap, fmt);
     text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     opts = qemu_opts_parse(text, "backend", NULL);
-    f->chr = qemu_chr_new_from_opts(opts, &err);
+    chr = qemu_chr_new_from_opts(opts, &err);
     if (err) {
         g_error("%s: %s", text, error_get_pretty(err));
     }
-    f->in = g_string_new(NULL);
-    f->events = g_string_new(NULL);
-    f->room = 100;
-    g_assert_true(qemu_chr_fe_init(&f->b, f->chr, NULL));
-    qemu_chr_fe_set_handlers(&f->b, fe_can_read, fe_read, fe_event, f);
+    fe_attach(f, chr, 100);
     return f;
 }
 
 static void fe_free(Fe *f)
 {
-    qemu_chr_fe_deinit(&f->b);
+    fe_detach(f);
     g_assert_true(qemu_chr_remove(f->chr, NULL));
-    g_string_free(f->in, TRUE);
-    g_string_free(f->events, TRUE);
     g_free(f);
 }
 

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "block/blockdev.h"
 #include "block/job-internal.h"
 #include "block/nbd-client.h"
+#include "nbd-peer.h"
 #include "qemu/main-loop.h"
 
 #define SIZE (1u << 20)
@@ -110,28 +110,6 @@ static int listener;
 static uint8_t disk[SIZE];
 static const Chunk *script;
 
-static bool get(int fd, void *buf, size_t len)
-{
-    return !len || recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
-}
-
-static void put(int fd, const void *buf, size_t len)
-{
-    send(fd, buf, len, MSG_NOSIGNAL);
-}
-
-static void put_option(int fd, uint32_t option, uint32_t type, const void *data, uint32_t len)
-{
-    uint8_t head[20], *p = head;
-
-    nbd_put64(&p, NBD_OPTION_REPLY_MAGIC);
-    nbd_put32(&p, option);
-    nbd_put32(&p, type);
-    nbd_put32(&p, len);
-    put(fd, head, sizeof(head));
-    put(fd, data, len);
-}
-
 static void answer_option(int fd, uint32_t option)
 {
     uint8_t buf[64], *p = buf;
@@ -139,37 +117,24 @@ static void answer_option(int fd, uint32_t option)
     if (option == NBD_OPT_SET_META) {
         nbd_put32(&p, BASE_ID);
         memcpy(p, "base:allocation", 15);
-        put_option(fd, option, NBD_REP_META, buf, 19);
+        peer_put_option(fd, option, NBD_REP_META, buf, 19);
     } else if (option == NBD_OPT_GO) {
-        nbd_put16(&p, NBD_INFO_EXPORT);
-        nbd_put64(&p, SIZE);
-        nbd_put16(&p, NBD_HAS_FLAGS);
-        put_option(fd, option, NBD_REP_INFO, buf, 12);
+        peer_put_export(fd, SIZE, NBD_HAS_FLAGS);
     }
-    put_option(fd, option, NBD_REP_ACK, buf, 0);
+    peer_put_option(fd, option, NBD_REP_ACK, buf, 0);
 }
 
 static bool hello(int fd)
 {
-    uint8_t buf[256], *p = buf;
-    uint32_t option, len;
+    uint8_t buf[256];
+    uint32_t option;
 
-    nbd_put64(&p, NBD_MAGIC);
-    nbd_put64(&p, NBD_OPTION_MAGIC);
-    nbd_put16(&p, NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES);
-    put(fd, buf, 18);
-    if (!get(fd, buf, 4)) {
+    peer_put_greeting(fd, NBD_MAGIC);
+    if (!peer_get(fd, buf, 4)) {
         return false;
     }
     do {
-        const uint8_t *q = buf + 8;
-
-        if (!get(fd, buf, 16)) {
-            return false;
-        }
-        option = nbd_get(&q, 4);
-        len = nbd_get(&q, 4);
-        if (len > sizeof(buf) || !get(fd, buf, len)) {
+        if (!peer_get_option(fd, &option, buf, sizeof(buf))) {
             return false;
         }
         answer_option(fd, option);
@@ -204,17 +169,7 @@ static void put_chunk(int fd, const Chunk *c, uint64_t cookie)
     nbd_put16(&head, c->type);
     nbd_put64(&head, cookie);
     nbd_put32(&head, p - buf - 20);
-    put(fd, buf, p - buf);
-}
-
-static void put_simple(int fd, uint64_t cookie)
-{
-    uint8_t head[16], *p = head;
-
-    nbd_put32(&p, NBD_SIMPLE_REPLY_MAGIC);
-    nbd_put32(&p, 0);
-    nbd_put64(&p, cookie);
-    put(fd, head, sizeof(head));
+    peer_put(fd, buf, p - buf);
 }
 
 static void serve(int fd)
@@ -224,19 +179,19 @@ static void serve(int fd)
     const Chunk *c = script;
     uint64_t cookie;
 
-    if (!get(fd, head, sizeof(head))) {
+    if (!peer_get(fd, head, sizeof(head))) {
         return;
     }
     cookie = nbd_get(&p, 8);
     if (c->type == UINT16_MAX) {
-        put_simple(fd, cookie);
+        peer_put_reply(fd, 0, cookie);
     } else {
         while (c < script + MAX_CHUNKS && (c->flags || c->type || c->n || c->zero)) {
             put_chunk(fd, c++, cookie);
         }
     }
     /* Until the client has gone, in its own time. */
-    get(fd, head, sizeof(head));
+    peer_get(fd, head, sizeof(head));
 }
 
 static gpointer server_thread(gpointer opaque)
@@ -298,7 +253,6 @@ static void test_look(gconstpointer arg)
 int main(int argc, char **argv)
 {
     g_autofree char *dir = g_dir_make_tmp("nbd-XXXXXX", NULL);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
     GThread *server;
     int ret;
 
@@ -309,10 +263,7 @@ int main(int argc, char **argv)
         disk[i] = i % HALF / 128 % 255 + 1;
     }
     path = g_strconcat(dir, "/s", NULL);
-    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
-    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_assert_cmpint(bind(listener, (struct sockaddr *)&un, sizeof(un)), ==, 0);
-    g_assert_cmpint(listen(listener, 5), ==, 0);
+    listener = peer_listen(path);
     server = g_thread_new("server", server_thread, NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *name = g_strconcat("/nbd-chunks/read/", cases[i].name, NULL);

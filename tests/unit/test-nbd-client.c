@@ -10,11 +10,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "block-requests.h"
 #include "block/blockdev.h"
 #include "block/nbd-client.h"
+#include "nbd-peer.h"
 #include "qemu/main-loop.h"
 
 #define SIZE (1u << 20)
@@ -41,57 +42,21 @@ typedef struct Server {
     uint8_t disk[SIZE];
 } Server;
 
-static bool get(int fd, void *buf, size_t len)
-{
-    return !len || recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
-}
-
-static void put(int fd, const void *buf, size_t len)
-{
-    const uint8_t *p = buf;
-
-    while (len) {
-        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
-
-        if (n <= 0) {
-            return;
-        }
-        p += n;
-        len -= n;
-    }
-}
-
-static void put_option(int fd, uint32_t option, uint32_t type, const void *data, uint32_t len)
-{
-    uint8_t head[20], *p = head;
-
-    nbd_put64(&p, NBD_OPTION_REPLY_MAGIC);
-    nbd_put32(&p, option);
-    nbd_put32(&p, type);
-    nbd_put32(&p, len);
-    put(fd, head, sizeof(head));
-    put(fd, data, MIN(len, 64));
-}
-
 static void put_terms(const Server *s, int fd)
 {
     uint64_t size = s->trick == HUGE_SIZE ? UINT64_MAX :
         s->trick == OTHER_SIZE && s->connections > 1 ? SIZE / 2 : s->size;
     uint8_t info[64], *p = info;
 
-    nbd_put16(&p, NBD_INFO_EXPORT);
-    nbd_put64(&p, size);
-    nbd_put16(&p, s->flags);
     if (s->trick != NO_TERMS) {
-        put_option(fd, NBD_OPT_GO, NBD_REP_INFO, info, 12);
+        peer_put_export(fd, size, s->flags);
     }
-    p = info;
     nbd_put16(&p, NBD_INFO_BLOCK_SIZE);
     nbd_put32(&p, s->trick == BIG_BLOCKS ? 4096 : 1);
     nbd_put32(&p, 4096);
     nbd_put32(&p, 65536);
-    put_option(fd, NBD_OPT_GO, NBD_REP_INFO, info, 14);
-    put_option(fd, NBD_OPT_GO, NBD_REP_ACK, info, 0);
+    peer_put_option(fd, NBD_OPT_GO, NBD_REP_INFO, info, 14);
+    peer_put_option(fd, NBD_OPT_GO, NBD_REP_ACK, info, 0);
 }
 
 /* Until the client or the test has gone. */
@@ -105,22 +70,14 @@ static void do_nothing(const Server *s, int fd)
 /* Options up to NBD_OPT_GO: no other one is known here. */
 static bool get_go(int fd, uint8_t *data, size_t size)
 {
-    uint8_t option[16];
-    uint32_t which, len;
+    uint32_t which;
 
     do {
-        const uint8_t *p = option + 8;
-
-        if (!get(fd, option, 16)) {
-            return false;
-        }
-        which = nbd_get(&p, 4);
-        len = nbd_get(&p, 4);
-        if (len > size || !get(fd, data, len)) {
+        if (!peer_get_option(fd, &which, data, size)) {
             return false;
         }
         if (which != NBD_OPT_GO) {
-            put_option(fd, which, NBD_REP_ERR | NBD_ERR_UNSUP, "", 0);
+            peer_put_option(fd, which, NBD_REP_ERR | NBD_ERR_UNSUP, "", 0);
         }
     } while (which != NBD_OPT_GO);
     return true;
@@ -128,38 +85,25 @@ static bool get_go(int fd, uint8_t *data, size_t size)
 
 static bool hello(Server *s, int fd)
 {
-    uint8_t head[18], data[NBD_MAX_NAME + 8] = { 0 }, flags[4], *p = head;
+    uint8_t data[NBD_MAX_NAME + 8] = { 0 }, flags[4];
 
-    nbd_put64(&p, s->trick == BAD_MAGIC ? 1 : NBD_MAGIC);
-    nbd_put64(&p, NBD_OPTION_MAGIC);
-    nbd_put16(&p, NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES);
     if (s->trick == SILENT_HELLO) {
         do_nothing(s, fd);
         return false;
     }
-    put(fd, head, sizeof(head));
-    if (!get(fd, flags, 4) || !get_go(fd, data, sizeof(data))) {
+    peer_put_greeting(fd, s->trick == BAD_MAGIC ? 1 : NBD_MAGIC);
+    if (!peer_get(fd, flags, 4) || !get_go(fd, data, sizeof(data))) {
         return false;
     }
     if (s->trick == LONG_OPTION || s->trick == WRONG_OPTION || s->trick == NO_EXPORT) {
-        put_option(fd, s->trick == WRONG_OPTION ? 99 : NBD_OPT_GO, s->trick == NO_EXPORT ?
-                   NBD_REP_ERR | NBD_ERR_UNKNOWN : NBD_REP_INFO, data,
-                   s->trick == NO_EXPORT ? 8 : UINT32_MAX);
+        peer_put_option(fd, s->trick == WRONG_OPTION ? 99 : NBD_OPT_GO, s->trick == NO_EXPORT ?
+                        NBD_REP_ERR | NBD_ERR_UNKNOWN : NBD_REP_INFO, data,
+                        s->trick == NO_EXPORT ? 8 : UINT32_MAX);
         do_nothing(s, fd);
         return false;
     }
     put_terms(s, fd);
     return true;
-}
-
-static void put_reply(int fd, uint32_t error, uint64_t cookie)
-{
-    uint8_t head[16], *p = head;
-
-    nbd_put32(&p, NBD_SIMPLE_REPLY_MAGIC);
-    nbd_put32(&p, error);
-    nbd_put64(&p, cookie);
-    put(fd, head, sizeof(head));
 }
 
 typedef struct Asked {
@@ -173,30 +117,30 @@ static bool play(Server *s, int fd, const Asked *a)
 {
     switch (s->trick) {
     case WRONG_COOKIE:
-        put_reply(fd, 0, a->cookie + 1);
+        peer_put_reply(fd, 0, a->cookie + 1);
         break;
     case DIE_IN_HEAD:
-        put(fd, "\x67\x44\x66", 3);
+        peer_put(fd, "\x67\x44\x66", 3);
         return false;
     case DIE_IN_DATA:
-        put_reply(fd, 0, a->cookie);
-        put(fd, s->disk, a->len / 2);
+        peer_put_reply(fd, 0, a->cookie);
+        peer_put(fd, s->disk, a->len / 2);
         return false;
     case REPLY_TWICE:
-        put_reply(fd, NBD_EIO, a->cookie);
-        put_reply(fd, NBD_EIO, a->cookie);
+        peer_put_reply(fd, NBD_EIO, a->cookie);
+        peer_put_reply(fd, NBD_EIO, a->cookie);
         break;
     case TRICKLE:
-        put_reply(fd, 0, a->cookie);
+        peer_put_reply(fd, 0, a->cookie);
         for (unsigned i = 0; i < 15; i++) {
-            put(fd, s->disk, 1);
+            peer_put(fd, s->disk, 1);
             g_usleep(100000);
         }
         return false;
     case SILENT:
         break;
     case NO_SPACE:
-        put_reply(fd, NBD_ENOSPC, a->cookie);
+        peer_put_reply(fd, NBD_ENOSPC, a->cookie);
         return true;
     case OTHER_SIZE:
         return false;
@@ -212,9 +156,9 @@ static void answer(Server *s, int fd, const Asked *a)
     if (a->cmd == NBD_CMD_ZEROES) {
         memset(s->disk + a->at, 0, a->len);
     }
-    put_reply(fd, 0, a->cookie);
+    peer_put_reply(fd, 0, a->cookie);
     if (a->cmd == NBD_CMD_READ) {
-        put(fd, s->disk + a->at, a->len);
+        peer_put(fd, s->disk + a->at, a->len);
     }
 }
 
@@ -224,7 +168,7 @@ static bool serve_one(Server *s, int fd)
     const uint8_t *p = head;
     Asked a;
 
-    if (!get(fd, head, sizeof(head))) {
+    if (!peer_get(fd, head, sizeof(head))) {
         return false;
     }
     g_assert_cmphex(nbd_get(&p, 4), ==, NBD_REQUEST_MAGIC);
@@ -241,11 +185,11 @@ static bool serve_one(Server *s, int fd)
     g_assert_true(!(a.flags & NBD_FUA) || s->flags & NBD_SEND_FUA);
     s->served++;
     if (a.cmd == NBD_CMD_WRITE && s->trick == EARLY_REPLY) {
-        put_reply(fd, 0, a.cookie);
+        peer_put_reply(fd, 0, a.cookie);
         do_nothing(s, fd);
         return false;
     }
-    if (a.cmd == NBD_CMD_WRITE && !get(fd, s->disk + a.at, a.len)) {
+    if (a.cmd == NBD_CMD_WRITE && !peer_get(fd, s->disk + a.at, a.len)) {
         return false;
     }
     if (!play(s, fd, &a)) {
@@ -279,7 +223,6 @@ static gpointer server_thread(gpointer opaque)
 
 static Server *server_new(Trick trick, uint16_t flags)
 {
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
     Server *s = g_new0(Server, 1);
 
     s->dir = g_dir_make_tmp("nbd-XXXXXX", NULL);
@@ -290,10 +233,7 @@ static Server *server_new(Trick trick, uint16_t flags)
     for (unsigned i = 0; i < SIZE; i++) {
         s->disk[i] = i / 512 + 1;
     }
-    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_strlcpy(un.sun_path, s->path, sizeof(un.sun_path));
-    g_assert_cmpint(bind(s->fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
-    g_assert_cmpint(listen(s->fd, 5), ==, 0);
+    s->fd = peer_listen(s->path);
     g_assert_true(g_unix_open_pipe(s->stop, 0, NULL));
     s->thread = g_thread_new("server", server_thread, s);
     return s;
@@ -343,26 +283,6 @@ static void close_export(BlockBackend *blk)
 
     blk_free(blk);
     block_node_close(bs);
-}
-
-static void done(BlockRequest *req, int ret)
-{
-    req->ret = ret;
-    req->done = UINT64_MAX;
-}
-
-static int run(BlockBackend *blk, BlockOp op, unsigned flags, uint64_t offset, void *buf,
-               uint64_t len)
-{
-    struct iovec iov = { buf, len };
-    BlockRequest req = { .op = op, .flags = flags, .offset = offset, .bytes = len, .iov = &iov,
-                         .niov = buf ? 1 : 0, .cb = done };
-
-    blk_submit(blk, &req);
-    blk_kick(blk);
-    blk_drain(blk);
-    g_assert_cmpuint(req.done, ==, UINT64_MAX);
-    return req.ret;
 }
 
 /* Tests ---------------------------------------------------------------------------------------- */
@@ -426,17 +346,18 @@ static void test_commands(void)
         memcpy(want, s->disk, SIZE);
         memset(buf, 0x77, SIZE);
         memset(want + 4096, 0x77, 300 * 1024);
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, 4096, buf, 300 * 1024), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, 4096, buf, 300 * 1024), ==, 0);
         memset(want + 8192, 0, 200 * 1024);
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE_ZEROES, 0, 8192, NULL, 200 * 1024), ==, 0);
-        g_assert_cmpint(run(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
-        g_assert_cmpint(run(blk, BLOCK_OP_DISCARD, BLOCK_REQ_MAY_UNMAP, 0, NULL, 512), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE_ZEROES, 0, 8192, NULL, 200 * 1024), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_FLUSH, 0, 0, NULL, 0), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_DISCARD, BLOCK_REQ_MAY_UNMAP, 0, NULL, 512), ==,
+                        0);
         before = s->served;
         memset(want + 512, 0x77, 512);
-        g_assert_cmpint(run(blk, BLOCK_OP_WRITE, BLOCK_REQ_FUA, 512, buf, 512), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, BLOCK_REQ_FUA, 512, buf, 512), ==, 0);
         /* Without FUA a flush follows the write. */
         g_assert_cmpuint(s->served - before, ==, offers[i] == NBD_SEND_FLUSH ? 2 : 1);
-        g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, 0, buf, SIZE), ==, 0);
+        g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 0, buf, SIZE), ==, 0);
         g_assert_cmpmem(buf, SIZE, want, SIZE);
         g_assert_cmpmem(s->disk, SIZE, want, SIZE);
         close_export(blk);
@@ -455,12 +376,12 @@ static void test_odd_size(void)
     blk = open_export(s, "read-only=off");
     g_assert_cmpuint(blk->root->length, ==, SIZE);
     memset(buf, 0xff, sizeof(buf));
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, SIZE - 1024, buf, 1024), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, SIZE - 1024, buf, 1024), ==, 0);
     g_assert_cmpmem(buf, 612, s->disk + SIZE - 1024, 612);
     g_assert_cmpmem(buf + 612, 412, zeroes, 412);
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, SIZE - 1024, buf, 1024), ==, 0);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, SIZE - 1024, buf, 1024), ==, 0);
     buf[1023] = 1;
-    g_assert_cmpint(run(blk, BLOCK_OP_WRITE, 0, SIZE - 1024, buf, 1024), ==, -ENOSPC);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_WRITE, 0, SIZE - 1024, buf, 1024), ==, -ENOSPC);
     close_export(blk);
     server_free(s);
 }
@@ -481,10 +402,10 @@ static void test_hostile(void)
         Server *s = server_new(cases[i].trick, 0);
         BlockBackend *blk = open_export(s, "export=e");
 
-        g_assert_cmpint(run(blk, cases[i].op, 0, 0, buf, SIZE), ==, cases[i].ret);
+        g_assert_cmpint(run_request(blk, cases[i].op, 0, 0, buf, SIZE), ==, cases[i].ret);
         if (cases[i].trick < SILENT) {
             /* The next one has an answer, too. */
-            g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, 0, buf, 512), ==, -EIO);
+            g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 0, buf, 512), ==, -EIO);
         }
         close_export(blk);
         server_free(s);
@@ -582,7 +503,7 @@ static void test_other_export(void)
     int64_t start = g_get_monotonic_time();
     uint8_t buf[512];
 
-    g_assert_cmpint(run(blk, BLOCK_OP_READ, 0, 0, buf, 512), ==, -EIO);
+    g_assert_cmpint(run_request(blk, BLOCK_OP_READ, 0, 0, buf, 512), ==, -EIO);
     g_assert_cmpint(g_get_monotonic_time() - start, >, G_USEC_PER_SEC * 59 / 10);
     g_assert_cmpuint(s->connections, >, 4);
     close_export(blk);
