@@ -335,6 +335,7 @@ static void set_first_time(RTCState *s)
         }
     }
     s->first_offset = s->offset;
+    s->weekday_shift = 0;
     s->seen = divider(s);
 }
 
@@ -359,14 +360,27 @@ static void rtc_unrealize(DeviceState *dev)
     timer_del(&s->event_timer);
 }
 
+#define OFFSET_LIMIT (1LL << 40)        /* s */
+#define DIVIDER_LIMIT (1LL << 62)       /* ns */
+
+static bool time_is_sound(const RTCState *s)
+{
+    return s->offset >= -OFFSET_LIMIT && s->offset <= OFFSET_LIMIT &&
+        s->phase >= -DIVIDER_LIMIT && s->phase <= DIVIDER_LIMIT && divider(s) >= 0 &&
+        divider(s) <= DIVIDER_LIMIT && s->weekday_shift >= -6 && s->weekday_shift <= 6;
+}
+
 /*
  * The RESET pin takes the interrupts away and keeps the rest. That the time goes on is
- * what firmware would see to.
+ * what firmware would see to. What a load that was refused has left is no time.
  */
 static void rtc_reset(DeviceState *dev)
 {
     RTCState *s = downcast(dev, RTCState, dev);
 
+    if (!time_is_sound(s)) {
+        set_first_time(s);
+    }
     s->index = 0;
     s->reg[RTC_C] = 0;
     write_control(s, RTC_B, s->reg[RTC_B] & ~(B_SET | B_PIE | B_AIE | B_UIE | B_SQWE));
@@ -387,9 +401,6 @@ static void rtc_pre_save(void *obj)
     s->saved_divider = divider(s);
 }
 
-#define OFFSET_LIMIT (1LL << 40)        /* s */
-#define DIVIDER_LIMIT (1LL << 62)       /* ns */
-
 /*
  * A clock that follows the host's has gone on meanwhile, the others stood. Periodic interrupts of
  * that time are not owed.
@@ -397,14 +408,15 @@ static void rtc_pre_save(void *obj)
 static bool rtc_post_load(void *obj, Error **errp)
 {
     RTCState *s = obj;
+    bool ok = s->saved_divider >= 0 && s->saved_divider <= DIVIDER_LIMIT;
 
-    if (llabs(s->offset) > OFFSET_LIMIT || llabs(s->phase) > DIVIDER_LIMIT ||
-        s->saved_divider < 0 || s->saved_divider > DIVIDER_LIMIT || abs(s->weekday_shift) > 6) {
+    if (ok && s->dev.machine->rtc.clock != RTC_CLOCK_HOST) {
+        s->phase = s->saved_divider - clock_ns(s);
+    }
+    if (!ok || !time_is_sound(s)) {
+        timer_del(&s->timer);
         error_setg(errp, "impossible time");
         return false;
-    }
-    if (s->dev.machine->rtc.clock != RTC_CLOCK_HOST) {
-        s->phase = s->saved_divider - clock_ns(s);
     }
     s->seen = divider(s);
     update_irq(s, s->seen);

@@ -463,6 +463,40 @@ static void test_sources(void)
     }
 }
 
+/* Puts value where a load would: whether the load is then good. */
+static bool load(Fixture *f, const char *name, int64_t value)
+{
+    const StateDesc *state = device_get_class(f->rtc)->state;
+    const StateField *row = state->fields;
+
+    while (strcmp(row->name, name)) {
+        row++;
+    }
+    memcpy((char *)f->rtc + row->offset, &value, row->size);
+    return state->post_load(f->rtc, NULL);
+}
+
+/* No time is loaded that could not be saved again, and a reset forgets what was refused. */
+static void test_loaded(void)
+{
+    static const struct {
+        const char *name;
+        int64_t value;
+    } wrong[] = {
+        { "offset", INT64_MIN }, { "offset", 1LL << 41 }, { "phase", INT64_MIN },
+        { "phase", INT64_MAX }, { "phase", -(1LL << 61) }, { "weekday_shift", INT32_MIN },
+        { "saved_divider", -1 }, { "saved_divider", INT64_MAX },
+    };
+    Fixture *f = fixture_new(&(RTCConfig) { .clock = RTC_CLOCK_HOST }, false);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_assert_false(load(f, wrong[i].name, wrong[i].value));
+        qdev_reset_all(f->ms);
+        g_assert_true(load(f, "saved_divider", 0));
+    }
+    fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -479,6 +513,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/slew", test_slew);
     g_test_add_func("/rtc/reset", test_reset);
     g_test_add_func("/rtc/nonsense", test_nonsense);
+    g_test_add_func("/rtc/loaded", test_loaded);
     g_test_add_func("/rtc/event", test_event);
     g_test_add_func("/rtc/sources", test_sources);
     return g_test_run();
