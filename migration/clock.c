@@ -12,7 +12,8 @@ static void save_clock(const void *field, const char *name, GByteArray *out)
 {
     const MachineState *ms = (const void *)((const char *)field - offsetof(MachineState, rsm));
     const Migration *m = ms->migration;
-    const char *state = runstate_name(m->was_running ? RUN_STATE_RUNNING : m->before);
+    const char *state = runstate_name(!m->was_running ? m->before :
+                                      m->stay_stopped ? RUN_STATE_PAUSED : RUN_STATE_RUNNING);
 
     state_put_int(out, "virtual-ns", qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     state_put_bytes(out, "run-state", state, strlen(state));

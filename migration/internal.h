@@ -68,6 +68,7 @@ struct Migration {
     char *why;                  /* it was ended: no images to hand over, or refused there */
     RunState before;
     bool was_running;
+    bool stay_stopped;          /* "stop" came since: it was running, but does not go on */
     bool snapshot;              /* savevm.c is at it */
     /* ms; ready: the thread begins; stopped, resumed: the guest, the latter in post-copy alone */
     int64_t began, ready, stopped, resumed, ended;

@@ -64,6 +64,10 @@ void migration_set_autostart(MachineState *ms, bool autostart)
 {
 }
 
+void migration_stay_stopped(MachineState *ms)
+{
+}
+
 bool migration_check(MachineState *ms, Error **errp)
 {
     return refuse(errp);

@@ -148,8 +148,15 @@ void migration_go_on(Migration *m)
     runstate_set(m->ms, m->before);
     if (m->was_running) {
         runstate_set(m->ms, RUN_STATE_PAUSED);
-        vm_start(m->ms);
+        if (!m->stay_stopped) {
+            vm_start(m->ms);
+        }
     }
+}
+
+void migration_stay_stopped(MachineState *ms)
+{
+    migration_get(ms)->stay_stopped = true;
 }
 
 #define TAKE_BACK_MS 10000
@@ -291,6 +298,7 @@ void migration_stop_guest(Migration *m)
     MachineState *ms = m->ms;
 
     m->stopped = now_ms();
+    m->stay_stopped = false;
     m->was_running = runstate_is_running(ms);
     if (m->was_running) {
         vm_stop(ms, RUN_STATE_FINISH_MIGRATE);

@@ -245,7 +245,7 @@ static void go_on_loaded(Snapshot *s)
     }
     runstate_set(s->ms, m->was_running || m->before == RUN_STATE_PRELAUNCH ? RUN_STATE_PAUSED
                                                                            : m->before);
-    if (s->was_running) {
+    if (s->was_running && !m->stay_stopped) {
         vm_start(s->ms);
     }
 }

@@ -31,6 +31,8 @@ json_t *qmp_stop(Monitor *mon, json_t *args, Error **errp)
         vm_stop(mon->ms, RUN_STATE_PAUSED);
     } else if (mon->ms->rsm.state == RUN_STATE_INMIGRATE) {
         migration_set_autostart(mon->ms, false);
+    } else if (mon->ms->rsm.state == RUN_STATE_FINISH_MIGRATE) {
+        migration_stay_stopped(mon->ms);
     }
     return NULL;
 }

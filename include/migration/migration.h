@@ -92,6 +92,8 @@ void migration_expect(MachineState *ms, const char *uri);
 bool migration_incoming(MachineState *ms, const char *uri, Error **errp);
 /* Whether the guest runs as soon as all is there: "cont" and "stop" while it waits. */
 void migration_set_autostart(MachineState *ms, bool autostart);
+/* In finish-migrate: the guest does not run afterwards, be it here or where it goes to. */
+void migration_stay_stopped(MachineState *ms);
 
 /* -only-migratable, and query-migrate's blocked-reasons: what of the machine cannot be saved. */
 bool migration_check(MachineState *ms, Error **errp);

@@ -520,6 +520,76 @@ def given_up():
             assert QTest(other).read(0x100000, 0x1000) == b"\x55" * 0x1000
 
 
+class Reader:
+    """Somebody who takes a machine and never says that it is there; gone at the end."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.conn = self.thread = None
+
+    def __enter__(self):
+        return self
+
+    def take(self):
+        """Who sends has connected."""
+        self.conn = self.listener.accept()[0]
+        self.thread = threading.Thread(target=read_all, args=[self.conn])
+        self.thread.start()
+
+    def hang_up(self):
+        self.conn.shutdown(socket.SHUT_RDWR)
+
+    def __exit__(self, *_):
+        if self.conn:
+            self.hang_up()
+            self.thread.join()
+            self.conn.close()
+        self.listener.close()
+
+
+def still(qmp):
+    """The guest stands still for the switch-over."""
+    status(qmp, "pre-switchover")
+    assert qmp.cmd("query-status")["status"] == "finish-migrate"
+
+
+@test
+def stopped_late():
+    """"stop" while the guest stands still to be sent: it stays so, here and at the other side"""
+    with machine() as vm:
+        qmp = vm.qmp()
+        qmp.cmd("migrate-set-capabilities", capabilities=[
+            {"capability": cap, "state": True} for cap in CAPS])
+        for n, (cmds, state) in enumerate([
+                (["stop"], "paused"), ([], "running"),
+                (["migrate-continue", "stop"], "paused"), (["migrate-continue"], "running")]):
+            path = vm.path(f"reader-{n}")
+            with Reader(path) as reader:
+                qmp.cmd("migrate", uri=f"unix:{path}")
+                reader.take()
+                still(qmp)
+                for cmd in cmds:
+                    qmp.cmd(cmd, **({"state": "pre-switchover"} if "-" in cmd else {}))
+                reader.hang_up()
+                assert finished(qmp)["status"] == "failed"
+            assert qmp.cmd("query-status")["status"] == state, cmds
+            qmp.cmd("cont")
+            assert qmp.cmd("query-status")["status"] == "running"
+        with machine("-incoming", f"unix:{vm.path('in')}") as other:
+            qmp.cmd("migrate", uri=f"unix:{vm.path('in')}")
+            still(qmp)
+            qmp.cmd("stop")
+            qmp.cmd("migrate-continue", state="pre-switchover")
+            assert finished(qmp)["status"] == "completed"
+            oq = other.qmp()
+            assert finished(oq)["status"] == "completed"
+            assert oq.cmd("query-status")["status"] == "paused"
+            oq.cmd("cont")
+            assert oq.cmd("query-status")["status"] == "running"
+
+
 class Relay:
     """Between source and destination: passes on what is allowed, in both directions."""
 
