@@ -2,10 +2,10 @@
 
 A guest waits for a line on its console and answers it. Figures: from exec to that answer for a
 machine that is loaded, and for one that boots; many that are loaded from one file at once, and
-what each keeps for itself when it is idle; the time that saving takes, to a disk in memory; the
-time that sending takes while the guest runs, by TCP on this machine, and how long the guest stands
-still, as the programs tell it; and the instructions that our program needs until the guest can go
-on, by callgrind.
+what each keeps for itself when it is idle, with and without what its guest has written to; the
+time that saving takes, to a disk in memory; the time that sending takes while the guest runs, by
+TCP on this machine, and how long the guest stands still, as the programs tell it; and the
+instructions that our program needs until the guest can go on, by callgrind.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
@@ -155,10 +155,18 @@ def build(scratch, size, name):
     return program + ".cpio"
 
 
-def private_dirty(pid):
-    """Bytes that are this process's alone, all of it."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return int(re.search(r"Private_Dirty: *(\d+)", f.read())[1]) << 10
+def private_dirty(pid, path):
+    """Bytes that are this process's alone: all of them, and those of what is mapped from path."""
+    total = mapped = 0
+    inside = False
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for words in map(str.split, f):
+            if words[0] == "Private_Dirty:":
+                total += int(words[1]) << 10
+                mapped += inside * int(words[1]) << 10
+            elif not words[0].endswith(":"):
+                inside = words[-1] == path
+    return total, mapped
 
 
 def saved(argv, scratch, ours):
@@ -199,7 +207,10 @@ def sent(argv, scratch, busy):
 
 
 def clones(argv, uri, count):
-    """Seconds until all of them have answered, and bytes that each keeps for itself."""
+    """
+    Seconds until all of them have answered; bytes that each keeps for itself, and how many of them
+    its guest has written to.
+    """
     begin = time.monotonic()
     with contextlib.ExitStack() as stack:
         guests = [stack.enter_context(Guest([*argv, "-incoming", uri])) for _ in range(count)]
@@ -208,7 +219,8 @@ def clones(argv, uri, count):
         for guest in guests:
             guest.expect(b"answer")
         took = time.monotonic() - begin
-        return took, sum(private_dirty(g.process.pid) for g in guests) / count
+        kept = [private_dirty(g.process.pid, uri.partition(":")[2]) for g in guests]
+        return took, *(sum(column) / count for column in zip(*kept))
 
 
 def ask_status(stream):
@@ -275,9 +287,11 @@ def measure(vmms, scratch, tool, say):
                     uri = saved(argv, shm, ours)[0]
                 if mem == SIZES[0]:
                     count = CLONES if ours else CLONES // 10
-                    took, private = clones(argv, uri, count)
+                    took, private, guests = clones(argv, uri, count)
                     put("one of many loaded at once", vmm, took / count)
                     put("an idle one's private memory", vmm, private)
+                    if ours:
+                        put("the program's part of that memory", vmm, private - guests)
             say(f"{vmm}: saving 1 GiB")
             put("save 1 GiB, half zeros", vmm, saved(machine(binary, 1024, kernel, large),
                                                      shm, ours)[1])
