@@ -28,7 +28,7 @@
 #include "target/i386/tcg/ops/ops.h"
 #include "target/i386/tcg/sys/system.h"
 
-#define HASH_BITS 15
+#define HASH_BITS 17
 #define HASH_SIZE (1u << HASH_BITS)
 
 struct TCGPage {
@@ -318,13 +318,16 @@ const TCGBlock *tcg_block_of_code(const TCGState *s, uintptr_t address)
 {
     uint64_t left = s->stats.blocks;    /* whatever the chains look like */
     const TCGBlock *found = NULL;
+    uintptr_t best = 0;
 
     for (unsigned i = 0; i < HASH_SIZE; i++) {
         for (const TCGBlock *b = s->hash[i]; b && left--; b = b->next_hash) {
-            uintptr_t code = (uintptr_t)b->code;
+            uintptr_t code = (uintptr_t)b->code, apart = (uintptr_t)b->apart;
+            uintptr_t from = apart <= address ? MAX(code, apart) : code;
 
-            if (code && code <= address && (!found || code > (uintptr_t)found->code)) {
+            if (code && from <= address && from > best) {
                 found = b;
+                best = from;
             }
         }
     }

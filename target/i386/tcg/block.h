@@ -23,7 +23,9 @@ typedef struct TCGBlock {
     struct TCGBlock *next_in_page[2];
     OpFn *first;                /* of op 0, while it only counts */
     const void *entry;          /* from translated code, with its registers */
-    const void *code;           /* its own, behind its ops; NULL: not translated */
+    const void *code;           /* its own; NULL: not translated */
+    const void *apart;          /* more of it, rarely needed */
+    const X86Op *pairs;         /* what of it calls the interpreter: jit/translate.c */
     uint32_t cold;              /* executions to go until it is translated */
     uint16_t nr_ops;            /* with the end */
     bool dead;
@@ -86,7 +88,7 @@ void tcg_state_free(TCGState *s);
  * it cannot be kept) put into c->tmp_ops. Also fills the jump cache. Raises.
  */
 const X86Op *tcg_block_find(TCGCPU *c);
-/* The block whose code (TCGBlock.code) begins last before this address, or NULL; takes no lock. */
+/* The block whose code (.code, .apart) begins last before this address, or NULL; takes no lock. */
 const TCGBlock *tcg_block_of_code(const TCGState *s, uintptr_t address);
 /* Just the instruction at c->eip, into c->tmp_ops. */
 const X86Op *tcg_single_find(TCGCPU *c);

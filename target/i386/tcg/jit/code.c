@@ -69,6 +69,7 @@ TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why)
     TCGJit *jit = g_new0(TCGJit, 1);
 
     jit->size = QEMU_ALIGN_UP(config->size, TCG_PAGE_SIZE);
+    jit->apart = QEMU_ALIGN_UP(jit->size / 5, TCG_PAGE_SIZE);
     jit->threshold = config->threshold;
     jit->verify = config->verify;
     jit->perf_map = config->perf_map;
@@ -104,6 +105,8 @@ void tcg_jit_forget(TCGJit *jit)
 {
     jit->stats.forgotten++;
     jit->used = jit->fixed;
+    jit->used_apart = jit->apart;
+    jit->pairs = jit->size;
     jit->full = false;
 }
 
@@ -121,7 +124,8 @@ char *tcg_jit_info(const TCGJit *jit)
                            ", invalidated %" PRIu64 ", forgotten %" PRIu64 " times\n"
                            "translated %" PRIu64 " KiB to %" PRIu64 " KiB (%" PRIu64 ".%" PRIu64
                            " times)\n", jit->stats.blocks, jit->stats.ops, jit->stats.called,
-                           jit->used / 1024, jit->size / 1024, jit->stats.refused,
+                           (jit->used + jit->used_apart - jit->apart + jit->size - jit->pairs) /
+                           1024, jit->size / 1024, jit->stats.refused,
                            jit->stats.killed, jit->stats.forgotten, guest / 1024, host / 1024,
                            guest ? host / guest : 0, guest ? host * 10 / guest % 10 : 0);
 }

@@ -303,7 +303,7 @@ static const uint8_t *begin(TCGJit *jit, Emit *e)
 
 void tcg_jit_emit_common(TCGJit *jit)
 {
-    Emit e = { jit->writable, jit->writable + jit->size, false };
+    Emit e = { jit->writable, jit->writable + jit->apart, false };
     uint8_t *out, *leave;
 
     jit->enter = begin(jit, &e);
@@ -329,5 +329,7 @@ void tcg_jit_emit_common(TCGJit *jit)
     }
     begin(jit, &e);
     jit->fixed = jit->used = e.p - jit->writable;
+    jit->used_apart = jit->apart;
+    jit->pairs = jit->size;
     g_assert(!e.full);
 }

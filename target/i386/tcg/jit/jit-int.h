@@ -63,7 +63,12 @@ enum {
 
 struct TCGJit {
     uint8_t *writable, *executable;
-    size_t size, used, fixed;   /* fixed: the common code at the beginning */
+    /*
+     * First what blocks execute one after the other, close together, as a large program's code is
+     * slow mostly for want of the host's caches; from apart on what they rarely need; at the end,
+     * from pairs on, what the interpreter does of them. fixed: the common code at the beginning.
+     */
+    size_t size, apart, used, used_apart, pairs, fixed;
     unsigned threshold;
     bool full, verify;
     int perf_map;               /* jit.h */
@@ -120,8 +125,8 @@ void jit_emit_find_target(Emit *e);
 void tcg_jit_fill_hash(TCGJit *jit);
 const Template *tcg_jit_template(const TCGJit *jit, OpFn *fn);
 
-/* report.c: the block that lies at from is translated; the common code is there. */
-void tcg_jit_report(const Tr *t, const uint8_t *from);
+/* report.c: the block is translated; the common code is there. */
+void tcg_jit_report(const Tr *t);
 void tcg_jit_report_common(const TCGJit *jit);
 
 /* Called by translated code ------------------------------------------------ */

@@ -40,40 +40,43 @@ static bool has_code(const Tr *t, unsigned i)
 }
 
 /* All in one piece: other threads log, too. */
-static void log_code(const Tr *t, const uint8_t *from)
+static void log_code(const Tr *t)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    const uint8_t *from = t->from;
 
-    g_string_printf(text, "OUT: [size=%zu] at 0x%016" PRIxPTR "\n", (size_t)(t->e.p - from),
-                    (uintptr_t)jit_executable(t->jit, (uint8_t *)from));
+    g_string_printf(text, "OUT: [size=%zu] at 0x%016" PRIxPTR "\n", (size_t)(t->end - from),
+                    (uintptr_t)jit_executable(t->jit, from));
     if (t->pairs[1].id) {
         g_string_append(text, "  -- entry\n");
         add_code(text, from, from + t->pairs[1].id);
     }
     for (unsigned i = 0; has_code(t, i); i++) {
         const Template *tm = t->templates[i];
-        const uint8_t *end = has_code(t, i + 1) ? from + t->pairs[2 * i + 3].id : t->out_of_line;
+        const uint8_t *end = has_code(t, i + 1) ? from + t->pairs[2 * i + 3].id : t->end;
 
         g_string_append_printf(text, "  -- guest addr 0x%016" PRIx64 " %s%s\n",
                                jit_guest_address(t, i), !tm ? "leaves" : tm->name,
                                tm && !tm->emit ? " by a call" : "");
         add_code(text, from + t->pairs[2 * i + 1].id, end);
     }
-    g_string_append(text, "  -- out of line\n");
+    g_string_append_printf(text, "  -- out of line at 0x%016" PRIxPTR "\n",
+                           (uintptr_t)jit_executable(t->jit, t->out_of_line));
     add_code(text, t->out_of_line, t->e.p);
     qemu_log("%s", text->str);
 }
 
-void tcg_jit_report(const Tr *t, const uint8_t *from)
+void tcg_jit_report(const Tr *t)
 {
     char name[40];
 
     if (t->jit->perf_map >= 0) {
         snprintf(name, sizeof(name), "guest:0x%016" PRIx64, jit_guest_address(t, 0));
-        name_range(t->jit, from, t->e.p, name);
+        name_range(t->jit, t->from, t->end, name);
+        name_range(t->jit, t->out_of_line, t->e.p, name);
     }
     if (qemu_loglevel_mask(LOG_OUT_ASM)) {
-        log_code(t, from);
+        log_code(t);
     }
 }
 
@@ -92,7 +95,7 @@ bool tcg_jit_find(const TCGState *s, uintptr_t address, TCGJitPlace *place)
     const X86Op *pairs;
 
     *place = (TCGJitPlace) { .name = "what all blocks share" };
-    if (!jit || address < first || address >= first + jit->used) {
+    if (!jit || address < first || address >= first + jit->used_apart) {
         return false;
     }
     b = address < first + jit->fixed ? NULL : tcg_block_of_code(s, address);
@@ -100,7 +103,12 @@ bool tcg_jit_find(const TCGState *s, uintptr_t address, TCGJitPlace *place)
         return true;
     }
     place->b = b;
-    pairs = (const X86Op *)(jit->writable + ((uintptr_t)b->code - first)) - 2 * (b->nr_ops - 1);
+    pairs = b->pairs;
+    if (address >= first + jit->apart) {
+        place->off = pairs[0].off;
+        place->name = "out of line";
+        return true;
+    }
     for (unsigned i = 0; i + 1u < b->nr_ops && (i == 0 || pairs[2 * i + 1].id); i++) {
         if (i == 0 || address - (uintptr_t)b->code >= pairs[2 * i + 1].id) {
             const Template *tm = tcg_jit_template(jit, pairs[2 * i].fn);

@@ -11,7 +11,7 @@
 #include "target/i386/tcg/jit/verify.h"
 #include "target/i386/tcg/ops/vec.h"
 
-/* Code and pairs of a block take no more. */
+/* Code and pairs of a block take no more, in either half. */
 #define BLOCK_BYTES (64 * 1024u)
 
 #define MAX_DEPTH 3u            /* branches from a hot block to what is translated with it */
@@ -208,7 +208,7 @@ static unsigned choose(Tr *t, unsigned *called)
 /* Ops of their own, for calls: decoded ones followed by what returns. */
 static void make_pairs(Tr *t)
 {
-    t->pairs = (X86Op *)t->e.p;
+    t->pairs = (X86Op *)(t->jit->writable + t->jit->pairs) - 2 * t->n;
     for (unsigned i = 0; i < t->n; i++) {
         X86Op *p = &t->pairs[2 * i];
 
@@ -220,7 +220,6 @@ static void make_pairs(Tr *t)
             tcg_verify_describe(t->templates[i], &p[0], &p[1]);
         }
     }
-    t->e.p += 2 * t->n * sizeof(X86Op);
 }
 
 /* True: the op ends the block. */
@@ -231,7 +230,7 @@ static SLOW_PATH bool emit_op(Tr *t)
     unsigned first_stub = t->nr_stubs;
 
     if (!t->out_of_line) {
-        t->pairs[2 * t->i + 1].id = t->e.p - (uint8_t *)(t->pairs + 2 * t->n);
+        t->pairs[2 * t->i + 1].id = t->e.p - t->from;
     }
     if (!tm) {
         jit_leave_at(t);
@@ -286,6 +285,15 @@ static void go_on(Tr *t)
     jit_go_direct(t, t->n, STUB_AT);
 }
 
+/* All that comes now is rarely executed. */
+static void go_apart(Tr *t)
+{
+    t->end = t->e.p;
+    t->apart.full |= t->e.full;
+    t->e = t->apart;
+    t->out_of_line = t->e.p;
+}
+
 /* As t->stack says. Returns whether it overwrites all flags before anybody can see them. */
 static bool emit_version(Tr *t)
 {
@@ -314,7 +322,9 @@ static bool emit_version(Tr *t)
         go_on(t);
     }
     t->now.vec_dirty = 0;           /* stubs store what there was */
-    t->out_of_line = t->out_of_line ? t->out_of_line : t->e.p;
+    if (!t->out_of_line) {
+        go_apart(t);
+    }
     for (unsigned k = 0; k < t->nr_stubs; k++) {
         jit_emit_stub(t, &t->stubs[k]);
     }
@@ -354,14 +364,14 @@ static bool decode_again(TCGCPU *c, const TCGBlock *b, X86Op *ops)
     return true;
 }
 
-static void count_block(const Tr *t, unsigned native, unsigned called, size_t code_bytes)
+static void count_block(const Tr *t, unsigned native, unsigned called)
 {
     TCGJit *jit = t->jit;
 
     jit->stats.blocks++;
     jit->stats.ops += native + called;
     jit->stats.called += called;
-    jit->stats.code_bytes += code_bytes;
+    jit->stats.code_bytes += t->end - t->from + (t->e.p - t->out_of_line);
     for (unsigned i = 0; i < t->n && t->templates[i]; i++) {
         jit->stats.guest_bytes += t->ops[i].len;
     }
@@ -398,7 +408,6 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b, unsigned depth)
         .c = c, .jit = jit, .b = b, .ops = ops, .n = b->nr_ops - 1,
     };
     unsigned native, called;
-    const uint8_t *from;
 
     if (!decode_again(c, b, ops)) {
         return false;
@@ -409,19 +418,24 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b, unsigned depth)
         return false;
     }
     translate_targets(c, b, depth);
-    if (jit->size - jit->used < BLOCK_BYTES) {
+    if (jit->apart - jit->used < BLOCK_BYTES || jit->pairs - jit->used_apart < BLOCK_BYTES) {
         __atomic_store_n(&jit->full, true, __ATOMIC_RELAXED);
         return false;
     }
-    t.e = (Emit) { jit->writable + jit->used, jit->writable + jit->size, false };
+    t.e = (Emit) { jit->writable + jit->used, jit->writable + jit->apart, false };
+    t.from = t.e.p;
     make_pairs(&t);
-    from = t.e.p;
+    t.apart = (Emit) { jit->writable + jit->used_apart, (uint8_t *)t.pairs, false };
     emit_block(&t);
     g_assert(!t.e.full);
-    count_block(&t, native, called, t.e.p - from);
-    tcg_jit_report(&t, from);
-    jit->used = QEMU_ALIGN_UP(t.e.p - jit->writable, 64);
-    b->code = jit_executable(jit, from);
+    count_block(&t, native, called);
+    tcg_jit_report(&t);
+    jit->used = QEMU_ALIGN_UP(t.end - jit->writable, 16);
+    jit->used_apart = QEMU_ALIGN_UP(t.e.p - jit->writable, 16);
+    jit->pairs = (uint8_t *)t.pairs - jit->writable;
+    b->apart = jit_executable(jit, t.out_of_line);
+    b->pairs = (const X86Op *)jit_executable(jit, (const uint8_t *)t.pairs);
+    b->code = jit_executable(jit, t.from);
     if (jit->verify) {          /* each comes back at its end */
         __atomic_store_n(&b->ops[0].fn, tcg_verify_block, __ATOMIC_RELEASE);
         return true;

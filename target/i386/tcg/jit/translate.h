@@ -69,12 +69,14 @@ struct Tr {
     const X86Op *ops;           /* as decoded, with the interpreter's general functions */
     unsigned n, i;              /* of instructions; the one under translation */
     const Template *templates[TCG_BLOCK_OPS];
-    const uint8_t *out_of_line; /* the stubs' code, and a second translation; NULL: not yet */
+    const uint8_t *from, *end;  /* the code of the block's instructions */
+    Emit apart;                 /* where e goes on with what follows */
+    const uint8_t *out_of_line; /* there: the stubs' code, a second translation; NULL: not yet */
     uint16_t live[TCG_BLOCK_OPS];   /* flags that may be seen after the op */
     bool native;                /* the flags are in the host's */
     bool spoiled;               /* once op i is done, they cannot be made again: nobody will */
     JitState now;
-    X86Op *pairs;               /* for STUB_CALL: op and what returns; just before the code */
+    X86Op *pairs;               /* for STUB_CALL: op and what returns */
     JitLoop loop;
     JitStack stack;
     Stub stubs[8 * TCG_BLOCK_OPS];

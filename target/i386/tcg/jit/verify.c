@@ -422,7 +422,7 @@ const X86Op *tcg_verify_block(TCGCPU *c, const X86Op *op)
     bool first;
 
     v->b = b;
-    v->pairs = (const X86Op *)b->code - 2 * (b->nr_ops - 1);
+    v->pairs = b->pairs;
     begin(c, v, 0);
     next = ((OpFn *)c->tcg->jit->enter)(c, op);
     /* An odd address: the first op is left to the interpreter. */

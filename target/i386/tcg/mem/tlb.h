@@ -49,7 +49,7 @@ typedef struct TLBSpace {
     TLBEntry e[MMU_MODES][TLB_SIZE];
 } TLBSpace;
 
-#define JC_BITS 12
+#define JC_BITS 15
 #define JC_SIZE (1u << JC_BITS)
 #define JC_FACTOR 0x9e3779b1u   /* 2^32 over the golden ratio: spreads addresses evenly */
 
@@ -67,7 +67,7 @@ static inline unsigned jump_hash(uint64_t lin)
 }
 
 /* Where a page of code is: checked before the jump cache is filled. */
-#define CODE_TLB_SIZE 128u
+#define CODE_TLB_SIZE 1024u
 typedef struct CodeTLB {
     uint64_t lin;           /* of the page */
     uint64_t tag;           /* code_tag() it is good for */
