@@ -39,7 +39,10 @@ static bool tcg_init_machine(AccelState *as, MachineState *ms, Error **errp)
         error_setg(errp, "the software CPU needs a host with SSE4.2");
         return false;
     }
-    if (s->tb_size < MiB || s->tb_size > GiB) {
+    if (s->tb_size <= GiB / MiB) {
+        s->tb_size *= MiB;      /* QEMU's unit; so few bytes would be none */
+    }
+    if (s->tb_size && (s->tb_size < MiB || s->tb_size > GiB)) {
         error_setg(errp, "tb-size must be between 1M and 1G");
         return false;
     }
@@ -89,7 +92,7 @@ static char *tcg_info(AccelState *as)
                            "\nTLB fills %" PRIu64 ", flushes %" PRIu64
                            "\nexclusive sections %" PRIu64 "\n%s",
                            s->stats.blocks, s->stats.ops, s->arena_used / 1024,
-                           s->arena_size / 1024, lookups, s->stats.page_invalidations,
+                           s->arena_limit / 1024, lookups, s->stats.page_invalidations,
                            s->stats.dma_changes, s->stats.storms, s->stats.cache_flushes, fills,
                            flushes, s->stats.exclusives, jit ? jit : "");
 }
@@ -97,8 +100,8 @@ static char *tcg_info(AccelState *as)
 static const char *const thread_names[] = { "single", "multi", NULL };
 
 static const Property tcg_props[] = {
-    DEFINE_PROP_SIZE("tb-size", TCGAccel, tb_size, "14680064",
-                     "memory for decoded code"),
+    DEFINE_PROP_SIZE("tb-size", TCGAccel, tb_size, "0",
+                     "memory for decoded code; MiB without a suffix; 0: 14M, more if needed"),
     DEFINE_PROP_ENUM("thread", TCGAccel, thread_mode, thread_names, "multi",
                      "single: the vCPUs run one after the other, each in its thread"),
     DEFINE_PROP_BOOL("one-insn-per-tb", TCGAccel, one_insn, "off",

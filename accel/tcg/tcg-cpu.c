@@ -24,7 +24,9 @@
  */
 static void make_jit(TCGAccel *s)
 {
-    TCGJitConfig config = { .size = s->tb_size * 5 / 8, .threshold = MAX(s->jit_threshold, 1),
+    TCGJitConfig config = { .limit = TCG_JIT_ROOM(s->state->arena_limit),
+                            .size = TCG_JIT_ROOM(s->state->arena_size),
+                            .threshold = MAX(s->jit_threshold, 1),
                             .verify = s->verify, .perf_map = s->perf_map };
     const char *why;
 
@@ -39,7 +41,11 @@ static void make_jit(TCGAccel *s)
 static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
 {
     if (!s->state) {
-        s->state = tcg_state_new(ms->ram_size + 0x100000000ull, s->tb_size);
+        /* What programs may need in the end depends on how much RAM they have. */
+        size_t most = CLAMP(ms->ram_size / 8, TCG_ARENA, 128 * MiB), size = s->tb_size;
+
+        s->state = tcg_state_new(ms->ram_size + 0x100000000ull, size ? size : TCG_ARENA,
+                                 size ? size : most);
         if (!s->state) {
             error_setg(errp, "no memory for the software CPU");
             return false;

@@ -6,9 +6,12 @@
 #ifndef ACCEL_TCG_INT_H
 #define ACCEL_TCG_INT_H
 
+#include "qemu/cutils.h"
 #include "sysemu/accel.h"
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/sys/system.h"
+
+#define TCG_ARENA (14 * MiB)     /* memory for decoded blocks, to begin with */
 
 #define TCG_PHYS_BITS 40
 
@@ -16,7 +19,7 @@ enum { TCG_THREAD_SINGLE, TCG_THREAD_MULTI };
 
 typedef struct TCGAccel {
     AccelState parent;
-    uint64_t tb_size;           /* "tb-size": bytes for decoded blocks */
+    uint64_t tb_size;           /* "tb-size": bytes for decoded blocks; 0: as the guest needs */
     int thread_mode;            /* "thread": TCG_THREAD_* */
     bool one_insn;              /* "one-insn-per-tb" */
     OnOffAuto jit;              /* "jit": translate what is executed often */

@@ -54,7 +54,8 @@ static void tick(int signum)
 
 static void make_runner(Runner *r, bool jit, bool verify)
 {
-    const TCGJitConfig config = { .size = 1 << 20, .threshold = 1, .verify = verify,
+    const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+                                  .threshold = 1, .verify = verify,
                                   .perf_map = -1 };
     const char *why;
     TCGCPU *c;
@@ -70,7 +71,7 @@ static void make_runner(Runner *r, bool jit, bool verify)
     c = r->cpu = g_aligned_alloc0(1, sizeof(*c), 64);
     c->mem = &r->mem;
     c->io = &r->io;
-    c->tcg = tcg_state_new(CPU_RAM, 1 << 20);
+    c->tcg = tcg_state_new(CPU_RAM, 1 << 20, 1 << 20);
     c->tcg->jit = jit ? tcg_jit_new(&config, &why) : NULL;
     c->tcg->nr_cpus = 1;
     c->tcg->cpus[0] = c;

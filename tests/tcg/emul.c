@@ -81,7 +81,8 @@ static bool break_template(TCGJit *jit, unsigned n)
 /* The translator takes all from the beginning; BREAK=n in the environment: but not well. */
 static bool make_jit(void)
 {
-    const TCGJitConfig config = { .size = 1 << 20, .threshold = 1, .verify = getenv("VERIFY"),
+    const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+                                  .threshold = 1, .verify = getenv("VERIFY"),
                                   .perf_map = -1 };
     const char *why, *broken = getenv("BREAK");
 
@@ -106,7 +107,7 @@ bool emul_init(bool jit)
     tcg_cpuid_fill(&cpuid, 40, tcg_tsc_khz());
     cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
     make_memory();
-    cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
+    cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20, 1 << 20);
     cpu->tcg->nr_cpus = 1;
     cpu->tcg->cpus[0] = cpu;
     cpu->apic_page = ~(uint64_t)0;

@@ -334,9 +334,10 @@ static void make_cpu(void)
     cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
     cpu->mem = &mem;
     cpu->io = &io;
-    cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20);
+    cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20, 1 << 20);
     if (getenv("JIT")) {
-        const TCGJitConfig config = { .size = 1 << 20, .threshold = 1, .perf_map = -1 };
+        const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+                                      .threshold = 1, .perf_map = -1 };
         const char *why;
 
         cpu->tcg->jit = tcg_jit_new(&config, &why);

@@ -31,6 +31,8 @@
 #define HASH_BITS 17
 #define HASH_SIZE (1u << HASH_BITS)
 
+#define FULL_SOON_US (30 * G_USEC_PER_SEC)
+
 struct TCGPage {
     uint64_t pa;
     uint64_t granules;      /* bit n: 64 bytes at 64 n hold decoded code */
@@ -44,7 +46,7 @@ static unsigned hash_of(uint64_t v)
     return (v * 0x9e3779b97f4a7c15ull) >> (64 - HASH_BITS);
 }
 
-TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size)
+TCGState *tcg_state_new(uint64_t ram_top, size_t arena_limit, size_t arena_size)
 {
     TCGState *s = g_new0(TCGState, 1);
     void *m;
@@ -60,6 +62,7 @@ TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size)
     tcg_fast_init();
     s->arena = m;
     s->arena_size = arena_size;
+    s->arena_limit = MIN(arena_limit, arena_size);
     s->writer = s->arena + arena_size;
     s->has_code = s->writer + s->nr_pages;
     s->hash = g_new0(TCGBlock *, HASH_SIZE);
@@ -465,6 +468,34 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
     return b;
 }
 
+static bool is_full(const TCGState *s)
+{
+    size_t most = sizeof(TCGBlock) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op);
+
+    return s->arena_used + most > s->arena_limit || (s->jit && tcg_jit_is_full(s->jit));
+}
+
+/* What is full soon after it was full last needs more room. False: there is none. */
+static bool grow(TCGState *s)
+{
+    int64_t now = g_get_monotonic_time();
+    bool more = true;
+
+    g_mutex_lock(&s->lock);
+    if (is_full(s)) {           /* else another vCPU was faster */
+        more = s->full_at && now - s->full_at < FULL_SOON_US && s->arena_limit < s->arena_size;
+        s->full_at = now;
+    }
+    if (more && is_full(s)) {
+        s->arena_limit = MIN(2 * s->arena_limit, s->arena_size);
+        if (s->jit) {
+            tcg_jit_set_limit(s->jit, TCG_JIT_ROOM(s->arena_limit));
+        }
+    }
+    g_mutex_unlock(&s->lock);
+    return more;
+}
+
 /* The block at lin, whose first byte is at pa; made if need be. */
 static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
                            const uint8_t *host)
@@ -481,8 +512,7 @@ static TCGBlock *block_get(TCGCPU *c, uint64_t lin, uint64_t pa,
         }
     }
     if (!b) {
-        if (s->arena_used + sizeof(*b) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) >
-            s->arena_size || (s->jit && tcg_jit_is_full(s->jit))) {
+        if (is_full(s) && !grow(s)) {
             tcg_flush_blocks(c);
         }
         b = block_make(c, lin, pa, host);

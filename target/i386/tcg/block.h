@@ -50,7 +50,8 @@ typedef struct TCGStats {
 struct TCGState {
     GMutex lock;                /* hash tables, pages, arena, links; a leaf */
     uint8_t *arena;             /* blocks, in order of their making */
-    size_t arena_size, arena_used;
+    size_t arena_size, arena_limit, arena_used;
+    int64_t full_at;            /* in microseconds: when the arena was full last; 0: never */
     TCGBlock **hash;
     TCGPage **pages;
     /*
@@ -79,8 +80,11 @@ struct TCGState {
     int64_t kvmclock_offset;    /* from QEMU_CLOCK_VIRTUAL to KVM's paravirtual clock, ns */
 };
 
-/* ram_top: the first address above all RAM. NULL: no memory. */
-TCGState *tcg_state_new(uint64_t ram_top, size_t arena_size);
+/*
+ * ram_top: the first address above all RAM. Blocks take arena_limit bytes, and up to arena_size if
+ * that is full too soon. NULL: no memory.
+ */
+TCGState *tcg_state_new(uint64_t ram_top, size_t arena_limit, size_t arena_size);
 void tcg_state_free(TCGState *s);
 
 /*

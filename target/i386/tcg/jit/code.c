@@ -69,6 +69,7 @@ TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why)
     TCGJit *jit = g_new0(TCGJit, 1);
 
     jit->size = QEMU_ALIGN_UP(config->size, TCG_PAGE_SIZE);
+    jit->limit = config->limit;
     jit->apart = QEMU_ALIGN_UP(jit->size / 5, TCG_PAGE_SIZE);
     jit->threshold = config->threshold;
     jit->verify = config->verify;
@@ -115,6 +116,24 @@ bool tcg_jit_is_full(const TCGJit *jit)
     return __atomic_load_n(&jit->full, __ATOMIC_RELAXED);
 }
 
+void tcg_jit_set_limit(TCGJit *jit, size_t limit)
+{
+    jit->limit = MIN(limit, jit->size);
+    __atomic_store_n(&jit->full, false, __ATOMIC_RELAXED);
+}
+
+static size_t used(const TCGJit *jit)
+{
+    return jit->used + jit->used_apart - jit->apart + jit->size - jit->pairs;
+}
+
+bool jit_has_room(const TCGJit *jit)
+{
+    return jit->apart - jit->used >= JIT_BLOCK_BYTES &&
+        jit->pairs - jit->used_apart >= JIT_BLOCK_BYTES &&
+        used(jit) + JIT_BLOCK_BYTES <= jit->limit;
+}
+
 char *tcg_jit_info(const TCGJit *jit)
 {
     uint64_t guest = jit->stats.guest_bytes, host = jit->stats.code_bytes;
@@ -124,8 +143,7 @@ char *tcg_jit_info(const TCGJit *jit)
                            ", invalidated %" PRIu64 ", forgotten %" PRIu64 " times\n"
                            "translated %" PRIu64 " KiB to %" PRIu64 " KiB (%" PRIu64 ".%" PRIu64
                            " times)\n", jit->stats.blocks, jit->stats.ops, jit->stats.called,
-                           (jit->used + jit->used_apart - jit->apart + jit->size - jit->pairs) /
-                           1024, jit->size / 1024, jit->stats.refused,
+                           used(jit) / 1024, jit->limit / 1024, jit->stats.refused,
                            jit->stats.killed, jit->stats.forgotten, guest / 1024, host / 1024,
                            guest ? host / guest : 0, guest ? host * 10 / guest % 10 : 0);
 }

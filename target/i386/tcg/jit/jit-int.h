@@ -18,6 +18,7 @@
 #include "target/i386/tcg/ops/ops.h"
 
 #define JIT_HASH 2048u
+#define JIT_BLOCK_BYTES (64 * 1024u)        /* code and pairs of a block take no more */
 #define JIT_SIZES 6             /* of accesses: 1 to 32 bytes */
 
 #define JIT_NOWHERE 0x8000000000000001ull   /* in c->jit_missed: no address */
@@ -68,7 +69,7 @@ struct TCGJit {
      * slow mostly for want of the host's caches; from apart on what they rarely need; at the end,
      * from pairs on, what the interpreter does of them. fixed: the common code at the beginning.
      */
-    size_t size, apart, used, used_apart, pairs, fixed;
+    size_t size, apart, used, used_apart, pairs, fixed, limit;
     unsigned threshold;
     bool full, verify;
     int perf_map;               /* jit.h */
@@ -115,6 +116,7 @@ static inline const uint8_t *jit_executable(const TCGJit *jit, const uint8_t *wr
 
 /* code.c: what needs no system calls is made when the first block is; with the lock. */
 void tcg_jit_prepare(TCGJit *jit);
+bool jit_has_room(const TCGJit *jit);       /* for a block that is as long as any */
 
 /* common.c: the code that all blocks share --------------------------------- */
 void tcg_jit_emit_common(TCGJit *jit);

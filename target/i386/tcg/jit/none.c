@@ -37,6 +37,10 @@ bool tcg_jit_is_full(const TCGJit *jit)
     return false;
 }
 
+void tcg_jit_set_limit(TCGJit *jit, size_t limit)
+{
+}
+
 bool tcg_jit_find(const TCGState *s, uintptr_t address, TCGJitPlace *place)
 {
     return false;

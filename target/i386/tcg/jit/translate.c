@@ -11,9 +11,6 @@
 #include "target/i386/tcg/jit/verify.h"
 #include "target/i386/tcg/ops/vec.h"
 
-/* Code and pairs of a block take no more, in either half. */
-#define BLOCK_BYTES (64 * 1024u)
-
 #define MAX_DEPTH 3u            /* branches from a hot block to what is translated with it */
 
 /* Registers ---------------------------------------------------------------- */
@@ -418,7 +415,7 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b, unsigned depth)
         return false;
     }
     translate_targets(c, b, depth);
-    if (jit->apart - jit->used < BLOCK_BYTES || jit->pairs - jit->used_apart < BLOCK_BYTES) {
+    if (!jit_has_room(jit)) {
         __atomic_store_n(&jit->full, true, __ATOMIC_RELAXED);
         return false;
     }
