@@ -98,35 +98,45 @@ static unsigned inet_resolve(const SocketChardev *c, int flags, SockAddr *to, Er
     return sock_addr_resolve(to, c->host, c->port, &hints, errp);
 }
 
+/* A socket that listens there; -1 with errno. */
+static int inet_listen_at(const SockAddr *at, int v6only)
+{
+    int one = 1, fd = socket(at->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int err;
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (at->ss.ss_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
+    }
+    if (!bind(fd, (const struct sockaddr *)&at->ss, at->len) && !listen(fd, 1)) {
+        return fd;
+    }
+    err = errno;
+    close(fd);
+    errno = err;
+    return -1;
+}
+
 /*
- * Bind to the address, at its port or one up to to; -1 with errno. Unless v6only, the
+ * Listen at the address, at its port or one up to to; -1 with errno. Unless v6only, the
  * address of IPv6 that means any takes IPv4, too.
  */
 static int inet_bind(SockAddr *at, uint16_t to, int v6only)
 {
     /* The port is at the same place in both families. */
     struct sockaddr_in *in = (struct sockaddr_in *)&at->ss;
-    int one = 1, fd = socket(in->sin_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int port, err;
+    int port = ntohs(in->sin_port);
+    int fd;
 
-    if (fd < 0) {
-        return -1;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (in->sin_family == AF_INET6) {
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
-    }
-    port = ntohs(in->sin_port);
     do {
         in->sin_port = htons(port);
-        if (!bind(fd, (struct sockaddr *)in, at->len) && !listen(fd, 1)) {
-            return fd;
-        }
-    } while (errno == EADDRINUSE && port && ++port <= to);
-    err = errno;
-    close(fd);
-    errno = err;
-    return -1;
+        /* Each port has a socket of its own: one that is bound stays so when it cannot listen. */
+        fd = inet_listen_at(at, v6only);
+    } while (fd < 0 && errno == EADDRINUSE && port && ++port <= to);
+    return fd;
 }
 
 static int inet_listen(SocketChardev *c, Error **errp)

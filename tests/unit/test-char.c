@@ -6,7 +6,9 @@
  */
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -438,6 +440,68 @@ static void test_mux_pressure(void)
     qemu_chr_cleanup();
 }
 
+/* A socket that begins to listen just before the next one does; -1: none. */
+static int rival = -1;
+
+int __real_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog);
+
+int __wrap_listen(int fd, int backlog)
+{
+    if (rival >= 0) {
+        g_assert_cmpint(__real_listen(rival, 1), ==, 0);
+        rival = -1;
+    }
+    return __real_listen(fd, backlog);
+}
+
+/* A socket of the loopback interface that is bound and shares its port until one listens. */
+static int bound(uint16_t *port)
+{
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    socklen_t len = sizeof(sin);
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&sin, len), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&sin, &len), ==, 0);
+    *port = ntohs(sin.sin_port);
+    return fd;
+}
+
+/* A port is taken between bind(2) and listen(2): with to= it is the next one. */
+static void test_port_taken(void)
+{
+    g_autofree char *line = NULL;
+    const char *name;
+    Error *err = NULL;
+    uint16_t port;
+    uint64_t got;
+    int fd = bound(&port);
+
+    line = g_strdup_printf("socket,id=a,host=127.0.0.1,port=%u,server=on,wait=off", port);
+    rival = fd;
+    g_assert_null(new_opts(line, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "Failed to find an available port: Address already in use");
+    error_free(err);
+    close(fd);
+
+    fd = bound(&port);
+    g_free(line);
+    line = g_strdup_printf("socket,id=a,host=127.0.0.1,port=%u,to=65535,server=on,wait=off", port);
+    rival = fd;
+    name = must(line)->filename;
+    g_assert_cmpint(rival, ==, -1);
+    g_assert_true(g_str_has_prefix(name, "disconnected:tcp:127.0.0.1:"));
+    got = g_ascii_strtoull(strrchr(name, ':') + 1, NULL, 10);
+    g_assert_cmpuint(got, >, port);
+    close(fd);
+    qemu_chr_cleanup();
+}
+
 int main(int argc, char **argv)
 {
     int rc;
@@ -452,6 +516,7 @@ int main(int argc, char **argv)
     g_test_add_func("/char/ringbuf", test_ringbuf);
     g_test_add_func("/char/file-and-log", test_file_and_log);
     g_test_add_func("/char/full-disk", test_full_disk);
+    g_test_add_func("/char/port-taken", test_port_taken);
     g_test_add_func("/char/mux/keys", test_mux_keys);
     g_test_add_func("/char/mux/pressure", test_mux_pressure);
     rc = g_test_run();
