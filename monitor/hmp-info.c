@@ -175,13 +175,17 @@ typedef struct NetList {
     unsigned nameless;      /* cards without an id so far */
 } NetList;
 
-/* A card's line; QEMU's has no link=. */
+/* The line of a card, or of the hub port that stands for one; QEMU's card has no link=. */
 static void print_nic(NetList *list, const NICState *nic, unsigned queue)
 {
     g_autofree char *name = nic->name ? g_strdup(nic->name) :
         g_strdup_printf(NIC_MODEL ".%u", list->nameless);
     NetRxFilter f = { 0 };
 
+    if (nic->port) {
+        monitor_printf(list->mon, "%s: index=%u,%s\n", name, queue, nic->port->info);
+        return;
+    }
     monitor_printf(list->mon, "%s: index=%u,type=nic,model=" NIC_MODEL, name, queue);
     if (nic->ops->rx_filter) {
         nic->ops->rx_filter(nic->opaque, &f);
@@ -196,6 +200,9 @@ static void print_net_client(NetClientState *nc, void *opaque)
 {
     NetList *list = opaque;
 
+    if (nc->own_nic && nc->own_nic->nc) {
+        return;             /* before its back end */
+    }
     for (unsigned q = 0; q < nc->queues; q++) {
         if (nc->nic) {
             print_nic(list, nc->nic, q);

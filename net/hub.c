@@ -180,10 +180,11 @@ static bool hub_open(NetClientState *nc, Error **errp)
     s->buf = g_malloc0(HDR_LEN + NET_FRAME_MAX);
     nc->info = g_strdup_printf("type=hubport,hubid=%u", s->hubid);
     if (other) {
-        nc->no_card = true;
+        nc->own_nic = &s->nic;
         s->nic.ops = &backend_ops;
         s->nic.opaque = s;
         s->nic.name = nc->obj.id;
+        s->nic.port = nc;
         net_set_offload(&s->nic, HDR_LEN, 0);
         net_set_queues(&s->nic, 1);
         net_set_receive(&s->nic, 0, true);

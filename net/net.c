@@ -207,7 +207,7 @@ void net_cleanup(void)
 
 static void check_client(NetClientState *nc, void *opaque)
 {
-    if (!nc->nic && !nc->no_card) {
+    if (!nc->nic && !nc->own_nic) {
         warn_report("netdev %s has no peer", nc->obj.id);
     }
 }

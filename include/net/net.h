@@ -90,7 +90,7 @@ struct NetClientState {
     unsigned offloads;      /* that the backend can do both ways; set by open */
     bool carrier_off;       /* the backend has lost its host side */
     bool link_off;          /* set_link NAME off */
-    bool no_card;           /* it is not for a NIC, and needs none; set by open */
+    const NICState *own_nic; /* another back end's: it is not for a card; or NULL; by open */
     struct NetFilterState *filters;  /* who looks at its frames; NULL: nobody */
     const NetVhost *vhost;  /* of each queue pair, or NULL; set by open */
     CharBackend *vhost_user; /* to a back end that serves the card's queues, or NULL; by open */
@@ -126,6 +126,7 @@ struct NICState {
     const NICOps *ops;      /* set by realize, with opaque */
     void *opaque;
     const char *name;       /* the device's id, or NULL; set by realize */
+    const NetClientState *port; /* it is this hub port; NULL: a card; set by the port's open */
     bool link_off;          /* set_link NIC off */
 };
 
@@ -142,10 +143,7 @@ static inline const NetClientClass *net_client_class(const NetClientState *nc)
  * that net_find() searches. NULL with errp set on failure.
  */
 NetClientState *net_client_new(QemuOpts *opts, Error **errp);
-/*
- * The same for a name that nobody chose: "#netNNN". opts has "type" and the
- * properties.
- */
+/* The same for a name that nobody chose: "#netNNN". opts has "type" and the properties. */
 NetClientState *net_client_new_anonymous(QemuOpts *opts, Error **errp);
 NetClientState *net_find(const char *id);
 /* Close, forget and free. A NIC is left without a peer. */

@@ -478,6 +478,25 @@ def helpers():
 
 
 @test
+def hub_ports():
+    """info network: a hub port is one, once, before a card's back end or behind the card"""
+    with VM("-netdev", "user,id=u", "-netdev", "hubport,hubid=1,id=p,netdev=u", "-netdev",
+            "hubport,hubid=1,id=c", "-device", "virtio-net-device,netdev=c,id=card",
+            machine="microvm") as vm:
+        q = vm.qmp()
+        port, text = "index=0,type=hubport,hubid=1", q.hmp("info network")
+        back_end, above = link_of(q, "u")
+        assert back_end.startswith("u: index=0,type=user,") and above == f"p: {port}", text
+        assert link_of(q, "c")[0] == f"c: {port}", text
+        assert link_of(q, "c")[1].startswith("card: index=0,type=nic,"), text
+        assert len(text.splitlines()) == 4, text
+        q.cmd("netdev_del", id="u")
+        text = q.hmp("info network")
+        assert link_of(q, "p") == (f"p: {port}", None), text
+        assert len(text.splitlines()) == 3, text
+
+
+@test
 def dumps():
     """filter-dump before or after its back end on the command line, and by object-add"""
     with VM("-object", "filter-dump,id=f,netdev=n,file=/dev/null", "-netdev",
