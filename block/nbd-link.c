@@ -64,6 +64,7 @@ static void fail_waiting(NbdLink *l)
     while (!may_wait(l) && (call = g_queue_pop_head(&l->waiting))) {
         call->done(call, -EIO);
     }
+    l->again &= may_wait(l);
 }
 
 /* What came in meanwhile; false: the link ends. */
@@ -204,7 +205,11 @@ static void disconnect(NbdLink *l)
 {
     close(l->fd);
     l->fd = -1;
-    l->lost_at = now_us();
+    /* A server that greets each time and answers nothing would hold its calls for ever. */
+    if (!l->again) {
+        l->lost_at = now_us();
+    }
+    l->again = l->under_way > 0;
     l->tx = NULL;
     l->rx = (NbdReceiver) { 0 };
     l->under_way = 0;

@@ -59,8 +59,9 @@ struct NbdLink {
     size_t tx_at;               /* bytes of it, head included, that are sent */
     NbdReceiver rx;
     int64_t answered;           /* us: when a reply came, or the first call was sent */
-    int64_t lost_at;            /* us: when the connection broke */
+    int64_t lost_at;            /* us: when the connection broke, the first time since a reply */
     bool over;                  /* it was told to end */
+    bool again;                 /* calls wait that a connection was lost with; no reply since */
 };
 
 /* nbd-reply.c: all that has come; false: the server is gone, or makes no sense. */

@@ -40,6 +40,7 @@ static void piece_done(NbdLink *l, NbdCall *call, uint32_t error)
     l->slots[call->cookie % NBD_SLOTS] = NULL;
     l->under_way--;
     l->answered = g_get_monotonic_time();
+    l->again = false;
     if (error == NBD_ENOTSUP && call->cmd == NBD_CMD_TRIM) {
         error = 0;              /* it is a hint */
     }
