@@ -312,7 +312,7 @@ void migration_expect(MachineState *ms, const char *uri)
     }
 }
 
-bool migration_check_capability(const MachineState *ms, MigrationCap cap, Error **errp)
+bool migration_check_capability(MachineState *ms, MigrationCap cap, const bool *caps, Error **errp)
 {
     const Migration *m = ms->migration;
 
@@ -324,7 +324,7 @@ bool migration_check_capability(const MachineState *ms, MigrationCap cap, Error 
                    m->no_post ? error_get_pretty(m->no_post) : "it needs a socket");
         return false;
     }
-    return true;
+    return !caps[MIGRATION_CAP_BACKGROUND_SNAPSHOT] || background_check(ms, caps, errp);
 }
 
 void migration_set_autostart(MachineState *ms, bool autostart)

@@ -12,8 +12,8 @@
 #include "qemu/timer.h"
 #include "stream.h"
 
-/* Of thread-calls.inc. */
-extern const ThreadFilter migration_filter;
+/* Of thread-calls.inc; of page-saver-calls.inc. */
+extern const ThreadFilter migration_filter, page_saver_filter;
 
 /* fingerprint.c ---------------------------------------------------------------- */
 
@@ -87,6 +87,9 @@ struct Migration {
     bool may_postcopy;          /* MIGRATION_CAP_POSTCOPY_RAM as it was when this began */
     atomic_bool want_postcopy;  /* stop the guest now; memory comes afterwards */
     atomic_bool gone;           /* it was given to the other side: it never runs here any more */
+    /* The guest goes on while what it had is saved. */
+    bool background;            /* MIGRATION_CAP_BACKGROUND_SNAPSHOT as it was when this began */
+    struct Background *back;    /* what this process needs for it; NULL: it did not want it */
     /* What comes in. */
     bool expected, autostart;
     bool came_in;               /* the last that was done */
@@ -105,8 +108,12 @@ Migration *migration_get(MachineState *ms);
 void migration_set_status(Migration *m, MigrationStatus status);
 /* Nothing else is under way, and all of the machine can be saved. */
 bool migration_may_start(MachineState *ms, Error **errp);
-/* Into finish-migrate: before and was_running are set. And back, if it is still there. */
+/*
+ * Into finish-migrate: before and was_running are set; stop: what was written is safe on the disks,
+ * too. And back, if it is still there.
+ */
 void migration_stop_guest(Migration *m);
+void migration_hold_guest(Migration *m);
 void migration_go_on(Migration *m);
 /* Main loop, for the thread: stop the guest, take its parts, set turn. / The thread is done. */
 void migration_switch_over(void *opaque);
@@ -141,6 +148,27 @@ void converge_init(Migration *m);
 void converge(Migration *m, uint64_t bytes);
 /* CPUs run as they like; main thread. */
 void converge_end(Migration *m);
+
+/* background.c, without CONFIG_BACKGROUND_SNAPSHOT refused --------------------------- */
+
+/* Whether this process can do it, with its RAM and caps (NULL: any) besides; or errp. */
+bool background_check(MachineState *ms, const bool *caps, Error **errp);
+/* Whatever can be refused; main thread, as the following. False with errp set. */
+bool background_prepare(Migration *m, Error **errp);
+/* If it does not run: that is the moment. 0 or negative errno, as the following. */
+int background_take(Migration *m);
+/* The thread's: it is when this returns, at the latest, and m->sections are there. */
+int background_await(Migration *m);
+/*
+ * The same: RAM of that moment; image: page_saver_write()'s. / Nobody waits for us any more;
+ * failed: m->why says why, where it is known.
+ */
+int background_write(Migration *m, SectionWriter *w, uint64_t image);
+void background_lift(Migration *m, bool failed);
+/* After background_prepare(): the thread has ended, or there was none. */
+void background_end(Migration *m);
+/* At exit. */
+void background_cleanup(Migration *m);
 
 /* incoming.c */
 void incoming_cleanup(Migration *m);

@@ -42,7 +42,11 @@ bool migration_start_postcopy(MachineState *ms, Error **errp)
     return refuse(errp);
 }
 
-bool migration_check_capability(const MachineState *ms, MigrationCap cap, Error **errp)
+void migration_provide(MachineState *ms)
+{
+}
+
+bool migration_check_capability(MachineState *ms, MigrationCap cap, const bool *caps, Error **errp)
 {
     return true;
 }

@@ -222,10 +222,12 @@ static void stay_here(void *opaque)
     tell_waiter(m);
 }
 
-/* Completed, or the guest is lost: here it does not go on in either case. */
+/* Completed, or the guest is lost: here it does not go on in either case, or it never stopped. */
 static void let_go(Migration *m)
 {
-    runstate_set(m->ms, RUN_STATE_POSTMIGRATE);
+    if (!m->background) {
+        runstate_set(m->ms, RUN_STATE_POSTMIGRATE);
+    }
     migration_set_status(m, m->error ? MIGRATION_FAILED : MIGRATION_COMPLETED);
     tell_waiter(m);
 }
@@ -245,6 +247,9 @@ static void conclude(Migration *m)
     m->ended = now_ms();
     if (m->live) {
         end_live(m);
+    }
+    if (m->background) {
+        background_end(m);
     }
     if (m->result) {
         m->error = why_failed(m);
@@ -293,7 +298,7 @@ bool migration_may_start(MachineState *ms, Error **errp)
     return false;
 }
 
-void migration_stop_guest(Migration *m)
+void migration_hold_guest(Migration *m)
 {
     MachineState *ms = m->ms;
 
@@ -309,6 +314,11 @@ void migration_stop_guest(Migration *m)
     m->before = ms->rsm.state;
     m->was_running &= m->before == RUN_STATE_FINISH_MIGRATE || m->before == RUN_STATE_PRELAUNCH;
     runstate_set(ms, RUN_STATE_FINISH_MIGRATE);
+}
+
+void migration_stop_guest(Migration *m)
+{
+    migration_hold_guest(m);
     blk_sync_all();
 }
 
@@ -397,6 +407,7 @@ static void reset_findings(Migration *m)
     m->result = 0;
     m->mapped = m->caps[MIGRATION_CAP_MAPPED_RAM];
     m->may_postcopy = m->caps[MIGRATION_CAP_POSTCOPY_RAM];
+    m->background = m->caps[MIGRATION_CAP_BACKGROUND_SNAPSHOT];
     m->want_postcopy = false;
 }
 
@@ -413,7 +424,7 @@ static void start_thread(Migration *m)
 /* A file that grows with each round would be read in vain: there the guest stands still. */
 static bool may_run_on(const Migration *m)
 {
-    return runstate_is_running(m->ms) && !m->mapped && !m->channel.path;
+    return runstate_is_running(m->ms) && !m->mapped && !m->channel.path && !m->background;
 }
 
 static bool check_channel(const Migration *m, Error **errp)
@@ -432,6 +443,23 @@ static bool check_channel(const Migration *m, Error **errp)
     return false;
 }
 
+/* What can fail before anything is changed. */
+static bool get_ready(Migration *m, Error **errp)
+{
+    return check_channel(m, errp) && (!m->live || begin_live(m, errp)) &&
+           (!m->background || background_prepare(m, errp));
+}
+
+/* What goes out, but for RAM; 0 or negative errno. */
+static int take_machine(Migration *m)
+{
+    if (m->background) {
+        return background_take(m);
+    }
+    migration_stop_guest(m);
+    return take_parts(m) ? 0 : -EBUSY;
+}
+
 bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, void *opaque,
                      Error **errp)
 {
@@ -443,7 +471,7 @@ bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, voi
     reset_findings(m);
     m->began = now_ms();
     m->live = may_run_on(m);
-    if (!check_channel(m, errp) || (m->live && !begin_live(m, errp))) {
+    if (!get_ready(m, errp)) {
         channel_close(&m->channel);
         return false;
     }
@@ -451,13 +479,10 @@ bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, voi
     m->opaque = opaque;
     migration_set_status(m, MIGRATION_SETUP);
     m->fingerprint = fingerprint_make(ms);
-    if (!m->live) {
-        migration_stop_guest(m);
-        if (!take_parts(m)) {
-            m->result = -EBUSY;
-            conclude(m);
-            return true;
-        }
+    m->result = m->live ? 0 : take_machine(m);
+    if (m->result) {
+        conclude(m);
+        return true;
     }
     m->ready = now_ms();
     start_thread(m);
@@ -509,7 +534,9 @@ void migration_cleanup(MachineState *ms)
         if (m->live) {
             end_live(m);
         }
+        background_end(m);
     }
+    background_cleanup(m);
     dirty_rate_cleanup(m);
     incoming_cleanup(m);
 }

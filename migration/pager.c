@@ -6,20 +6,14 @@
 #include "pager.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "format.h"
-
-/* The device's; older headers do not have it. */
-#ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
-#endif
+#include "userfaultfd.h"
 
 static struct uffdio_range range_of(const Pager *p, uint64_t offset, uint64_t len)
 {
@@ -146,24 +140,6 @@ static bool check_kind(const HostMemoryBackend *b, Error **errp)
     return false;
 }
 
-/* The call, or the device, whichever this process may use. */
-static int open_userfaultfd(void)
-{
-    int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), device;
-
-    if (fd >= 0 || errno != EPERM) {
-        return fd;
-    }
-    device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-    if (device < 0) {
-        errno = EPERM;
-        return -1;
-    }
-    fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
-    close(device);
-    return fd;
-}
-
 static bool shake_hands(Pager *p, Error **errp)
 {
     struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MISSING_SHMEM };
@@ -185,14 +161,8 @@ Pager *pager_new(HostMemoryBackend *ram, Error **errp)
     if (!check_kind(ram, errp)) {
         return NULL;
     }
-    fd = open_userfaultfd();
-    if (fd < 0 && errno == EPERM) {
-        error_setg(errp, "this process may not use userfaultfd: it needs sysctl "
-                   "vm.unprivileged_userfaultfd=1, access to /dev/userfaultfd, or CAP_SYS_PTRACE");
-        return NULL;
-    }
+    fd = userfaultfd_open(errp);
     if (fd < 0) {
-        error_setg_errno(errp, errno, "userfaultfd");
         return NULL;
     }
     p = g_new(Pager, 1);

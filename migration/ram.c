@@ -193,6 +193,19 @@ int ram_write(SectionWriter *w, const uint8_t *ram, uint64_t size)
     return ram_write_pages(w, ram, size, NULL, &reached);
 }
 
+int ram_write_image(SectionWriter *w, uint64_t place, const uint8_t *data, uint64_t len)
+{
+    int ret = lseek(w->c->fd, place, SEEK_SET) < 0 ? -errno : channel_write(w->c, data, len);
+
+    atomic_fetch_add(&w->counters->transferred, len);
+    return ret ? ret : keep_bandwidth(w, len);
+}
+
+int ram_truncate_image(SectionWriter *w, uint64_t end)
+{
+    return ftruncate(w->c->fd, end) < 0 ? -errno : 0;
+}
+
 static int write_extent(SectionWriter *w, const uint8_t *ram, FormatExtent e, uint64_t start)
 {
     uint64_t end = e.offset + e.len;
@@ -202,15 +215,10 @@ static int write_extent(SectionWriter *w, const uint8_t *ram, FormatExtent e, ui
         bool zero = buffer_is_zero(ram + offset, FORMAT_PAGE);
 
         len = run_length(ram + offset, MIN(end - offset, 16 * FORMAT_MAX_PAGES), zero);
-        if (!zero) {
-            ret = lseek(w->c->fd, start + offset, SEEK_SET) < 0 ? -errno :
-                channel_write(w->c, ram + offset, len);
-            atomic_fetch_add(&w->counters->transferred, len);
-        }
+        ret = zero ? keep_bandwidth(w, 0) : ram_write_image(w, start + offset, ram + offset, len);
         atomic_fetch_add(zero ? &w->counters->duplicate : &w->counters->normal,
                          len / FORMAT_PAGE);
         atomic_fetch_sub(&w->counters->remaining, len);
-        ret = ret ? ret : keep_bandwidth(w, zero ? 0 : len);
     }
     return ret;
 }
@@ -218,7 +226,7 @@ static int write_extent(SectionWriter *w, const uint8_t *ram, FormatExtent e, ui
 int ram_write_extents(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t start,
                       const FormatExtent *extents, uint32_t n)
 {
-    int ret = ftruncate(w->c->fd, start + size) < 0 ? -errno : 0;
+    int ret = ram_truncate_image(w, start + size);
 
     for (uint32_t i = 0; i < n && !ret; i++) {
         ret = write_extent(w, ram, extents[i], start);

@@ -53,6 +53,9 @@ unsigned bandwidth_due(SectionWriter *w, uint64_t bytes);
 /* These parts of an image at offset of the channel's file, with holes for zeros and the rest. */
 int ram_write_extents(SectionWriter *w, const uint8_t *ram, uint64_t size, uint64_t offset,
                       const FormatExtent *extents, uint32_t n);
+/* A piece of one, at place of the file. / The file ends there; what was not written is a hole. */
+int ram_write_image(SectionWriter *w, uint64_t place, const uint8_t *data, uint64_t len);
+int ram_truncate_image(SectionWriter *w, uint64_t end);
 
 typedef struct RamLoader {
     uint8_t *ram;

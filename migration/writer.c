@@ -60,6 +60,9 @@ static int write_image(Migration *m, SectionWriter *w, const FormatExtent *exten
                                                 sizeof(image));
     }
     ret = ret ? ret : machine_write_end(w);
+    if (!ret && m->background) {
+        return background_write(m, w, image);
+    }
     return ret ? ret : ram_write_extents(w, b->host, b->size, image, extents, n);
 }
 
@@ -210,7 +213,7 @@ static int write_live(Migration *m, SectionWriter *w)
 static int write_stream(Migration *m, SectionWriter *w)
 {
     const HostMemoryBackend *b = m->ms->memdev;
-    int ret = ram_write(w, b->host, b->size);
+    int ret = m->background ? background_write(m, w, 0) : ram_write(w, b->host, b->size);
 
     ret = ret ? ret : parts_write(m->sections, w);
     return ret ? ret : machine_write_end(w);
@@ -234,12 +237,17 @@ static int write_machine(Migration *m)
     SectionWriter w = {
         .c = &m->channel, .counters = &m->counters, .max_bandwidth = &m->max_bandwidth,
         .paid_at = g_get_monotonic_time(), .interrupt = &m->want_postcopy,
+        .rush = m->background,  /* somebody may wait for a page until RAM has its turn */
     };
     g_autofree char *refusal = NULL;
-    int ret = machine_write_begin(&w, layout_of(m), m->ms->memdev->size, m->fingerprint);
+    int ret = m->background ? background_await(m) : 0;
 
+    ret = ret ? ret : machine_write_begin(&w, layout_of(m), m->ms->memdev->size, m->fingerprint);
     ret = ret ? ret : write_terms(m, &w);
     ret = ret ? ret : write_all(m, &w);
+    if (m->background) {
+        background_lift(m, ret);
+    }
     if (ret && ret != -ECANCELED && !m->why) {
         /* Who does not want it may have said why, before the connection broke. */
         refusal = reply_refusal(&m->channel);

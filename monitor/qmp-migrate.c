@@ -20,7 +20,7 @@ static const char *const capabilities[] = {
 /* In the order of MigrationCap. */
 static const char *const supported[MIGRATION_CAP__MAX] = {
     "events", "mapped-ram", "auto-converge", "pause-before-switchover",
-    "late-block-activate", "return-path", "postcopy-ram",
+    "late-block-activate", "return-path", "postcopy-ram", "background-snapshot",
 };
 
 /* The capability of this name, or MIGRATION_CAP__MAX. */
@@ -58,11 +58,31 @@ json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
     return list;
 }
 
+/* What will be on. */
+static void get_wanted(Monitor *mon, json_t *list, bool *caps)
+{
+    json_t *cap;
+    size_t i;
+
+    for (MigrationCap n = 0; n < MIGRATION_CAP__MAX; n++) {
+        caps[n] = migration_capability(mon->ms, n);
+    }
+    json_array_foreach(list, i, cap) {
+        MigrationCap n = find_supported(qmp_str(cap, "capability"));
+
+        if (n < MIGRATION_CAP__MAX) {
+            caps[n] = qmp_bool(cap, "state", false);
+        }
+    }
+}
+
 json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
 {
     json_t *list = json_object_get(args, "capabilities"), *cap;
+    bool caps[MIGRATION_CAP__MAX];
     size_t i;
 
+    get_wanted(mon, list, caps);
     json_array_foreach(list, i, cap) {
         const char *name = qmp_str(cap, "capability");
         MigrationCap n = find_supported(name);
@@ -76,16 +96,12 @@ json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
             error_setg(errp, "Migration capability '%s' is not supported", name);
             return NULL;
         }
-        if (on && !migration_check_capability(mon->ms, n, errp)) {
+        if (on && !migration_check_capability(mon->ms, n, caps, errp)) {
             return NULL;
         }
     }
-    json_array_foreach(list, i, cap) {
-        MigrationCap n = find_supported(qmp_str(cap, "capability"));
-
-        if (n < MIGRATION_CAP__MAX) {
-            migration_set_capability(mon->ms, n, qmp_bool(cap, "state", false));
-        }
+    for (MigrationCap n = 0; n < MIGRATION_CAP__MAX; n++) {
+        migration_set_capability(mon->ms, n, caps[n]);
     }
     return NULL;
 }

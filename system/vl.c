@@ -196,6 +196,9 @@ static bool build_machine(VLState *vl, Error **errp)
     if (vl->incoming) {
         migration_expect(ms, vl->incoming);
     }
+    if (confine_needs() & CONFINE_MONITOR) {
+        migration_provide(ms);
+    }
     qemu_system_reset(ms, SHUTDOWN_CAUSE_NONE);
     if (ms->rsm.shutdown_requested) {
         error_setg(errp, "cannot load the guest");      /* why was said already */

@@ -33,6 +33,7 @@ typedef enum MigrationCap {
     MIGRATION_CAP_LATE_BLOCK_ACTIVATE,  /* coming in, paused: images are taken with "cont" */
     MIGRATION_CAP_RETURN_PATH,      /* only to who answers */
     MIGRATION_CAP_POSTCOPY_RAM,     /* migration_start_postcopy() may come; on both sides */
+    MIGRATION_CAP_BACKGROUND_SNAPSHOT,  /* the guest goes on while what it had is saved */
     MIGRATION_CAP__MAX
 } MigrationCap;
 
@@ -98,8 +99,14 @@ void migration_stay_stopped(MachineState *ms);
 /* -only-migratable, and query-migrate's blocked-reasons: what of the machine cannot be saved. */
 bool migration_check(MachineState *ms, Error **errp);
 
-/* Whether it can be turned on in this process; or errp. */
-bool migration_check_capability(const MachineState *ms, MigrationCap cap, Error **errp);
+/*
+ * Before the process is confined, if somebody may ask for a background snapshot later: what cannot
+ * be had then.
+ */
+void migration_provide(MachineState *ms);
+
+/* Whether it can be turned on in this process, where caps are what will be on; or errp. */
+bool migration_check_capability(MachineState *ms, MigrationCap cap, const bool *caps, Error **errp);
 bool migration_capability(const MachineState *ms, MigrationCap cap);
 void migration_set_capability(MachineState *ms, MigrationCap cap, bool on);
 

@@ -17,7 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TOOL = os.path.join(ROOT, "scripts", "call-rules")
 # Few that use most.
 TESTS = ("migration", "qmp", "vhost-user", "block-jobs", "nbd", "hmp", "virtio-info", "loader",
-         "guest-calls", "gdb", "postcopy", "9p")
+         "guest-calls", "gdb", "postcopy", "background", "9p")
 
 
 def call(command):

@@ -225,6 +225,81 @@ def saved():
     go_on(lean(2), ["file", "send", "late", "send"], "on")
 
 
+# Counts, sums up what it has in memory and what it writes there, looks for clocks that step back.
+IN_MEMORY = """
+head -c 3000000 /dev/urandom > /tmp/kept
+sum=$(md5sum < /tmp/kept)
+n=0
+last=0
+while [ $n -lt 100000 ]; do
+    n=$((n + 1))
+    head -c 200000 /dev/urandom > /tmp/new$((n % 4))
+    [ "$(md5sum < /tmp/new$((n % 4)))" = "$(md5sum < /tmp/new$((n % 4)))" ] || echo MEMORY-DIFFERS
+    [ "$(md5sum < /tmp/kept)" = "$sum" ] || echo MEMORY-DIFFERS
+    read up rest < /proc/uptime
+    now=${up%.*}${up#*.}
+    [ $now -ge $last ] || echo CLOCK-STEPPED
+    last=$now
+    echo count=$n.
+done
+"""
+
+
+def look_at(log, first, last):
+    """It counts from one of first to last on, and all is as it was."""
+    counts = [int(c) for c in re.findall(rb"count=(\d+)\.", log)]
+    check(first <= counts[0] <= last, f"{counts} begins before {first} or after {last}")
+    check(counts == list(range(counts[0], counts[0] + len(counts))), f"{counts}\n{log[-2000:]}")
+    check(b"DIFFERS" not in log and b"STEPPED" not in log, f"{log[-2000:]}")
+
+
+def count(qemu, times):
+    for _ in range(times):
+        n = int(qemu.expect(rb"count=(\d+)\.").group(1))
+    return n
+
+
+def save_behind(qemu, monitor, path):
+    """While it goes on; which counts it could be at."""
+    first = count(qemu, 2) + 1
+    # So slowly that nothing is saved but what the guest is about to change.
+    monitor.cmd("migrate-set-parameters", **{"max-bandwidth": 1})
+    monitor.cmd("migrate", uri=f"file:{path}")
+    count(qemu, 3)
+    check(monitor.cmd("query-migrate")["status"] == "active", "it is not saved meanwhile")
+    monitor.cmd("migrate-set-parameters", **{"max-bandwidth": 0})
+    info = concluded(monitor)
+    check(info["status"] == "completed", f"{info}")
+    check(monitor.cmd("query-status")["status"] == "running", "the guest stands still")
+    return first, count(qemu, 1)
+
+
+@case("saved behind the back of a guest that goes on, twice: what is loaded is of one moment",
+      twice=True)
+def saved_behind():
+    args = lean(2, IN_MEMORY, "memory")
+    saved = [os.path.join(harness.SCRATCH.name, f"saved-behind-{n}") for n in range(2)]
+    counts = []
+    qemu, monitor = start(args, "behind")
+    with qemu:
+        for n, path in enumerate(saved):
+            monitor.cmd("migrate-set-capabilities", capabilities=[
+                {"capability": "background-snapshot", "state": True},
+                {"capability": "mapped-ram", "state": n == 1}])
+            counts.append(save_behind(qemu, monitor, path))
+        count(qemu, 3)
+        monitor.cmd("quit")
+        qemu.wait()
+    look_at(qemu.log, 1, 1)
+    for n, path in enumerate(saved):
+        qemu, monitor = start(args, "behind", "-incoming", f"file:{path}")
+        with qemu:
+            count(qemu, 6)
+            monitor.cmd("quit")
+            qemu.wait()
+        look_at(qemu.log, *counts[n])
+
+
 @case("saved and loaded: kernel-irqchip=split and off", accel="kvm")
 def saved_other_irqchips():
     for mode in ("split", "off"):
