@@ -578,12 +578,12 @@ def stopped_late():
             qmp.cmd("cont")
             assert qmp.cmd("query-status")["status"] == "running"
         with machine("-incoming", f"unix:{vm.path('in')}") as other:
+            oq = other.qmp()        # it listens
             qmp.cmd("migrate", uri=f"unix:{vm.path('in')}")
             still(qmp)
             qmp.cmd("stop")
             qmp.cmd("migrate-continue", state="pre-switchover")
             assert finished(qmp)["status"] == "completed"
-            oq = other.qmp()
             assert finished(oq)["status"] == "completed"
             assert oq.cmd("query-status")["status"] == "paused"
             oq.cmd("cont")
