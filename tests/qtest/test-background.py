@@ -257,8 +257,8 @@ def given_up():
     need()
     with machine() as vm:
         qmp, q = vm.qmp(), QTest(vm)
-        fds = vm.fds()
         fill(q)
+        fds = vm.fds()          # with both monitors' connections
         set_caps(qmp, "background-snapshot")
         qmp.cmd("migrate-set-parameters", max_bandwidth=1)
         for expected in ("cancelled", "failed", "failed"):
@@ -279,6 +279,9 @@ def given_up():
         assert wait_for(qmp, "failed", "completed")["status"] == "failed"
         change(q)
         assert q.read(MIB, 13) == b"changed again" and q.read(MIB + 13, 1) == b"\x55"
+        end = time.monotonic() + PATIENCE
+        while vm.fds() != fds and time.monotonic() < end:
+            time.sleep(0.01)
         assert vm.fds() == fds
         qmp.cmd("migrate-set-parameters", max_bandwidth=1)
         start(qmp, f"file:{vm.path('saved')}")
