@@ -601,6 +601,7 @@ class Relay:
         self.target, self.limits = target, {"down": down, "up": up}
         self.left, self.right, self.threads = None, socket.socket(socket.AF_UNIX), []
         self.full = threading.Event()       # more has come than is allowed
+        self.over = threading.Event()       # then no side hears of the other's end before this
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
 
@@ -625,6 +626,7 @@ class Relay:
                     self.full.set()
                     while source.recv(1 << 16):
                         pass
+                    self.over.wait()
                     break
         except OSError:
             pass
@@ -632,6 +634,7 @@ class Relay:
 
     def cut(self):
         """The connection is gone."""
+        self.over.set()
         for end in (self.left, self.right):
             try:
                 end.shutdown(socket.SHUT_RDWR)
@@ -683,6 +686,7 @@ def send_and_break(folder, disk, moment, how):
             vm.proc.kill()
         else:
             qmp.cmd("migrate_cancel")
+        relay.over.set()
         assert other.proc.wait(PATIENCE) == (-9 if how == "destination" else 1), (moment, how)
         if how != "source":
             info = finished(qmp)
