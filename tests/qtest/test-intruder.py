@@ -145,13 +145,11 @@ class Victim:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             assert self.proc.poll() is None, self.proc.stderr.read()
-            if name == "usernet":
-                if self.network() and len(list(self.threads())) > 1:
-                    return self.network()
-                continue
             threads = list(self.threads())
             main = next(filters for other, _, filters in threads if other == "main")
             running = any(other.startswith("CPU") and filters for other, _, filters in threads)
+            if name == "usernet" and running and main and self.network():
+                return self.network()
             for other, tid, filters in threads:
                 own = filters and (name not in LATE or filters != main)
                 if other.startswith(name) and running and main and own:
@@ -288,6 +286,7 @@ def nobody_reads(victim, name):
         victim.peer = socket.socket(socket.AF_UNIX)
         victim.peer.bind(path)
         victim.peer.listen()
+    victim.thread("CPU")        # a vCPU that is stopped before it has run is not confined yet
     return path, QMP(os.path.join(victim.folder.name, "qmp"))
 
 
