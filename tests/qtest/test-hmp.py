@@ -369,6 +369,19 @@ def editing():
 
 
 @test
+def failed_start():
+    """a machine that does not start says why, and no prompt"""
+    for args in (["-drive", "file=/nonexistent,if=none"], ["-kernel", "/nonexistent"],
+                 ["-device", "nonexistent"]):
+        done = subprocess.run([QEMU, "-M", "microvm", "-accel", "qtest", "-display", "none",
+                               "-nodefaults", "-monitor", "stdio", *args], text=True, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert done.stderr.startswith("qemu-system-x86_64: ") and done.stderr.count("\n") == 1, done
+
+
+@test
 def stdio_and_terminal():
     """a terminal: Ctrl-C is a character, EOF does not end the machine"""
     master, slave = pty.openpty()
