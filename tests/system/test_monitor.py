@@ -50,8 +50,10 @@ def gdb_session():
     with tempfile.TemporaryDirectory() as folder, start(folder, smp=2) as guest:
         guest.expect(b"count 2\s")
         text = gdb(kernel("lean"), f"remote {folder}/gdb", [
-            "x/s &linux_banner", "set $before = $rip", "stepi", "stepi",
-            "p $rip != $before", "info threads", "monitor info status", "detach"])
+            # Of a REP only the count changes.
+            "x/s &linux_banner", "set $before = $rip", "set $count = $rcx", "stepi",
+            "p $rip != $before || $rcx != $count", "stepi", "info threads", "monitor info status",
+            "detach"])
         check("Linux version" in text, f"no kernel memory:\n{text}")
         check("$1 = 1" in text, f"no single step:\n{text}")
         check(re.search(r"^[* ] +2 +Thread", text, re.MULTILINE), f"not two threads:\n{text}")
