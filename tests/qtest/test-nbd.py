@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import qemutest
 from qemutest import VM, Skip, no_leaks, test
@@ -213,6 +215,14 @@ def our_client():
             vm.wait()
 
 
+def is_locked(path):
+    """Somebody else has a lock on a byte of the file."""
+    with open(path, "r+b") as file:
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, lock)
+        return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
+
+
 @test
 def other_server():
     """a mirror to Debian's qemu-nbd, which dies and comes back meanwhile: reconnect-delay"""
@@ -231,12 +241,9 @@ def other_server():
                 pid = int(file.read())
             os.kill(pid, signal.SIGKILL)
             os.unlink(sock)
-            # Until it has let go of the image and of the other file.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                while True:
-                    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                        if file.read().rpartition(")")[2].split()[0] == "Z":
-                            break
+            # Its last thread lets go of the files, whatever has become of the first.
+            while is_locked(copy) or is_locked(sock + ".pid"):
+                time.sleep(0.01)
 
         serve()
         with VM("-blockdev", f"driver=file,node-name=own,filename={own}",
