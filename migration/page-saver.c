@@ -6,12 +6,12 @@
 #include "page-saver.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "internal.h"
 #include "qemu/cutils.h"
 #include "qemu/thread.h"
+#include "userfaultfd.h"
 
 /* Pages that the writer takes at a stretch: so long a thread waits for the lock. */
 #define STRETCH 64u
@@ -127,19 +127,6 @@ static void give_up(PageSaver *s, int error)
     event_notifier_set(s->hurry);
 }
 
-/* Until somebody waits: false if it shall end before. */
-static bool wait_for_fault(PageSaver *s)
-{
-    struct pollfd pfd[2] = {
-        { .fd = s->tracker->fd, .events = POLLIN }, { .fd = s->stop.fd, .events = POLLIN },
-    };
-
-    while (poll(pfd, G_N_ELEMENTS(pfd), -1) < 0 && errno == EINTR) {
-        continue;
-    }
-    return !pfd[1].revents;
-}
-
 static gpointer saver_thread(gpointer opaque)
 {
     PageSaver *s = opaque;
@@ -147,7 +134,7 @@ static gpointer saver_thread(gpointer opaque)
     int ret = 0;
 
     thread_confine(&page_saver_filter);
-    while ((!ret || ret == -EAGAIN) && wait_for_fault(s)) {
+    while ((!ret || ret == -EAGAIN) && userfaultfd_wait(s->tracker->fd, s->stop.fd)) {
         ret = s->tracker->ops->next(s->tracker, &offset);
         ret = ret ? ret : serve(s, offset / FORMAT_PAGE);
     }

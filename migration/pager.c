@@ -97,15 +97,7 @@ static int fill(Pager *p, uint64_t offset, const uint8_t *data, uint64_t len)
 
 static int next(Pager *p, uint64_t *offset)
 {
-    struct uffd_msg msg;
-    ssize_t n = read(p->fd, &msg, sizeof(msg));
-    uint64_t at = msg.arg.pagefault.address - (uintptr_t)p->ram->host;
-
-    if (n != sizeof(msg) || msg.event != UFFD_EVENT_PAGEFAULT || at >= p->ram->size) {
-        return n < 0 ? -errno : -EBADMSG;
-    }
-    *offset = at & -(uint64_t)FORMAT_PAGE;
-    return 0;
+    return userfaultfd_next(p->fd, p->ram->host, p->ram->size, offset);
 }
 
 static void pager_free(Pager *p)

@@ -9,12 +9,12 @@
 #include "postcopy.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "internal.h"
 #include "qemu/cutils.h"
 #include "qemu/thread.h"
+#include "userfaultfd.h"
 
 bool postcopy_built(Error **errp)
 {
@@ -79,19 +79,6 @@ static int serve(Postcopy *p, uint64_t offset)
     return ret == -EEXIST ? 0 : ret;
 }
 
-/* Until fd can be read: false if it shall end before. */
-static bool wait_for(Postcopy *p, int fd)
-{
-    struct pollfd pfd[2] = {
-        { .fd = fd, .events = POLLIN }, { .fd = p->stop.fd, .events = POLLIN },
-    };
-
-    while (poll(pfd, G_N_ELEMENTS(pfd), -1) < 0 && errno == EINTR) {
-        continue;
-    }
-    return !pfd[1].revents;
-}
-
 /* Until it shall end. If the source cannot be asked any more the reader finds that, too. */
 static gpointer ask_for_pages(gpointer opaque)
 {
@@ -100,10 +87,10 @@ static gpointer ask_for_pages(gpointer opaque)
     int ret = 0;
 
     thread_confine(&migration_filter);
-    if (!wait_for(p, p->go.fd)) {
+    if (!userfaultfd_wait(p->go.fd, p->stop.fd)) {
         return NULL;
     }
-    while ((!ret || ret == -EAGAIN) && wait_for(p, p->pager->fd)) {
+    while ((!ret || ret == -EAGAIN) && userfaultfd_wait(p->pager->fd, p->stop.fd)) {
         ret = p->pager->ops->next(p->pager, &offset);
         ret = ret ? ret : serve(p, offset);
     }

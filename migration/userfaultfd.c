@@ -7,10 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "format.h"
 
 /* The device's; older headers do not have it. */
 #ifndef USERFAULTFD_IOC_NEW
@@ -46,4 +50,27 @@ int userfaultfd_open(Error **errp)
         error_setg_errno(errp, errno, "userfaultfd");
     }
     return fd;
+}
+
+bool userfaultfd_wait(int fd, int stop)
+{
+    struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = stop, .events = POLLIN } };
+
+    while (poll(pfd, G_N_ELEMENTS(pfd), -1) < 0 && errno == EINTR) {
+        continue;
+    }
+    return !pfd[1].revents;
+}
+
+int userfaultfd_next(int fd, const void *ram, uint64_t size, uint64_t *offset)
+{
+    struct uffd_msg msg = { 0 };
+    ssize_t n = read(fd, &msg, sizeof(msg));
+    uint64_t at = msg.arg.pagefault.address - (uintptr_t)ram;
+
+    if (n != sizeof(msg) || msg.event != UFFD_EVENT_PAGEFAULT || at >= size) {
+        return n < 0 ? -errno : -EBADMSG;
+    }
+    *offset = at & -(uint64_t)FORMAT_PAGE;
+    return 0;
 }

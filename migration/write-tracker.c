@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "format.h"
+#include "userfaultfd.h"
 
 /* Older headers do not have them. */
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
@@ -134,15 +134,7 @@ static void lift(WriteTracker *t)
 
 static int next(WriteTracker *t, uint64_t *offset)
 {
-    struct uffd_msg msg;
-    ssize_t n = read(t->fd, &msg, sizeof(msg));
-    uint64_t at = msg.arg.pagefault.address - (uintptr_t)t->ram->host;
-
-    if (n != sizeof(msg) || msg.event != UFFD_EVENT_PAGEFAULT || at >= t->ram->size) {
-        return n < 0 ? -errno : -EBADMSG;
-    }
-    *offset = at & -(uint64_t)FORMAT_PAGE;
-    return 0;
+    return userfaultfd_next(t->fd, t->ram->host, t->ram->size, offset);
 }
 
 static void tracker_free(WriteTracker *t)
