@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import array
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -331,6 +332,14 @@ class QTest:
 
 
 PVH_ENTRY = 0x100000
+
+
+def is_locked(path, start=0, length=0):
+    """Somebody else has a lock on one of these bytes of the file, or on any of it."""
+    with open(path, "r+b") as file:
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, lock)
+        return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
 
 
 def pvh_kernel(folder, code):

@@ -5,7 +5,6 @@ What qtest writes is written by the main thread, with all locks that it ever has
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import ctypes
 import os
 import signal
 import sys
@@ -13,7 +12,8 @@ import threading
 import time
 
 import qemutest
-from qemutest import PATIENCE, QTest, Skip, VM, test
+from qemutest import PATIENCE, QTest, test
+from uffdtest import machine, may, need, wait_for
 
 MIB = 1 << 20
 SIZE = 128 * MIB
@@ -30,24 +30,6 @@ MEMORY = {
 }
 
 
-def machine(*args, **more):
-    return VM("-device", "virtio-rng-device", *args, machine="microvm", qtest=True, **more)
-
-
-def may():
-    """Whether processes may use userfaultfd on this host."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(323, 0o2000000)
-    if fd >= 0:
-        os.close(fd)
-    return fd >= 0 or os.access("/dev/userfaultfd", os.R_OK | os.W_OK)
-
-
-def need():
-    if not may():
-        raise Skip("userfaultfd is not permitted here: see the last test")
-
-
 def set_caps(qmp, *names, on=True):
     qmp.cmd("migrate-set-capabilities",
             capabilities=[{"capability": name, "state": on} for name in names])
@@ -56,17 +38,6 @@ def set_caps(qmp, *names, on=True):
 def say_no(qmp, *names):
     return qmp.error("migrate-set-capabilities",
                      capabilities=[{"capability": name, "state": True} for name in names])[1]
-
-
-def wait_for(qmp, *wanted):
-    """Until its status is one of these; what query-migrate says."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        info = qmp.cmd("query-migrate")
-        if info.get("status") in wanted:
-            return info
-        assert time.monotonic() < end, info
-        time.sleep(0.005)
 
 
 def start(qmp, uri):

@@ -3,7 +3,6 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import fcntl
 import lzma
 import os
 import shutil
@@ -16,7 +15,7 @@ import threading
 import time
 
 import qemutest
-from qemutest import PATIENCE, QTest, VM, no_leaks, test
+from qemutest import PATIENCE, QTest, VM, is_locked, no_leaks, test
 
 GED_SELECTOR = 0xfea00000
 PROGRAMS = ["-sandbox", "on,spawn=allow"]
@@ -650,12 +649,9 @@ class Relay:
             end.close()
 
 
-def is_locked(path):
+def is_written(path):
     """Somebody may write to the image: the byte that stands for this permission is locked."""
-    with open(path, "r+b") as file:
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 101, 1, 0)
-        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, lock)
-        return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
+    return is_locked(path, 101, 1)
 
 
 ALL = 1 << 40
@@ -694,16 +690,16 @@ def send_and_break(folder, disk, moment, how):
                 # It has been given away: nobody runs it but whoever says so.
                 assert info["status"] == "completed", info
                 assert qmp.cmd("query-status")["status"] == "postmigrate"
-                assert not is_locked(f"{folder}/disk")
+                assert not is_written(f"{folder}/disk")
                 qmp.cmd("cont")
             else:
                 assert info["status"] == ("cancelled" if how == "cancel" else "failed"), info
             assert qmp.cmd("query-status")["status"] == "running", (moment, how)
-            assert is_locked(f"{folder}/disk")
+            assert is_written(f"{folder}/disk")
             qmp.cmd("block_resize", node_name="d", size=2 << 20)
         else:
             vm.proc.wait()
-            assert not is_locked(f"{folder}/disk")
+            assert not is_written(f"{folder}/disk")
         relay.close()
         os.unlink(relayed)
 

@@ -4,7 +4,6 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -19,7 +18,7 @@ import tempfile
 import time
 
 import qemutest
-from qemutest import VM, Skip, no_leaks, test
+from qemutest import VM, Skip, is_locked, no_leaks, test
 
 MIB = 1 << 20
 OPTION = 0x49484156454F5054
@@ -213,14 +212,6 @@ def our_client():
             assert "error" in done, done
             qmp.cmd("quit")
             vm.wait()
-
-
-def is_locked(path):
-    """Somebody else has a lock on a byte of the file."""
-    with open(path, "r+b") as file:
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, lock)
-        return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
 
 
 @test
