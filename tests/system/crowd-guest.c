@@ -5,16 +5,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <stdbool.h>
-#include <stdint.h>
+#include "bare.h"
 
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
-enum { CODE = 8, VECTOR = 0x40, TRAMPOLINE = 0x8000, IDS = 1024, IOAPIC = 0xfec00000, COM1 = 0x3f8,
-       COM1_INPUT = 4 };
+enum {
+    CODE = 8, VECTOR = 0x40, TRAMPOLINE = 0x8000, IDS = 1024, IOAPIC = 0xfec00000, COM1_INPUT = 4,
+};
 enum { MSR_BASE = 0x1b, X2APIC_ID = 0x802, X2APIC_EOI = 0x80b, X2APIC_SVR = 0x80f,
        X2APIC_ICR = 0x830 };
 
@@ -30,42 +25,9 @@ void on_irq(void);
 void ap_main(void);
 void guest_main(void);
 
-static _Alignas(4096) u64 pml4[512], pdpt[512], pd[4][512];
 static u64 idt[2 * 256];
 static volatile u32 here, hits[IDS];
 static volatile bool seen[IDS];
-
-static void outb(u16 port, u8 value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static u8 inb(u16 port)
-{
-    u8 value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void print(const char *s)
-{
-    for (; *s; s++) {
-        while (!(inb(COM1 + 5) & 0x20)) {
-        }
-        outb(COM1, *s);
-    }
-}
-
-static void check_at(bool ok, const char *what)
-{
-    if (!ok) {
-        print("wrong: ");
-        print(what);
-        print("\n");
-    }
-}
-#define check(cond) check_at((cond), #cond)
 
 static u64 rdmsr(u32 msr)
 {
@@ -111,18 +73,6 @@ void ap_main(void)
     join();
 }
 
-static void map_all(void)
-{
-    for (u64 i = 0; i < 4 * 512; i++) {
-        pd[i / 512][i % 512] = i << 21 | 0x83;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        pdpt[i] = (u64)pd[i] | 3;
-    }
-    pml4[0] = (u64)pdpt | 3;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(pml4) : "memory");
-}
-
 static void set_gate(void)
 {
     u64 entry = (u64)irq_entry;
@@ -134,10 +84,8 @@ static void set_gate(void)
 }
 
 /* INIT and SIPI to all but this one. */
-static void start_all(void)
+static void start_all(u32 cr3)
 {
-    u32 cr3 = (u64)pml4;
-
     for (u64 i = 0; i < (u64)(ap_end - ap_start); i++) {
         ((volatile u8 *)TRAMPOLINE)[i] = ap_start[i];
     }
@@ -171,21 +119,20 @@ static void interrupt_by_ioapic(u32 id)
     reg_write(IOAPIC + 0x10, id << 24 | (id >> 8 & 0x7f) << 17);
     reg_write(IOAPIC, 0x10 + 2 * COM1_INPUT);
     reg_write(IOAPIC + 0x10, VECTOR);
-    outb(COM1 + 4, 8);              /* OUT2 */
-    outb(COM1 + 1, 2);              /* the transmitter is empty */
+    outb(0x3fc, 8);              /* OUT2 */
+    outb(0x3f9, 2);              /* the transmitter is empty */
     wait_for_hits(id, 2);
-    outb(COM1 + 1, 0);
+    outb(0x3f9, 0);
 }
 
 void guest_main(void)
 {
-    u32 last = 0;
+    u32 last = 0, cr3 = map_all();
 
-    map_all();
     load_segments();
     set_gate();
     join();
-    start_all();
+    start_all(cr3);
     for (u32 id = 1; id < IDS; id++) {
         if (seen[id]) {
             wrmsr(X2APIC_ICR, (u64)id << 32 | 0x4000 | VECTOR);

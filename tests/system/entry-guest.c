@@ -5,14 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
+#include "bare.h"
 
 enum { LINUX64 = 1, PVH = 2, MULTIBOOT = 3 };
 enum { CODE = 8, V_DEVICE = 0x40, KERNEL = 0x200000 };
@@ -37,40 +30,6 @@ void load_segments(void);
 void irq_entry(void);
 void on_irq(void);
 void guest_main(u64 protocol, u64 info, u64 rsp, u64 flags);
-
-/* Output ------------------------------------------------------------------- */
-
-static void outb(u16 port, u8 value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static u8 inb(u16 port)
-{
-    u8 value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void print(const char *s)
-{
-    for (; *s; s++) {
-        while (!(inb(0x3fd) & 0x20)) {
-        }
-        outb(0x3f8, *s);
-    }
-}
-
-static void check_at(bool ok, const char *what)
-{
-    if (!ok) {
-        print("wrong: ");
-        print(what);
-        print("\n");
-    }
-}
-#define check(cond) check_at((cond), #cond)
 
 /* Memory ------------------------------------------------------------------- */
 
@@ -112,21 +71,6 @@ static u64 length(const char *s)
         n++;
     }
     return n;
-}
-
-/* The first 4 GiB, one to one. */
-static void map_all(void)
-{
-    static _Alignas(4096) u64 pml4[512], pdpt[512], pd[4][512];
-
-    for (u64 i = 0; i < 4 * 512; i++) {
-        pd[i / 512][i % 512] = i << 21 | 0x83;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        pdpt[i] = (u64)pd[i] | 3;
-    }
-    pml4[0] = (u64)pdpt | 3;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(pml4) : "memory");
 }
 
 /* Ranges are in order, whole, apart from each other; ours is RAM that starts above 0. */
