@@ -148,8 +148,9 @@ class Victim:
             threads = list(self.threads())
             main = next(filters for other, _, filters in threads if other == "main")
             running = any(other.startswith("CPU") and filters for other, _, filters in threads)
-            if name == "usernet" and running and main and self.network():
-                return self.network()
+            network = self.network() if name == "usernet" and running and main else None
+            if network:
+                return network
             for other, tid, filters in threads:
                 own = filters and (name not in LATE or filters != main)
                 if other.startswith(name) and running and main and own:
