@@ -31,10 +31,13 @@ def failing(fault, job, drive=""):
         name = os.path.join(folder, "qmp")
         args = machine_args(kernel_path=kernel("lean"), append="quiet",
                             initrd_path=initrd(job, "faults"))
-        args += ["-no-reboot", "-serial", "stdio", "-qmp", f"unix:{name},server=on,wait=off",
+        args += ["-S", "-no-reboot", "-serial", "stdio", "-qmp", f"unix:{name},server=on,wait=off",
                  *disk(path, "aio=threads" + drive)]
         with Qemu(args, env=env) as qemu:
-            yield qemu, Qmp(name)
+            # The kernel reads the disk early: an event before we listen would be lost.
+            qmp = Qmp(name)
+            qmp.command("cont")
+            yield qemu, qmp
             status = qemu.wait()
             check(status == 0 and b"@@faults:end:0@@" in qemu.log, f"no good end\n{qemu.tail()}")
 
