@@ -24,7 +24,7 @@ BLOB = bytes(range(251)) * 16000  # 4 MB
 COMPLAINTS = r"(?i)^.*(ACPI (Error|Warning|Exception|BIOS)|Firmware (Bug|Warn)|MSR access).*$"
 STEP = 240  # seconds for one step on a busy machine
 CONTROL = """Package: microvm-hello
-Version: 1.0
+Version: {version}
 Architecture: all
 Maintainer: tests <tests@localhost>
 Description: a file
@@ -39,11 +39,11 @@ def system(*args):
     return done.stdout.decode().strip()
 
 
-def rootfs(into):
-    """An overlay on the cached image to write to; its path."""
+def overlay_on(folder, into):
+    """An overlay on the disk of a cached system, to write to; its path."""
     path = os.path.join(into, "root.qcow2")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
-                    os.path.join(system(), "root.ext4"), path], check=True)
+                    os.path.join(folder, "root.ext4"), path], check=True)
     return path
 
 
@@ -56,24 +56,32 @@ def flatten(image):
     return path
 
 
-def repository(folder):
-    """A package, its index, and a file; what apt and apt-helper ask for."""
-    tree = os.path.join(folder, "tree")
+def repository(folder, version):
+    """A package of 400 files, its index, and a file; what apt and apt-helper ask for."""
+    control = CONTROL.format(version=version)
+    tree = os.path.join(folder, f"tree-{version}")
     os.makedirs(os.path.join(tree, "DEBIAN"))
+    os.mkdir(os.path.join(tree, "hello"))
     with open(os.path.join(tree, "DEBIAN", "control"), "w", encoding="ascii") as file:
-        file.write(CONTROL)
-    with open(os.path.join(tree, "hello"), "w", encoding="ascii") as file:
-        file.write("hello from a package\n")
-    deb = os.path.join(folder, "hello.deb")
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True,
-                   stdout=subprocess.DEVNULL)
+        file.write(control)
+    for number in range(400):
+        with open(os.path.join(tree, "hello", str(number)), "wb") as file:
+            file.write(packaged(number, version))
+    deb = os.path.join(folder, f"hello-{version}.deb")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, deb],
+                   check=True, stdout=subprocess.DEVNULL)
     with open(deb, "rb") as file:
         data = file.read()
     with open(os.path.join(folder, "Packages"), "w", encoding="ascii") as file:
-        file.write(f"{CONTROL}Filename: ./hello.deb\nSize: {len(data)}\n"
+        file.write(f"{control}Filename: ./hello-{version}.deb\nSize: {len(data)}\n"
                    f"SHA256: {hashlib.sha256(data).hexdigest()}\n")
     with open(os.path.join(folder, "blob"), "wb") as file:
         file.write(BLOB)
+
+
+def packaged(number, version):
+    """What one of the package's files has."""
+    return f"file {number} of version {version}\n".encode() * 37 * (1 + number % 40)
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -117,8 +125,8 @@ class Shell:
         return text
 
 
-def use(shell, port):
-    """Units, address, packages, a download."""
+def use(shell, port, web):
+    """Units, address, packages and their upgrade, a download."""
     url = f"http://10.0.2.2:{port}"
     text = shell.run("(systemctl is-system-running --wait; systemctl --no-pager --failed; true)")
     check("running" in text, f"not all units have started:\n{text}")
@@ -126,53 +134,73 @@ def use(shell, port):
     text = shell.run("ip -4 addr show scope global")
     check("inet 10.0.2.15/24" in text and "dynamic" in text, f"no lease:\n{text}")
     shell.run(f"echo deb [trusted=yes] {url} ./ >/etc/apt/sources.list")
-    shell.run("apt-get -q update")
-    shell.run("apt-get -q -y install microvm-hello")
-    check("hello from a package" in shell.run("cat /hello"), "the package's file is missing")
+    for version, how in (("1.0", "install microvm-hello"), ("2.0", "upgrade")):
+        repository(web, version)
+        shell.run(f"apt-get -q update && apt-get -q -y {how}")
+        digest = hashlib.sha256(b"".join(packaged(i, version) for i in range(400))).hexdigest()
+        text = shell.run("for i in $(seq 0 399); do cat /hello/$i; done | sha256sum")
+        check(digest in text, f"the files of version {version} are others: {text}")
     digest = hashlib.sha256(BLOB).hexdigest()
     shell.run(f"/usr/lib/apt/apt-helper download-file {url}/blob /var/blob SHA256:{digest}")
+
+
+def check_disk(overlay):
+    """What the guest left: the image is sound, the file system clean, and all is there."""
+    disk = flatten(overlay)
+    done = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE, check=False,
+                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    check(done.returncode == 0, f"the file system is not clean:\n{done.stdout.decode()}")
+    for name, data in (("/var/blob", BLOB), ("/hello/399", packaged(399, "2.0"))):
+        dump = subprocess.run(["debugfs", "-R", f"cat {name}", disk], stdout=subprocess.PIPE,
+                              check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        check(dump.stdout == data, f"{name} is not on the disk as it should be")
 
 
 def boot_stock(flavour):
     """To a login, as `use` has it, and off by the guest's own command."""
     folder = system("--kernel", flavour)
+    with tempfile.TemporaryDirectory(prefix="debian-") as scratch:
+        disk = overlay_on(folder, scratch)
+        run_stock(folder, disk, scratch)
+        check_disk(disk)
+
+
+def run_stock(folder, disk, web):
+    """The system on this disk, with its own kernel; packages come from the folder `web`."""
     args = ["-M", MACHINE, "-accel", ACCEL, "-cpu", "host" if ACCEL == "kvm" else "max",
             "-m", "1G", "-smp", "4", "-nodefaults", "-display", "none",
             "-kernel", f"{folder}/bzImage", "-initrd", f"{folder}/initrd",
             "-append", "console=ttyS0 root=/dev/vda ro systemd.show_status=0 quiet",
             "-chardev", "stdio,id=c,signal=off", "-serial", "chardev:c",
-            "-drive", f"file={folder}/root.ext4,format=raw,if=none,id=root,snapshot=on",
+            "-drive", f"file={disk},if=none,id=root,discard=unmap",
             "-device", "virtio-blk-device,drive=root", "-netdev", "user,id=n0",
             "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device"]
-    with tempfile.TemporaryDirectory(prefix="debian-") as web:
-        repository(web)
-        with web_server(web) as port, Qemu(args) as qemu:
-            shell = Shell(qemu)
-            check("4\r\n" in shell.run("nproc"), "not 4 processors")
-            text = shell.run("uname -r; dmesg")
-            complaint = re.search(COMPLAINTS, text, re.MULTILINE)
-            check(not complaint, complaint and complaint[0])
-            use(shell, port)
-            qemu.send("poweroff\n")
-            check(qemu.wait(STEP) == 0, f"exit status\n{qemu.tail()}")
+    with web_server(web) as port, Qemu(args) as qemu:
+        shell = Shell(qemu)
+        check("4\r\n" in shell.run("nproc"), "not 4 processors")
+        text = shell.run("uname -r; dmesg")
+        complaint = re.search(COMPLAINTS, text, re.MULTILINE)
+        check(not complaint, complaint and complaint[0])
+        use(shell, port, web)
+        qemu.send("poweroff\n")
+        check(qemu.wait(STEP) == 0, f"exit status\n{qemu.tail()}")
 
 
 for stock in ("cloud", "generic", "rt", "cloud-backports", "generic-backports"):
     for accel in ("tcg", "kvm"):
         # One in every run; the others where long ones are asked for.
-        case(f"Debian's {stock} kernel as packaged: login, DHCP, apt-get, power off", accel,
-             long=(stock, accel) != ("cloud", "tcg"),
+        case(f"Debian's {stock} kernel as packaged, on an overlay: login, DHCP, an upgrade, "
+             "power off", accel, long=(stock, accel) != ("cloud", "tcg"),
              needs=("debian-rootfs", "--kernel", stock))(functools.partial(boot_stock, stock))
 
 
-@case("a Debian root file system: systemd, DHCP, apt-get from a server on the host", "tcg")
+@case("a Debian root file system: systemd, DHCP, an upgrade from a server on the host", "tcg")
 def debian():
     """From a disk to a login; the file system is clean after its reboot."""
     with tempfile.TemporaryDirectory(prefix="debian-") as folder:
-        disk = rootfs(folder)
+        disk = overlay_on(system(), folder)
         web = os.path.join(folder, "web")
         os.mkdir(web)
-        repository(web)
         args = ["-M", "microvm", "-accel", ACCEL, "-cpu", "max", "-m", "512M", "-nodefaults",
                 "-kernel", kernel("lean"), "-append", APPEND, "-display", "none",
                 "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-device",
@@ -182,13 +210,7 @@ def debian():
                  "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device"]
         with web_server(web) as port, Qemu(args) as qemu:
             shell = Shell(qemu)
-            use(shell, port)
+            use(shell, port, web)
             qemu.send("systemctl reboot\n")
             check(qemu.wait(STEP) == 0, f"exit status\n{qemu.tail()}")
-        disk = flatten(disk)
-        done = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE, check=False,
-                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        check(done.returncode == 0, f"the file system is not clean:\n{done.stdout.decode()}")
-        dump = subprocess.run(["debugfs", "-R", "cat /var/blob", disk], stdout=subprocess.PIPE,
-                              check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        check(dump.stdout == BLOB, "the downloaded file is not on the disk as it should be")
+        check_disk(disk)
