@@ -45,6 +45,7 @@ static const struct {
     { MIGRATION_CAP_LATE_BLOCK_ACTIVATE, "late-block-activate" },
     { MIGRATION_CAP_RETURN_PATH, "return-path" },
     { MIGRATION_CAP_POSTCOPY_RAM, "postcopy-ram" },
+    { MIGRATION_CAP_IGNORE_SHARED, "x-ignore-shared" },
 };
 
 static bool check_others(const bool *caps, Error **errp)

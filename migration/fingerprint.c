@@ -167,7 +167,7 @@ static void append_numa(GString *out, const MachineState *ms)
     }
 }
 
-char *fingerprint_make(MachineState *ms)
+char *fingerprint_make(MachineState *ms, bool ram_stays)
 {
     GString *out = g_string_sized_new(4096);
     const char *type = object_class_type_name(ms->obj.oc);
@@ -176,6 +176,7 @@ char *fingerprint_make(MachineState *ms)
     g_string_append_printf(out, "machine: %s\n", type);
     g_string_append_printf(out, "accelerator: %s\n", ms->accel->obj.oc->name);
     g_string_append_printf(out, "RAM: %" PRIu64 "\n", ms->ram_size);
+    append(out, ram_stays ? "RAM's contents: where they are\n" : "", NULL);
     g_string_append_printf(out, "cpus: %u of %u sockets %u dies %u cores %u threads %u\n",
                            t->cpus, t->max_cpus, t->sockets, t->dies, t->cores, t->threads);
     append_numa(out, ms);

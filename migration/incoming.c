@@ -265,10 +265,12 @@ static void start_reading(void *opaque)
     Error *err = NULL;
     HostMemoryBackend *b = m->ms->memdev;
 
+    m->ram_stays = m->caps[MIGRATION_CAP_IGNORE_SHARED] && host_memory_backend_is_named(b);
     m->saved = (SavedMachine) {
-        .fingerprint = fingerprint_make(m->ms),
+        .fingerprint = fingerprint_make(m->ms, m->ram_stays),
         .ram = {
             .ram = b->host, .size = b->size, .fresh = !b->mem_path,
+            .next = m->ram_stays ? b->size : 0,     /* all of it is there */
             .replaceable = host_memory_backend_is_plain(b),
         },
         .post = m->caps[MIGRATION_CAP_POSTCOPY_RAM] ? m->post : NULL,
@@ -312,6 +314,19 @@ void migration_expect(MachineState *ms, const char *uri)
     }
 }
 
+/* Of RAM that stays there is no image, and nothing to follow. */
+static bool ram_may_stay(const bool *caps, Error **errp)
+{
+    bool mapped = caps[MIGRATION_CAP_MAPPED_RAM];
+
+    if (mapped || caps[MIGRATION_CAP_POSTCOPY_RAM]) {
+        error_setg(errp, "x-ignore-shared is not compatible with %s",
+                   mapped ? "mapped-ram" : "postcopy-ram");
+        return false;
+    }
+    return true;
+}
+
 bool migration_check_capability(MachineState *ms, MigrationCap cap, const bool *caps, Error **errp)
 {
     const Migration *m = ms->migration;
@@ -322,6 +337,9 @@ bool migration_check_capability(MachineState *ms, MigrationCap cap, const bool *
     if (cap == MIGRATION_CAP_POSTCOPY_RAM && m && m->expected && !m->post) {
         error_setg(errp, "Postcopy is not supported: %s",
                    m->no_post ? error_get_pretty(m->no_post) : "it needs a socket");
+        return false;
+    }
+    if (caps[MIGRATION_CAP_IGNORE_SHARED] && !ram_may_stay(caps, errp)) {
         return false;
     }
     return !caps[MIGRATION_CAP_BACKGROUND_SNAPSHOT] || background_check(ms, caps, errp);

@@ -17,8 +17,8 @@ extern const ThreadFilter migration_filter, page_saver_filter;
 
 /* fingerprint.c ---------------------------------------------------------------- */
 
-/* Lines "NAME: VALUE"; caller frees. */
-char *fingerprint_make(MachineState *ms);
+/* Lines "NAME: VALUE"; ram_stays: one says that RAM is not part of it. Caller frees. */
+char *fingerprint_make(MachineState *ms, bool ram_stays);
 /* False with errp set, naming the first thing that differs. theirs: len hostile bytes. */
 bool fingerprint_check(const char *ours, const char *theirs, size_t len, Error **errp);
 
@@ -53,6 +53,7 @@ struct Migration {
     bool caps[MIGRATION_CAP__MAX];
     MigrationParams params;
     bool mapped;                /* MIGRATION_CAP_MAPPED_RAM as it was when this began */
+    bool ram_stays;             /* it is not sent: both sides map the same */
     /* What the thread wants to know of params. */
     _Atomic uint64_t max_bandwidth, max_postcopy_bandwidth, downtime_limit;
     char *error;

@@ -399,7 +399,9 @@ static void reset_findings(Migration *m)
 {
     g_clear_pointer(&m->error, g_free);
     m->expected = m->came_in = false;
-    m->counters = (RamCounters) { .remaining = m->ms->memdev->size };
+    m->ram_stays = m->caps[MIGRATION_CAP_IGNORE_SHARED] &&
+                   host_memory_backend_is_shared(m->ms->memdev);
+    m->counters = (RamCounters) { .remaining = m->ram_stays ? 0 : m->ms->memdev->size };
     m->stopped = m->resumed = m->ended = 0;
     timer_init_ns(&m->retry_timer, QEMU_CLOCK_REALTIME, stay_here, m);
     m->bandwidth = m->dirty_rate = 0;
@@ -421,10 +423,14 @@ static void start_thread(Migration *m)
     }
 }
 
-/* A file that grows with each round would be read in vain: there the guest stands still. */
+/*
+ * A file that grows with each round would be read in vain: there the guest stands still. Without
+ * RAM there are no rounds.
+ */
 static bool may_run_on(const Migration *m)
 {
-    return runstate_is_running(m->ms) && !m->mapped && !m->channel.path && !m->background;
+    return runstate_is_running(m->ms) && !m->mapped && !m->channel.path && !m->background &&
+           !m->ram_stays;
 }
 
 static bool check_channel(const Migration *m, Error **errp)
@@ -478,7 +484,7 @@ bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, voi
     m->done = done;
     m->opaque = opaque;
     migration_set_status(m, MIGRATION_SETUP);
-    m->fingerprint = fingerprint_make(ms);
+    m->fingerprint = fingerprint_make(ms, m->ram_stays);
     m->result = m->live ? 0 : take_machine(m);
     if (m->result) {
         conclude(m);

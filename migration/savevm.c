@@ -82,7 +82,7 @@ static bool save_begin(Snapshot *s, const SnapshotJob *o, Error **errp)
         return false;
     }
     stop(s);
-    s->fingerprint = fingerprint_make(s->ms);
+    s->fingerprint = fingerprint_make(s->ms, false);
     s->sections = parts_save(s->ms);
     s->state = vm_state_new(s->nodes->pdata[0]);
     s->info = (BlockSnapshotInfo) {
@@ -175,7 +175,7 @@ static SavedMachine expected(const MachineState *ms, char *fingerprint)
 static bool peek(Snapshot *s, const BlockSnapshotInfo *sn, Error **errp)
 {
     Channel c = { .fd = -1, .hurry.fd = -1, .get = get, .opaque = s };
-    char *fingerprint = fingerprint_make(s->ms);
+    char *fingerprint = fingerprint_make(s->ms, false);
     bool ok;
 
     s->saved = expected(s->ms, fingerprint);

@@ -213,7 +213,8 @@ static int write_live(Migration *m, SectionWriter *w)
 static int write_stream(Migration *m, SectionWriter *w)
 {
     const HostMemoryBackend *b = m->ms->memdev;
-    int ret = m->background ? background_write(m, w, 0) : ram_write(w, b->host, b->size);
+    int ret = m->ram_stays ? 0
+            : m->background ? background_write(m, w, 0) : ram_write(w, b->host, b->size);
 
     ret = ret ? ret : parts_write(m->sections, w);
     return ret ? ret : machine_write_end(w);

@@ -21,6 +21,7 @@ static const char *const capabilities[] = {
 static const char *const supported[MIGRATION_CAP__MAX] = {
     "events", "mapped-ram", "auto-converge", "pause-before-switchover",
     "late-block-activate", "return-path", "postcopy-ram", "background-snapshot",
+    "x-ignore-shared",
 };
 
 /* The capability of this name, or MIGRATION_CAP__MAX. */

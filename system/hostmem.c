@@ -376,6 +376,16 @@ bool host_memory_backend_is_shared(const HostMemoryBackend *b)
     return shared;
 }
 
+bool host_memory_backend_is_named(const HostMemoryBackend *b)
+{
+    bool named = b->parts || b->mem_path || (b->fd >= 0 && b->share);
+
+    for (unsigned i = 0; i < b->nr_parts; i++) {
+        named &= host_memory_backend_is_named(b->parts[i]);
+    }
+    return named;
+}
+
 bool host_memory_backend_is_plain(const HostMemoryBackend *b)
 {
     bool plain = b->fd < 0 && !b->share && !b->prealloc && !b->host_nodes;

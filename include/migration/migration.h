@@ -34,6 +34,7 @@ typedef enum MigrationCap {
     MIGRATION_CAP_RETURN_PATH,      /* only to who answers */
     MIGRATION_CAP_POSTCOPY_RAM,     /* migration_start_postcopy() may come; on both sides */
     MIGRATION_CAP_BACKGROUND_SNAPSHOT,  /* the guest goes on while what it had is saved */
+    MIGRATION_CAP_IGNORE_SHARED,    /* RAM that both sides map is not sent; on both sides */
     MIGRATION_CAP__MAX
 } MigrationCap;
 

@@ -129,7 +129,21 @@ def send_late(args, n, monitor):
     return other
 
 
-SENDERS = {"send": send, "late": send_late}
+def leave(args, n, monitor):
+    """Its memory stays where it is: both map it."""
+    uri = f"unix:{harness.SCRATCH.name}/migration-{n}"
+    other = start(args, str(n), "-incoming", uri)
+    for side in (other[1], monitor):
+        side.cmd("migrate-set-capabilities", capabilities=[
+            {"capability": "x-ignore-shared", "state": True}])
+    monitor.cmd("migrate", uri=uri)
+    info = concluded(monitor)
+    check(info["status"] == "completed" and info["ram"]["transferred"] < 1 << 20, f"{info}")
+    print(f"# the guest stood still for {info['downtime']} ms")
+    return other
+
+
+SENDERS = {"send": send, "late": send_late, "leave": leave}
 
 
 def go_on(args, ways, packed="off"):
@@ -223,6 +237,14 @@ def lean(smp, job=JOB, name="count"):
       twice=True)
 def saved():
     go_on(lean(2), ["file", "send", "late", "send"], "on")
+
+
+@case("updated in place, eight times: a guest under load goes on in another process, its memory stays",
+      twice=True)
+def updated():
+    ram = f"memory-backend-file,id=ram,size=128M,share=on,mem-path={harness.SCRATCH.name}/ram"
+    go_on([*lean(2, LOAD + JOB, "load"), "-object", ram, "-machine", "memory-backend=ram"],
+          ["leave"] * 8)
 
 
 # Counts, sums up what it has in memory and what it writes there, looks for clocks that step back.
