@@ -61,20 +61,21 @@ enum {
 struct TCGCPU {
     /* Hot: what nearly every op touches. */
     uint64_t regs[18];          /* and R_ZERO, R_PAGE */
+    /* What translated code names most follows: jit/jit-int.h. */
+    uint64_t jc_tag[2];         /* of code in the lower and the upper half */
+    atomic_uint poll;           /* POLL_*; set by any thread */
+    uint32_t jit_flags;         /* of translated code: jit/jit-int.h */
+    TLBSlot slots[TLB_SLOTS];
+
     int64_t lf_res;             /* lazy flags: flags.h */
     uint64_t lf_aux;
     TLBEntry *tlb;              /* of the current address space and mode */
     uint64_t tlb_gen;
-    uint64_t jc_tag[2];         /* of code in the lower and the upper half */
-    atomic_uint poll;           /* POLL_*; set by any thread */
-    int df;                     /* 1 or -1 */
     uint64_t eip;               /* of the op that called out, or where to go on */
-
-    uint32_t jit_flags;         /* of translated code: jit/jit-int.h */
+    int df;                     /* 1 or -1 */
     bool ahead;                 /* x-verify: the interpreter tries what will be translated code's */
     uint64_t jit_tmp;
     uint64_t jit_missed;        /* x-verify: an address that the TLB did not have */
-    TLBSlot slots[TLB_SLOTS];
 
     uint64_t eflags;            /* without CF PF AF ZF SF OF DF */
     SegmentCache segs[CPU_NB_SEGS];

@@ -93,7 +93,7 @@ static void emit_enter(Emit *e, bool verify)
         emit_push(e, callee_saved[i]);
     }
     emit_push(e, H_RAX);            /* RSP is a multiple of 16 */
-    emit_rr(e, 3, I_STORE, H_RDI, H_C);
+    emit_rm(e, 3, I_LEA, H_C, MEM(H_RDI, C_BIAS));
     emit_rr(e, 3, I_STORE, H_RSI, T0);
     emit_no_flags(e);
     emit_load(e);
@@ -119,7 +119,7 @@ static void emit_give_back(Emit *e)
     emit_rr(e, 2, I_TEST, H_RSI, H_RSI);
     none = emit_jcc(e, H_Z);
     emit_rr(e, 3, I_STORE, T0, H_RBX);
-    emit_rr(e, 3, I_STORE, H_C, H_RDI);
+    emit_rm(e, 3, I_LEA, H_RDI, C_AT(0));
     emit_call_c(e, set_flags);
     emit_rr(e, 3, I_STORE, H_RBX, H_RAX);
     emit_here(e, none);
@@ -148,7 +148,7 @@ static void emit_leave_first(Emit *e, bool verify)
         return;
     }
     emit_rr(e, 3, I_STORE, H_RAX, H_RSI);
-    emit_rr(e, 3, I_STORE, H_C, H_RDI);
+    emit_rm(e, 3, I_LEA, H_RDI, C_AT(0));
     emit_unwind(e);
     emit_jmp_mem(e, MEM(H_RSI, OF_BLOCK(first)));
 }
@@ -169,7 +169,7 @@ static void emit_run_op(Emit *e, const uint8_t *out)
     emit_store(e);
     emit_push(e, H_RAX);            /* a multiple of 16 again */
     emit_rr(e, 3, I_STORE, T0, H_RSI);
-    emit_rr(e, 3, I_STORE, H_C, H_RDI);
+    emit_rm(e, 3, I_LEA, H_RDI, C_AT(0));
     emit_rm(e, 2, I_LOAD, H_RDX, CPU_FIELD(jit_flags));
     emit_call_c(e, tcg_jit_run_op);
     emit_pop(e, H_RCX);
@@ -206,7 +206,7 @@ static void emit_get_flags(Emit *e)
     for (unsigned n = 0; n < 16; n++) {
         emit_rm(e, 2, I_MOVAPS_STORE, n, MEM(H_RSP, 16 * (int)n));
     }
-    emit_rr(e, 3, I_STORE, H_C, H_RDI);
+    emit_rm(e, 3, I_LEA, H_RDI, C_AT(0));
     emit_call_c(e, get_flags);
     emit_rm(e, 2, I_STORE, H_RAX, CPU_FIELD(jit_flags));
     for (unsigned n = 0; n < 16; n++) {
@@ -225,8 +225,7 @@ static void emit_zero_upper(Emit *e)
     emit_rm(e, 2, I_MOVAPS_STORE, 0, CPU_FIELD(vec_tmp));
     emit_rr(e, 2, 0x0f57, 0, 0);                /* XORPS */
     for (unsigned n = 0; n < 16; n++) {
-        emit_rm(e, 2, I_MOVAPS_STORE, 0, MEM(H_C, (int32_t)(offsetof(TCGCPU, ymmh) +
-                                                            n * sizeof(XMMReg))));
+        emit_rm(e, 2, I_MOVAPS_STORE, 0, C_AT(offsetof(TCGCPU, ymmh) + n * sizeof(XMMReg)));
     }
     emit_rm(e, 2, I_MOVAPS, 0, CPU_FIELD(vec_tmp));
     emit8(e, 0xc3);

@@ -1,7 +1,7 @@
 /*
  * What the files of the translator share: the plan of registers, rows, what all blocks use.
  *
- * Twelve of the guest's registers live in the host's, the others in c, to which R15 points. RAX
+ * Twelve of the guest's registers live in the host's, the others in c, into which R15 points. RAX
  * and R14 are scratch. The guest's flags are in the host's between instructions, or as LAHF and
  * SETO have stored them in c->jit_flags, or (0 there) in c->lf_*.
  *
@@ -23,11 +23,17 @@
 
 #define JIT_NOWHERE 0x8000000000000001ull   /* in c->jit_missed: no address */
 
-#define H_C H_R15               /* c */
+/*
+ * R15 points into c, to where displacements of eight bits reach what code names most: from
+ * regs[12] on, which have no register of the host, to the first of slots[].
+ */
+#define H_C H_R15
+#define C_BIAS ((int32_t)offsetof(TCGCPU, regs) + 12 * 8 + 128)
+#define C_AT(offset) MEM(H_C, (int32_t)(offset) - C_BIAS)
 #define T0 H_RAX
 #define T2 H_R14
-#define CPU_FIELD(field) MEM(H_C, (int32_t)offsetof(TCGCPU, field))
-#define CPU_REG(g) MEM(H_C, (int32_t)offsetof(TCGCPU, regs) + 8 * (int)(g))
+#define CPU_FIELD(field) C_AT(offsetof(TCGCPU, field))
+#define CPU_REG(g) C_AT((int32_t)offsetof(TCGCPU, regs) + 8 * (int)(g))
 /* From a block's first op. */
 #define OF_BLOCK(field) \
     ((int32_t)offsetof(TCGBlock, field) - (int32_t)offsetof(TCGBlock, ops))

@@ -14,11 +14,10 @@
 /* An entry's field, T2 being three times its index. */
 _Static_assert(sizeof(JumpEntry) == 8 * 3, "JumpEntry");
 #define FIELD(field) ((HostMem) { H_C, T2, 3, \
-    (int32_t)(offsetof(TCGCPU, jc) + offsetof(JumpEntry, field)) })
+    (int32_t)(offsetof(TCGCPU, jc) + offsetof(JumpEntry, field)) - C_BIAS })
 /* Of the entry for an address that is known. */
 #define FIELD_OF(lin_, field) \
-    MEM(H_C, (int32_t)(offsetof(TCGCPU, jc) + jump_hash(lin_) * sizeof(JumpEntry) + \
-                       offsetof(JumpEntry, field)))
+    C_AT(offsetof(TCGCPU, jc) + jump_hash(lin_) * sizeof(JumpEntry) + offsetof(JumpEntry, field))
 
 /* The index for the address in T0, times three, to T2. */
 static void emit_hash(Emit *e)
@@ -40,7 +39,7 @@ static void emit_take(Emit *e, HostMem op)
 
 static HostMem current_tag(uint64_t lin)
 {
-    return MEM(H_C, (int32_t)(offsetof(TCGCPU, jc_tag) + 8 * (lin >> 63)));
+    return C_AT(offsetof(TCGCPU, jc_tag) + 8 * (lin >> 63));
 }
 
 /* Look once more, with T0 from address, and if it is there go on at found. */
@@ -125,7 +124,8 @@ void jit_emit_find_target(Emit *e)
     miss[0] = emit_jcc(e, H_NZ);
     emit_rr(e, 3, I_SHIFT_IMM, 5, T0);
     emit8(e, 63);
-    emit_rm(e, 3, I_LOAD, T0, (HostMem) { H_C, T0, 3, (int32_t)offsetof(TCGCPU, jc_tag) });
+    emit_rm(e, 3, I_LOAD, T0, (HostMem) { H_C, T0, 3,
+            (int32_t)offsetof(TCGCPU, jc_tag) - C_BIAS });
     emit_rm(e, 3, I_CMP | 2, T0, FIELD(tag));
     miss[1] = emit_jcc(e, H_NZ);
     emit_rm(e, 3, I_LOAD, T0, FIELD(lin));

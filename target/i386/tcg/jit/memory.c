@@ -13,20 +13,24 @@ static void address(Tr *t, const X86Op *op)
 
     emit_rm(&t->e, 3, I_LEA, T0, (HostMem) { base, index, op->scale, (int32_t)op->disp });
     if (op->flags & OF_EASLOW) {                        /* FS or GS */
-        emit_rm(&t->e, 3, I_ADD | 2, T0, MEM(H_C, (int32_t)(offsetof(TCGCPU, segs) +
-                op->seg * sizeof(SegmentCache) + offsetof(SegmentCache, base))));
+        emit_rm(&t->e, 3, I_ADD | 2, T0, C_AT(offsetof(TCGCPU, segs) +
+                op->seg * sizeof(SegmentCache) + offsetof(SegmentCache, base)));
     }
 }
 
-/* Those that often point to the same page have one of their own. */
+/* Those that often point to the same page have one of their own, the first ones (C_BIAS) most. */
 static unsigned slot_of(unsigned base)
 {
-    return base < 8 ? base : base < 16 ? 8 + base % 4 : base == R_PAGE ? 12 : 13;
+    static const uint8_t of_low[8] = {
+        [R_ESP] = 1, [R_EBX] = 2, [R_EBP] = 3, [R_EAX] = 4, [R_EDI] = 5, [R_EDX] = 6, [R_ESI] = 7,
+        [R_ECX] = 8,
+    };
+
+    return base < 8 ? of_low[base] : base < 16 ? 9 + base % 4 : base == R_PAGE ? 13 : 14;
 }
 
 #define SLOT_FIELD(slot, field) \
-    MEM(H_C, (int32_t)(offsetof(TCGCPU, slots) + (slot) * sizeof(TLBSlot) + \
-                       offsetof(TLBSlot, field)))
+    C_AT(offsetof(TCGCPU, slots) + (slot) * sizeof(TLBSlot) + offsetof(TLBSlot, field))
 
 /* T2, an address: does the slot know the page, and is it aligned? It becomes anything. */
 static Stub *compare_page(Tr *t, unsigned base, unsigned size, bool write)

@@ -16,8 +16,7 @@
 #define MAX_SPAN 2048           /* bytes */
 #define WORTH_IT 3              /* accesses, if this is no loop */
 #define SLOT(field) \
-    MEM(H_C, (int32_t)(offsetof(TCGCPU, slots) + TLB_SLOT_STACK * sizeof(TLBSlot) + \
-                       offsetof(TLBSlot, field)))
+    C_AT(offsetof(TCGCPU, slots) + TLB_SLOT_STACK * sizeof(TLBSlot) + offsetof(TLBSlot, field))
 
 /* What is known when the next op is looked at. */
 typedef struct Walk {

@@ -53,8 +53,7 @@ static void look_up(Tr *t, const Stub *s)
         emit_alu_imm(e, 0, ALU_TEST, T0, (1 << s->size) - 1);
         odd = emit_jcc(e, H_NZ);
     }
-    emit_rm(e, 3, I_LEA, T2, MEM(H_C, (int32_t)(offsetof(TCGCPU, slots) +
-                                                s->slot * sizeof(TLBSlot))));
+    emit_rm(e, 3, I_LEA, T2, C_AT(offsetof(TCGCPU, slots) + s->slot * sizeof(TLBSlot)));
     jit_link(t, emit_call(e), t->jit->look_up[s->write][s->size]);
     if (s->address.base == T0) {
         emit_link(e, emit_jcc(e, H_Z), s->found);

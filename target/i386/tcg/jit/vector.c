@@ -10,7 +10,7 @@
 #include "target/i386/tcg/jit/templates.h"
 #include "target/i386/tcg/ops/vex.h"
 
-#define XMM(n) MEM(H_C, (int32_t)(offsetof(TCGCPU, xmm) + (n) * sizeof(XMMReg)))
+#define XMM(n) C_AT(offsetof(TCGCPU, xmm) + (n) * sizeof(XMMReg))
 
 /* Registers ---------------------------------------------------------------- */
 
@@ -251,7 +251,7 @@ void jit_vec_comis(Tr *t, const X86Op *op)
 /* The upper halves of registers stay in c. */
 static HostMem upper(unsigned n, unsigned at)
 {
-    return MEM(H_C, (int32_t)(offsetof(TCGCPU, ymmh) + n * sizeof(XMMReg) + at));
+    return C_AT(offsetof(TCGCPU, ymmh) + n * sizeof(XMMReg) + at);
 }
 
 static void check_vex(Tr *t, unsigned need)

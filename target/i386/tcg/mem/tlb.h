@@ -27,7 +27,7 @@ typedef struct TLBSlot {
     uintptr_t addend;
 } TLBSlot;
 #define TLB_SLOTS 15
-#define TLB_SLOT_STACK 14           /* jit/stack.c */
+#define TLB_SLOT_STACK 0            /* jit/stack.c */
 #define TLB_SLOT_EMPTY 0x800u       /* no page begins there */
 
 /* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
