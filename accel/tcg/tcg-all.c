@@ -85,14 +85,14 @@ static char *tcg_info(AccelState *as)
         lookups += s->cpus[i]->stat_lookups;
     }
     jit = s->jit ? tcg_jit_info(s->jit) : NULL;
-    return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu of %zu "
-                           "KiB)\nblock lookups %" PRIu64 "\npages invalidated %" PRIu64
-                           ", changed by DMA %" PRIu64
+    return g_strdup_printf("blocks %" PRIu64 " (%" PRIu64 " instructions, %zu KiB; %zu KiB "
+                           "for all code)\nblock lookups %" PRIu64
+                           "\npages invalidated %" PRIu64 ", changed by DMA %" PRIu64
                            ", too often %" PRIu64 "\ncache flushes %" PRIu64
                            "\nTLB fills %" PRIu64 ", flushes %" PRIu64
                            "\nexclusive sections %" PRIu64 "\n%s",
                            s->stats.blocks, s->stats.ops, s->arena_used / 1024,
-                           s->arena_limit / 1024, lookups, s->stats.page_invalidations,
+                           s->code_limit / 1024, lookups, s->stats.page_invalidations,
                            s->stats.dma_changes, s->stats.storms, s->stats.cache_flushes, fills,
                            flushes, s->stats.exclusives, jit ? jit : "");
 }

@@ -19,13 +19,12 @@
 
 
 /*
- * Without one the interpreter does it all; the user hears of it only if it was to be there. What
- * is translated takes less room than what is decoded, as it is executed often.
+ * Without one the interpreter does it all; the user hears of it only if it was to be there. Code
+ * may need as much of the address space as there is for all.
  */
 static void make_jit(TCGAccel *s)
 {
-    TCGJitConfig config = { .limit = TCG_JIT_ROOM(s->state->arena_limit),
-                            .size = TCG_JIT_ROOM(s->state->arena_size),
+    TCGJitConfig config = { .size = s->state->arena_size,
                             .threshold = MAX(s->jit_threshold, 1),
                             .verify = s->verify, .perf_map = s->perf_map };
     const char *why;
@@ -42,9 +41,9 @@ static bool make_state(TCGAccel *s, MachineState *ms, Error **errp)
 {
     if (!s->state) {
         /* What programs may need in the end depends on how much RAM they have. */
-        size_t most = CLAMP(ms->ram_size / 8, TCG_ARENA, 128 * MiB), size = s->tb_size;
+        size_t most = CLAMP(ms->ram_size / 5, TCG_CODE, 208 * MiB), size = s->tb_size;
 
-        s->state = tcg_state_new(ms->ram_size + 0x100000000ull, size ? size : TCG_ARENA,
+        s->state = tcg_state_new(ms->ram_size + 0x100000000ull, size ? size : TCG_CODE,
                                  size ? size : most);
         if (!s->state) {
             error_setg(errp, "no memory for the software CPU");

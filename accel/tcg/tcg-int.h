@@ -11,7 +11,7 @@
 #include "target/i386/tcg/block.h"
 #include "target/i386/tcg/sys/system.h"
 
-#define TCG_ARENA (14 * MiB)     /* memory for decoded blocks, to begin with */
+#define TCG_CODE (23 * MiB)      /* memory for blocks and translated code, to begin with */
 
 #define TCG_PHYS_BITS 40
 

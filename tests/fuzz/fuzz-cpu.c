@@ -54,7 +54,7 @@ static void tick(int signum)
 
 static void make_runner(Runner *r, bool jit, bool verify)
 {
-    const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+    const TCGJitConfig config = { .size = 1 << 20,
                                   .threshold = 1, .verify = verify,
                                   .perf_map = -1 };
     const char *why;

@@ -81,7 +81,7 @@ static bool break_template(TCGJit *jit, unsigned n)
 /* The translator takes all from the beginning; BREAK=n in the environment: but not well. */
 static bool make_jit(void)
 {
-    const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+    const TCGJitConfig config = { .size = 1 << 20,
                                   .threshold = 1, .verify = getenv("VERIFY"),
                                   .perf_map = -1 };
     const char *why, *broken = getenv("BREAK");

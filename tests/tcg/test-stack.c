@@ -336,7 +336,7 @@ static void make_cpu(void)
     cpu->io = &io;
     cpu->tcg = tcg_state_new(RAM_SIZE, 1 << 20, 1 << 20);
     if (getenv("JIT")) {
-        const TCGJitConfig config = { .limit = 1 << 20, .size = 1 << 20,
+        const TCGJitConfig config = { .size = 1 << 20,
                                       .threshold = 1, .perf_map = -1 };
         const char *why;
 

@@ -46,13 +46,13 @@ static unsigned hash_of(uint64_t v)
     return (v * 0x9e3779b97f4a7c15ull) >> (64 - HASH_BITS);
 }
 
-TCGState *tcg_state_new(uint64_t ram_top, size_t arena_limit, size_t arena_size)
+TCGState *tcg_state_new(uint64_t ram_top, size_t code_limit, size_t code_most)
 {
     TCGState *s = g_new0(TCGState, 1);
     void *m;
 
     s->nr_pages = (ram_top + TCG_PAGE_SIZE - 1) >> TCG_PAGE_BITS;
-    m = mmap(NULL, arena_size + 2 * s->nr_pages + TCG_PAGE_SIZE,
+    m = mmap(NULL, code_most + 2 * s->nr_pages + TCG_PAGE_SIZE,
              PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m == MAP_FAILED) {
@@ -61,9 +61,9 @@ TCGState *tcg_state_new(uint64_t ram_top, size_t arena_limit, size_t arena_size)
     }
     tcg_fast_init();
     s->arena = m;
-    s->arena_size = arena_size;
-    s->arena_limit = MIN(arena_limit, arena_size);
-    s->writer = s->arena + arena_size;
+    s->arena_size = code_most;
+    s->code_limit = MIN(code_limit, code_most);
+    s->writer = s->arena + code_most;
     s->has_code = s->writer + s->nr_pages;
     s->hash = g_new0(TCGBlock *, HASH_SIZE);
     s->pages = g_new0(TCGPage *, HASH_SIZE);
@@ -468,11 +468,17 @@ static TCGBlock *block_make(TCGCPU *c, uint64_t lin, uint64_t pa,
     return b;
 }
 
+bool tcg_code_has_room(const TCGState *s)
+{
+    size_t used = s->arena_used + (s->jit ? tcg_jit_used(s->jit) : 0);
+
+    G_STATIC_ASSERT(sizeof(TCGBlock) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) <= JIT_BLOCK_BYTES);
+    return used + JIT_BLOCK_BYTES <= s->code_limit;
+}
+
 static bool is_full(const TCGState *s)
 {
-    size_t most = sizeof(TCGBlock) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op);
-
-    return s->arena_used + most > s->arena_limit || (s->jit && tcg_jit_is_full(s->jit));
+    return !tcg_code_has_room(s) || (s->jit && tcg_jit_is_full(s->jit));
 }
 
 /* What is full soon after it was full last needs more room. False: there is none. */
@@ -483,14 +489,11 @@ static bool grow(TCGState *s)
 
     g_mutex_lock(&s->lock);
     if (is_full(s)) {           /* else another vCPU was faster */
-        more = s->full_at && now - s->full_at < FULL_SOON_US && s->arena_limit < s->arena_size;
+        more = s->full_at && now - s->full_at < FULL_SOON_US && s->code_limit < s->arena_size;
         s->full_at = now;
     }
     if (more && is_full(s)) {
-        s->arena_limit = MIN(2 * s->arena_limit, s->arena_size);
-        if (s->jit) {
-            tcg_jit_set_limit(s->jit, TCG_JIT_ROOM(s->arena_limit));
-        }
+        s->code_limit = MIN(2 * s->code_limit, s->arena_size);
     }
     g_mutex_unlock(&s->lock);
     return more;

@@ -50,8 +50,9 @@ typedef struct TCGStats {
 struct TCGState {
     GMutex lock;                /* hash tables, pages, arena, links; a leaf */
     uint8_t *arena;             /* blocks, in order of their making */
-    size_t arena_size, arena_limit, arena_used;
-    int64_t full_at;            /* in microseconds: when the arena was full last; 0: never */
+    size_t arena_size, arena_used;
+    size_t code_limit;          /* of blocks and their translations together; up to arena_size */
+    int64_t full_at;            /* in microseconds: when that was reached last; 0: never */
     TCGBlock **hash;
     TCGPage **pages;
     /*
@@ -81,11 +82,13 @@ struct TCGState {
 };
 
 /*
- * ram_top: the first address above all RAM. Blocks take arena_limit bytes, and up to arena_size if
- * that is full too soon. NULL: no memory.
+ * ram_top: the first address above all RAM. Blocks and their translations take code_limit bytes,
+ * and up to code_most if that is reached too soon. NULL: no memory.
  */
-TCGState *tcg_state_new(uint64_t ram_top, size_t arena_limit, size_t arena_size);
+TCGState *tcg_state_new(uint64_t ram_top, size_t code_limit, size_t code_most);
 void tcg_state_free(TCGState *s);
+/* Is there room for another block, or for another one's translation? */
+bool tcg_code_has_room(const TCGState *s);
 
 /*
  * The op that executes what is at c->eip: decoded before, decoded now, or (where

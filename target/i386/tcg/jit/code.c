@@ -68,9 +68,12 @@ TCGJit *tcg_jit_new(const TCGJitConfig *config, const char **why)
 {
     TCGJit *jit = g_new0(TCGJit, 1);
 
-    jit->size = QEMU_ALIGN_UP(config->size, TCG_PAGE_SIZE);
-    jit->limit = config->limit;
-    jit->apart = QEMU_ALIGN_UP(jit->size / 5, TCG_PAGE_SIZE);
+    /*
+     * Most guests have two bytes of code for three that are apart, but neither part of the
+     * address space is to be full before there is too much of both.
+     */
+    jit->size = QEMU_ALIGN_UP(config->size + config->size / 2, TCG_PAGE_SIZE);
+    jit->apart = QEMU_ALIGN_UP(jit->size / 5 * 2, TCG_PAGE_SIZE);
     jit->threshold = config->threshold;
     jit->verify = config->verify;
     jit->perf_map = config->perf_map;
@@ -116,13 +119,7 @@ bool tcg_jit_is_full(const TCGJit *jit)
     return __atomic_load_n(&jit->full, __ATOMIC_RELAXED);
 }
 
-void tcg_jit_set_limit(TCGJit *jit, size_t limit)
-{
-    jit->limit = MIN(limit, jit->size);
-    __atomic_store_n(&jit->full, false, __ATOMIC_RELAXED);
-}
-
-static size_t used(const TCGJit *jit)
+size_t tcg_jit_used(const TCGJit *jit)
 {
     return jit->used + jit->used_apart - jit->apart + jit->size - jit->pairs;
 }
@@ -130,8 +127,7 @@ static size_t used(const TCGJit *jit)
 bool jit_has_room(const TCGJit *jit)
 {
     return jit->apart - jit->used >= JIT_BLOCK_BYTES &&
-        jit->pairs - jit->used_apart >= JIT_BLOCK_BYTES &&
-        used(jit) + JIT_BLOCK_BYTES <= jit->limit;
+        jit->pairs - jit->used_apart >= JIT_BLOCK_BYTES;
 }
 
 char *tcg_jit_info(const TCGJit *jit)
@@ -139,11 +135,11 @@ char *tcg_jit_info(const TCGJit *jit)
     uint64_t guest = jit->stats.guest_bytes, host = jit->stats.code_bytes;
 
     return g_strdup_printf("translated blocks %" PRIu64 " (%" PRIu64 " instructions, %" PRIu64
-                           " by calls; %zu of %zu KiB), not worth it %" PRIu64
+                           " by calls; %zu KiB), not worth it %" PRIu64
                            ", invalidated %" PRIu64 ", forgotten %" PRIu64 " times\n"
                            "translated %" PRIu64 " KiB to %" PRIu64 " KiB (%" PRIu64 ".%" PRIu64
                            " times)\n", jit->stats.blocks, jit->stats.ops, jit->stats.called,
-                           used(jit) / 1024, jit->limit / 1024, jit->stats.refused,
+                           tcg_jit_used(jit) / 1024, jit->stats.refused,
                            jit->stats.killed, jit->stats.forgotten, guest / 1024, host / 1024,
                            guest ? host / guest : 0, guest ? host * 10 / guest % 10 : 0);
 }

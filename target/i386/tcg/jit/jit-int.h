@@ -18,7 +18,6 @@
 #include "target/i386/tcg/ops/ops.h"
 
 #define JIT_HASH 2048u
-#define JIT_BLOCK_BYTES (64 * 1024u)        /* code and pairs of a block take no more */
 #define JIT_SIZES 6             /* of accesses: 1 to 32 bytes */
 
 #define JIT_NOWHERE 0x8000000000000001ull   /* in c->jit_missed: no address */
@@ -75,7 +74,7 @@ struct TCGJit {
      * slow mostly for want of the host's caches; from apart on what they rarely need; at the end,
      * from pairs on, what the interpreter does of them. fixed: the common code at the beginning.
      */
-    size_t size, apart, used, used_apart, pairs, fixed, limit;
+    size_t size, apart, used, used_apart, pairs, fixed;
     unsigned threshold;
     bool full, verify;
     int perf_map;               /* jit.h */

@@ -12,11 +12,10 @@
 
 #include "target/i386/tcg/block.h"
 
-/* Code memory beside decoded blocks of that size: it has only those that are executed often. */
-#define TCG_JIT_ROOM(arena) ((arena) / 8 * 5)
+#define JIT_BLOCK_BYTES (64 * 1024u)        /* code and pairs of a block take no more */
 
 typedef struct TCGJitConfig {
-    size_t limit, size;         /* bytes of code memory: until tcg_jit_set_limit(); at most */
+    size_t size;                /* bytes of code memory, at most: TCGState.arena_size */
     unsigned threshold;         /* a block's executions before it is translated */
     bool verify;                /* x-verify */
     int perf_map;               /* a file for perf's map, to be closed by us; or -1 */
@@ -41,8 +40,8 @@ void tcg_jit_block_killed(TCGJit *jit, TCGBlock *b);
 void tcg_jit_forget(TCGJit *jit);
 /* Is there no room for another block's code? */
 bool tcg_jit_is_full(const TCGJit *jit);
-/* With the lock: there is, up to so much in all. */
-void tcg_jit_set_limit(TCGJit *jit, size_t limit);
+/* Bytes of code that there are. */
+size_t tcg_jit_used(const TCGJit *jit);
 
 /* Where in translated code something is: an instruction, or the block's first for "out of line". */
 typedef struct TCGJitPlace {

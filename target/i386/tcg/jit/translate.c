@@ -417,6 +417,8 @@ static bool translate_locked(TCGCPU *c, TCGBlock *b, unsigned depth)
     translate_targets(c, b, depth);
     if (!jit_has_room(jit)) {
         __atomic_store_n(&jit->full, true, __ATOMIC_RELAXED);
+    }
+    if (jit->full || !tcg_code_has_room(c->tcg)) {
         return false;
     }
     t.e = (Emit) { jit->writable + jit->used, jit->writable + jit->apart, false };
