@@ -265,7 +265,7 @@ static void start_reading(void *opaque)
     Error *err = NULL;
     HostMemoryBackend *b = m->ms->memdev;
 
-    m->ram_stays = m->caps[MIGRATION_CAP_IGNORE_SHARED] && host_memory_backend_is_named(b);
+    m->ram_stays = m->caps[MIGRATION_CAP_IGNORE_SHARED] && host_memory_backend_is_named(b, true);
     m->saved = (SavedMachine) {
         .fingerprint = fingerprint_make(m->ms, m->ram_stays),
         .ram = {

@@ -400,7 +400,8 @@ static void reset_findings(Migration *m)
     g_clear_pointer(&m->error, g_free);
     m->expected = m->came_in = false;
     m->ram_stays = m->caps[MIGRATION_CAP_IGNORE_SHARED] &&
-                   host_memory_backend_is_shared(m->ms->memdev);
+                   host_memory_backend_is_shared(m->ms->memdev) &&
+                   host_memory_backend_is_named(m->ms->memdev, false);
     m->counters = (RamCounters) { .remaining = m->ram_stays ? 0 : m->ms->memdev->size };
     m->stopped = m->resumed = m->ended = 0;
     timer_init_ns(&m->retry_timer, QEMU_CLOCK_REALTIME, stay_here, m);

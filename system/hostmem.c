@@ -366,34 +366,51 @@ const HostMemoryBackend *host_memory_backend_part(const HostMemoryBackend *b, co
     return !b->parts && (uintptr_t)host - (uintptr_t)b->host < b->size ? b : NULL;
 }
 
-bool host_memory_backend_is_shared(const HostMemoryBackend *b)
+static bool is_all(const HostMemoryBackend *b, bool (*test)(const HostMemoryBackend *b))
 {
-    bool shared = b->parts || (b->fd >= 0 && b->share);
-
     for (unsigned i = 0; i < b->nr_parts; i++) {
-        shared &= host_memory_backend_is_shared(b->parts[i]);
+        if (!is_all(b->parts[i], test)) {
+            return false;
+        }
     }
-    return shared;
+    return b->parts || test(b);
 }
 
-bool host_memory_backend_is_named(const HostMemoryBackend *b)
+static bool is_shared(const HostMemoryBackend *b)
 {
-    bool named = b->parts || b->mem_path || (b->fd >= 0 && b->share);
+    return b->fd >= 0 && b->share;
+}
 
-    for (unsigned i = 0; i < b->nr_parts; i++) {
-        named &= host_memory_backend_is_named(b->parts[i]);
-    }
-    return named;
+static bool is_named(const HostMemoryBackend *b)
+{
+    struct stat st;
+
+    return b->mem_path && b->fd >= 0 && fstat(b->fd, &st) == 0 && st.st_nlink > 0;
+}
+
+static bool was_named(const HostMemoryBackend *b)
+{
+    return b->had_contents && is_named(b);
+}
+
+static bool is_plain(const HostMemoryBackend *b)
+{
+    return b->fd < 0 && !b->share && !b->prealloc && !b->host_nodes;
+}
+
+bool host_memory_backend_is_shared(const HostMemoryBackend *b)
+{
+    return is_all(b, is_shared);
+}
+
+bool host_memory_backend_is_named(const HostMemoryBackend *b, bool before)
+{
+    return is_all(b, before ? was_named : is_named);
 }
 
 bool host_memory_backend_is_plain(const HostMemoryBackend *b)
 {
-    bool plain = b->fd < 0 && !b->share && !b->prealloc && !b->host_nodes;
-
-    for (unsigned i = 0; i < b->nr_parts; i++) {
-        plain &= host_memory_backend_is_plain(b->parts[i]);
-    }
-    return plain;
+    return is_all(b, is_plain);
 }
 
 /* Each part gives what it has of [host, host + len). */

@@ -77,8 +77,8 @@ const HostMemoryBackend *host_memory_backend_part(const HostMemoryBackend *b, co
 
 /* Whether other processes can map all of it, by its descriptors. */
 bool host_memory_backend_is_shared(const HostMemoryBackend *b);
-/* Whether another process may have filled it: all of it is files, or memory that is shared. */
-bool host_memory_backend_is_named(const HostMemoryBackend *b);
+/* Whether all of it is files that others find by their names; before: and that had contents. */
+bool host_memory_backend_is_named(const HostMemoryBackend *b, bool before);
 /* Whether a private mapping of a file may come in its place: anonymous, not bound, not filled. */
 bool host_memory_backend_is_plain(const HostMemoryBackend *b);
 

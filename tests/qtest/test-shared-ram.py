@@ -16,10 +16,11 @@ CAP = "x-ignore-shared"
 DATA = bytes(range(256)) * 16
 
 
-def machine(folder, *args, share="on", **more):
+def machine(folder, *args, share="on", path="/ram", backend="file", **more):
     """RAM is a file; share=None: the machine's own."""
+    path = f",mem-path={folder}{path}" if backend == "file" else ""
     ram = [] if share is None else [
-        "-object", f"memory-backend-file,id=ram,size={SIZE},mem-path={folder}/ram,share={share}",
+        "-object", f"memory-backend-{backend},id=ram,size={SIZE},share={share}{path}",
         "-machine", "memory-backend=ram"]
     return VM("-m", "64M", *ram, "-device", "virtio-rng-device", *args, machine="microvm",
               qtest=True, **more)
@@ -109,30 +110,34 @@ def template():
 
 @test
 def private():
-    """RAM that nobody else maps is sent, capability or not"""
-    with tempfile.TemporaryDirectory() as folder, machine(folder, share=None) as old:
-        qmp = old.qmp()
-        QTest(old).write(0x5000, DATA)
-        with machine(folder, "-incoming", f"unix:{folder}/sock", share=None) as new:
-            other = new.qmp()
-            ignore(qmp, other)
-            assert save(qmp, f"unix:{folder}/sock")["ram"]["normal"] > 0
-            assert ended(other)["status"] == "completed"
-            assert QTest(new).read(0x5000, 4096) == DATA
+    """RAM that nobody else can map is sent, capability or not"""
+    for kind in ({"share": None}, {"share": "off"}, {"path": "/"}, {"backend": "memfd"}):
+        with tempfile.TemporaryDirectory() as folder, machine(folder, **kind) as old:
+            qmp = old.qmp()
+            QTest(old).write(0x5000, DATA)
+            if "share" in kind and kind["share"]:
+                os.unlink(f"{folder}/ram")
+            with machine(folder, "-incoming", f"unix:{folder}/sock", **kind) as new:
+                other = new.qmp()
+                ignore(qmp, other)
+                assert save(qmp, f"unix:{folder}/sock")["ram"]["normal"] > 0, kind
+                assert ended(other)["status"] == "completed"
+                assert QTest(new).read(0x5000, 4096) == DATA
 
 
 @test
 def one_side():
     """Only one side leaves RAM where it is: refused there, and the guest goes on here"""
-    for here, share, text in ((True, "on", "it has 'RAM's contents: where they are'"),
-                              (False, "on", "it does not have 'RAM's contents: where they are'"),
-                              (True, None, "it has 'RAM's contents: where they are'")):
+    has, has_not = (f"it {verb} 'RAM's contents: where they are'"
+                    for verb in ("has", "does not have"))
+    for here, more, text in ((True, {}, has), (False, {}, has_not), (True, {"share": None}, has),
+                             (True, {"backend": "memfd"}, has), (True, {"path": "/new"}, has)):
         with tempfile.TemporaryDirectory() as folder, machine(folder) as old:
             qmp = old.qmp()
             QTest(old).write(0x5000, DATA)
-            with machine(folder, "-incoming", f"unix:{folder}/sock", share=share) as new:
+            with machine(folder, "-incoming", f"unix:{folder}/sock", **more) as new:
                 set_caps(qmp, **{CAP: here})
-                set_caps(new.qmp(), **{CAP: not here or share is None})
+                set_caps(new.qmp(), **{CAP: not here or bool(more)})
                 qmp.cmd("migrate", uri=f"unix:{folder}/sock")
                 info = ended(qmp)
                 assert info["status"] == "failed" and text in info["error-desc"], info

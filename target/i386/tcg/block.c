@@ -472,7 +472,8 @@ bool tcg_code_has_room(const TCGState *s)
 {
     size_t used = s->arena_used + (s->jit ? tcg_jit_used(s->jit) : 0);
 
-    G_STATIC_ASSERT(sizeof(TCGBlock) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) <= JIT_BLOCK_BYTES);
+    _Static_assert(sizeof(TCGBlock) + (TCG_BLOCK_OPS + 1) * sizeof(X86Op) <= JIT_BLOCK_BYTES,
+                   "a block");
     return used + JIT_BLOCK_BYTES <= s->code_limit;
 }
 
