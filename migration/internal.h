@@ -120,9 +120,6 @@ void migration_go_on(Migration *m);
 void migration_switch_over(void *opaque);
 void migration_written(void *opaque);
 
-/* Something goes out. */
-bool migration_in_progress(const MachineState *ms);
-
 /* dirty.c ---------------------------------------------------------------------------- */
 
 /*

@@ -72,6 +72,11 @@ void migration_stay_stopped(MachineState *ms)
 {
 }
 
+bool migration_in_progress(const MachineState *ms)
+{
+    return false;
+}
+
 bool migration_check(MachineState *ms, Error **errp)
 {
     return refuse(errp);

@@ -286,6 +286,8 @@ bool migration_may_start(MachineState *ms, Error **errp)
         error_setg(errp, "There's a migration process in progress");
     } else if (ms->migration && dirty_rate_has_log(ms->migration)) {
         error_setg(errp, "A dirty rate is being measured: try again later");
+    } else if (ms->rsm.dumping) {
+        error_setg(errp, "Live migration disabled: dump-guest-memory in progress");
     } else if (ms->rsm.state == RUN_STATE_INMIGRATE) {
         error_setg(errp, "Guest is waiting for an incoming migration");
     } else if (ms->rsm.state == RUN_STATE_POSTMIGRATE) {

@@ -19,6 +19,7 @@
 
 #include "guest-memory.h"
 #include "hw/misc/vmcoreinfo.h"
+#include "migration/migration.h"
 #include "qemu/confine.h"
 #include "qemu/cutils.h"
 #include "qemu/event_notifier.h"
@@ -370,6 +371,7 @@ static void job_done(void *opaque)
 
     g_clear_pointer(&job->thread, g_thread_join);
     job->active = false;
+    job->hub->ms->rsm.dumping = false;
     data = json_pack("{s:o}", "result", job_status(job));
     if (job->error) {
         json_object_set_new(data, "error", json_string(job->error));
@@ -405,6 +407,13 @@ static gpointer job_thread(gpointer opaque)
 }
 
 /* Commands ------------------------------------------------------------------------------ */
+
+void dump_stay_stopped(MonitorHub *hub)
+{
+    if (dump_in_progress(hub)) {
+        hub->dump->was_running = false;
+    }
+}
 
 bool dump_in_progress(const MonitorHub *hub)
 {
@@ -462,6 +471,22 @@ static bool check_range(json_t *args, uint64_t *begin, uint64_t *length, Error *
     return true;
 }
 
+static bool may_dump(const Monitor *mon, Error **errp)
+{
+    const MachineState *ms = mon->ms;
+    bool comes = ms->rsm.state == RUN_STATE_INMIGRATE;
+
+    if (dump_in_progress(mon->hub)) {
+        error_setg(errp, "There is a dump in process, please wait.");
+    } else if (comes || migration_in_progress(ms)) {
+        /* Who sends it has stopped it, or is about to: nobody else is to start it afterwards. */
+        error_setg(errp, "Dump not allowed during %s migration", comes ? "incoming" : "outgoing");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
 {
     MonitorHub *hub = mon->hub;
@@ -470,11 +495,7 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     uint64_t begin, length;
     DumpJob *job;
 
-    if (dump_in_progress(hub)) {
-        error_setg(errp, "There is a dump in process, please wait.");
-        return NULL;
-    }
-    if (!check_range(args, &begin, &length, errp)) {
+    if (!may_dump(mon, errp) || !check_range(args, &begin, &length, errp)) {
         return NULL;
     }
     job = g_new0(DumpJob, 1);
@@ -507,6 +528,7 @@ json_t *qmp_dump_guest_memory(Monitor *mon, json_t *args, Error **errp)
     dump_cleanup(hub);
     hub->dump = job;
     job->active = true;
+    ms->rsm.dumping = true;
     job->thread = thread_try_new("dump", job_thread, job, NULL);
     if (job->thread) {
         if (!detach) {

@@ -158,6 +158,8 @@ json_t *qmp_call(Monitor *mon, const char *name, json_t *args, Error **errp);
 
 /* A detached dump is being written: the machine must stay as it is. */
 bool dump_in_progress(const MonitorHub *hub);
+/* A machine that stands still for it does not run afterwards. */
+void dump_stay_stopped(MonitorHub *hub);
 /* Wait for it and forget it. */
 void dump_cleanup(MonitorHub *hub);
 

@@ -33,6 +33,8 @@ json_t *qmp_stop(Monitor *mon, json_t *args, Error **errp)
         migration_set_autostart(mon->ms, false);
     } else if (mon->ms->rsm.state == RUN_STATE_FINISH_MIGRATE) {
         migration_stay_stopped(mon->ms);
+    } else {
+        dump_stay_stopped(mon->hub);
     }
     return NULL;
 }

@@ -72,6 +72,8 @@ void migration_get_info(const MachineState *ms, MigrationInfo *info);
 typedef void MigrationDone(const char *error, void *opaque);
 bool migration_start(MachineState *ms, const char *uri, MigrationDone *done, void *opaque,
                      Error **errp);
+/* Something goes out. */
+bool migration_in_progress(const MachineState *ms);
 /* Whoever waits for done will not be there any more. */
 void migration_forget_waiter(MachineState *ms);
 /* Status is PRE_SWITCHOVER (or errp is set): go on. */

@@ -105,6 +105,7 @@ typedef struct RunStateMachine {
     bool panicked;              /* since the last reset */
     WatchdogAction watchdog_action; /* -action watchdog=, -watchdog-action */
     int exit_status;
+    bool dumping;                   /* a dump reads RAM, and may start the machine when it ends */
     bool explain_faults;            /* somebody reads the following; set before the start */
     TripleFaults triple_faults;     /* under lock */
 } RunStateMachine;

@@ -1070,4 +1070,50 @@ def hmp():
         assert "Migration status: completed" in qmp.hmp("info migrate")
 
 
+def drain_dump(fd, qmp):
+    """What a dump writes, until it is done."""
+    os.set_blocking(fd, False)
+    end = time.monotonic() + PATIENCE
+    while qmp.cmd("query-dump")["status"] == "active":
+        try:
+            os.read(fd, 1 << 20)
+        except BlockingIOError:
+            time.sleep(0.001)
+        assert time.monotonic() < end
+    os.close(fd)
+
+
+@test
+def beside_a_dump():
+    """A machine is dumped or sent, not both: it runs on one side; "stop" meanwhile is heeded"""
+    with machine("-m", "16M", devices=[]) as vm:
+        qmp = vm.qmp()
+        for stop in (True, False):
+            os.mkfifo(vm.path("fifo"))
+            fd = os.open(vm.path("fifo"), os.O_RDWR)
+            qmp.cmd("dump-guest-memory", paging=False, protocol=f"file:{vm.path('fifo')}",
+                    detach=True)
+            assert qmp.cmd("query-status")["status"] == "paused"
+            assert qmp.error("migrate", uri=f"file:{vm.path('x')}")[1] == \
+                "Live migration disabled: dump-guest-memory in progress"
+            if stop:
+                qmp.cmd("stop")
+            drain_dump(fd, qmp)
+            os.unlink(vm.path("fifo"))
+            assert qmp.cmd("query-status")["status"] == ("paused" if stop else "running")
+            qmp.cmd("cont")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(vm.path("sock"))
+            listener.listen()
+            qmp.cmd("migrate", uri=f"unix:{vm.path('sock')}")
+            error = qmp.error("dump-guest-memory", paging=False, protocol="file:/dev/null")
+            assert error[1] == "Dump not allowed during outgoing migration"
+            qmp.cmd("migrate_cancel")
+            assert finished(qmp)["status"] == "cancelled"
+        qmp.cmd("dump-guest-memory", paging=False, protocol="file:/dev/null")
+        with machine("-m", "16M", "-incoming", "defer", devices=[]) as other:
+            assert other.qmp().error("dump-guest-memory", paging=False, protocol="file:/dev/null") \
+                [1] == "Dump not allowed during incoming migration"
+
+
 sys.exit(qemutest.run())
