@@ -9,40 +9,23 @@
 #include "migration/migration.h"
 #include "qmp.h"
 
-/* Each is known by name; what is there has a row below. */
+/* Those of MigrationCap, in its order; then those that are known by name alone. */
 static const char *const capabilities[] = {
-    "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events",
-    "postcopy-ram", "x-colo", "release-ram", "return-path", "pause-before-switchover",
-    "multifd", "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "x-ignore-shared",
-    "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt", "mapped-ram",
+    "events", "mapped-ram", "auto-converge", "pause-before-switchover", "late-block-activate",
+    "return-path", "postcopy-ram", "background-snapshot", "x-ignore-shared",
+    "xbzrle", "rdma-pin-all", "zero-blocks", "compress", "x-colo", "release-ram", "multifd",
+    "dirty-bitmaps", "postcopy-blocktime", "validate-uuid", "zero-copy-send", "postcopy-preempt",
 };
 
-/* In the order of MigrationCap. */
-static const char *const supported[MIGRATION_CAP__MAX] = {
-    "events", "mapped-ram", "auto-converge", "pause-before-switchover",
-    "late-block-activate", "return-path", "postcopy-ram", "background-snapshot",
-    "x-ignore-shared",
-};
-
-/* The capability of this name, or MIGRATION_CAP__MAX. */
-static MigrationCap find_supported(const char *name)
+/* The index of this name, or how many there are. */
+static size_t find_capability(const char *name)
 {
-    MigrationCap cap = 0;
+    size_t n = 0;
 
-    while (cap < MIGRATION_CAP__MAX && strcmp(supported[cap], name)) {
-        cap++;
+    while (n < G_N_ELEMENTS(capabilities) && strcmp(capabilities[n], name)) {
+        n++;
     }
-    return cap;
-}
-
-static bool is_known(const char *name)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        if (!strcmp(capabilities[i], name)) {
-            return true;
-        }
-    }
-    return false;
+    return n;
 }
 
 json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
@@ -50,8 +33,7 @@ json_t *qmp_query_migrate_capabilities(Monitor *mon, json_t *args, Error **errp)
     json_t *list = json_array();
 
     for (size_t i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        MigrationCap cap = find_supported(capabilities[i]);
-        bool on = cap < MIGRATION_CAP__MAX && migration_capability(mon->ms, cap);
+        bool on = i < MIGRATION_CAP__MAX && migration_capability(mon->ms, i);
 
         json_array_append_new(list, json_pack("{s:s,s:b}", "capability", capabilities[i],
                                               "state", on));
@@ -69,7 +51,7 @@ static void get_wanted(Monitor *mon, json_t *list, bool *caps)
         caps[n] = migration_capability(mon->ms, n);
     }
     json_array_foreach(list, i, cap) {
-        MigrationCap n = find_supported(qmp_str(cap, "capability"));
+        size_t n = find_capability(qmp_str(cap, "capability"));
 
         if (n < MIGRATION_CAP__MAX) {
             caps[n] = qmp_bool(cap, "state", false);
@@ -86,14 +68,14 @@ json_t *qmp_migrate_set_capabilities(Monitor *mon, json_t *args, Error **errp)
     get_wanted(mon, list, caps);
     json_array_foreach(list, i, cap) {
         const char *name = qmp_str(cap, "capability");
-        MigrationCap n = find_supported(name);
+        size_t n = find_capability(name);
         bool on = qmp_bool(cap, "state", false);
 
-        if (!is_known(name)) {
+        if (n == G_N_ELEMENTS(capabilities)) {
             error_setg(errp, "Parameter 'capability' does not accept value '%s'", name);
             return NULL;
         }
-        if (n == MIGRATION_CAP__MAX && on) {
+        if (n >= MIGRATION_CAP__MAX && on) {
             error_setg(errp, "Migration capability '%s' is not supported", name);
             return NULL;
         }
