@@ -33,7 +33,7 @@ typedef struct TLBSlot {
 /* Who accesses: the kernel, the kernel with SMAP lifted, user code. */
 enum { MMU_KERNEL, MMU_KERNEL_AC, MMU_USER, MMU_MODES };
 
-#define TLB_BITS 12         /* a compiler works on some 10 MiB; what is not used takes no memory */
+#define TLB_BITS 12         /* a compiler works on some 10 MiB */
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_ASIDS 8
 #define TLB_GENS 4096u      /* generations before the tables must be wiped */
