@@ -336,7 +336,7 @@ def hundred():
 
 
 # What both accelerators have on the emulated host, whose processor is AMD's.
-COMMON_CPU = "Nehalem,vendor=AuthenticAMD,-mce,-mca,-mtrr,-pse36,-kvm-asyncpf"
+COMMON_CPU = "Nehalem,vendor=AuthenticAMD,-mce,-mca,-mtrr,-pse36,-kvm-asyncpf,-cx16"
 
 # Timers, the clocks of the kernel, floating point; CPUs take turns.
 CLOCKS = """
